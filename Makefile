@@ -1,0 +1,121 @@
+# Weir's build: one file, no recursion. `make help` lists the targets.
+#
+# Objects and test programs of each build kind live in build/<kind>/. Sources are found by wildcard: a new file needs no edit here.
+
+KIND ?= release
+CC ?= gcc
+B := build/$(KIND)
+
+WARN := -Wall -Wextra -Wshadow -Wcast-qual -Wmissing-prototypes -Wstrict-prototypes -Wvla -Werror
+CFLAGS_release := -O2 -g -fno-omit-frame-pointer -march=x86-64-v2
+CFLAGS_debug := -O1 -g -DWEIR_SLOW_CHECKS
+CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DWEIR_SLOW_CHECKS -DWEIR_NO_JEMALLOC
+CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DWEIR_SLOW_CHECKS -DWEIR_NO_JEMALLOC
+CFLAGS_fuzz := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -DWEIR_SLOW_CHECKS -DWEIR_NO_JEMALLOC
+ifneq ($(shell uname -m),x86_64)
+CFLAGS_release := $(filter-out -march=%,$(CFLAGS_release))
+endif
+ifeq ($(KIND),fuzz)
+CC := clang
+endif
+ifeq ($(KIND),tsan)
+CC := clang
+endif
+
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Iproxy -I. $(WARN) -pthread $(CFLAGS_$(KIND)) $(CFLAGS)
+MALLOC := $(if $(filter release debug,$(KIND)),-ljemalloc)
+LIBS := $(MALLOC) -lev -lhiredis -lsqlite3 -lxxhash -lm -pthread
+
+SRC := $(filter-out proxy/main.c,$(wildcard proxy/*/*.c)) $(wildcard backends/*.c) $(wildcard config/*.c)
+OBJ := $(SRC:%.c=$(B)/%.o)
+SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c tests/contract/*_test.c tests/fault/*_test.c))
+FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/bin/%,$(wildcard tests/fuzz/*_fuzz.c))
+
+.PHONY: all run debug check test fault fuzz bench asan tsan tidy analyze clean help deps test-deps units fuzzers FORCE
+.DEFAULT_GOAL := all
+
+all: weir ## build ./weir (optimised) and ./weirctl
+
+run: deps ## install what is missing, build, and serve with proxy.conf
+	@$(MAKE) --no-print-directory all
+	./weir proxy.conf
+
+debug: ## build with slow assertions: build/debug/weir
+	$(MAKE) KIND=debug build/debug/weir
+
+check: ## the fast loop: build, style, unit and integration tests (under a minute)
+	tools/run-tests check
+
+test: test-deps ## everything that must pass
+	tools/run-tests test
+
+fault: ## the fault suites, many more rounds
+	tools/run-tests fault
+
+fuzz: fuzzers ## fuzz each target for FUZZ_SECONDS (600)
+	tools/run-tests fuzz
+
+bench: all ## side by side with redis-server: prints the table, writes JSON
+	tests/bench/bench
+
+asan: ## all suites under AddressSanitizer and UBSan
+	tools/run-tests asan
+
+tsan: ## all suites under ThreadSanitizer
+	tools/run-tests tsan
+
+tidy: ## the rules of the house that a machine can check
+	tools/tidy
+
+analyze: ## clang's thread-safety analysis and clang-tidy
+	tools/analyze
+
+clean: ## remove everything that was built
+	rm -rf build weir weirctl
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
+
+deps:
+	@tools/install-packages build
+
+test-deps: deps
+	@tools/install-packages test
+
+weir: build/release/weir FORCE
+	@cmp -s build/release/weir weir || cp build/release/weir weir
+
+$(B)/weir: $(B)/proxy/main.o $(B)/libweir.a
+	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+
+$(B)/libweir.a: $(OBJ)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# Rebuild when the flags change.
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' > $@
+
+units: $(UNIT) ## build the unit, contract and fault test programs of KIND
+
+$(B)/tests/%_test: $(B)/tests/%_test.o $(SUPPORT) $(B)/libweir.a
+	$(CC) $(ALL_CFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+fuzzers:
+	@$(MAKE) --no-print-directory KIND=fuzz fuzz-programs
+
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ)
+
+build/fuzz/bin/%: build/fuzz/tests/fuzz/%.o build/fuzz/libweir.a
+	@mkdir -p $(@D)
+	clang $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+.SECONDARY:
+-include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(B)/proxy/main.d $(UNIT:%=%.d) $(wildcard build/fuzz/tests/fuzz/*.d)

@@ -1,0 +1,163 @@
+/* The contract between the proxy and a store behind it.
+ *
+ * A backend is a plain C file with one `const struct backend_ops`. It blocks as it likes: it is
+ * only ever called from the flusher thread of its lane and from loader threads, never from a
+ * worker.
+ *
+ *   flusher thread:  open, position, apply, maintain, close       one call at a time
+ *   loader thread:   load, scan, count, poll                      one call at a time, alongside the
+ * flusher
+ *
+ * Every item of a batch is absolute ("field f is v", never "add 1"), so applying a batch twice
+ * gives the same store as applying it once. A backend that is transactional commits the whole batch
+ * together with its cut LSN; position() then says which cuts it has.
+ *
+ * Outcomes of apply:
+ *   RC_OK           everything is durable, together with batch->cut_lsn
+ *   RC_REJECTED     the store refuses something in the batch for good (too large, constraint);
+ * nothing was changed; the caller bisects RC_UNAVAILABLE, RC_FULL, RC_IO, RC_BUSY, RC_READONLY,
+ * RC_CORRUPT nothing, or everything, was changed: the caller retries the same batch
+ *
+ * Knows nothing of caches, journals or clients. May include base/ only.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BACKENDS_BACKEND_H
+#define BACKENDS_BACKEND_H
+
+#include "base/err.h"
+#include "base/slice.h"
+#include "base/value_type.h"
+
+/* One part of an aggregate. Which fields speak depends on the item's type:
+ *   hash: name = field, value;  set: name = member;  zset: name = member, score;
+ *   list: position (order of the elements, gaps allowed, may be negative), value. */
+struct backend_element {
+    struct slice name;
+    struct slice value;
+    int64_t position;
+    double score;
+    bool removed; /* this element is gone; name (or position) says which */
+};
+
+/* What one key is to become. `db` is the store's own number for a database, see backend_dbmap. */
+struct backend_item {
+    uint32_t db;
+    enum value_type type; /* VALUE_NONE: the key and everything under it is removed */
+    struct slice key;
+    int64_t expires_at_ms; /* wall time; 0: never */
+    struct slice value;    /* strings: the whole value */
+    bool replace;          /* aggregates: everything the store has under this key goes first */
+    uint32_t elements_len; /* aggregates: the changed elements only, unless `replace` */
+    const struct backend_element *elements;
+};
+
+/* Clients see numbered databases (SELECT n). Each is a pointer to a store database: FLUSHDB points
+ * the number at a new, empty one and drops the old; SWAPDB exchanges two pointers. So neither
+ * touches a key. */
+enum { BACKEND_DATABASES_MAX = 256 };
+struct backend_dbmap {
+    uint32_t len;                             /* databases in use: map[0..len) */
+    uint32_t store_db[BACKEND_DATABASES_MAX]; /* database number -> store database, never 0 */
+};
+
+enum backend_verdict {
+    BACKEND_APPLY, /* write ours over theirs */
+    BACKEND_KEEP,  /* leave theirs; the item is not applied */
+};
+
+/* A key that somebody else changed since the proxy last looked. base and theirs are NULL where
+ * unknown. */
+struct backend_conflict {
+    const struct backend_item *ours;
+    const struct backend_item *base;   /* what the key was before the other's first change */
+    const struct backend_item *theirs; /* what it is now; type VALUE_NONE: deleted */
+};
+
+struct backend_batch {
+    uint64_t cut_lsn;
+    const struct backend_item *items; /* each key once, sorted by backend_item_order() */
+    uint32_t items_len;
+    const struct backend_dbmap
+        *dbmap; /* NULL: unchanged. Store databases it no longer names are emptied, in this
+                   transaction or by maintain() later, and are invisible at once */
+    /* Called inside the transaction for each item that conflicts. May be called again when a batch
+     * is retried. */
+    enum backend_verdict (*on_conflict)(void *ctx, const struct backend_conflict *conflict);
+    void *ctx;
+    bool partial; /* a part of a bisected batch: the position is not moved */
+};
+
+struct backend_applied {
+    uint64_t rows;  /* rows written or deleted */
+    uint64_t bytes; /* of keys and values in them */
+};
+
+struct backend_position {
+    bool fresh;           /* the store was just created: it holds nothing */
+    uint64_t cut_lsn;     /* 0 in a fresh store */
+    uint8_t store_id[16]; /* drawn when the store was created: a journal belongs to one store */
+    struct backend_dbmap dbmap; /* len 0 in a fresh store */
+};
+
+struct backend_config {
+    const char *url;    /* "sqlite:weir.db", "memory:" */
+    const char *dir;    /* what relative paths in the URL are relative to */
+    int64_t timeout_ms; /* a call that waits longer fails with RC_UNAVAILABLE or RC_BUSY */
+};
+
+struct backend; /* each backend defines its own, with `struct backend_base` first */
+
+/* Receives what load and scan find. Slices are valid during the call only. Returning anything but
+ * RC_OK ends the operation with that code. Loaded strings and small aggregates come as one item; a
+ * large aggregate comes in pieces of at most BACKEND_PIECE_BYTES: the first has replace = true, the
+ * others false. */
+enum { BACKEND_PIECE_BYTES = 256 * 1024 };
+typedef enum rc backend_emit(void *ctx, const struct backend_item *item);
+
+struct backend_ops {
+    const char *scheme; /* "sqlite" */
+    bool transactional; /* batch and cut LSN commit together */
+
+    enum rc (*open)(const struct backend_config *config, struct backend **out, struct err *err)
+        MUST_CHECK;
+    void (*close)(struct backend **b);
+    enum rc (*position)(struct backend *b, struct backend_position *out, struct err *err)
+        MUST_CHECK;
+    enum rc (*apply)(struct backend *b, const struct backend_batch *batch,
+                     struct backend_applied *out, struct err *err) MUST_CHECK;
+    /* Background work between batches: checkpoint, emptying dropped databases, trimming logs. Does
+     * at most about budget_ms of it; *more says whether some is left. */
+    enum rc (*maintain)(struct backend *b, int64_t budget_ms, bool *more, struct err *err)
+        MUST_CHECK;
+
+    /* Loads n keys (db and key of keys[i] are read). emit gets an item for each, in order; a
+     * missing or expired key comes as VALUE_NONE. What is emitted is not older than the last poll()
+     * that returned before. */
+    enum rc (*load)(struct backend *b, const struct backend_item *keys, uint32_t n,
+                    backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
+    /* Emits keys (type, key and expiry; no values) of one store database in a fixed order, behind
+     * `after` (empty: from the start), at most `limit` of them. */
+    enum rc (*scan)(struct backend *b, uint32_t db, struct slice after, uint32_t limit,
+                    backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
+    /* Keys in a store database. */
+    enum rc (*count)(struct backend *b, uint32_t db, uint64_t *out, struct err *err) MUST_CHECK;
+    /* Emits the keys (nothing else) that others have changed since the last poll, each at least
+     * once. A hint: it makes the proxy drop clean entries; proof is apply's business, which still
+     * sees them as conflicts. Cheap when nothing has happened. */
+    enum rc (*poll)(struct backend *b, backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
+};
+
+struct backend_base {
+    const struct backend_ops *ops;
+};
+
+/* The order of items in a batch: by store database, then text keys before binary ones, then by
+ * bytes (the order of SQLite's index, so that a batch walks the tree once). */
+int backend_item_order(const struct backend_item *a, const struct backend_item *b);
+/* True when the bytes are valid UTF-8 without NUL: stored as text, so that people can read them. */
+bool backend_is_text(struct slice bytes);
+
+/* Finds the ops for a URL ("sqlite:..."), or NULL; backends.def lists them. */
+const struct backend_ops *backend_find(const char *url);
+
+#endif

@@ -1,0 +1,118 @@
+/* See num.h.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/num.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool num_parse_i64(struct slice text, int64_t *out)
+{
+    const char *p = text.ptr, *end = text.ptr + text.len;
+    if (text.len == 0 || text.len > 20)
+        return false;
+    bool negative = *p == '-';
+    if (negative && ++p == end)
+        return false;
+    if (*p == '0') { /* a lone zero, and it has no sign */
+        *out = 0;
+        return p + 1 == end && !negative;
+    }
+    uint64_t n = 0;
+    for (; p < end; p++) {
+        unsigned digit = (unsigned)(unsigned char)*p - '0';
+        if (digit > 9 || n > (UINT64_MAX - digit) / 10)
+            return false;
+        n = n * 10 + digit;
+    }
+    uint64_t limit = (uint64_t)INT64_MAX + (negative ? 1 : 0);
+    if (n > limit)
+        return false;
+    *out = negative ? (int64_t)(0 - n) : (int64_t)n;
+    return true;
+}
+
+/* strtod and strtold want a terminated text; longer numbers than this are nobody's. */
+static bool copy_number(char *out, size_t size, struct slice text)
+{
+    if (text.len == 0 || text.len >= size || (text.ptr[0] >= '\t' && text.ptr[0] <= ' '))
+        return false;
+    if (memchr(text.ptr, '\0', text.len) != NULL)
+        return false;
+    memcpy(out, text.ptr, text.len);
+    out[text.len] = '\0';
+    return true;
+}
+
+bool num_parse_double(struct slice text, double *out)
+{
+    char copy[512], *end;
+    if (!copy_number(copy, sizeof(copy), text))
+        return false;
+    errno = 0;
+    *out = strtod(copy, &end);
+    if (errno == ERANGE && (fabs(*out) == HUGE_VAL || fpclassify(*out) == FP_ZERO))
+        return false;
+    return *end == '\0' && !isnan(*out);
+}
+
+bool num_parse_long_double(struct slice text, long double *out)
+{
+    char copy[512], *end;
+    if (!copy_number(copy, sizeof(copy), text))
+        return false;
+    errno = 0;
+    *out = strtold(copy, &end);
+    if (errno == ERANGE && (fabsl(*out) == HUGE_VALL || fpclassify(*out) == FP_ZERO))
+        return false;
+    return *end == '\0' && !isnan(*out);
+}
+
+size_t num_format_u64(char *out, uint64_t n)
+{
+    char digits[NUM_I64_MAX];
+    size_t at = sizeof(digits);
+    do {
+        digits[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n != 0);
+    memcpy(out, digits + at, sizeof(digits) - at);
+    return sizeof(digits) - at;
+}
+
+size_t num_format_i64(char *out, int64_t n)
+{
+    if (n >= 0)
+        return num_format_u64(out, (uint64_t)n);
+    out[0] = '-';
+    return 1 + num_format_u64(out + 1, 0 - (uint64_t)n);
+}
+
+size_t num_format_double(char *out, double n)
+{
+    if (isinf(n))
+        return (size_t)sprintf(out, n > 0 ? "inf" : "-inf");
+    if (n == 0)
+        return (size_t)sprintf(out, signbit(n) ? "-0" : "0");
+    if (n > -4503599627370496.0 && n < 4503599627370496.0 && n == (double)(int64_t)n)
+        return num_format_i64(out, (int64_t)n);
+    return (size_t)snprintf(out, NUM_DOUBLE_MAX, "%.17g", n);
+}
+
+size_t num_format_long_double(char *out, long double n)
+{
+    int len = snprintf(out, NUM_LONG_DOUBLE_MAX, "%.17Lf", n);
+    must(len > 0 && len < NUM_LONG_DOUBLE_MAX);
+    if (memchr(out, '.', (size_t)len) != NULL) {
+        while (out[len - 1] == '0')
+            len--;
+        if (out[len - 1] == '.')
+            len--;
+    }
+    if (len == 2 && memcmp(out, "-0", 2) == 0) {
+        out[0] = '0';
+        len = 1;
+    }
+    return (size_t)len;
+}

@@ -1,0 +1,134 @@
+/* Commands: the table, the call, and how a request is run.
+ *
+ * commands.def has one row per command; the enum, the prototypes, the dispatch, COMMAND INFO/DOCS,
+ * the statistics, and whether a key is loaded and an effect journalled all follow from it.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COMMAND_COMMAND_H
+#define COMMAND_COMMAND_H
+
+#include "command/host.h"
+#include "command/session.h"
+
+enum command_flag { /* names as in COMMAND INFO */
+                    CMD_WRITE = 1u << 0,
+                    CMD_READONLY = 1u << 1,
+                    CMD_DENYOOM = 1u << 2,
+                    CMD_ADMIN = 1u << 3,
+                    CMD_PUBSUB = 1u << 4,
+                    CMD_NOSCRIPT = 1u << 5,
+                    CMD_BLOCKING = 1u << 6,
+                    CMD_LOADING = 1u << 7,
+                    CMD_STALE = 1u << 8,
+                    CMD_NO_AUTH = 1u << 9,
+                    CMD_FAST = 1u << 10,
+                    CMD_NO_MULTI = 1u << 11,
+                    CMD_MOVABLEKEYS = 1u << 12,
+                    CMD_ALLOW_BUSY = 1u << 13,
+                    CMD_SKIP_MONITOR = 1u << 14,
+                    CMD_SKIP_SLOWLOG = 1u << 15,
+                    CMD_WHOLE = 1u << 16,  /* ours: locks every shard (FLUSHALL, SWAPDB) */
+                    CMD_WALK = 1u << 17,   /* ours: walks the keyspace (KEYS, SCAN): no keys, no txn
+                                              outside EXEC, TXN_WHOLE inside */
+                    CMD_NO_TXN = 1u << 18, /* ours: touches no key at all (PING, CLIENT, CONFIG) */
+                    CMD_CONTAINER = 1u << 19, /* ours: has subcommands (CONFIG, CLIENT);
+                                                 `parent|sub` rows follow it */
+};
+
+enum command_id {
+#define COMMAND(id, ...) COMMAND_##id,
+#include "command/commands.def"
+#undef COMMAND
+    COMMAND_COUNT
+};
+
+/* One running command. Key number i of the request is c->key + i in the transaction. */
+struct call {
+    struct session *session;
+    struct reply *reply; /* the session's */
+    struct txn *txn;     /* open while the handler runs, unless CMD_NO_TXN */
+    struct keyspace *keyspace;
+    const struct host *host;
+    const struct command *command;
+    uint32_t argc;
+    const struct slice *argv;
+    struct blob **blobs; /* see struct request */
+    uint32_t key, keys_len;
+    bool in_exec;
+    bool parked; /* set by call_park: no reply was written, run again when the waiter was called */
+};
+
+typedef void command_handler(struct call *c);
+/* Finds the keys of a command whose positions depend on its arguments, or whose key mode does (SET
+ * with GET). keys has room for argc. Returns how many, or -1 for arguments that make no sense (the
+ * handler then says what). */
+typedef int command_find_keys(uint32_t argc, const struct slice *argv, struct txn_key *keys);
+
+struct command {
+    const char *name; /* "get", "config|get" */
+    command_handler *run;
+    int arity; /* negative: at least */
+    unsigned flags;
+    enum key_mode key_mode;
+    int first_key, last_key, key_step;
+    command_find_keys *find_keys; /* NULL: the positions hold */
+    const char *acl;              /* "@string @slow" */
+    const char *group, *since, *complexity, *summary;
+    const char *syntax; /* "key value [NX | XX] ..." */
+    enum command_id id;
+};
+
+const struct command *command_get(enum command_id id);
+const struct command *command_find(struct slice name); /* any case; NULL: unknown; top level only */
+const struct command *command_find_sub(const struct command *parent, struct slice name);
+
+/* Per worker: scratch space, the transaction, statistics that other threads may read. */
+struct command_worker;
+struct command_worker *command_worker_new(struct keyspace *ks, const struct host *host,
+                                          uint32_t worker);
+void command_worker_free(struct command_worker **w);
+struct txn *command_worker_txn(struct command_worker *w);
+
+enum run_result {
+    RUN_DONE,   /* replied (or muted); go on */
+    RUN_PARKED, /* nothing replied yet: the session's waiter will be called; then run the same
+                   request again */
+    RUN_CLOSE,  /* write out the reply, then close */
+};
+
+/* Looks up commands and prefetches the memory that requests[0..n) will touch. Optional; call it for
+ * a batch just before running it. */
+void command_prefetch(struct command_worker *w, struct session *s, const struct request *requests,
+                      size_t n);
+/* Runs requests[i]; `slot` is its place in the last command_prefetch, or -1. */
+enum run_result command_run(struct command_worker *w, struct session *s, struct request *r,
+                            int slot);
+
+/* Recovery: runs one journalled effect. See keyspace_options.replay; ctx is the command_worker. */
+enum rc command_replay(void *ctx, struct txn *t, uint32_t db, uint32_t argc,
+                       const struct slice *argv, struct err *err);
+
+/* --- For handlers --- */
+
+static inline struct slice call_arg(const struct call *c, uint32_t i)
+{
+    return c->argv[i];
+}
+/* The blob that argument i lies in, to be taken over by txn_set_blob, or a pointer to NULL. */
+struct blob **call_blob(const struct call *c, uint32_t i);
+/* Parses argument i; on failure replies REPLY_NOT_INT (or `error` if not NULL) and returns false.
+ */
+MUST_CHECK bool call_int(struct call *c, uint32_t i, int64_t *out, const char *error);
+/* The value if key number i exists and has the type; *absent when it does not exist. False:
+ * WRONGTYPE was replied. */
+MUST_CHECK bool call_read(struct call *c, uint32_t i, enum value_type type,
+                          const struct value **out);
+/* The command waits: the session's waiter has been handed to something that will call it. */
+void call_park(struct call *c);
+void call_out_of_memory(struct call *c); /* replies -OOM */
+
+#define COMMAND(id, name, ...) command_handler cmd_##id;
+#include "command/commands.def"
+#undef COMMAND
+
+#endif

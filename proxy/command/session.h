@@ -1,0 +1,59 @@
+/* What a client is to a command: everything about a connection except its socket.
+ *
+ * server/ embeds a session in each connection. Thread: the worker that owns the connection, for
+ * every field.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COMMAND_SESSION_H
+#define COMMAND_SESSION_H
+
+#include "keyspace/keyspace.h"
+#include "resp/reply.h"
+#include "resp/request.h"
+
+struct command;
+struct host;
+
+enum session_flag {
+    SESSION_AUTHENTICATED = 1,
+    SESSION_MULTI = 2,        /* between MULTI and EXEC */
+    SESSION_MULTI_FAILED = 4, /* a command was refused when queued: EXECABORT */
+    SESSION_REPLY_OFF = 8,
+    SESSION_REPLY_SKIP_NEXT = 16,
+    SESSION_REPLY_SKIP = 32,
+    SESSION_NO_EVICT = 64,
+    SESSION_NO_TOUCH = 128,
+    SESSION_CLOSE_AFTER_REPLY = 256, /* QUIT, protocol error, CLIENT KILL of oneself */
+    SESSION_PARKED = 512,
+    SESSION_UNIX = 1024,
+};
+
+struct session {
+    uint64_t id;
+    uint32_t db;
+    unsigned flags;
+    struct reply reply;              /* output that is not written yet */
+    uint64_t depends_lsn;            /* newest LSN that anything in `reply` depends on */
+    uint64_t last_write_lsn;         /* of this client's own writes: WAITAOF */
+    char *name, *lib_name, *lib_ver; /* NULL: not set */
+    char addr[80], laddr[80];        /* "127.0.0.1:5000", "/path:0" */
+    const struct command *last_command;
+    struct mono connected_at, last_active_at;
+    uint64_t commands, bytes_in, bytes_out;
+    struct request **queue; /* MULTI: detached requests */
+    uint32_t queue_len, queue_cap;
+    size_t queue_bytes;
+    struct watch watch;
+    struct waiter waiter; /* set up by server/; ready() resumes the connection */
+    void *pending; /* state of the parked command, freed by pending_free when the client leaves */
+    void (*pending_free)(void *pending);
+    int fd;
+};
+
+void session_init(struct session *s, uint64_t id);
+/* Frees what the session owns. Thread: owner; not while parked. */
+void session_fini(struct session *s, struct keyspace *ks);
+/* RESET: as if just connected; the connection's id stays. */
+void session_reset(struct session *s, struct keyspace *ks, bool authenticated);
+
+#endif

@@ -1,0 +1,154 @@
+/* The journal: every acknowledged write, on the local disk, in the order in which it happened.
+ *
+ *  worker ── journal_append ──> its ring ──┐
+ *  worker ── journal_append ──> its ring ──┤
+ *                                          └─> journal thread: takes records in LSN order, writes
+ *                                              a group into the segment, syncs by policy, moves
+ *                                              written_lsn and durable_lsn
+ *
+ * An append is one bounded copy into the calling worker's ring. Rings are files in the journal's
+ * directory, mapped shared: what was appended survives the death of the process (kill -9) at once,
+ * and the death of the machine as soon as the journal thread has written and synced it. Recovery
+ * reads the segments and then, in LSN order, what the rings hold beyond them, up to the first gap.
+ *
+ * The clock word joins cut number (high 16 bits, wraps) and LSN (low 48 bits): one fetch-add hands
+ * out both, so no write can fall between a cut and its LSN. Every reserved LSN must be appended, if
+ * only as a no-op.
+ *
+ * Knows no cache, no commands, no backend: payloads are bytes.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef JOURNAL_JOURNAL_H
+#define JOURNAL_JOURNAL_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/slice.h"
+#include "journal/fs.h"
+
+#include <stdatomic.h>
+
+enum journal_fsync { JOURNAL_FSYNC_ALWAYS, JOURNAL_FSYNC_EVERYSEC, JOURNAL_FSYNC_NO };
+
+enum { JOURNAL_LSN_BITS = 48, JOURNAL_PARTS_MAX = 8 };
+#define JOURNAL_LSN_MASK ((UINT64_C(1) << JOURNAL_LSN_BITS) - 1)
+/* A larger payload is refused by journal_reserve, and a larger length in a file is corruption. */
+#define JOURNAL_PAYLOAD_MAX (UINT64_C(1) << 30)
+
+/* What one fetch-add of the clock gives. */
+struct journal_stamp {
+    uint64_t lsn;
+    uint16_t cut;
+};
+
+struct journal_record {
+    uint64_t lsn;
+    struct wall time;
+    uint32_t db;          /* database number the first effect applies to */
+    uint32_t flags;       /* JOURNAL_NOOP or 0 */
+    struct slice payload; /* effects: RESP commands, one behind the other */
+};
+enum { JOURNAL_NOOP = 1 };
+
+struct journal_options {
+    const char *dir;
+    const struct fs *fs; /* NULL: fs_posix */
+    uint32_t producers;  /* threads that append: 0..producers-1 */
+    enum journal_fsync fsync;
+    uint64_t segment_bytes; /* preallocated size of a segment */
+    uint64_t ring_bytes;    /* per producer, a power of two; 0: default 8 MiB */
+    uint8_t store_id[16];   /* an existing journal of another store is refused with RC_FOREIGN */
+    /* Journal thread, after written_lsn or durable_lsn moved or the state changed. Must not block.
+     */
+    void (*on_progress)(void *ctx);
+    void *ctx;
+};
+
+enum journal_state {
+    JOURNAL_RUNNING,
+    JOURNAL_FAILING, /* neither the segment nor a new one can be written: writes are refused,
+                        retried all the time */
+};
+
+struct journal_info {
+    enum journal_state state;
+    uint64_t last_lsn;        /* handed out */
+    uint64_t written_lsn;     /* in a segment file: the contiguous prefix */
+    uint64_t durable_lsn;     /* synced */
+    uint64_t trimmed_lsn;     /* no longer needed */
+    uint64_t first_lsn;       /* oldest record still in a segment, 0: none */
+    uint64_t segments, bytes; /* live segments and their sizes on disk */
+    uint64_t buffered_bytes;  /* in rings, not written */
+    int64_t last_sync_us;     /* duration of the last fdatasync */
+    struct err error;         /* why it is FAILING, or the last failure */
+};
+
+struct journal;
+
+/* Opens or creates the directory, takes its lock, and checks the headers. A torn tail is cut off
+ * with one log line; any other damage is RC_CORRUPT with file, offset and LSN range. No thread runs
+ * yet. */
+MUST_CHECK enum rc journal_open(const struct journal_options *options, struct journal **out,
+                                struct err *err);
+
+/* Calls each for every record above `after_lsn` in LSN order, segments first, then what the rings
+ * hold: an exact prefix of what was appended. May be called again until journal_start. Errors of
+ * `each` end it. A gap between after_lsn and the oldest record is RC_CORRUPT. */
+MUST_CHECK enum rc journal_replay(struct journal *j, uint64_t after_lsn,
+                                  enum rc (*each)(void *ctx, const struct journal_record *record,
+                                                  struct err *err),
+                                  void *ctx, struct err *err);
+
+/* Moves what only the rings hold into a synced segment, empties the rings, and starts the journal
+ * thread. LSNs go on behind max(last record, floor_lsn). */
+MUST_CHECK enum rc journal_start(struct journal *j, uint64_t floor_lsn, struct err *err);
+
+/* Writes and syncs what was appended, stops the thread, releases the lock. */
+void journal_close(struct journal **j);
+
+/* The clock. journal_stamp: Lock: all shards of the transaction. The cut is bumped by one thread
+ * only; the LSN returned is the last one that belongs to the old cut. */
+struct journal_stamp journal_stamp(struct journal *j);
+uint64_t journal_bump_cut(struct journal *j);
+uint16_t journal_cut(const struct journal *j);
+
+/* Before a transaction locks anything: makes sure that `bytes` of payload fit into the producer's
+ * ring. RC_AGAIN: not now, the journal thread has been woken and the caller may wait with
+ * journal_wait_room. RC_READONLY: JOURNAL_FAILING. RC_FULL: longer than JOURNAL_PAYLOAD_MAX. A
+ * transaction that turns out to need more is still appended (outside of the ring, in memory, and
+ * then it blocks in journal_append until it is in the segment). */
+MUST_CHECK enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes,
+                                   struct err *err);
+/* Blocks up to timeout_ms for room. Thread: the producer. */
+MUST_CHECK enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes,
+                                     int64_t timeout_ms, struct err *err);
+
+/* Appends the record of a stamped LSN; the payload is the concatenation of parts. Lock: the
+ * transaction's shards are still held. Each producer appends in the order of its stamps. Never
+ * fails. Does not wake the journal thread under everysec/no unless the ring is filling. */
+void journal_append(struct journal *j, uint32_t producer, struct journal_stamp stamp,
+                    struct wall now, uint32_t db, uint32_t flags, const struct slice *parts,
+                    uint32_t parts_len);
+
+/* End of a worker's loop iteration: under `always`, wakes the journal thread if there is something
+ * to sync. */
+void journal_kick(struct journal *j);
+
+/* Everything at or below is durable (the contiguous, synced prefix). Lock-free. */
+uint64_t journal_durable_lsn(const struct journal *j);
+uint64_t journal_last_lsn(const struct journal *j);
+bool journal_is_failing(const struct journal *j);
+/* Blocks until durable_lsn >= lsn (syncing now whatever the policy) or timeout. For shutdown and
+ * WAITAOF's helper thread. */
+MUST_CHECK enum rc journal_sync(struct journal *j, uint64_t lsn, int64_t timeout_ms,
+                                struct err *err);
+/* Asks the journal thread for a sync soon, whatever the policy; on_progress tells when it is done.
+ * Thread: any. */
+void journal_request_sync(struct journal *j);
+
+/* Everything at or below lsn is in the backends: whole segments below are recycled. Thread: any. */
+void journal_trim(struct journal *j, uint64_t lsn);
+void journal_set_fsync(struct journal *j, enum journal_fsync policy);
+void journal_get_info(struct journal *j, struct journal_info *out);
+
+#endif

@@ -1,0 +1,139 @@
+/* The transaction that every command runs in: locks, hit or miss, load, edit, commit.
+ *
+ *   txn_begin ──> READY ──> txn_read / txn_set / txn_edit / txn_remove ... ──> txn_commit
+ *       ├───────> PARKED   a key is being loaded: run the command again, from the start, when the
+ *       │                  waiter is called
+ *       └───────> REFUSED  out of memory, journal failing, key too long: txn_refusal() is the reply
+ *
+ * A handler gets `const struct value *` from txn_read(). The only way to anything mutable is one of
+ * the functions that change a key here; each records what changes, for write-back, for the journal
+ * and for WATCH. That is the whole of write-back as seen by a command. After commit nothing
+ * obtained from the transaction is valid.
+ *
+ * The effect that is journalled is by default the request itself, byte for byte; a command that is
+ * not deterministic (relative times, random choice, floats) replaces it with txn_effect(). A
+ * transaction that changes nothing journals nothing.
+ *
+ * Thread: one worker per txn. Lock: between begin and commit all shards of the keys are held.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef KEYSPACE_TXN_H
+#define KEYSPACE_TXN_H
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "store/hash.h"
+#include "store/value.h"
+
+struct keyspace;
+struct txn; /* one per worker, made by txn_new; a nested one is not possible */
+
+/* What a command does with a key; it decides whether a miss loads. */
+enum key_mode {
+    KEY_NONE,      /* not looked at by the transaction (WATCH, OBJECT HELP) */
+    KEY_READ,      /* needs the value; counts as hit or miss */
+    KEY_UPDATE,    /* needs the value and may change it */
+    KEY_OVERWRITE, /* replaces whatever is there without looking: never loads, txn_read is not
+                      allowed */
+    KEY_REMOVE,    /* may delete it; needs to know whether it exists */
+};
+
+struct txn_key {
+    uint32_t db; /* database number, as SELECT has it */
+    enum key_mode mode;
+    struct slice name;
+    uint64_t hash; /* 0, or what keyspace_hash() said when the command was prefetched */
+};
+
+/* Called once, from any thread, when what was waited for has happened; it must only pass the news
+ * on to the owner. The owner keeps the waiter alive until then. */
+struct waiter {
+    void (*ready)(struct waiter *w);
+    struct waiter *next; /* for the list it waits in */
+};
+
+enum txn_state { TXN_READY, TXN_PARKED, TXN_REFUSED };
+
+enum txn_flag {
+    TXN_WRITES =
+        1, /* the command may change something: refused when memory or journal do not allow it */
+    TXN_NO_OOM =
+        2, /* the command only frees memory (DEL, EXPIRE): memory limits do not refuse it */
+    TXN_NO_TOUCH = 4, /* CLIENT NO-TOUCH, OBJECT: the use of keys is not noted */
+    TXN_WHOLE = 8, /* locks every shard: FLUSHALL, SWAPDB, and EXEC around a command that walks the
+                      keyspace */
+};
+
+struct txn *txn_new(struct keyspace *ks,
+                    uint32_t producer); /* producer: this worker's number for the journal */
+void txn_free(struct txn **t);
+
+/* `raw` is the request as it came if it is one RESP array, else empty; argv is then encoded if the
+ * effect is needed. keys, raw and argv must stay until commit. The same key may be there twice.
+ * waiter may be NULL: then a miss that would have to load is answered as absent. */
+enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
+                         unsigned flags, struct slice raw, uint32_t argc, const struct slice *argv,
+                         struct waiter *waiter);
+const char *txn_refusal(const struct txn *t); /* "OOM command not allowed ..." */
+/* Ends the transaction: journals the effects, unlocks. Returns the LSN that the reply depends on
+ * (0: none): its own, or under `always` that of the newest write it may have seen. */
+uint64_t txn_commit(struct txn *t);
+/* EXEC: each queued command's effects are kept apart. next: the request the following handlers run
+ * for. */
+void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv,
+                      uint32_t db);
+
+/* Wall time, the same throughout the transaction. */
+struct wall txn_now(const struct txn *t);
+
+/* From here on k is an index into the keys of txn_begin. An expired key is absent. */
+
+/* NULL: absent. Valid until the key is changed or the transaction ends. Hits, misses and use are
+ * counted for KEY_READ. */
+const struct value *txn_read(struct txn *t, uint32_t k);
+/* The same without counting a hit or miss. */
+const struct value *txn_peek(struct txn *t, uint32_t k);
+
+enum { TXN_KEEP_TTL = -1 }; /* for expires_at_ms; 0: no expiry */
+
+/* Each: RC_NOMEM leaves the key as it was. The key may have been absent or of any type.
+ * expires_at_ms in the past deletes. */
+MUST_CHECK enum rc txn_set_string(struct txn *t, uint32_t k, struct slice value,
+                                  int64_t expires_at_ms);
+/* The argument's blob becomes the value without a copy; *blob may be NULL: then `value` is copied.
+ */
+MUST_CHECK enum rc txn_set_blob(struct txn *t, uint32_t k, struct slice value, struct blob **blob,
+                                int64_t expires_at_ms);
+/* A string made `new_len` bytes long and writable, old bytes kept, rest zero, expiry kept; absent
+ * counts as empty. NULL: out of memory. The caller has checked the type and STORE_STRING_MAX. */
+char *txn_edit_string(struct txn *t, uint32_t k, size_t new_len);
+/* The hash to change, created when absent (then *created); the caller has checked the type. NULL:
+ * out of memory. A hash left empty at commit is removed. */
+struct hash *txn_edit_hash(struct txn *t, uint32_t k, bool *created);
+/* True when there was a live key. */
+bool txn_remove(struct txn *t, uint32_t k);
+/* 0: persist. In the past: deletes the key. The key exists. */
+void txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms);
+/* Moves or copies value and expiry over whatever is at `to`. The key at `from` exists, from and to
+ * differ. */
+MUST_CHECK enum rc txn_rename(struct txn *t, uint32_t from, uint32_t to);
+MUST_CHECK enum rc txn_copy(struct txn *t, uint32_t from, uint32_t to);
+
+/* Replaces the request as the journalled effect; several calls add several effects, in order.
+ * Arguments are copied. */
+void txn_effect(struct txn *t, uint32_t argc, const struct slice *argv);
+
+/* Whole databases; TXN_WHOLE. Database numbers. */
+void txn_flush_db(struct txn *t, uint32_t db);
+void txn_flush_all(struct txn *t);
+void txn_swap_db(struct txn *t, uint32_t a, uint32_t b);
+
+/* OBJECT IDLETIME / FREQ / MEMORY USAGE of an existing key. */
+struct txn_object_info {
+    int64_t idle_seconds;
+    uint8_t frequency;
+    size_t memory_bytes;
+};
+void txn_object_info(struct txn *t, uint32_t k, struct txn_object_info *out);
+
+#endif

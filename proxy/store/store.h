@@ -1,0 +1,209 @@
+/* The resident keyspace: shards, their tables, and entries. No I/O, no policy: which entry is
+ * loaded, flushed or dropped is decided by keyspace/ and writeback/.
+ *
+ *   hash(db, key) ─ top bits ─> shard ─ next bits ─> bucket ─ tag ─> entry
+ *
+ * A bucket is one cache line of 7 tagged pointers.
+ *
+ * An entry is one allocation: header, expiry (only when it has one), key, value (strings; other
+ * types have a pointer to their object there). An overwrite that fits the allocation happens in
+ * place. Entries move when they grow: nobody keeps a pointer to one beyond the shard's lock; the
+ * dirty list is told (entry.dirty_index).
+ *
+ * Life of an entry:
+ *
+ *            load          edit               capture            commit
+ *   (absent) ──────> clean ──────> dirty(cut) ────────> in flight ────────> clean ──evict──> (absent)
+ *                                      ^                    │  edit
+ *                                      └────────────────────┘ (dirty and in flight)
+ *   A deleted key stays as a tombstone (type NONE, dirty or in flight) until the cut that carries
+ * it is committed. A key known to be absent from the backend is type NONE and clean. A key being
+ * loaded is type NONE and `loading`.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "store/value.h"
+
+enum {
+    STORE_DB_MAX = 65535, /* store databases: 1..65535 */
+    STORE_KEY_MAX = (1 << 30) - 1,
+    STORE_STRING_MAX = 512 * 1024 * 1024,
+    STORE_INLINE_MAX = 16 * 1024,    /* larger strings are blobs */
+    STORE_DIRTY_MAX = (1 << 24) - 2, /* dirty entries of one shard */
+};
+
+enum entry_flag {
+    ENTRY_DIRTY = 1,   /* on the shard's dirty list, changed in the cut that ENTRY_CUT_ODD tells */
+    ENTRY_CUT_ODD = 2, /* parity of the cut in which it became dirty */
+    ENTRY_IN_FLIGHT = 4, /* captured, its batch is not committed yet */
+    ENTRY_VISITED = 8,   /* used since the eviction hand passed */
+    ENTRY_EXPIRES = 16,  /* has an expiry */
+    ENTRY_LOADING = 32,  /* placeholder: a load is under way */
+    ENTRY_RAW = 64,      /* string that was modified in place */
+    ENTRY_REPLACE =
+        128, /* aggregates: what the backend holds under this key does not belong to this value */
+};
+
+struct entry {          /* 16 bytes, then [int64 expiry] key value */
+    uint32_t value_len; /* inline strings: bytes; ENTRY is a blob or an object: sizeof(void *) */
+    uint32_t key_len : 30;
+    uint32_t is_blob : 1;
+    uint32_t unused : 1;
+    uint32_t dirty_index : 24; /* place in shard->dirty, while ENTRY_DIRTY */
+    uint32_t type : 8;         /* enum value_type */
+    uint16_t db;               /* store database */
+    uint8_t flags;
+    uint8_t access; /* how recently or often used; see store_touch */
+    char data[];
+};
+
+struct table; /* the buckets of a shard */
+struct expiry_heap;
+
+struct shard {
+    struct lock lock;
+    struct table *table GUARDED_BY(lock);
+    struct entry **dirty GUARDED_BY(lock); /* dirty list: every ENTRY_DIRTY entry once */
+    uint32_t dirty_len GUARDED_BY(lock), dirty_cap GUARDED_BY(lock);
+    struct expiry_heap *expiry GUARDED_BY(lock);
+    size_t hand GUARDED_BY(lock);       /* eviction hand: position in the table */
+    uint64_t last_lsn GUARDED_BY(lock); /* newest effect on any key here: what a read depends on */
+    bool evicted GUARDED_BY(lock); /* something was dropped: a miss is no longer proof of absence */
+    void *watch GUARDED_BY(lock);  /* keyspace/watch.c: watched keys, NULL mostly */
+    _Atomic uint32_t index;
+} __attribute__((aligned(CACHE_LINE)));
+
+struct store {
+    uint32_t shards_len; /* immutable; a power of two */
+    struct shard *shards;
+    uint64_t seed;             /* of the hash; random per process */
+    _Atomic int64_t negatives; /* known-absent entries */
+    struct store_db_stats {    /* live keys, for DBSIZE and INFO; index: store database */
+        _Atomic int64_t keys, expires;
+    } * dbs;
+};
+
+MUST_CHECK enum rc store_open(struct store *s, uint32_t shards_len, struct err *err);
+void store_close(struct store *s); /* frees everything, dirty or not */
+
+/* Hash of (db, key): shard = top bits. Thread: any. */
+uint64_t store_hash(const struct store *s, uint32_t db, struct slice key);
+static inline struct shard *store_shard(const struct store *s, uint64_t hash)
+{
+    return &s->shards[(hash >> 32) * s->shards_len >> 32];
+}
+
+/* Hints to the CPU before a batch runs. prefetch_bucket needs no lock; prefetch_entry looks into
+ * the bucket and takes the lock if it is free, else does nothing. */
+void store_prefetch_bucket(const struct store *s, uint64_t hash);
+void store_prefetch_entry(const struct store *s, uint64_t hash);
+
+/* All functions from here on: Lock: the entry's shard. */
+
+/* The entry, live or not (tombstone, placeholder, expired): the caller looks. NULL: nothing known
+ * here. */
+struct entry *entry_find(struct store *s, struct shard *sh, uint64_t hash, uint32_t db,
+                         struct slice key) REQUIRES(sh->lock);
+
+/* Create or change. Each returns the entry at its (new) place, or NULL when out of memory with
+ * everything unchanged. The dirty list, the expiry index, live counters and memory follow; flags
+ * DIRTY, IN_FLIGHT, CUT_ODD are kept. What was there before is released (large objects: see
+ * store_free_later). `old` NULL: the key is not in the table. */
+struct entry *entry_set_string(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
+                               uint32_t db, struct slice key, struct slice value,
+                               int64_t expires_at_ms) REQUIRES(sh->lock);
+/* Takes over one reference to blob, NULLing *blob on success. */
+struct entry *entry_set_blob(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
+                             uint32_t db, struct slice key, struct blob **blob,
+                             int64_t expires_at_ms) REQUIRES(sh->lock);
+/* Takes over an aggregate object of `type`. */
+struct entry *entry_set_object(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
+                               uint32_t db, struct slice key, enum value_type type, void *object,
+                               int64_t expires_at_ms) REQUIRES(sh->lock);
+/* To type NONE: a tombstone, a known-absent key or (flag LOADING set by the caller) a placeholder.
+ */
+struct entry *entry_set_none(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
+                             uint32_t db, struct slice key) REQUIRES(sh->lock);
+/* A string's bytes made writable, of length new_len, old bytes kept, the rest zero; sets RAW. *at
+ * points into the entry or its blob (copied first if somebody else holds it). old may be NULL or of
+ * type NONE. */
+struct entry *entry_edit_string(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
+                                uint32_t db, struct slice key, size_t new_len, char **at)
+    REQUIRES(sh->lock);
+struct entry *entry_set_expiry(struct store *s, struct shard *sh, struct entry *e, uint64_t hash,
+                               int64_t expires_at_ms) REQUIRES(sh->lock);
+/* Out of the table and freed. Must be neither dirty nor in flight. */
+void entry_remove(struct store *s, struct shard *sh, struct entry *e, uint64_t hash)
+    REQUIRES(sh->lock);
+/* Takes the object out of an aggregate entry (RENAME): the entry becomes type NONE. */
+void *entry_take_object(struct store *s, struct shard *sh, struct entry *e, uint64_t hash)
+    REQUIRES(sh->lock);
+
+/* Reading. */
+struct slice entry_key(const struct entry *e);
+int64_t entry_expires_at(const struct entry *e); /* 0: never */
+void entry_value(const struct entry *e, struct value *out);
+void *entry_object(const struct entry *e);  /* aggregates, to edit */
+size_t entry_memory(const struct entry *e); /* allocation, value included, and its table slot */
+static inline bool entry_expired(const struct entry *e, struct wall now)
+{
+    return (e->flags & ENTRY_EXPIRES) != 0 && entry_expires_at(e) <= now.ms;
+}
+
+/* Dirty list. mark: adds (false: out of memory or STORE_DIRTY_MAX, unchanged) ; unmark: removes in
+ * O(1) by moving the last one. */
+MUST_CHECK bool entry_mark_dirty(struct shard *sh, struct entry *e, uint16_t cut)
+    REQUIRES(sh->lock);
+void entry_unmark_dirty(struct shard *sh, struct entry *e) REQUIRES(sh->lock);
+
+/* Marks the use of an entry, for eviction and OBJECT FREQ/IDLETIME. */
+void store_touch(struct entry *e, bool lfu);
+int64_t store_idle_seconds(const struct entry *e); /* coarse */
+uint8_t store_frequency(const struct entry *e);    /* 0..255, logarithmic as in Redis */
+void store_clock_tick(struct wall now);            /* once a second or so, from any thread */
+
+/* Walks. The callback may change or remove the entry it is given, nothing else. */
+/* SCAN: entries whose hash lies in the next part of this shard's range. *cursor (0: start of the
+ * shard) moves on and becomes 0 behind the last; at least `count` slots are looked at. Cursors
+ * survive resizing: they are positions in hash space, not in the table. */
+void shard_scan(struct store *s, struct shard *sh, uint32_t *cursor, size_t count,
+                void (*each)(void *ctx, struct entry *e), void *ctx) REQUIRES(sh->lock);
+/* Random live entry, or NULL when there is none in this shard. */
+struct entry *shard_random(struct shard *sh, uint64_t random, uint32_t db, struct wall now)
+    REQUIRES(sh->lock);
+/* Next entry that is due at `now`, or NULL; stale index items are skipped. The caller deletes or
+ * changes it before the next call. *hash is its hash. */
+struct entry *shard_due(struct store *s, struct shard *sh, struct wall now, uint64_t *hash)
+    REQUIRES(sh->lock);
+/* Deadline of the earliest item in the expiry index (may be stale), 0: none. */
+int64_t shard_next_due(const struct shard *sh) REQUIRES(sh->lock);
+/* Eviction: the hand goes over at most `look` slots; entries that were used get another turn; the
+ * first clean, idle, matching one is removed and freed. Returns the bytes freed, 0: none found.
+ * volatile_only: only keys with an expiry. Sets sh->evicted, except for known-absent keys. CLOCK
+ * over the table, new entries unvisited: behaves like SIEVE (Zhang et al., NSDI 2024) with a random
+ * queue. */
+size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile_only)
+    REQUIRES(sh->lock);
+/* Drops entries of store databases that `dead` says no longer exist, `look` slots a call; *position
+ * moves on, 0 at the end. Dirty or in-flight ones stay. */
+void shard_sweep(struct store *s, struct shard *sh, uint32_t *position, size_t look,
+                 bool (*dead)(void *ctx, uint16_t db), void *ctx) REQUIRES(sh->lock);
+
+/* Large objects and blobs released under a lock are put on a list and freed by whoever calls this
+ * without one; returns how many. */
+size_t store_free_later_run(void);
+
+/* Allocator's figures (jemalloc): bytes allocated by the application, resident, and so on;
+ * refreshed by memory_refresh(). */
+struct memory_info {
+    size_t allocated, active, resident, mapped, peak;
+};
+void memory_refresh(void);
+size_t memory_allocated(void);
+void memory_get_info(struct memory_info *out);
+
+#endif

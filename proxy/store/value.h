@@ -1,0 +1,67 @@
+/* What a command sees of a key, and what every aggregate type must offer to be written back by its
+ * changes.
+ *
+ * Strings live inside their entry (or in a blob, when large). Every other type is one heap object
+ * behind a `struct value_ops`: a new type is one file with such a table and touches no other layer.
+ *
+ * An aggregate records its own changes: each mutation notes which element changed since the last
+ * capture, so that a hash of a million fields with one changed field costs one row.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef STORE_VALUE_H
+#define STORE_VALUE_H
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/value_type.h"
+
+/* A view, valid while the shard is locked and the entry is not edited. */
+struct value {
+    enum value_type type;
+    bool raw;              /* strings: was modified in place, so it is "raw" whatever its length */
+    struct slice str;      /* strings */
+    struct blob *blob;     /* strings: where str lies when it is large, else NULL */
+    const void *object;    /* aggregates: struct hash *, ... */
+    int64_t expires_at_ms; /* 0: never */
+};
+
+/* Receives the changes of an aggregate at capture; slices live as long as the shard is locked. */
+struct change_sink {
+    void *ctx;
+    /* One element: see struct backend_element for what each type uses. */
+    void (*element)(void *ctx, struct slice name, struct slice value, int64_t position,
+                    double score, bool removed);
+};
+
+struct value_ops {
+    enum value_type type;
+    void (*free)(void *object); /* may be slow for a large one: called without a lock held */
+    size_t (*count)(const void *object);         /* elements */
+    size_t (*memory)(const void *object);        /* bytes allocated */
+    const char *(*encoding)(const void *object); /* OBJECT ENCODING: "listpack", "hashtable" */
+    void *(*copy)(
+        const void *object); /* deep, all of it counting as changed; NULL: out of memory */
+    /* Number of elements that capture() would emit. */
+    size_t (*changes)(const void *object, bool everything);
+    /* Emits the changed elements (everything: all of them, none as removed) and forgets that they
+     * are changed. */
+    void (*capture)(void *object, bool everything, struct change_sink *sink);
+    /* Puts one element that the backend has: does not count as a change. False: out of memory. */
+    MUST_CHECK bool (*load)(void **object, struct slice name, struct slice value, int64_t position,
+                            double score);
+};
+
+/* The table of a type; never called for NONE and STRING. */
+const struct value_ops *value_ops(enum value_type type);
+
+/* OBJECT ENCODING of any value: "int", "embstr", "raw", or what its ops say. */
+const char *value_encoding(const struct value *v);
+
+/* Thresholds of the compact encodings; set at start and by CONFIG SET, read when a value grows. */
+struct value_limits {
+    _Atomic uint32_t hash_max_listpack_entries; /* 128 */
+    _Atomic uint32_t hash_max_listpack_value;   /* 64 */
+};
+extern struct value_limits value_limits;
+
+#endif

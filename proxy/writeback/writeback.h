@@ -1,0 +1,76 @@
+/* Write-back: dirty entries leave in consistent cuts, in the order and at the pace the backend can
+ * take.
+ *
+ *   cutter thread (normal priority)           flusher thread (lowered priority)
+ *   decide, bump the cut, capture  ─────────> sort, apply with the cut LSN, retry, bisect, maintain
+ *   clean, drop tombstones, trim   <───────── committed
+ *
+ * Only the cutter takes shard locks, and holds each for a bounded number of entries; the flusher,
+ * which may be starved by a surge, holds nothing that a worker waits for.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef WRITEBACK_WRITEBACK_H
+#define WRITEBACK_WRITEBACK_H
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+struct writeback;
+
+enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
+
+struct writeback_info {
+    uint64_t dirty_keys, dirty_bytes; /* waiting for the next cut */
+    uint64_t in_flight_keys, in_flight_bytes;
+    int64_t oldest_dirty_ms;   /* age; 0: nothing is dirty */
+    uint64_t last_cut_lsn;     /* newest cut made */
+    uint64_t applied_lsn;      /* newest cut committed in the backend */
+    int64_t last_flush_us;     /* from cut to commit */
+    int64_t last_flush_age_ms; /* since the last commit; -1: none yet */
+    uint64_t lag_records;      /* effects journalled above applied_lsn */
+    uint64_t unsynced_records; /* the loss exposure: effects not yet durable on this host's disk */
+    bool paused;
+    bool flushing;
+    char backend_url[256];
+    const char *backend_state; /* "up", "retrying", "open", "read-only", "full", "corrupt" */
+    enum breaker_state breaker;
+    uint64_t failures;                /* in a row */
+    int64_t next_retry_ms;            /* until the next try; 0: none pending */
+    struct err last_error;            /* code RC_OK: none since start */
+    uint64_t dead_letters, conflicts; /* records kept now */
+    int backpressure; /* 0 none, 1 hurrying (low watermark), 2 delaying or refusing (high) */
+};
+
+void writeback_get_info(struct writeback *wb, struct writeback_info *out);
+
+/* Asks for a cut now; returns the LSN to wait for with keyspace_wait_lsn(remote): everything up to
+ * now. */
+uint64_t writeback_request_flush(struct writeback *wb);
+void writeback_pause(struct writeback *wb, bool on);
+
+/* Dead letters and conflicts: durable records, each with a number that stays. Text is for people:
+ * bytes are escaped. */
+struct writeback_record {
+    uint64_t id;
+    struct wall time;
+    uint32_t db;
+    struct slice key;
+    const char *type; /* "string", "hash", "none" */
+    struct slice
+        reason; /* dead letters: the backend's error; conflicts: the verdict, "backend-wins" */
+    struct slice ours, base, theirs; /* rendered values; dead letters have ours only */
+};
+void writeback_each_dead_letter(struct writeback *wb,
+                                void (*each)(void *ctx, const struct writeback_record *r),
+                                void *ctx);
+void writeback_each_conflict(struct writeback *wb,
+                             void (*each)(void *ctx, const struct writeback_record *r), void *ctx);
+/* Retry: the key is made dirty again with its dead value if nothing newer is there, and the record
+ * goes. id 0: all. Returns how many. */
+uint64_t writeback_retry_dead_letter(struct writeback *wb, uint64_t id);
+uint64_t writeback_drop_dead_letter(struct writeback *wb, uint64_t id);
+uint64_t writeback_drop_conflict(struct writeback *wb, uint64_t id);
+
+#endif

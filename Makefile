@@ -1,81 +1,96 @@
-# Weir's build: one file, no recursion. `make help` lists the targets.
+# SPDX-License-Identifier: BSD-3-Clause
 #
-# Objects and test programs of each build kind live in build/<kind>/. Sources are found by wildcard: a new file needs no edit here.
+# Weir's build: one file, no recursion into folders. `make help` lists the targets, V=1 shows the
+# commands. Objects and test programs of each build kind live in build/<kind>/. Sources are found by
+# wildcard: a new file needs no edit here.
 
 KIND ?= release
-CC ?= gcc
 B := build/$(KIND)
+Q := $(if $(V),,@)
+
+# Every core builds, unless somebody says otherwise.
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifneq ($(filter $(KIND),fuzz tsan),)
+CC := clang
+endif
 
 WARN := -Wall -Wextra -Wshadow -Wcast-qual -Wmissing-prototypes -Wstrict-prototypes -Wvla -Werror
-CFLAGS_release := -O2 -g -fno-omit-frame-pointer -march=x86-64-v2
+SANITIZED := -O1 -g -fno-omit-frame-pointer -DWEIR_SLOW_CHECKS -DWEIR_NO_JEMALLOC
+CFLAGS_release := -O2 -g -fno-omit-frame-pointer
+ifeq ($(shell uname -m),x86_64)
+CFLAGS_release += -march=x86-64-v2
+endif
 CFLAGS_debug := -O1 -g -DWEIR_SLOW_CHECKS
-CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -DWEIR_SLOW_CHECKS -DWEIR_NO_JEMALLOC
-CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread -DWEIR_SLOW_CHECKS -DWEIR_NO_JEMALLOC
-CFLAGS_fuzz := -O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined -DWEIR_SLOW_CHECKS -DWEIR_NO_JEMALLOC
-ifneq ($(shell uname -m),x86_64)
-CFLAGS_release := $(filter-out -march=%,$(CFLAGS_release))
-endif
-ifeq ($(KIND),fuzz)
-CC := clang
-endif
-ifeq ($(KIND),tsan)
-CC := clang
-endif
+CFLAGS_asan := $(SANITIZED) -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CFLAGS_tsan := $(SANITIZED) -fsanitize=thread
+CFLAGS_fuzz := $(SANITIZED) -fsanitize=address,undefined,fuzzer-no-link \
+	-fno-sanitize-recover=undefined
 
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Iproxy -I. $(WARN) -pthread $(CFLAGS_$(KIND)) $(CFLAGS)
 MALLOC := $(if $(filter release debug,$(KIND)),-ljemalloc)
 LIBS := $(MALLOC) -lev -lhiredis -lsqlite3 -lxxhash -lm -pthread
 
-SRC := $(filter-out proxy/main.c,$(wildcard proxy/*/*.c)) $(wildcard backends/*.c) $(wildcard config/*.c)
+SRC := $(filter-out proxy/main.c,$(wildcard proxy/*/*.c backends/*.c config/*.c))
 OBJ := $(SRC:%.c=$(B)/%.o)
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
-UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c tests/contract/*_test.c tests/fault/*_test.c))
+UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c tests/contract/*_test.c \
+	tests/fault/*_test.c))
+BENCH := $(patsubst %.c,build/release/%,$(wildcard tests/bench/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/bin/%,$(wildcard tests/fuzz/*_fuzz.c))
 
-.PHONY: all run debug check test fault fuzz bench asan tsan tidy analyze clean help deps test-deps units fuzzers FORCE
+.PHONY: all run debug check test fault fuzz bench asan tsan tidy analyze clean help
+.PHONY: deps test-deps units fuzzers fuzz-programs print-flags FORCE
 .DEFAULT_GOAL := all
 
-all: weir ## build ./weir (optimised) and ./weirctl
+all: weir ## build ./weir, optimised
 
 run: deps ## install what is missing, build, and serve with proxy.conf
 	@$(MAKE) --no-print-directory all
 	./weir proxy.conf
 
 debug: ## build with slow assertions: build/debug/weir
-	$(MAKE) KIND=debug build/debug/weir
+	@$(MAKE) --no-print-directory KIND=debug build/debug/weir
 
 check: ## the fast loop: build, style, unit and integration tests (under a minute)
-	tools/run-tests check
+	@tools/run-tests check
 
 test: test-deps ## everything that must pass
-	tools/run-tests test
+	@tools/run-tests test
 
-fault: ## the fault suites, many more rounds
-	tools/run-tests fault
+fault: ## the fault suites, many more rounds (FAULT_ROUNDS, 200)
+	@tools/run-tests fault
 
 fuzz: fuzzers ## fuzz each target for FUZZ_SECONDS (600)
-	tools/run-tests fuzz
+	@tools/run-tests fuzz
 
-bench: all ## side by side with redis-server: prints the table, writes JSON
-	tests/bench/bench
+bench: test-deps all $(BENCH) ## side by side with redis-server: prints the table, writes JSON
+	@tests/bench/bench
 
 asan: ## all suites under AddressSanitizer and UBSan
-	tools/run-tests asan
+	@tools/run-tests asan
 
 tsan: ## all suites under ThreadSanitizer
-	tools/run-tests tsan
+	@tools/run-tests tsan
 
 tidy: ## the rules of the house that a machine can check
-	tools/tidy
+	@tools/tidy
 
 analyze: ## clang's thread-safety analysis and clang-tidy
-	tools/analyze
+	@tools/install-packages analyze
+	@tools/analyze
 
 clean: ## remove everything that was built
-	rm -rf build weir weirctl
+	rm -rf build weir
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
+		sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 12
 
 deps:
 	@tools/install-packages build
@@ -87,17 +102,20 @@ weir: build/release/weir FORCE
 	@cmp -s build/release/weir weir || cp build/release/weir weir
 
 $(B)/weir: $(B)/proxy/main.o $(B)/libweir.a
-	$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/libweir.a: $(OBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	@echo "  AR $@"
+	$(Q)ar rcs $@ $^
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "  CC $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
-# Rebuild when the flags change.
+# Rebuild when the compiler or its flags change.
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' > $@
@@ -105,17 +123,27 @@ $(B)/flags: FORCE
 units: $(UNIT) ## build the unit, contract and fault test programs of KIND
 
 $(B)/tests/%_test: $(B)/tests/%_test.o $(SUPPORT) $(B)/libweir.a
-	$(CC) $(ALL_CFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	@echo "  LD $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+build/release/tests/bench/%: build/release/tests/bench/%.o
+	@echo "  LD $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ -lsqlite3 -lm
 
 fuzzers:
 	@$(MAKE) --no-print-directory KIND=fuzz fuzz-programs
 
-.PHONY: fuzz-programs
 fuzz-programs: $(FUZZ)
 
 build/fuzz/bin/%: build/fuzz/tests/fuzz/%.o build/fuzz/libweir.a
 	@mkdir -p $(@D)
-	clang $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	@echo "  LD $@"
+	$(Q)clang $(ALL_CFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+# For tools/analyze: how sources are compiled.
+print-flags:
+	@echo '$(ALL_CFLAGS)'
 
 .SECONDARY:
--include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(B)/proxy/main.d $(UNIT:%=%.d) $(wildcard build/fuzz/tests/fuzz/*.d)
+-include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(B)/proxy/main.d $(UNIT:%=%.d) $(BENCH:%=%.d)
+-include $(wildcard build/fuzz/tests/fuzz/*.d)

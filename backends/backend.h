@@ -90,6 +90,8 @@ struct backend_batch {
 struct backend_applied {
     uint64_t rows;  /* rows written or deleted */
     uint64_t bytes; /* of keys and values in them */
+    uint32_t
+        rejected; /* RC_REJECTED: 1 + index of the item that the store refuses; 0: it cannot tell */
 };
 
 struct backend_position {
@@ -142,8 +144,10 @@ struct backend_ops {
     /* Keys in a store database. */
     enum rc (*count)(struct backend *b, uint32_t db, uint64_t *out, struct err *err) MUST_CHECK;
     /* Emits the keys (nothing else) that others have changed since the last poll, each at least
-     * once. A hint: it makes the proxy drop clean entries; proof is apply's business, which still
-     * sees them as conflicts. Cheap when nothing has happened. */
+     * once, except those that a load or a conflict has shown meanwhile. A hint: it makes the proxy
+     * drop clean entries; proof is apply's business, which still sees them as conflicts. Cheap when
+     * nothing has happened. Not to be called before recovery is flushed: changes that were handed
+     * out stop being conflicts some batches later. */
     enum rc (*poll)(struct backend *b, backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
 };
 
@@ -156,6 +160,11 @@ struct backend_base {
 int backend_item_order(const struct backend_item *a, const struct backend_item *b);
 /* True when the bytes are valid UTF-8 without NUL: stored as text, so that people can read them. */
 bool backend_is_text(struct slice bytes);
+
+/* The ops of every row of backends.def. */
+#define BACKEND(name, help) extern const struct backend_ops name;
+#include "backends/backends.def"
+#undef BACKEND
 
 /* Finds the ops for a URL ("sqlite:..."), or NULL; backends.def lists them. */
 const struct backend_ops *backend_find(const char *url);

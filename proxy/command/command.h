@@ -33,6 +33,8 @@ enum command_flag { /* names as in COMMAND INFO */
                     CMD_NO_TXN = 1u << 18, /* ours: touches no key at all (PING, CLIENT, CONFIG) */
                     CMD_CONTAINER = 1u << 19, /* ours: has subcommands (CONFIG, CLIENT);
                                                  `parent|sub` rows follow it */
+                    CMD_NO_TOUCH = 1u << 20,  /* ours: looks at a key without marking it as used */
+                    CMD_NO_ASYNC_LOADING = 1u << 21,
 };
 
 enum command_id {
@@ -54,6 +56,7 @@ struct call {
     const struct slice *argv;
     struct blob **blobs; /* see struct request */
     uint32_t key, keys_len;
+    uint64_t errors_before; /* of the reply: what is above is this command's failure */
     bool in_exec;
     bool parked; /* set by call_park: no reply was written, run again when the waiter was called */
 };
@@ -61,13 +64,13 @@ struct call {
 typedef void command_handler(struct call *c);
 /* Finds the keys of a command whose positions depend on its arguments, or whose key mode does (SET
  * with GET). keys has room for argc. Returns how many, or -1 for arguments that make no sense (the
- * handler then says what). */
+ * handler then says what). When it is called, db and mode of all argc are preset, the rest is 0. */
 typedef int command_find_keys(uint32_t argc, const struct slice *argv, struct txn_key *keys);
 
 struct command {
-    const char *name; /* "get", "config|get" */
-    command_handler *run;
-    int arity; /* negative: at least */
+    const char *name;     /* "get", "config|get" */
+    command_handler *run; /* NULL: a container */
+    int arity;            /* negative: at least */
     unsigned flags;
     enum key_mode key_mode;
     int first_key, last_key, key_step;
@@ -75,12 +78,15 @@ struct command {
     const char *acl;              /* "@string @slow" */
     const char *group, *since, *complexity, *summary;
     const char *syntax; /* "key value [NX | XX] ..." */
+    const char *specs;  /* flags of the key specs: "RW access delete; OW update" */
+    const char *tips;   /* "request_policy:multi_shard ..." */
     enum command_id id;
 };
 
 const struct command *command_get(enum command_id id);
 const struct command *command_find(struct slice name); /* any case; NULL: unknown; top level only */
 const struct command *command_find_sub(const struct command *parent, struct slice name);
+const struct command *command_find_full(struct slice name); /* "get" or "config|get" */
 
 /* Per worker: scratch space, the transaction, statistics that other threads may read. */
 struct command_worker;
@@ -88,6 +94,8 @@ struct command_worker *command_worker_new(struct keyspace *ks, const struct host
                                           uint32_t worker);
 void command_worker_free(struct command_worker **w);
 struct txn *command_worker_txn(struct command_worker *w);
+/* A worker made with `ks` NULL answers -LOADING until it gets its keyspace. Thread: the worker. */
+void command_worker_attach(struct command_worker *w, struct keyspace *ks);
 
 enum run_result {
     RUN_DONE,   /* replied (or muted); go on */
@@ -126,8 +134,10 @@ MUST_CHECK bool call_read(struct call *c, uint32_t i, enum value_type type,
 /* The command waits: the session's waiter has been handed to something that will call it. */
 void call_park(struct call *c);
 void call_out_of_memory(struct call *c); /* replies -OOM */
+void call_help(struct call *c); /* <COMMAND> HELP: written from the rows of the container */
 
 #define COMMAND(id, name, ...) command_handler cmd_##id;
+#define CONTAINER(id, name, ...)
 #include "command/commands.def"
 #undef COMMAND
 

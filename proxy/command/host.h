@@ -27,6 +27,8 @@ struct host_info {
     struct wall started_at_wall;
     char run_id[41];
     char executable[256];
+    uint64_t instantaneous_ops; /* commands a second, over the last 1.6 s */
+    double instantaneous_input_kbps, instantaneous_output_kbps; /* KiB a second */
 };
 
 struct host {

@@ -28,6 +28,11 @@ enum session_flag {
     SESSION_UNIX = 1024,
 };
 
+struct session_watched {
+    uint32_t db;
+    struct slice name; /* owned */
+};
+
 struct session {
     uint64_t id;
     uint32_t db;
@@ -42,18 +47,25 @@ struct session {
     uint64_t commands, bytes_in, bytes_out;
     struct request **queue; /* MULTI: detached requests */
     uint32_t queue_len, queue_cap;
-    size_t queue_bytes;
+    size_t queue_bytes; /* memory of the queue and of `watched` */
     struct watch watch;
+    struct session_watched *watched; /* WATCH: the same keys, for EXEC to lock */
+    uint32_t watched_len;
     struct waiter waiter; /* set up by server/; ready() resumes the connection */
     void *pending; /* state of the parked command, freed by pending_free when the client leaves */
     void (*pending_free)(void *pending);
     int fd;
 };
 
+/* Authenticated at once where no password is set. */
 void session_init(struct session *s, uint64_t id);
 /* Frees what the session owns. Thread: owner; not while parked. */
 void session_fini(struct session *s, struct keyspace *ks);
 /* RESET: as if just connected; the connection's id stays. */
 void session_reset(struct session *s, struct keyspace *ks, bool authenticated);
+
+/* WATCH, UNWATCH. False: out of memory. */
+MUST_CHECK bool session_watch(struct session *s, struct keyspace *ks, struct slice key);
+void session_unwatch(struct session *s, struct keyspace *ks);
 
 #endif

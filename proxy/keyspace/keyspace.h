@@ -50,7 +50,7 @@ enum walk_state walk_random(struct walk *w, struct txn *t, struct buf *key, bool
 
 struct watch {           /* one client's watched keys; part of its session */
     _Atomic bool broken; /* set by whoever changes a watched key */
-    struct watch_key *keys;
+    struct watch_key **keys;
     uint32_t keys_len;
 };
 /* Thread: the client's worker. False: out of memory. */

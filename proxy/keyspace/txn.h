@@ -50,6 +50,9 @@ struct txn_key {
 struct waiter {
     void (*ready)(struct waiter *w);
     struct waiter *next; /* for the list it waits in */
+    enum rc
+        failed; /* why it was called, when not for good news; txn_begin turns it into a refusal */
+    int64_t since_us; /* back-pressure: when the wait began, 0: not waiting for that */
 };
 
 enum txn_state { TXN_READY, TXN_PARKED, TXN_REFUSED };

@@ -2,8 +2,9 @@
  *
  * A whole buffer is parsed at once, so that the caller can hash all keys and prefetch before it
  * runs the first command. Arguments are slices into the input buffer. A bulk of RESP_BIG_ARG bytes
- * or more is received straight into a blob of its own that the command may keep, so it is never
- * copied twice; a blob grows with the bytes that arrive, never with the length that was announced.
+ * or more that is not all there yet is received straight into a blob of its own, so it is never
+ * copied twice; a command may keep the blob (it then sets blobs[i] to NULL). A blob grows with the
+ * bytes that arrive, never with the length that was announced.
  *
  * Parsing is linear in the bytes received, whatever the size of the reads that bring them.
  *
@@ -32,9 +33,10 @@ struct resp_limits {
 
 enum resp_status {
     RESP_MORE,  /* every complete request was returned; more bytes are needed for the next */
-    RESP_FULL,  /* `max` requests were returned; call again after running them */
-    RESP_ERROR, /* the bytes behind the returned requests are not the protocol: error() has the text
-                 */
+    RESP_FULL,  /* there is more to say, but not before the returned requests have run: call again
+                   then with the bytes behind them, even if no new ones came */
+    RESP_ERROR, /* the input begins with what is not the protocol, nothing was returned: error() has
+                   the text, and every further call says the same */
 };
 
 struct resp_parser; /* one per connection */
@@ -45,8 +47,10 @@ void resp_parser_free(struct resp_parser **p);
 /* Parses requests from in[0..len). Returns how many were put into out[0..max); *status says why it
  * stopped. Requests and their arguments are valid until the next call on p, as long as the input
  * stays in place. *consumed: input bytes that are no longer needed once the returned requests have
- * run. A caller that runs only the first k of them drops out[k-1].end bytes instead, and calls
- * again: the others are parsed anew (a request that holds blobs is always the last one returned).
+ * run; all of them when none was returned, for the parser has then taken the unfinished request
+ * over. A caller that runs only the first k >= 1 of them drops out[k-1].end bytes instead, and
+ * calls again: the others are parsed anew, with the limits as they are then (AUTH may be among the
+ * first k). A request that holds blobs is always the only one returned.
  * Empty requests ("*0", "*-1", blank lines) are skipped. Inline commands are split as redis-cli
  * does. */
 size_t resp_parse(struct resp_parser *p, const struct resp_limits *limits, const char *in,

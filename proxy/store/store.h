@@ -48,32 +48,36 @@ enum entry_flag {
         128, /* aggregates: what the backend holds under this key does not belong to this value */
 };
 
-struct entry {          /* 16 bytes, then [int64 expiry] key value */
-    uint32_t value_len; /* inline strings: bytes; ENTRY is a blob or an object: sizeof(void *) */
+struct entry {               /* 16 bytes, then [int64 expiry] key value */
+    uint32_t value_len : 15; /* inline strings: bytes; a blob or an object: sizeof(void *) */
+    uint32_t used_low : 17;  /* when it was last used; see store_touch */
     uint32_t key_len : 30;
     uint32_t is_blob : 1;
     uint32_t unused : 1;
     uint32_t dirty_index : 24; /* place in shard->dirty, while ENTRY_DIRTY */
-    uint32_t type : 8;         /* enum value_type */
-    uint16_t db;               /* store database */
+    uint32_t type : 4;         /* enum value_type */
+    uint32_t used_high : 4;
+    uint16_t db; /* store database */
     uint8_t flags;
-    uint8_t access; /* how recently or often used; see store_touch */
+    uint8_t frequency; /* how often it is used; see store_touch */
     char data[];
 };
 
 struct table; /* the buckets of a shard */
 struct expiry_heap;
 
+/* Everything here is under the lock (clang's analysis cannot express that for fields in C; it checks
+ * the functions), but for the pointers `table` and `expiry`, which do not change, and `index`. */
 struct shard {
     struct lock lock;
-    struct table *table GUARDED_BY(lock);
-    struct entry **dirty GUARDED_BY(lock); /* dirty list: every ENTRY_DIRTY entry once */
-    uint32_t dirty_len GUARDED_BY(lock), dirty_cap GUARDED_BY(lock);
-    struct expiry_heap *expiry GUARDED_BY(lock);
-    size_t hand GUARDED_BY(lock);       /* eviction hand: position in the table */
-    uint64_t last_lsn GUARDED_BY(lock); /* newest effect on any key here: what a read depends on */
-    bool evicted GUARDED_BY(lock); /* something was dropped: a miss is no longer proof of absence */
-    void *watch GUARDED_BY(lock);  /* keyspace/watch.c: watched keys, NULL mostly */
+    struct table *table;
+    struct entry **dirty; /* dirty list: every ENTRY_DIRTY entry once */
+    uint32_t dirty_len, dirty_cap;
+    struct expiry_heap *expiry;
+    size_t hand;       /* eviction hand: where in the hash space it stands */
+    uint64_t last_lsn; /* newest effect on any key here: what a read depends on */
+    bool evicted;      /* something was dropped: a miss is no longer proof of absence */
+    void *watch;       /* keyspace/watch.c: watched keys, NULL mostly */
     _Atomic uint32_t index;
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -81,7 +85,8 @@ struct store {
     uint32_t shards_len; /* immutable; a power of two */
     struct shard *shards;
     uint64_t seed;             /* of the hash; random per process */
-    _Atomic int64_t negatives; /* known-absent entries */
+    _Atomic int64_t negatives; /* entries of type NONE of any kind: known-absent keys, tombstones,
+                                  placeholders */
     struct store_db_stats {    /* live keys, for DBSIZE and INFO; index: store database */
         _Atomic int64_t keys, expires;
     } * dbs;
@@ -90,7 +95,7 @@ struct store {
 MUST_CHECK enum rc store_open(struct store *s, uint32_t shards_len, struct err *err);
 void store_close(struct store *s); /* frees everything, dirty or not */
 
-/* Hash of (db, key): shard = top bits. Thread: any. */
+/* Hash of (db, key), never 0: shard = top bits. Thread: any. */
 uint64_t store_hash(const struct store *s, uint32_t db, struct slice key);
 static inline struct shard *store_shard(const struct store *s, uint64_t hash)
 {
@@ -147,8 +152,10 @@ void *entry_take_object(struct store *s, struct shard *sh, struct entry *e, uint
 struct slice entry_key(const struct entry *e);
 int64_t entry_expires_at(const struct entry *e); /* 0: never */
 void entry_value(const struct entry *e, struct value *out);
-void *entry_object(const struct entry *e);  /* aggregates, to edit */
-size_t entry_memory(const struct entry *e); /* allocation, value included, and its table slot */
+void *entry_object(const struct entry *e); /* aggregates, to edit */
+/* Allocation, value included, its table slot and expiry item; from the sizes, without asking the
+ * allocator. */
+size_t entry_memory(const struct entry *e);
 static inline bool entry_expired(const struct entry *e, struct wall now)
 {
     return (e->flags & ENTRY_EXPIRES) != 0 && entry_expires_at(e) <= now.ms;
@@ -160,9 +167,11 @@ MUST_CHECK bool entry_mark_dirty(struct shard *sh, struct entry *e, uint16_t cut
     REQUIRES(sh->lock);
 void entry_unmark_dirty(struct shard *sh, struct entry *e) REQUIRES(sh->lock);
 
-/* Marks the use of an entry, for eviction and OBJECT FREQ/IDLETIME. */
+/* Marks the use of an entry, for eviction and OBJECT FREQ/IDLETIME: the second of its last use and
+ * (lfu) the logarithmic counter. Both are always kept apart, so the policy may change at any time.
+ */
 void store_touch(struct entry *e, bool lfu);
-int64_t store_idle_seconds(const struct entry *e); /* coarse */
+int64_t store_idle_seconds(const struct entry *e); /* modulo 24 days */
 uint8_t store_frequency(const struct entry *e);    /* 0..255, logarithmic as in Redis */
 void store_clock_tick(struct wall now);            /* once a second or so, from any thread */
 
@@ -176,7 +185,7 @@ void shard_scan(struct store *s, struct shard *sh, uint32_t *cursor, size_t coun
 struct entry *shard_random(struct shard *sh, uint64_t random, uint32_t db, struct wall now)
     REQUIRES(sh->lock);
 /* Next entry that is due at `now`, or NULL; stale index items are skipped. The caller deletes or
- * changes it before the next call. *hash is its hash. */
+ * changes it before the next call (else it is handed out again). *hash is its hash. */
 struct entry *shard_due(struct store *s, struct shard *sh, struct wall now, uint64_t *hash)
     REQUIRES(sh->lock);
 /* Deadline of the earliest item in the expiry index (may be stale), 0: none. */
@@ -192,6 +201,10 @@ size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile
  * moves on, 0 at the end. Dirty or in-flight ones stay. */
 void shard_sweep(struct store *s, struct shard *sh, uint32_t *position, size_t look,
                  bool (*dead)(void *ctx, uint16_t db), void *ctx) REQUIRES(sh->lock);
+
+/* Walks everything of a shard and breaks (must) where its parts do not agree: table, dirty list,
+ * expiry index. For tests and debugging. Lock: the shard's. */
+void store_check(struct store *s, struct shard *sh) REQUIRES(sh->lock);
 
 /* Large objects and blobs released under a lock are put on a list and freed by whoever calls this
  * without one; returns how many. */

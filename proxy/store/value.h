@@ -46,12 +46,13 @@ struct value_ops {
     /* Emits the changed elements (everything: all of them, none as removed) and forgets that they
      * are changed. */
     void (*capture)(void *object, bool everything, struct change_sink *sink);
-    /* Puts one element that the backend has: does not count as a change. False: out of memory. */
+    /* Puts one element that the backend has: does not count as a change, and does not undo one.
+     * *object NULL: the object is made. False: out of memory. */
     MUST_CHECK bool (*load)(void **object, struct slice name, struct slice value, int64_t position,
                             double score);
 };
 
-/* The table of a type; never called for NONE and STRING. */
+/* The table of a type; NULL for NONE, STRING and types this build does not have. */
 const struct value_ops *value_ops(enum value_type type);
 
 /* OBJECT ENCODING of any value: "int", "embstr", "raw", or what its ops say. */

@@ -1,0 +1,620 @@
+/* A backend that keeps everything in memory, for tests: transactional, and it fails on demand.
+ *
+ * The keys of a store are one sorted array of immutable objects. A batch, which is sorted too, is
+ * merged into a new array; that makes it atomic, and cheap enough for tests with many keys.
+ *
+ * Running out of memory aborts: this is no place to learn how to survive it.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/memory_internal.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+
+struct memory_backend {
+    struct backend_base base;
+    struct memory_store *store;
+};
+
+struct lock memory_stores_lock = {PTHREAD_MUTEX_INITIALIZER};
+struct memory_store *memory_stores; /* under memory_stores_lock */
+
+void *memory_grow(void *array, size_t len, size_t item_size)
+{
+    /* Doubles at powers of two, so that the capacity need not be kept. */
+    if ((len & (len - 1)) != 0)
+        return array;
+    void *bigger = realloc(array, (len == 0 ? 1 : len * 2) * item_size);
+    must(bigger != NULL);
+    return bigger;
+}
+
+/* ---- keys ---- */
+
+void memory_key_unref(struct memory_key *k)
+{
+    if (k == NULL || --k->refs > 0)
+        return;
+    free((void *)(uintptr_t)k->item.elements);
+    free(k->bytes);
+    free(k);
+}
+
+struct memory_key *memory_key_ref(struct memory_key *k)
+{
+    if (k != NULL)
+        k->refs++;
+    return k;
+}
+
+static struct slice keep_bytes(char **at, struct slice bytes)
+{
+    struct slice kept = {*at, bytes.len};
+    if (bytes.len > 0)
+        memcpy(*at, bytes.ptr, bytes.len);
+    *at += bytes.len;
+    return kept;
+}
+
+/* A deep copy; none of its elements is marked as removed. */
+struct memory_key *memory_key_new(const struct backend_item *item)
+{
+    size_t size = item->key.len + item->value.len + 1;
+    for (uint32_t i = 0; i < item->elements_len; i++)
+        size += item->elements[i].name.len + item->elements[i].value.len;
+    struct memory_key *k = calloc(1, sizeof(*k));
+    struct backend_element *elements =
+        calloc((size_t)item->elements_len + 1, sizeof(struct backend_element));
+    must(k != NULL && elements != NULL);
+    char *at = malloc(size);
+    must(at != NULL);
+    k->refs = 1;
+    k->bytes = at;
+    k->item = *item;
+    k->item.key = keep_bytes(&at, item->key);
+    k->item.value = keep_bytes(&at, item->value);
+    k->item.elements = elements;
+    for (uint32_t i = 0; i < item->elements_len; i++) {
+        elements[i] = item->elements[i];
+        elements[i].name = keep_bytes(&at, item->elements[i].name);
+        elements[i].value = keep_bytes(&at, item->elements[i].value);
+    }
+    return k;
+}
+
+static int element_order(const struct backend_element *a, const struct backend_element *b)
+{
+    if (a->position != b->position)
+        return a->position < b->position ? -1 : 1;
+    return slice_cmp(a->name, b->name);
+}
+
+/* Equal ones stay in the order of the batch: the last one counts. */
+static int change_order(const void *a, const void *b)
+{
+    const struct backend_element *x = *(const struct backend_element *const *)a;
+    const struct backend_element *y = *(const struct backend_element *const *)b;
+    int order = element_order(x, y);
+    return order != 0 ? order : x < y ? -1 : x > y;
+}
+
+/* Merges the changed elements into those that are there; returns how many there are then. */
+static uint32_t merge_elements(const struct backend_item *old, const struct backend_item *item,
+                               struct backend_element *out)
+{
+    size_t n = item->elements_len;
+    const struct backend_element **changes = calloc(n + 1, sizeof(*changes));
+    must(changes != NULL);
+    for (size_t i = 0; i < n; i++)
+        changes[i] = &item->elements[i];
+    qsort(changes, n, sizeof(*changes), change_order);
+
+    uint32_t len = 0, from_old = 0, old_len = old != NULL ? old->elements_len : 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i + 1 < n && element_order(changes[i], changes[i + 1]) == 0)
+            continue;
+        int order = -1;
+        while (from_old < old_len &&
+               (order = element_order(&old->elements[from_old], changes[i])) < 0)
+            out[len++] = old->elements[from_old++];
+        if (from_old < old_len && order == 0)
+            from_old++;
+        if (!changes[i]->removed)
+            out[len++] = *changes[i];
+    }
+    while (from_old < old_len)
+        out[len++] = old->elements[from_old++];
+    free(changes);
+    return len;
+}
+
+/* What a key becomes; NULL: it goes. */
+static struct memory_key *key_after(const struct memory_key *old, const struct backend_item *item)
+{
+    if (item->type == VALUE_NONE)
+        return NULL;
+    struct backend_item next = *item;
+    next.replace = false;
+    if (item->type == VALUE_STRING) {
+        next.elements_len = 0;
+        return memory_key_new(&next);
+    }
+    next.value = SLICE("");
+    const struct backend_item *base =
+        old != NULL && !item->replace && old->item.type == item->type ? &old->item : NULL;
+    size_t room = (size_t)item->elements_len + (base != NULL ? base->elements_len : 0) + 1;
+    struct backend_element *elements = calloc(room, sizeof(*elements));
+    must(elements != NULL);
+    next.elements_len = merge_elements(base, item, elements);
+    next.elements = elements;
+    struct memory_key *k = memory_key_new(&next);
+    free(elements);
+    return k;
+}
+
+/* Where `item` is, or would be. */
+static size_t position_of(const struct memory_store *s, const struct backend_item *item)
+{
+    size_t low = 0, high = s->keys_len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (backend_item_order(&s->keys[middle]->item, item) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool same_key(const struct backend_item *a, const struct backend_item *b)
+{
+    return a->db == b->db && slice_eq(a->key, b->key);
+}
+
+struct memory_key *memory_key_find(const struct memory_store *s, const struct backend_item *item)
+{
+    size_t at = position_of(s, item);
+    return at < s->keys_len && same_key(&s->keys[at]->item, item) ? s->keys[at] : NULL;
+}
+
+static bool alive(const struct memory_key *k)
+{
+    return k != NULL && (k->item.expires_at_ms == 0 || k->item.expires_at_ms > clock_wall().ms);
+}
+
+/* ---- changes by others ---- */
+
+static void drop_done_changes(struct memory_store *s)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->changes_len; i++) {
+        struct memory_change *c = &s->changes[i];
+        if (c->polled && c->settled) {
+            memory_key_unref(c->base);
+            memory_key_unref(c->name);
+        } else {
+            s->changes[kept++] = *c;
+        }
+    }
+    s->changes_len = kept;
+    /* memory_grow() expects capacity by length: give back what the length no longer stands for. */
+    size_t cap = 1;
+    while (cap < kept)
+        cap *= 2;
+    struct memory_change *fitted = realloc(s->changes, cap * sizeof(*s->changes));
+    must(fitted != NULL);
+    s->changes = fitted;
+}
+
+static struct memory_change *first_unsettled(struct memory_store *s,
+                                             const struct backend_item *item)
+{
+    for (size_t i = 0; i < s->changes_len; i++)
+        if (!s->changes[i].settled && same_key(&s->changes[i].name->item, item))
+            return &s->changes[i];
+    return NULL;
+}
+
+static void settle(struct memory_store *s, const struct backend_item *item)
+{
+    for (size_t i = 0; i < s->changes_len; i++)
+        if (same_key(&s->changes[i].name->item, item))
+            s->changes[i].settled = true;
+}
+
+static enum backend_verdict decide(struct memory_store *s, const struct backend_batch *batch,
+                                   const struct backend_item *item)
+{
+    struct memory_change *c = s->changes_len > 0 ? first_unsettled(s, item) : NULL;
+    if (c == NULL)
+        return BACKEND_APPLY;
+    struct memory_key *old = memory_key_find(s, item);
+    struct backend_item absent = {.db = item->db, .key = item->key};
+    struct backend_item theirs = alive(old) ? old->item : absent;
+    struct backend_item base = c->base != NULL ? c->base->item : absent;
+    theirs.replace = true;
+    base.replace = true;
+    struct backend_conflict conflict = {item, &base, &theirs};
+    s->counters.conflicts++;
+    enum backend_verdict verdict =
+        batch->on_conflict != NULL ? batch->on_conflict(batch->ctx, &conflict) : BACKEND_APPLY;
+    settle(s, item);
+    return verdict;
+}
+
+/* ---- apply ---- */
+
+static bool map_names(const struct backend_dbmap *map, uint32_t store_db)
+{
+    for (uint32_t i = 0; i < map->len; i++)
+        if (map->store_db[i] == store_db)
+            return true;
+    return false;
+}
+
+static void apply_map(struct memory_store *s, const struct backend_dbmap *map)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < s->keys_len; i++) {
+        uint32_t db = s->keys[i]->item.db;
+        if (map_names(&s->dbmap, db) && !map_names(map, db))
+            memory_key_unref(s->keys[i]);
+        else
+            s->keys[kept++] = s->keys[i];
+    }
+    s->keys_len = kept;
+    s->dbmap = *map;
+}
+
+static uint64_t rows_of(const struct backend_item *item)
+{
+    return 1 + (uint64_t)item->elements_len;
+}
+
+static uint64_t bytes_of(const struct backend_item *item)
+{
+    uint64_t bytes = item->key.len + item->value.len;
+    for (uint32_t i = 0; i < item->elements_len; i++)
+        bytes += item->elements[i].name.len + item->elements[i].value.len;
+    return bytes;
+}
+
+void memory_apply_items(struct memory_store *s, const struct backend_batch *batch,
+                        struct backend_applied *out)
+{
+    size_t room = s->keys_len + batch->items_len + 1, len = 0, from_old = 0;
+    struct memory_key **merged = calloc(room, sizeof(struct memory_key *));
+    must(merged != NULL);
+    for (uint32_t i = 0; i < batch->items_len; i++) {
+        const struct backend_item *item = &batch->items[i];
+        must(i == 0 || backend_item_order(&batch->items[i - 1], item) < 0);
+        if (decide(s, batch, item) == BACKEND_KEEP)
+            continue;
+        while (from_old < s->keys_len && backend_item_order(&s->keys[from_old]->item, item) < 0)
+            merged[len++] = memory_key_ref(s->keys[from_old++]);
+        struct memory_key *old = NULL;
+        if (from_old < s->keys_len && same_key(&s->keys[from_old]->item, item))
+            old = s->keys[from_old];
+        struct memory_key *next = key_after(old, item);
+        if (next != NULL)
+            merged[len++] = next;
+        from_old += old != NULL;
+        s->counters.items++;
+        out->rows += rows_of(item);
+        out->bytes += bytes_of(item);
+    }
+    while (from_old < s->keys_len)
+        merged[len++] = memory_key_ref(s->keys[from_old++]);
+    for (size_t i = 0; i < s->keys_len; i++)
+        memory_key_unref(s->keys[i]);
+    free(s->keys);
+    s->keys = merged;
+    s->keys_len = len;
+}
+
+static bool is_rejected(const struct memory_store *s, const struct backend_item *item)
+{
+    for (size_t i = 0; i < s->rejected_len; i++)
+        if (slice_eq(s->rejected[i]->item.key, item->key))
+            return true;
+    return item->type > VALUE_ZSET;
+}
+
+static enum rc check_batch(struct memory_store *s, const struct backend_batch *batch,
+                           struct err *err)
+{
+    while (s->held) {
+        s->waiting++;
+        cond_broadcast(&s->changed);
+        cond_wait(&s->changed, &s->lock);
+        s->waiting--;
+    }
+    if (s->fail_before > 0) {
+        s->fail_before -= s->fail_before != UINT64_MAX;
+        return err_set(err, s->fail_before_rc, "memory: failing on demand, nothing changed");
+    }
+    for (uint32_t i = 0; i < batch->items_len; i++)
+        if (is_rejected(s, &batch->items[i]))
+            return err_set(err, RC_REJECTED, "memory: item %u of the batch is refused", i);
+    return RC_OK;
+}
+
+static enum rc memory_apply(struct backend *b, const struct backend_batch *batch,
+                            struct backend_applied *out, struct err *err)
+{
+    struct memory_store *s = ((struct memory_backend *)b)->store;
+    struct backend_applied done = {0};
+    lock_acquire(&s->lock);
+    s->counters.applies++;
+    enum rc rc = check_batch(s, batch, err);
+    if (rc == RC_OK) {
+        if (batch->dbmap != NULL)
+            apply_map(s, batch->dbmap);
+        memory_apply_items(s, batch, &done);
+        if (!batch->partial)
+            s->cut_lsn = max_u64(s->cut_lsn, batch->cut_lsn);
+        s->counters.commits++;
+        s->counters.rows += done.rows;
+        *out = done;
+        if (s->fail_after > 0) {
+            s->fail_after -= s->fail_after != UINT64_MAX;
+            rc = err_set(err, s->fail_after_rc, "memory: failing on demand, after the commit");
+        }
+    }
+    lock_release(&s->lock);
+    return rc;
+}
+
+/* ---- reading ---- */
+
+static enum rc load_failure(struct memory_store *s, struct err *err)
+{
+    if (s->fail_loads == 0)
+        return RC_OK;
+    s->fail_loads -= s->fail_loads != UINT64_MAX;
+    return err_set(err, s->fail_loads_rc, "memory: failing on demand, nothing loaded");
+}
+
+/* Emits an aggregate in pieces; every item of one element or more makes progress. */
+static enum rc emit_key(const struct memory_key *k, backend_emit *emit, void *ctx)
+{
+    struct backend_item item = k->item;
+    uint32_t at = 0;
+    enum rc rc = RC_OK;
+    item.replace = true;
+    do {
+        size_t bytes = 0;
+        uint32_t n = 0;
+        while (at + n < k->item.elements_len) {
+            const struct backend_element *e = &k->item.elements[at + n];
+            bytes += e->name.len + e->value.len;
+            if (n > 0 && bytes > BACKEND_PIECE_BYTES)
+                break;
+            n++;
+        }
+        item.elements = k->item.elements + at;
+        item.elements_len = n;
+        rc = emit(ctx, &item);
+        item.replace = false;
+        at += n;
+    } while (rc == RC_OK && at < k->item.elements_len);
+    return rc;
+}
+
+static bool has_something(const struct memory_key *k)
+{
+    return alive(k) && (k->item.type == VALUE_STRING || k->item.elements_len > 0);
+}
+
+static enum rc memory_load(struct backend *b, const struct backend_item *keys, uint32_t n,
+                           backend_emit *emit, void *ctx, struct err *err)
+{
+    struct memory_store *s = ((struct memory_backend *)b)->store;
+    lock_acquire(&s->lock);
+    s->counters.loads++;
+    s->counters.keys_loaded += n;
+    enum rc rc = load_failure(s, err);
+    lock_release(&s->lock);
+    for (uint32_t i = 0; i < n && rc == RC_OK; i++) {
+        lock_acquire(&s->lock);
+        struct memory_key *k = memory_key_ref(memory_key_find(s, &keys[i]));
+        settle(s, &keys[i]);
+        lock_release(&s->lock);
+        struct backend_item absent = {.db = keys[i].db, .key = keys[i].key, .replace = true};
+        rc = has_something(k) ? emit_key(k, emit, ctx) : emit(ctx, &absent);
+        lock_acquire(&s->lock);
+        memory_key_unref(k);
+        lock_release(&s->lock);
+    }
+    return rc;
+}
+
+static enum rc memory_scan(struct backend *b, uint32_t db, struct slice after, uint32_t limit,
+                           backend_emit *emit, void *ctx, struct err *err)
+{
+    struct memory_store *s = ((struct memory_backend *)b)->store;
+    struct backend_item from = {.db = db, .key = after};
+    lock_acquire(&s->lock);
+    s->counters.scans++;
+    enum rc rc = load_failure(s, err);
+    size_t at = position_of(s, &from);
+    if (after.len > 0 && at < s->keys_len && same_key(&s->keys[at]->item, &from))
+        at++;
+    for (; rc == RC_OK && limit > 0 && at < s->keys_len && s->keys[at]->item.db == db; at++) {
+        if (!has_something(s->keys[at]))
+            continue;
+        struct backend_item item = {.db = db,
+                                    .key = s->keys[at]->item.key,
+                                    .type = s->keys[at]->item.type,
+                                    .expires_at_ms = s->keys[at]->item.expires_at_ms};
+        rc = emit(ctx, &item);
+        limit--;
+    }
+    lock_release(&s->lock);
+    return rc;
+}
+
+static enum rc memory_count(struct backend *b, uint32_t db, uint64_t *out, struct err *err)
+{
+    struct memory_store *s = ((struct memory_backend *)b)->store;
+    lock_acquire(&s->lock);
+    s->counters.counts++;
+    enum rc rc = load_failure(s, err);
+    *out = 0;
+    for (size_t i = 0; i < s->keys_len; i++)
+        *out += s->keys[i]->item.db == db && has_something(s->keys[i]);
+    lock_release(&s->lock);
+    return rc;
+}
+
+static enum rc memory_poll(struct backend *b, backend_emit *emit, void *ctx, struct err *err)
+{
+    struct memory_store *s = ((struct memory_backend *)b)->store;
+    enum rc rc = RC_OK;
+    (void)err;
+    lock_acquire(&s->lock);
+    s->counters.polls++;
+    for (size_t i = 0; i < s->changes_len && rc == RC_OK; i++) {
+        struct memory_change *c = &s->changes[i];
+        struct backend_item item = {.db = c->name->item.db, .key = c->name->item.key};
+        if (c->polled)
+            continue;
+        rc = emit(ctx, &item);
+        c->polled = rc == RC_OK;
+    }
+    drop_done_changes(s);
+    lock_release(&s->lock);
+    return rc;
+}
+
+/* ---- memory_stores ---- */
+
+static struct memory_store *store_new(const char *name)
+{
+    struct memory_store *s = calloc(1, sizeof(*s));
+    must(s != NULL);
+    lock_init(&s->lock);
+    cond_init(&s->changed);
+    must(getrandom(s->store_id, sizeof(s->store_id), 0) == (ssize_t)sizeof(s->store_id));
+    if (name != NULL) {
+        s->name = strdup(name);
+        must(s->name != NULL);
+    }
+    return s;
+}
+
+void memory_store_free(struct memory_store *s)
+{
+    for (size_t i = 0; i < s->keys_len; i++)
+        memory_key_unref(s->keys[i]);
+    for (size_t i = 0; i < s->changes_len; i++) {
+        memory_key_unref(s->changes[i].base);
+        memory_key_unref(s->changes[i].name);
+    }
+    for (size_t i = 0; i < s->rejected_len; i++)
+        memory_key_unref(s->rejected[i]);
+    free(s->keys);
+    free(s->changes);
+    free(s->rejected);
+    free(s->name);
+    cond_fini(&s->changed);
+    lock_fini(&s->lock);
+    free(s);
+}
+
+static struct memory_store *store_get(const char *name)
+{
+    lock_acquire(&memory_stores_lock);
+    struct memory_store *s = memory_stores;
+    while (s != NULL && strcmp(s->name, name) != 0)
+        s = s->next;
+    if (s == NULL) {
+        s = store_new(name);
+        s->next = memory_stores;
+        memory_stores = s;
+    }
+    lock_release(&memory_stores_lock);
+    return s;
+}
+
+/* The store of a name, locked. */
+struct memory_store *memory_store_locked(const char *name) NO_TSA /* hands the lock to its caller */
+{
+    struct memory_store *s = store_get(name);
+    lock_acquire(&s->lock);
+    return s;
+}
+
+static enum rc memory_open(const struct backend_config *config, struct backend **out,
+                           struct err *err)
+{
+    const char *name = strchr(config->url, ':') + 1;
+    struct memory_store *s = name[0] != '\0' ? store_get(name) : store_new(NULL);
+    *out = NULL;
+    lock_acquire(&s->lock);
+    enum rc rc = s->fail_opens_rc;
+    s->opens += rc == RC_OK;
+    lock_release(&s->lock);
+    if (rc != RC_OK)
+        return err_set(err, rc, "%s: failing on demand", config->url);
+    struct memory_backend *b = calloc(1, sizeof(*b));
+    must(b != NULL);
+    b->base.ops = &backend_memory;
+    b->store = s;
+    *out = (struct backend *)b;
+    return RC_OK;
+}
+
+static void memory_close(struct backend **pb)
+{
+    struct memory_backend *b = (struct memory_backend *)*pb;
+    *pb = NULL;
+    lock_acquire(&b->store->lock);
+    b->store->opens--;
+    lock_release(&b->store->lock);
+    if (b->store->name == NULL)
+        memory_store_free(b->store);
+    free(b);
+}
+
+static enum rc memory_position(struct backend *b, struct backend_position *out, struct err *err)
+{
+    struct memory_store *s = ((struct memory_backend *)b)->store;
+    (void)err;
+    lock_acquire(&s->lock);
+    memset(out, 0, sizeof(*out));
+    out->fresh = s->cut_lsn == 0 && s->dbmap.len == 0 && s->keys_len == 0;
+    out->cut_lsn = s->cut_lsn;
+    memcpy(out->store_id, s->store_id, sizeof(out->store_id));
+    out->dbmap = s->dbmap;
+    lock_release(&s->lock);
+    return RC_OK;
+}
+
+static enum rc memory_maintain(struct backend *b, int64_t budget_ms, bool *more, struct err *err)
+{
+    struct memory_store *s = ((struct memory_backend *)b)->store;
+    (void)budget_ms;
+    (void)err;
+    *more = false;
+    lock_acquire(&s->lock);
+    s->counters.maintains++;
+    lock_release(&s->lock);
+    return RC_OK;
+}
+
+const struct backend_ops backend_memory = {
+    .scheme = "memory",
+    .transactional = true,
+    .open = memory_open,
+    .close = memory_close,
+    .position = memory_position,
+    .apply = memory_apply,
+    .maintain = memory_maintain,
+    .load = memory_load,
+    .scan = memory_scan,
+    .count = memory_count,
+    .poll = memory_poll,
+};

@@ -1,0 +1,73 @@
+/* What the two files of the in-memory test backend share.
+ *
+ *   memory.c          the backend itself
+ *   memory_control.c  what tests see and steer, see memory.h
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BACKENDS_MEMORY_INTERNAL_H
+#define BACKENDS_MEMORY_INTERNAL_H
+
+#include "backends/memory.h"
+#include "base/lock.h"
+
+/* One key, never changed once it is made; its bytes lie behind it. */
+struct memory_key {
+    uint32_t refs;
+    struct backend_item item;
+    char *bytes;
+};
+
+/* What somebody else did to a key. Goes when it is polled and settled. */
+struct memory_change {
+    struct memory_key *base; /* NULL: the key was absent */
+    struct memory_key *name; /* type NONE: only says which key */
+    bool polled;
+    bool settled;
+};
+
+struct memory_store {
+    struct memory_store *next;
+    char *name; /* NULL: private */
+
+    /* under lock */
+    struct lock lock;
+    struct cond changed;
+    struct memory_key **keys; /* sorted by backend_item_order() */
+    size_t keys_len;
+    struct memory_change *changes;
+    size_t changes_len;
+    uint64_t cut_lsn;
+    uint8_t store_id[16];
+    struct backend_dbmap dbmap;
+    uint32_t opens;
+
+    /* under lock: failures on demand */
+    struct memory_counters counters;
+    uint64_t fail_before, fail_after, fail_loads;
+    enum rc fail_before_rc, fail_after_rc, fail_loads_rc, fail_opens_rc;
+    struct memory_key **rejected;
+    size_t rejected_len;
+    bool held;
+    uint32_t waiting; /* applies that block because of it */
+};
+
+extern struct lock memory_stores_lock;
+extern struct memory_store *memory_stores; /* under memory_stores_lock */
+
+/* The store of a name, made when it is not there yet, with its lock held. */
+struct memory_store *memory_store_locked(const char *name);
+void memory_store_free(struct memory_store *s);
+/* Room for one more in an array that has `len`; capacity doubles at powers of two. */
+void *memory_grow(void *array, size_t len, size_t item_size);
+
+/* A deep copy of an item, with one reference. All of these: Lock: the store's. */
+struct memory_key *memory_key_new(const struct backend_item *item);
+struct memory_key *memory_key_ref(struct memory_key *k);
+void memory_key_unref(struct memory_key *k);
+/* NULL when it is not there. */
+struct memory_key *memory_key_find(const struct memory_store *s, const struct backend_item *item);
+/* Merges a sorted batch into the keys. */
+void memory_apply_items(struct memory_store *s, const struct backend_batch *batch,
+                        struct backend_applied *out);
+
+#endif

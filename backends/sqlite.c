@@ -1,0 +1,499 @@
+/* The SQLite backend: one file, transactional, readable by people while the proxy runs.
+ *
+ * Two connections in WAL mode: the flusher's writes, the loader's reads, and neither waits for the
+ * other. A batch is one transaction together with its cut LSN, synced before apply() returns. One
+ * Weir per database, held by a flock on FILE.lock; any other program may read and write the tables
+ * with SQL, see sqlite_schema.c and sqlite_change.c for how that is noticed.
+ *
+ * Checkpoints are never made by a commit but by maintain(), which keeps the WAL bounded.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/sqlite_internal.h"
+
+#include "base/clock.h"
+#include "base/buf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+enum {
+    MAINTAIN_CHUNK_ROWS = 2000,
+    WRITER_CACHE_KIB = 64 * 1024,
+    READER_CACHE_KIB = 32 * 1024,
+    WAL_BYTES_KEPT = 64 * 1024 * 1024, /* of the WAL file after a checkpoint emptied it */
+};
+
+static const char *const statement_texts[] = {
+#define S(name, sql) sql,
+    SQLITE_STATEMENTS(S)
+#undef S
+};
+
+static struct sqlite_backend *of(struct backend *b)
+{
+    return (struct sqlite_backend *)b;
+}
+
+/* ---- errors and small helpers ---- */
+
+static enum rc rc_of(int result)
+{
+    switch (result & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return RC_OK;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+        return RC_BUSY;
+    case SQLITE_READONLY:
+        return result == SQLITE_READONLY_DBMOVED ? RC_UNAVAILABLE : RC_READONLY;
+    case SQLITE_FULL:
+        return RC_FULL;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return RC_CORRUPT;
+    case SQLITE_IOERR:
+        return RC_IO;
+    case SQLITE_NOMEM:
+        return RC_NOMEM;
+    case SQLITE_CONSTRAINT:
+    case SQLITE_TOOBIG:
+    case SQLITE_MISMATCH:
+        return RC_REJECTED;
+    default:
+        return RC_UNAVAILABLE;
+    }
+}
+
+enum rc sqlite_fail(const struct sqlite_conn *c, int result, const char *what, struct err *err)
+{
+    enum rc rc = rc_of(result);
+    if (rc == RC_OK)
+        rc = RC_UNAVAILABLE; /* a row where none was due, or the other way round */
+    int sys = c->db != NULL && rc == RC_IO ? sqlite3_system_errno(c->db) : 0;
+    const char *text = c->db != NULL && (sqlite3_errcode(c->db) & 0xff) == (result & 0xff)
+                           ? sqlite3_errmsg(c->db)
+                           : sqlite3_errstr(result);
+    return err_fill(err, rc, sys, __FILE__, __LINE__, "%s: %s: %s", c->path, what, text);
+}
+
+int sqlite_bind_slice(sqlite3_stmt *s, int at, struct slice bytes)
+{
+    const char *ptr = bytes.len > 0 ? bytes.ptr : "";
+    if (backend_is_text(bytes))
+        return sqlite3_bind_text64(s, at, ptr, bytes.len, SQLITE_STATIC, SQLITE_UTF8);
+    return sqlite3_bind_blob64(s, at, ptr, bytes.len, SQLITE_STATIC);
+}
+
+struct slice sqlite_column_slice(sqlite3_stmt *s, int at)
+{
+    const void *bytes = sqlite3_column_blob(s, at);
+    int len = sqlite3_column_bytes(s, at);
+    return bytes != NULL ? slice_of(bytes, (size_t)len) : SLICE("");
+}
+
+int64_t sqlite_expiry_column(sqlite3_stmt *s, int at)
+{
+    if (sqlite3_column_type(s, at) == SQLITE_NULL)
+        return 0;
+    int64_t ms = sqlite3_column_int64(s, at);
+    return ms != 0 ? ms : 1; /* the epoch is long past; 0 would mean never */
+}
+
+sqlite3_stmt *sqlite_with_key(const struct sqlite_conn *c, enum sqlite_statement id, uint32_t db,
+                              struct slice key)
+{
+    sqlite3_stmt *s = c->statements[id];
+    /* A failed bind (key above SQLite's limit) leaves NULL, which NOT NULL or no match answers;
+     * apply checks lengths before it comes here. */
+    sqlite3_bind_int64(s, 1, db);
+    sqlite_bind_slice(s, 2, key);
+    return s;
+}
+
+enum rc sqlite_run(const struct sqlite_conn *c, enum sqlite_statement id, struct err *err)
+{
+    int result = sqlite3_step(c->statements[id]);
+    if (result == SQLITE_DONE) {
+        sqlite3_reset(c->statements[id]);
+        return RC_OK;
+    }
+    enum rc rc = sqlite_fail(c, result, statement_texts[id], err);
+    sqlite3_reset(c->statements[id]);
+    return rc;
+}
+
+enum rc sqlite_number(const struct sqlite_conn *c, enum sqlite_statement id, int64_t otherwise,
+                      int64_t *out, struct err *err)
+{
+    sqlite3_stmt *s = c->statements[id];
+    int result = sqlite3_step(s);
+    bool found = result == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL;
+    *out = found ? sqlite3_column_int64(s, 0) : otherwise;
+    enum rc rc = RC_OK;
+    if (result != SQLITE_ROW && result != SQLITE_DONE)
+        rc = sqlite_fail(c, result, "reading", err);
+    sqlite3_reset(s);
+    return rc;
+}
+
+void sqlite_rollback(const struct sqlite_conn *c)
+{
+    sqlite3_stmt *s = c->statements[ST_ROLLBACK];
+    if (sqlite3_get_autocommit(c->db))
+        return;
+    if (s == NULL) {
+        sqlite3_exec(c->db, "ROLLBACK", NULL, NULL, NULL);
+        return;
+    }
+    sqlite3_step(s);
+    sqlite3_reset(s);
+}
+
+sqlite3 *sqlite_writer_of(struct backend *b)
+{
+    return of(b)->writer.db;
+}
+
+/* ---- open and close ---- */
+
+static enum rc take_lock(struct sqlite_backend *b, struct err *err)
+{
+    struct buf name = {0};
+    buf_printf(&name, "%s.lock", b->path);
+    enum rc rc = RC_OK;
+    b->lock_fd = open(name.data, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (b->lock_fd < 0) {
+        enum rc code = errno == EACCES || errno == EROFS ? RC_READONLY : RC_UNAVAILABLE;
+        rc = err_fill(err, code, errno, __FILE__, __LINE__, "%s: cannot open", name.data);
+    } else if (flock(b->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        rc = errno == EWOULDBLOCK
+                 ? err_set(err, RC_BUSY, "%s: in use by another Weir (it holds %s)", b->path,
+                           name.data)
+                 : err_sys(err, errno, "%s: cannot lock", name.data);
+    }
+    buf_fini(&name);
+    return rc;
+}
+
+static enum rc pragma(const struct sqlite_conn *c, struct err *err, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+static enum rc pragma(const struct sqlite_conn *c, struct err *err, const char *format, ...)
+{
+    char sql[128];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sql, sizeof(sql), format, args);
+    va_end(args);
+    int result = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK ? RC_OK : sqlite_fail(c, result, sql, err);
+}
+
+static enum rc enter_wal(const struct sqlite_conn *c, struct err *err)
+{
+    sqlite3_stmt *s = NULL;
+    int result = sqlite3_prepare_v2(c->db, "PRAGMA journal_mode = WAL", -1, &s, NULL);
+    if (result == SQLITE_OK)
+        result = sqlite3_step(s);
+    enum rc rc = RC_OK;
+    if (result != SQLITE_ROW)
+        rc = sqlite_fail(c, result, "switching to WAL", err);
+    else if (!slice_eq(sqlite_column_slice(s, 0), SLICE("wal")))
+        rc = err_set(err, RC_UNAVAILABLE, "%s: its file system cannot do SQLite's WAL mode",
+                     c->path);
+    sqlite3_finalize(s);
+    return rc;
+}
+
+/* Foreign writers get triggers and CHECKs, we do not: what we write is consistent by itself. */
+static enum rc configure(const struct sqlite_conn *c, int cache_kib, struct err *err)
+{
+    sqlite3_extended_result_codes(c->db, 1);
+    sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    enum rc rc = pragma(c, err, "PRAGMA page_size = %d", (int)PAGE_BYTES);
+    if (rc == RC_OK)
+        rc = enter_wal(c, err);
+    if (rc == RC_OK)
+        rc = pragma(c, err, "PRAGMA synchronous = FULL");
+    if (rc == RC_OK)
+        rc = pragma(c, err, "PRAGMA wal_autocheckpoint = 0");
+    if (rc == RC_OK)
+        rc = pragma(c, err, "PRAGMA ignore_check_constraints = ON");
+    if (rc == RC_OK)
+        rc = pragma(c, err, "PRAGMA journal_size_limit = %d", (int)WAL_BYTES_KEPT);
+    if (rc == RC_OK)
+        rc = pragma(c, err, "PRAGMA cache_size = -%d", cache_kib);
+    return rc;
+}
+
+static enum rc conn_open(struct sqlite_conn *c, const struct sqlite_backend *b, int cache_kib,
+                         struct err *err)
+{
+    c->path = b->path;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    int result = sqlite3_open_v2(b->path, &c->db, flags, NULL);
+    if (result != SQLITE_OK)
+        return sqlite_fail(c, result, "opening", err);
+    sqlite3_busy_timeout(c->db, b->timeout_ms);
+    if (sqlite3_db_readonly(c->db, "main") == 1)
+        return err_set(err, RC_READONLY, "%s: may be read and not written", b->path);
+    return configure(c, cache_kib, err);
+}
+
+static enum rc conn_prepare(struct sqlite_conn *c, struct err *err)
+{
+    for (int i = 0; i < ST_COUNT_OF; i++) {
+        int result = sqlite3_prepare_v3(c->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                        &c->statements[i], NULL);
+        if (result != SQLITE_OK)
+            return sqlite_fail(c, result, statement_texts[i], err);
+    }
+    return RC_OK;
+}
+
+static void conn_close(struct sqlite_conn *c)
+{
+    for (int i = 0; i < ST_COUNT_OF; i++)
+        sqlite3_finalize(c->statements[i]);
+    sqlite3_close(c->db);
+    c->db = NULL;
+}
+
+static int wal_grew(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    struct sqlite_backend *b = ctx;
+    (void)db;
+    (void)name;
+    b->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+/* Moves what it can of the WAL into the database. BUSY is no failure: somebody reads an old
+ * snapshot, and the next checkpoint will get further. */
+static enum rc checkpoint(struct sqlite_backend *b, int mode, struct err *err)
+{
+    int in_wal = 0, moved = 0;
+    int result = sqlite3_wal_checkpoint_v2(b->writer.db, "main", mode, &in_wal, &moved);
+    if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY && (result & 0xff) != SQLITE_LOCKED)
+        return sqlite_fail(&b->writer, result, "checkpoint", err);
+    if (in_wal >= 0)
+        b->wal_pages = in_wal - moved;
+    return RC_OK;
+}
+
+static char *path_of(const struct backend_config *config)
+{
+    const char *file = strchr(config->url, ':') + 1;
+    struct buf path = {0};
+    if (file[0] != '/' && config->dir != NULL && config->dir[0] != '\0')
+        buf_printf(&path, "%s/", config->dir);
+    buf_append(&path, file, strlen(file) + 1);
+    return path.data;
+}
+
+static void backend_close(struct backend **pb)
+{
+    struct sqlite_backend *b = of(*pb);
+    *pb = NULL;
+    conn_close(&b->reader);
+    if (b->writer.db != NULL) {
+        sqlite3_busy_timeout(b->writer.db, 0);
+        struct err ignored; /* what is not checkpointed now is in the WAL and stays valid */
+        if (checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, &ignored) != RC_OK)
+            b->wal_pages = 0;
+    }
+    conn_close(&b->writer);
+    if (b->lock_fd >= 0)
+        close(b->lock_fd);
+    sqlite_piece_fini(&b->piece);
+    sqlite_piece_fini(&b->theirs);
+    sqlite_piece_fini(&b->before);
+    sqlite_change_fini(b);
+    lock_fini(&b->lock);
+    free(b->path);
+    free(b);
+}
+
+static enum rc open_both(struct sqlite_backend *b, struct err *err)
+{
+    enum rc rc = take_lock(b, err);
+    if (rc == RC_OK)
+        rc = conn_open(&b->writer, b, WRITER_CACHE_KIB, err);
+    if (rc == RC_OK)
+        rc = sqlite_schema_prepare(&b->writer, err);
+    if (rc == RC_OK)
+        rc = conn_prepare(&b->writer, err);
+    if (rc == RC_OK)
+        rc = conn_open(&b->reader, b, READER_CACHE_KIB, err);
+    if (rc == RC_OK)
+        rc = conn_prepare(&b->reader, err);
+    if (rc == RC_OK) {
+        sqlite3_wal_hook(b->writer.db, wal_grew, b);
+        rc = checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
+    }
+    return rc;
+}
+
+static enum rc backend_open(const struct backend_config *config, struct backend **out,
+                            struct err *err)
+{
+    *out = NULL;
+    if (strchr(config->url, ':')[1] == '\0')
+        return err_set(err, RC_INVALID, "%s: no file named; write sqlite:FILE", config->url);
+    struct sqlite_backend *b = calloc(1, sizeof(*b));
+    if (b == NULL)
+        return err_set(err, RC_NOMEM, "no memory for a backend");
+    b->base.ops = &backend_sqlite;
+    b->path = path_of(config);
+    b->lock_fd = -1;
+    b->timeout_ms = config->timeout_ms > INT32_MAX ? INT32_MAX : (int)config->timeout_ms;
+    b->data_version = -1;
+    lock_init(&b->lock);
+    struct backend *opened = (struct backend *)b;
+    enum rc rc = open_both(b, err);
+    if (rc != RC_OK)
+        backend_close(&opened);
+    *out = opened;
+    return rc;
+}
+
+/* ---- position ---- */
+
+static enum rc read_meta(struct sqlite_backend *b, struct backend_position *out, struct err *err)
+{
+    sqlite3_stmt *s = b->writer.statements[ST_META];
+    sqlite_bind_slice(s, 1, SLICE("cut_lsn"));
+    int64_t cut;
+    enum rc rc = sqlite_number(&b->writer, ST_META, 0, &cut, err);
+    out->cut_lsn = (uint64_t)cut;
+    if (rc != RC_OK)
+        return rc;
+    sqlite_bind_slice(s, 1, SLICE("store_id"));
+    int result = sqlite3_step(s);
+    struct slice id = result == SQLITE_ROW ? sqlite_column_slice(s, 0) : SLICE("");
+    if (id.len == sizeof(out->store_id))
+        memcpy(out->store_id, id.ptr, id.len);
+    else if (result == SQLITE_ROW || result == SQLITE_DONE)
+        rc = err_set(err, RC_CORRUPT, "%s: weir_meta has no valid store_id", b->path);
+    else
+        rc = sqlite_fail(&b->writer, result, "reading weir_meta", err);
+    sqlite3_reset(s);
+    return rc;
+}
+
+static enum rc read_map(struct sqlite_backend *b, struct backend_dbmap *map, struct err *err)
+{
+    sqlite3_stmt *s = b->writer.statements[ST_MAP];
+    enum rc rc = RC_OK;
+    int result;
+    map->len = 0;
+    while ((result = sqlite3_step(s)) == SQLITE_ROW) {
+        int64_t number = sqlite3_column_int64(s, 0);
+        int64_t store_db = sqlite3_column_int64(s, 1);
+        if (number != map->len || number >= BACKEND_DATABASES_MAX || store_db <= 0 ||
+            store_db > UINT32_MAX) {
+            rc = err_set(err, RC_CORRUPT, "%s: weir_db maps database %lld to %lld", b->path,
+                         (long long)number, (long long)store_db);
+            break;
+        }
+        map->store_db[map->len++] = (uint32_t)store_db;
+    }
+    if (rc == RC_OK && result != SQLITE_DONE)
+        rc = sqlite_fail(&b->writer, result, "reading weir_db", err);
+    sqlite3_reset(s);
+    return rc;
+}
+
+static enum rc backend_position(struct backend *pb, struct backend_position *out, struct err *err)
+{
+    struct sqlite_backend *b = of(pb);
+    memset(out, 0, sizeof(*out));
+    int64_t any_key = 0;
+    enum rc rc = sqlite_run(&b->writer, ST_BEGIN_READ, err);
+    if (rc == RC_OK)
+        rc = read_meta(b, out, err);
+    if (rc == RC_OK)
+        rc = read_map(b, &out->dbmap, err);
+    if (rc == RC_OK)
+        rc = sqlite_number(&b->writer, ST_ANY_KEY, 0, &any_key, err);
+    out->fresh = out->cut_lsn == 0 && out->dbmap.len == 0 && any_key == 0;
+    sqlite_rollback(&b->writer);
+    return rc;
+}
+
+/* ---- maintain ---- */
+
+static enum rc empty_dropped(struct sqlite_backend *b, bool *left, struct err *err)
+{
+    int64_t store_db;
+    enum rc rc = sqlite_number(&b->writer, ST_DROPPED, 0, &store_db, err);
+    *left = false;
+    if (rc != RC_OK || store_db == 0)
+        return rc;
+    *left = true;
+    rc = sqlite_run(&b->writer, ST_BEGIN_WRITE, err);
+    bool rows_left = true;
+    if (rc == RC_OK)
+        rc = sqlite_empty_db(&b->writer, (uint32_t)store_db, MAINTAIN_CHUNK_ROWS, &rows_left, err);
+    if (rc == RC_OK && !rows_left) {
+        sqlite3_bind_int64(b->writer.statements[ST_DROPPED_DONE], 1, store_db);
+        rc = sqlite_run(&b->writer, ST_DROPPED_DONE, err);
+    }
+    if (rc == RC_OK)
+        rc = sqlite_change_commit(b, &b->writer, err);
+    sqlite_rollback(&b->writer);
+    return rc;
+}
+
+/* A WAL above its bound is moved now; a small one when no batch came since the last call, and then
+ * the file is cut too. */
+static enum rc checkpoint_if_due(struct sqlite_backend *b, bool idle, struct err *err)
+{
+    if (b->wal_pages > WAL_PAGES_MAX)
+        return checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
+    if (!idle || b->wal_pages == 0)
+        return RC_OK;
+    enum rc rc = checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
+    return rc == RC_OK && b->wal_pages == 0 ? checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, err) : rc;
+}
+
+static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *more, struct err *err)
+{
+    struct sqlite_backend *b = of(pb);
+    int64_t deadline_us = clock_mono().us + budget_ms * 1000;
+    bool log_left = true, rows_left = true;
+    enum rc rc = RC_OK;
+    while (rc == RC_OK && (log_left || rows_left)) {
+        rc = sqlite_change_trim(b, MAINTAIN_CHUNK_ROWS, &log_left, err);
+        if (rc == RC_OK)
+            rc = empty_dropped(b, &rows_left, err);
+        if (clock_mono().us >= deadline_us)
+            break;
+    }
+    *more = rc == RC_OK && (log_left || rows_left);
+    if (rc == RC_OK)
+        rc = checkpoint_if_due(b, !b->applied_since && !*more, err);
+    b->applied_since = false;
+    return rc;
+}
+
+const struct backend_ops backend_sqlite = {
+    .scheme = "sqlite",
+    .transactional = true,
+    .open = backend_open,
+    .close = backend_close,
+    .position = backend_position,
+    .apply = sqlite_apply,
+    .maintain = backend_maintain,
+    .load = sqlite_load,
+    .scan = sqlite_scan,
+    .count = sqlite_count,
+    .poll = sqlite_poll,
+};

@@ -1,0 +1,303 @@
+/* A batch in one transaction: the database map, the items, the cut LSN.
+ *
+ * Strings are the hot path: one upsert each, which overwrites a string and refuses (changes no row)
+ * where an aggregate lies, so that nothing needs to be looked up first. Items come in the order of
+ * the index, so a batch walks the tree once.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/sqlite_internal.h"
+
+struct work {
+    struct sqlite_backend *b;
+    const struct sqlite_conn *c;
+    struct backend_applied *done;
+    struct err *err;
+};
+
+/* What is stored under a key, without its value. */
+struct stored {
+    enum value_type type;
+    int64_t expires_at_ms;
+};
+
+static enum rc step_row(struct work *w, sqlite3_stmt *s, int bound, const char *what)
+{
+    int result = bound == SQLITE_OK ? sqlite3_step(s) : bound;
+    enum rc rc = RC_OK;
+    if (result == SQLITE_DONE)
+        w->done->rows += (uint64_t)sqlite3_changes64(w->c->db);
+    else
+        rc = sqlite_fail(w->c, result, what, w->err);
+    sqlite3_reset(s);
+    return rc;
+}
+
+static int bind_key(sqlite3_stmt *s, const struct backend_item *item)
+{
+    int bound = sqlite3_bind_int64(s, 1, item->db);
+    return bound == SQLITE_OK ? sqlite_bind_slice(s, 2, item->key) : bound;
+}
+
+static int bind_key_row(sqlite3_stmt *s, const struct backend_item *item)
+{
+    int bound = bind_key(s, item);
+    if (bound != SQLITE_OK)
+        return bound;
+    bound =
+        item->type == VALUE_STRING ? sqlite_bind_slice(s, 3, item->value) : sqlite3_bind_null(s, 3);
+    if (bound != SQLITE_OK)
+        return bound;
+    return item->expires_at_ms != 0 ? sqlite3_bind_int64(s, 4, item->expires_at_ms)
+                                    : sqlite3_bind_null(s, 4);
+}
+
+static enum rc find_stored(struct work *w, const struct backend_item *item, struct stored *out)
+{
+    sqlite3_stmt *s = w->c->statements[ST_KEY];
+    int result = bind_key(s, item);
+    if (result == SQLITE_OK)
+        result = sqlite3_step(s);
+    enum rc rc = RC_OK;
+    *out = (struct stored){0};
+    if (result == SQLITE_ROW) {
+        int type = sqlite3_column_int(s, 0);
+        bool known = type >= VALUE_STRING && type <= VALUE_ZSET;
+        out->type = known ? (enum value_type)type : VALUE_NONE;
+        out->expires_at_ms = sqlite_expiry_column(s, 1);
+    } else if (result != SQLITE_DONE) {
+        rc = sqlite_fail(w->c, result, "looking up a key", w->err);
+    }
+    sqlite3_reset(s);
+    return rc;
+}
+
+static enum rc clear_elements(struct work *w, const struct backend_item *item, enum value_type type)
+{
+    if (type <= VALUE_STRING)
+        return RC_OK;
+    sqlite3_stmt *s = w->c->statements[sqlite_statement_for(ST_HASH_CLEAR, type)];
+    return step_row(w, s, bind_key(s, item), "removing a value");
+}
+
+static enum rc put_key_row(struct work *w, const struct backend_item *item)
+{
+    sqlite3_stmt *s = w->c->statements[ST_KEY_PUT];
+    int bound = bind_key_row(s, item);
+    if (bound == SQLITE_OK)
+        bound = sqlite3_bind_int(s, 5, (int)item->type);
+    return step_row(w, s, bound, "writing a key");
+}
+
+static enum rc put_string(struct work *w, const struct backend_item *item)
+{
+    sqlite3_stmt *s = w->c->statements[ST_KEY_PUT_STRING];
+    uint64_t rows = w->done->rows;
+    enum rc rc = step_row(w, s, bind_key_row(s, item), "writing a string");
+    w->done->bytes += item->key.len + item->value.len;
+    if (rc != RC_OK || w->done->rows > rows)
+        return rc;
+
+    struct stored old; /* an aggregate was in the way */
+    rc = find_stored(w, item, &old);
+    if (rc == RC_OK)
+        rc = clear_elements(w, item, old.type);
+    return rc == RC_OK ? put_key_row(w, item) : rc;
+}
+
+static enum rc remove_key(struct work *w, const struct backend_item *item)
+{
+    sqlite3_stmt *s = w->c->statements[ST_KEY_DELETE_STRING];
+    uint64_t rows = w->done->rows;
+    enum rc rc = step_row(w, s, bind_key(s, item), "deleting a key");
+    w->done->bytes += item->key.len;
+    if (rc != RC_OK || w->done->rows > rows)
+        return rc;
+
+    struct stored old; /* an aggregate, or nothing */
+    rc = find_stored(w, item, &old);
+    if (rc != RC_OK || old.type == VALUE_NONE)
+        return rc;
+    rc = clear_elements(w, item, old.type);
+    s = w->c->statements[ST_KEY_DELETE];
+    return rc == RC_OK ? step_row(w, s, bind_key(s, item), "deleting a key") : rc;
+}
+
+static int bind_element(sqlite3_stmt *s, enum value_type type, const struct backend_element *e)
+{
+    int bound = type == VALUE_LIST ? sqlite3_bind_int64(s, 3, e->position)
+                                   : sqlite_bind_slice(s, 3, e->name);
+    if (bound != SQLITE_OK || e->removed || type == VALUE_SET)
+        return bound;
+    return type == VALUE_ZSET ? sqlite3_bind_double(s, 4, e->score)
+                              : sqlite_bind_slice(s, 4, e->value);
+}
+
+/* Key and database stay bound from one element to the next. */
+static enum rc put_elements(struct work *w, const struct backend_item *item)
+{
+    sqlite3_stmt *put = w->c->statements[sqlite_statement_for(ST_HASH_PUT, item->type)];
+    sqlite3_stmt *gone = w->c->statements[sqlite_statement_for(ST_HASH_REMOVE, item->type)];
+    int key_bound = bind_key(put, item);
+    if (key_bound == SQLITE_OK)
+        key_bound = bind_key(gone, item);
+    enum rc rc = RC_OK;
+    for (uint32_t i = 0; i < item->elements_len && rc == RC_OK; i++) {
+        const struct backend_element *e = &item->elements[i];
+        sqlite3_stmt *s = e->removed ? gone : put;
+        int bound = key_bound == SQLITE_OK ? bind_element(s, item->type, e) : key_bound;
+        rc = step_row(w, s, bound, "writing an element");
+        w->done->bytes += e->name.len + e->value.len;
+    }
+    return rc;
+}
+
+static enum rc put_aggregate(struct work *w, const struct backend_item *item)
+{
+    struct stored old;
+    enum rc rc = find_stored(w, item, &old);
+    w->done->bytes += item->key.len;
+    if (rc == RC_OK && old.type != item->type)
+        rc = clear_elements(w, item, old.type);
+    if (rc == RC_OK && item->replace)
+        rc = clear_elements(w, item, item->type);
+    if (rc == RC_OK && (old.type != item->type || old.expires_at_ms != item->expires_at_ms))
+        rc = put_key_row(w, item);
+    return rc == RC_OK ? put_elements(w, item) : rc;
+}
+
+static enum rc apply_item(struct work *w, const struct backend_item *item)
+{
+    switch (item->type) {
+    case VALUE_NONE:
+        return remove_key(w, item);
+    case VALUE_STRING:
+        return put_string(w, item);
+    case VALUE_HASH:
+    case VALUE_LIST:
+    case VALUE_SET:
+    case VALUE_ZSET:
+        return put_aggregate(w, item);
+    default:
+        return err_set(w->err, RC_REJECTED, "%s: cannot keep a value of type %d", w->c->path,
+                       (int)item->type);
+    }
+}
+
+/* ---- the database map ---- */
+
+enum rc sqlite_empty_db(const struct sqlite_conn *c, uint32_t db, int64_t limit, bool *left,
+                        struct err *err)
+{
+    static const enum sqlite_statement tables[] = {ST_HASH_EMPTY, ST_LIST_EMPTY, ST_SET_EMPTY,
+                                                   ST_ZSET_EMPTY, ST_KEY_EMPTY};
+    *left = false;
+    for (size_t i = 0; i < COUNT_OF(tables) && !*left; i++) {
+        sqlite3_bind_int64(c->statements[tables[i]], 1, db);
+        sqlite3_bind_int64(c->statements[tables[i]], 2, limit);
+        enum rc rc = sqlite_run(c, tables[i], err);
+        if (rc != RC_OK)
+            return rc;
+        *left = sqlite3_changes64(c->db) == limit;
+    }
+    return RC_OK;
+}
+
+static bool map_names(const struct backend_dbmap *map, int64_t store_db)
+{
+    for (uint32_t i = 0; i < map->len; i++)
+        if (map->store_db[i] == store_db)
+            return true;
+    return false;
+}
+
+static enum rc run_with(const struct sqlite_conn *c, enum sqlite_statement id, int64_t number,
+                        struct err *err)
+{
+    sqlite3_bind_int64(c->statements[id], 1, number);
+    return sqlite_run(c, id, err);
+}
+
+/* Store databases that the new map does not name are garbage from now on. */
+static enum rc drop_unnamed(struct work *w, const struct backend_dbmap *map)
+{
+    sqlite3_stmt *s = w->c->statements[ST_MAP];
+    enum rc rc = RC_OK;
+    int result = SQLITE_DONE;
+    while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW) {
+        int64_t store_db = sqlite3_column_int64(s, 1);
+        if (!map_names(map, store_db))
+            rc = run_with(w->c, ST_DROPPED_ADD, store_db, w->err);
+    }
+    if (rc == RC_OK && result != SQLITE_DONE)
+        rc = sqlite_fail(w->c, result, "reading weir_db", w->err);
+    sqlite3_reset(s);
+    return rc;
+}
+
+/* A number that is used again must not show what its rows were before. */
+static enum rc empty_if_dropped(struct work *w, uint32_t store_db)
+{
+    int64_t dropped;
+    bool left;
+    sqlite3_bind_int64(w->c->statements[ST_DROPPED_FIND], 1, store_db);
+    enum rc rc = sqlite_number(w->c, ST_DROPPED_FIND, 0, &dropped, w->err);
+    if (rc != RC_OK || dropped == 0)
+        return rc;
+    rc = sqlite_empty_db(w->c, store_db, -1, &left, w->err);
+    return rc == RC_OK ? run_with(w->c, ST_DROPPED_DONE, store_db, w->err) : rc;
+}
+
+static enum rc apply_map(struct work *w, const struct backend_dbmap *map)
+{
+    enum rc rc = drop_unnamed(w, map);
+    if (rc == RC_OK)
+        rc = sqlite_run(w->c, ST_MAP_CLEAR, w->err);
+    for (uint32_t i = 0; i < map->len && rc == RC_OK; i++) {
+        sqlite3_bind_int64(w->c->statements[ST_MAP_ADD], 2, map->store_db[i]);
+        rc = run_with(w->c, ST_MAP_ADD, i, w->err);
+        if (rc == RC_OK)
+            rc = empty_if_dropped(w, map->store_db[i]);
+    }
+    return rc;
+}
+
+/* ---- the batch ---- */
+
+static enum rc apply_items(struct work *w, const struct backend_batch *batch)
+{
+    bool changes;
+    enum rc rc = sqlite_change_any(w->c, &changes, w->err);
+    for (uint32_t i = 0; i < batch->items_len && rc == RC_OK; i++) {
+        bool keep = false;
+        if (changes)
+            rc = sqlite_change_settle(w->b, batch, &batch->items[i], &keep, w->err);
+        if (rc == RC_OK && !keep)
+            rc = apply_item(w, &batch->items[i]);
+    }
+    return rc;
+}
+
+enum rc sqlite_apply(struct backend *pb, const struct backend_batch *batch,
+                     struct backend_applied *out, struct err *err)
+{
+    struct sqlite_backend *b = (struct sqlite_backend *)pb;
+    struct backend_applied done = {0};
+    struct work w = {b, &b->writer, &done, err};
+    enum rc rc = sqlite_run(w.c, ST_BEGIN_WRITE, err);
+    if (rc == RC_OK && batch->dbmap != NULL)
+        rc = apply_map(&w, batch->dbmap);
+    if (rc == RC_OK)
+        rc = apply_items(&w, batch);
+    if (rc == RC_OK && !batch->partial)
+        rc = run_with(w.c, ST_META_CUT, (int64_t)batch->cut_lsn, err);
+    if (rc == RC_OK)
+        rc = sqlite_change_commit(b, w.c, err);
+    sqlite_rollback(w.c);
+    if (rc != RC_OK)
+        return rc;
+    b->applied_since = true;
+    if (!batch->partial)
+        sqlite_change_committed(b);
+    *out = done;
+    return RC_OK;
+}

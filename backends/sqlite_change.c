@@ -1,0 +1,441 @@
+/* What others change in the database: noticing it, and proving it at flush.
+ *
+ * Triggers of other writers append to weir_change. A row of that log means: whatever the proxy has
+ * not yet flushed of this key may rest on an older value. It stays until one of these happens:
+ *
+ *   load    the proxy has read the key since: what it has rests on the change. The row is noted as
+ *           resolved in memory, and deleted with the next transaction.
+ *   apply   an item of this key met it: a conflict, decided, the row deleted with the batch.
+ *   age     it was handed out by poll(), and whole batches were committed since. A change of the
+ *           proxy that is older than the poll was in a cut made before it or in the first one after
+ *           it; cuts of a backend never overlap, so after two commits none is left. One more is
+ *           waited for, since keys handed out take a moment to arrive.
+ *
+ * So nothing about changes is kept in memory but the resolved ones, within a bound; after a crash
+ * the log still has what matters to the items that the journal brings back. Therefore poll() is not
+ * to be called before recovery has flushed them.
+ *
+ * Too much caution is possible (a crash between a load and the next transaction), too little is
+ * not, except for one race: a key that is overwritten blindly while its load is on the way, and
+ * changed by somebody else in that very moment, counts as resolved.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/sqlite_internal.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+enum {
+    BUCKETS = 4096,
+    RESOLVED_MAX = 65536,
+    RESOLVED_BYTES_MAX = 16 * 1024 * 1024,
+    RELIEVE_AT = 1024,          /* resolved keys that make the loader delete their rows itself */
+    LOG_ROWS_MAX = 1000 * 1000, /* of what poll() has handed out */
+    BASE_ELEMENTS_MAX = 1024,   /* shown of what a key held before */
+};
+
+struct sqlite_resolved_entry {
+    struct sqlite_resolved_entry *next;
+    int64_t seq;
+    uint32_t db;
+    size_t key_len;
+    char key[];
+};
+
+/* ---- resolved changes ---- */
+
+static size_t bucket_of(uint32_t db, struct slice key)
+{
+    uint64_t h = 0xcbf29ce484222325u ^ db; /* FNV-1a */
+    for (size_t i = 0; i < key.len; i++)
+        h = (h ^ (unsigned char)key.ptr[i]) * 0x100000001b3u;
+    return (size_t)((h ^ (h >> 32)) % BUCKETS);
+}
+
+static struct slice entry_key(const struct sqlite_resolved_entry *e)
+{
+    return slice_of(e->key, e->key_len);
+}
+
+static struct sqlite_resolved_entry *resolved_find(const struct sqlite_resolved *r, uint32_t db,
+                                                   struct slice key)
+{
+    if (r->buckets == NULL)
+        return NULL;
+    struct sqlite_resolved_entry *e = r->buckets[bucket_of(db, key)];
+    while (e != NULL && (e->db != db || !slice_eq(entry_key(e), key)))
+        e = e->next;
+    return e;
+}
+
+/* Without memory or room the change stays unresolved: a conflict too many, never one too few. */
+static void resolved_put(struct sqlite_resolved *r, uint32_t db, struct slice key, int64_t seq)
+{
+    struct sqlite_resolved_entry *e = resolved_find(r, db, key);
+    if (e != NULL) {
+        e->seq = seq;
+        return;
+    }
+    if (r->entries >= RESOLVED_MAX || r->bytes + key.len > RESOLVED_BYTES_MAX)
+        return;
+    if (r->buckets == NULL)
+        r->buckets = calloc(BUCKETS, sizeof(struct sqlite_resolved_entry *));
+    e = r->buckets != NULL ? malloc(sizeof(*e) + key.len) : NULL;
+    if (e == NULL)
+        return;
+    size_t at = bucket_of(db, key);
+    *e = (struct sqlite_resolved_entry){
+        .next = r->buckets[at], .seq = seq, .db = db, .key_len = key.len};
+    if (key.len > 0)
+        memcpy(e->key, key.ptr, key.len);
+    r->buckets[at] = e;
+    r->entries++;
+    r->bytes += key.len;
+}
+
+static void resolved_clear(struct sqlite_resolved *r)
+{
+    for (size_t i = 0; r->buckets != NULL && i < BUCKETS; i++) {
+        while (r->buckets[i] != NULL) {
+            struct sqlite_resolved_entry *e = r->buckets[i];
+            r->buckets[i] = e->next;
+            free(e);
+        }
+    }
+    free(r->buckets);
+    *r = (struct sqlite_resolved){0};
+}
+
+void sqlite_change_fini(struct sqlite_backend *b)
+{
+    lock_acquire(&b->lock);
+    resolved_clear(&b->resolved);
+    lock_release(&b->lock);
+}
+
+static enum rc forget_key(const struct sqlite_conn *c, uint32_t db, struct slice key, int64_t seq,
+                          struct err *err)
+{
+    sqlite3_stmt *s = sqlite_with_key(c, ST_CHANGE_FORGET_KEY, db, key);
+    sqlite3_bind_int64(s, 3, seq);
+    return sqlite_run(c, ST_CHANGE_FORGET_KEY, err);
+}
+
+static enum rc forget_resolved(const struct sqlite_conn *c, const struct sqlite_resolved *r,
+                               struct err *err)
+{
+    for (size_t i = 0; r->buckets != NULL && i < BUCKETS; i++) {
+        for (const struct sqlite_resolved_entry *e = r->buckets[i]; e != NULL; e = e->next) {
+            enum rc rc = forget_key(c, e->db, entry_key(e), e->seq, err);
+            if (rc != RC_OK)
+                return rc;
+        }
+    }
+    return RC_OK;
+}
+
+enum rc sqlite_change_commit(struct sqlite_backend *b, const struct sqlite_conn *c, struct err *err)
+{
+    lock_acquire(&b->lock);
+    if (b->resolved.entries == 0) {
+        lock_release(&b->lock);
+        return sqlite_run(c, ST_COMMIT, err);
+    }
+    enum rc rc = forget_resolved(c, &b->resolved, err);
+    if (rc == RC_OK)
+        rc = sqlite_run(c, ST_COMMIT, err);
+    if (rc == RC_OK)
+        resolved_clear(&b->resolved);
+    lock_release(&b->lock);
+    return rc;
+}
+
+void sqlite_change_relieve(struct sqlite_backend *b)
+{
+    lock_acquire(&b->lock);
+    bool many = b->resolved.entries >= RELIEVE_AT;
+    lock_release(&b->lock);
+    if (!many)
+        return;
+    /* When the flusher is writing, its commit will do this; loads do not wait for it. */
+    struct err ignored;
+    sqlite3_busy_timeout(b->reader.db, 0);
+    if (sqlite_run(&b->reader, ST_BEGIN_WRITE, &ignored) == RC_OK &&
+        sqlite_change_commit(b, &b->reader, &ignored) != RC_OK)
+        sqlite_rollback(&b->reader);
+    sqlite3_busy_timeout(b->reader.db, b->timeout_ms);
+}
+
+enum rc sqlite_change_any(const struct sqlite_conn *c, bool *any, struct err *err)
+{
+    int64_t last;
+    enum rc rc = sqlite_number(c, ST_CHANGE_LAST, 0, &last, err);
+    *any = last > 0;
+    return rc;
+}
+
+enum rc sqlite_change_resolve(struct sqlite_backend *b, uint32_t db, struct slice key,
+                              struct err *err)
+{
+    int64_t seq;
+    sqlite_with_key(&b->reader, ST_CHANGE_LAST_OF_KEY, db, key);
+    enum rc rc = sqlite_number(&b->reader, ST_CHANGE_LAST_OF_KEY, 0, &seq, err);
+    if (rc == RC_OK && seq > 0) {
+        lock_acquire(&b->lock);
+        resolved_put(&b->resolved, db, key, seq);
+        lock_release(&b->lock);
+    }
+    return rc;
+}
+
+/* ---- conflicts ---- */
+
+struct settling {
+    const struct backend_batch *batch;
+    const struct sqlite_piece *theirs;
+    struct backend_conflict conflict;
+    enum backend_verdict verdict;
+};
+
+/* Changed and changed back, or a statement that changed nothing. */
+static bool nothing_changed(const struct backend_item *base, const struct backend_item *theirs)
+{
+    if (base->type != theirs->type || base->expires_at_ms != theirs->expires_at_ms)
+        return false;
+    return base->type == VALUE_NONE ||
+           (base->type == VALUE_STRING && slice_eq(base->value, theirs->value));
+}
+
+/* Receives the first piece of theirs, which is what a conflict shows. */
+static enum rc decide(void *ctx, const struct backend_item *item)
+{
+    struct settling *st = ctx;
+    struct backend_item theirs = *item;
+    theirs.replace = st->theirs->last; /* false: there is more */
+    st->conflict.theirs = &theirs;
+    if (nothing_changed(st->conflict.base, &theirs) || st->batch->on_conflict == NULL)
+        st->verdict = BACKEND_APPLY;
+    else
+        st->verdict = st->batch->on_conflict(st->batch->ctx, &st->conflict);
+    return st->theirs->last ? RC_OK : RC_AGAIN;
+}
+
+static bool has_element(const struct sqlite_piece *p, enum value_type type,
+                        const struct backend_element *e)
+{
+    for (uint32_t i = 0; i < p->elements_len; i++) {
+        const struct backend_element *other = &p->elements[i];
+        if (type == VALUE_LIST ? other->position == e->position : slice_eq(other->name, e->name))
+            return true;
+    }
+    return false;
+}
+
+static void element_from_log(sqlite3_stmt *s, enum value_type type, struct backend_element *e)
+{
+    memset(e, 0, sizeof(*e));
+    e->removed = sqlite3_column_int(s, 0) == 2;
+    if (type == VALUE_LIST)
+        e->position = sqlite3_column_int64(s, 4);
+    else
+        e->name = sqlite_column_slice(s, 4);
+    if (e->removed || type == VALUE_SET)
+        return;
+    if (type == VALUE_ZSET)
+        e->score = sqlite3_column_double(s, 2);
+    else
+        e->value = sqlite_column_slice(s, 2);
+}
+
+/* Reads on through the log of the key: the first thing said about an element is what it was. Elements
+ * that nobody touched are not in the log, so base->replace is false. */
+static int collect_elements(sqlite3_stmt *s, struct sqlite_piece *p, struct backend_item *base)
+{
+    int result = SQLITE_ROW;
+    do {
+        struct backend_element e;
+        int type = sqlite3_column_int(s, 1);
+        if (sqlite3_column_int(s, 0) == 0 || type != (int)base->type)
+            continue;
+        element_from_log(s, base->type, &e);
+        if (!has_element(p, base->type, &e) && !sqlite_piece_add(p, &e))
+            break;
+    } while (p->elements_len < BASE_ELEMENTS_MAX && (result = sqlite3_step(s)) == SQLITE_ROW);
+    base->elements = p->elements;
+    base->elements_len = p->elements_len;
+    return result == SQLITE_DONE ? SQLITE_ROW : result;
+}
+
+/* Builds base from the first row and decides. `s` stays on that row for a string, whose bytes are
+ * used from there. */
+static enum rc settle_conflict(struct sqlite_backend *b, struct settling *st, sqlite3_stmt *s,
+                               struct err *err)
+{
+    const struct backend_item *ours = st->conflict.ours;
+    struct backend_item base = {.db = ours->db, .key = ours->key};
+    int type = sqlite3_column_int(s, 1);
+    if (type >= VALUE_STRING && type <= VALUE_ZSET) {
+        base.type = (enum value_type)type;
+        base.expires_at_ms = sqlite_expiry_column(s, 3);
+    }
+    base.replace = base.type <= VALUE_STRING;
+    if (base.type == VALUE_STRING)
+        base.value = sqlite_column_slice(s, 2);
+    if (base.type > VALUE_STRING) {
+        if (!sqlite_piece_start(&b->before))
+            return err_set(err, RC_NOMEM, "%s: no memory for a conflict", b->path);
+        int result = collect_elements(s, &b->before, &base);
+        if (result != SQLITE_ROW)
+            return sqlite_fail(&b->writer, result, "reading the change log", err);
+    }
+    st->conflict.base = &base;
+    enum rc rc = sqlite_read_key(&b->writer, &b->theirs, ours, decide, st, err);
+    return rc == RC_AGAIN ? RC_OK : rc; /* decided after the first piece */
+}
+
+enum rc sqlite_change_settle(struct sqlite_backend *b, const struct backend_batch *batch,
+                             const struct backend_item *item, bool *keep, struct err *err)
+{
+    lock_acquire(&b->lock);
+    const struct sqlite_resolved_entry *known = resolved_find(&b->resolved, item->db, item->key);
+    int64_t resolved_seq = known != NULL ? known->seq : 0;
+    lock_release(&b->lock);
+
+    *keep = false;
+    sqlite3_stmt *s = sqlite_with_key(&b->writer, ST_CHANGE_OF_KEY, item->db, item->key);
+    sqlite3_bind_int64(s, 3, resolved_seq);
+    int result = sqlite3_step(s);
+    enum rc rc = RC_OK;
+    struct settling st = {.batch = batch, .theirs = &b->theirs, .conflict = {.ours = item}};
+    if (result == SQLITE_ROW)
+        rc = settle_conflict(b, &st, s, err);
+    else if (result != SQLITE_DONE)
+        rc = sqlite_fail(&b->writer, result, "reading the change log", err);
+    sqlite3_reset(s);
+    if (rc != RC_OK || result != SQLITE_ROW)
+        return rc;
+    *keep = st.verdict == BACKEND_KEEP;
+    return forget_key(&b->writer, item->db, item->key, INT64_MAX, err);
+}
+
+/* ---- poll ---- */
+
+struct last_key {
+    uint32_t db;
+    size_t len; /* above the array's size: not remembered */
+    char bytes[512];
+};
+
+static bool same_as_last(struct last_key *last, uint32_t db, struct slice key)
+{
+    bool same = last->len <= sizeof(last->bytes) && last->db == db &&
+                slice_eq(slice_of(last->bytes, last->len), key);
+    last->db = db;
+    last->len = key.len;
+    if (!same && key.len > 0 && key.len <= sizeof(last->bytes))
+        memcpy(last->bytes, key.ptr, key.len);
+    return same;
+}
+
+static enum rc hand_out(struct sqlite_backend *b, sqlite3_stmt *s, struct last_key *last,
+                        backend_emit *emit, void *ctx)
+{
+    int64_t seq = sqlite3_column_int64(s, 0);
+    struct backend_item item = {.db = (uint32_t)sqlite3_column_int64(s, 1),
+                                .key = sqlite_column_slice(s, 2)};
+    enum rc rc = same_as_last(last, item.db, item.key) ? RC_OK : emit(ctx, &item);
+    if (rc == RC_OK) {
+        lock_acquire(&b->lock);
+        b->polled_seq = seq;
+        lock_release(&b->lock);
+    }
+    return rc;
+}
+
+enum rc sqlite_poll(struct backend *pb, backend_emit *emit, void *ctx, struct err *err)
+{
+    struct sqlite_backend *b = (struct sqlite_backend *)pb;
+    int64_t version;
+    enum rc rc = sqlite_number(&b->reader, ST_DATA_VERSION, 0, &version, err);
+    if (rc != RC_OK || version == b->data_version)
+        return rc; /* nobody has committed anything, neither we nor others */
+
+    lock_acquire(&b->lock);
+    int64_t since = b->polled_seq;
+    lock_release(&b->lock);
+    sqlite3_stmt *s = b->reader.statements[ST_CHANGE_SINCE];
+    struct last_key last = {.len = SIZE_MAX};
+    int result = SQLITE_DONE;
+    sqlite3_bind_int64(s, 1, since);
+    while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW)
+        rc = hand_out(b, s, &last, emit, ctx);
+    if (rc == RC_OK && result != SQLITE_DONE)
+        rc = sqlite_fail(&b->reader, result, "reading the change log", err);
+    sqlite3_reset(s);
+    if (rc == RC_OK)
+        b->data_version = version;
+    return rc;
+}
+
+/* ---- trimming ---- */
+
+void sqlite_change_committed(struct sqlite_backend *b)
+{
+    lock_acquire(&b->lock);
+    int64_t polled = b->polled_seq;
+    lock_release(&b->lock);
+    b->polled_before[2] = b->polled_before[1];
+    b->polled_before[1] = b->polled_before[0];
+    b->polled_before[0] = polled;
+}
+
+/* How far the log may go. While nothing is flushed nothing ages, so that others who write all the
+ * time would let it grow for ever: then the oldest rows that were handed out go. */
+static int64_t trim_floor(struct sqlite_backend *b, int64_t first, int64_t last)
+{
+    int64_t floor = b->polled_before[2];
+    if (first == 0 || last - first < LOG_ROWS_MAX)
+        return floor;
+    lock_acquire(&b->lock);
+    int64_t polled = b->polled_seq;
+    lock_release(&b->lock);
+    int64_t bound = last - LOG_ROWS_MAX < polled ? last - LOG_ROWS_MAX : polled;
+    if (bound > floor && !b->warned_about_log) {
+        b->warned_about_log = true;
+        log_line(LOG_WARNING,
+                 "%s: others changed %lld rows since the last flush; the oldest of them are no "
+                 "longer checked for conflicts",
+                 b->path, (long long)(last - first));
+    }
+    return bound > floor ? bound : floor;
+}
+
+enum rc sqlite_change_trim(struct sqlite_backend *b, int64_t limit, bool *left, struct err *err)
+{
+    int64_t first, last = 0;
+    *left = false;
+    enum rc rc = sqlite_number(&b->writer, ST_CHANGE_FIRST, 0, &first, err);
+    if (rc == RC_OK)
+        rc = sqlite_number(&b->writer, ST_CHANGE_LAST, 0, &last, err);
+    if (rc != RC_OK || first == 0)
+        return rc;
+
+    int64_t floor = trim_floor(b, first, last);
+    lock_acquire(&b->lock);
+    bool any_resolved = b->resolved.entries > 0;
+    lock_release(&b->lock);
+    if (first > floor && !any_resolved)
+        return RC_OK;
+    rc = sqlite_run(&b->writer, ST_BEGIN_WRITE, err);
+    if (rc != RC_OK)
+        return rc;
+    sqlite3_bind_int64(b->writer.statements[ST_CHANGE_TRIM], 1, floor);
+    sqlite3_bind_int64(b->writer.statements[ST_CHANGE_TRIM], 2, limit);
+    rc = sqlite_run(&b->writer, ST_CHANGE_TRIM, err);
+    *left = sqlite3_changes64(b->writer.db) == limit;
+    if (rc == RC_OK)
+        rc = sqlite_change_commit(b, &b->writer, err);
+    sqlite_rollback(&b->writer);
+    return rc;
+}

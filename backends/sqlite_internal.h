@@ -1,0 +1,249 @@
+/* What the files of the SQLite backend share. Nobody else includes this, except its own tests.
+ *
+ *   sqlite.c         the ops table: open, close, position, maintain; errors
+ *   sqlite_schema.c  tables, views, triggers; is this database ours?
+ *   sqlite_apply.c   a batch, in one transaction
+ *   sqlite_change.c  the log of what others changed: poll, conflicts, trimming
+ *   sqlite_load.c    load, scan, count
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef BACKENDS_SQLITE_INTERNAL_H
+#define BACKENDS_SQLITE_INTERNAL_H
+
+#include "backends/backend.h"
+#include "base/lock.h"
+
+#include <sqlite3.h>
+
+enum {
+    SCHEMA_FORMAT = 1,     /* of our tables; a newer one is refused */
+    PAGE_BYTES = 8192,     /* of a database that we create */
+    WAL_PAGES_MAX = 20000, /* a checkpoint is due above this */
+    AGGREGATES = 4,        /* hash, list, set, zset */
+};
+
+/* How an aggregate lies in its table: (db, key, name..., value...). */
+struct sqlite_table {
+    enum value_type type;
+    const char *table;
+    const char *view;  /* quoted where SQL needs it */
+    const char *name;  /* column that identifies an element */
+    const char *value; /* column beside it, or NULL */
+};
+extern const struct sqlite_table sqlite_tables[AGGREGATES];
+
+#define NOW_ALIVE(now) "(expires_at IS NULL OR expires_at > " now ")"
+
+/* Every statement, once. ?1 is the database and ?2 the key wherever both occur. */
+#define SQLITE_STATEMENTS(S)                                                                      \
+    S(BEGIN_READ, "BEGIN")                                                                        \
+    S(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                             \
+    S(COMMIT, "COMMIT")                                                                           \
+    S(ROLLBACK, "ROLLBACK")                                                                       \
+    S(META, "SELECT value FROM weir_meta WHERE name = ?1")                                        \
+    S(META_CUT, "UPDATE weir_meta SET value = max(value, ?1) WHERE name = 'cut_lsn'")             \
+    S(MAP, "SELECT number, store_db FROM weir_db ORDER BY number")                                \
+    S(MAP_CLEAR, "DELETE FROM weir_db")                                                           \
+    S(MAP_ADD, "INSERT INTO weir_db(number, store_db) VALUES (?1, ?2)")                           \
+    S(DROPPED, "SELECT store_db FROM weir_dropped LIMIT 1")                                       \
+    S(DROPPED_FIND, "SELECT 1 FROM weir_dropped WHERE store_db = ?1")                             \
+    S(DROPPED_ADD, "INSERT INTO weir_dropped(store_db) VALUES (?1) ON CONFLICT DO NOTHING")       \
+    S(DROPPED_DONE, "DELETE FROM weir_dropped WHERE store_db = ?1")                               \
+    S(ANY_KEY, "SELECT 1 FROM weir_key LIMIT 1")                                                  \
+    S(KEY, "SELECT type, expires_at, value FROM weir_key WHERE db = ?1 AND key = ?2")             \
+    S(KEY_PUT_STRING,                                                                             \
+      "INSERT INTO weir_key(db, key, type, value, expires_at) VALUES (?1, ?2, 1, ?3, ?4) "        \
+      "ON CONFLICT(db, key) DO UPDATE SET value = excluded.value, "                               \
+      "expires_at = excluded.expires_at WHERE type = 1")                                          \
+    S(KEY_PUT,                                                                                    \
+      "INSERT INTO weir_key(db, key, type, value, expires_at) VALUES (?1, ?2, ?5, ?3, ?4) "       \
+      "ON CONFLICT(db, key) DO UPDATE SET type = excluded.type, value = excluded.value, "         \
+      "expires_at = excluded.expires_at")                                                         \
+    S(KEY_DELETE_STRING, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2 AND type = 1")          \
+    S(KEY_DELETE, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2")                              \
+    S(HASH, "SELECT field, value FROM weir_hash WHERE db = ?1 AND key = ?2 ORDER BY field")       \
+    S(LIST, "SELECT position, value FROM weir_list WHERE db = ?1 AND key = ?2 ORDER BY position") \
+    S(SET, "SELECT member, NULL FROM weir_set WHERE db = ?1 AND key = ?2 ORDER BY member")        \
+    S(ZSET, "SELECT member, score FROM weir_zset WHERE db = ?1 AND key = ?2 ORDER BY member")     \
+    S(HASH_PUT, "INSERT INTO weir_hash(db, key, field, value) VALUES (?1, ?2, ?3, ?4) "           \
+                "ON CONFLICT DO UPDATE SET value = excluded.value")                               \
+    S(LIST_PUT, "INSERT INTO weir_list(db, key, position, value) VALUES (?1, ?2, ?3, ?4) "        \
+                "ON CONFLICT DO UPDATE SET value = excluded.value")                               \
+    S(SET_PUT, "INSERT INTO weir_set(db, key, member) VALUES (?1, ?2, ?3) "                       \
+               "ON CONFLICT DO NOTHING")                                                          \
+    S(ZSET_PUT, "INSERT INTO weir_zset(db, key, member, score) VALUES (?1, ?2, ?3, ?4) "          \
+                "ON CONFLICT DO UPDATE SET score = excluded.score")                               \
+    S(HASH_REMOVE, "DELETE FROM weir_hash WHERE db = ?1 AND key = ?2 AND field = ?3")             \
+    S(LIST_REMOVE, "DELETE FROM weir_list WHERE db = ?1 AND key = ?2 AND position = ?3")          \
+    S(SET_REMOVE, "DELETE FROM weir_set WHERE db = ?1 AND key = ?2 AND member = ?3")              \
+    S(ZSET_REMOVE, "DELETE FROM weir_zset WHERE db = ?1 AND key = ?2 AND member = ?3")            \
+    S(HASH_CLEAR, "DELETE FROM weir_hash WHERE db = ?1 AND key = ?2")                             \
+    S(LIST_CLEAR, "DELETE FROM weir_list WHERE db = ?1 AND key = ?2")                             \
+    S(SET_CLEAR, "DELETE FROM weir_set WHERE db = ?1 AND key = ?2")                               \
+    S(ZSET_CLEAR, "DELETE FROM weir_zset WHERE db = ?1 AND key = ?2")                             \
+    S(HASH_EMPTY, "DELETE FROM weir_hash WHERE (db, key, field) IN "                              \
+                  "(SELECT db, key, field FROM weir_hash WHERE db = ?1 LIMIT ?2)")                \
+    S(LIST_EMPTY, "DELETE FROM weir_list WHERE (db, key, position) IN "                           \
+                  "(SELECT db, key, position FROM weir_list WHERE db = ?1 LIMIT ?2)")             \
+    S(SET_EMPTY, "DELETE FROM weir_set WHERE (db, key, member) IN "                               \
+                 "(SELECT db, key, member FROM weir_set WHERE db = ?1 LIMIT ?2)")                 \
+    S(ZSET_EMPTY, "DELETE FROM weir_zset WHERE (db, key, member) IN "                             \
+                  "(SELECT db, key, member FROM weir_zset WHERE db = ?1 LIMIT ?2)")               \
+    S(KEY_EMPTY, "DELETE FROM weir_key WHERE (db, key) IN "                                       \
+                 "(SELECT db, key FROM weir_key WHERE db = ?1 LIMIT ?2)")                         \
+    S(SCAN_START, "SELECT key, type, expires_at FROM weir_key WHERE db = ?1 AND " NOW_ALIVE(      \
+                      "?3") " ORDER BY key LIMIT ?4")                                             \
+    S(SCAN_AFTER,                                                                                 \
+      "SELECT key, type, expires_at FROM weir_key WHERE db = ?1 AND key > ?2 AND " NOW_ALIVE(     \
+          "?3") " ORDER BY key LIMIT ?4")                                                         \
+    S(COUNT, "SELECT count(*) FROM weir_key WHERE db = ?1 AND " NOW_ALIVE("?2"))                  \
+    S(DATA_VERSION, "PRAGMA data_version")                                                        \
+    S(CHANGE_FIRST, "SELECT min(seq) FROM weir_change")                                           \
+    S(CHANGE_LAST, "SELECT max(seq) FROM weir_change")                                            \
+    S(CHANGE_SINCE, "SELECT seq, db, key FROM weir_change WHERE seq > ?1 ORDER BY seq")           \
+    S(CHANGE_OF_KEY, "SELECT part, type, value, expires_at, name FROM weir_change "               \
+                     "WHERE db = ?1 AND key = ?2 AND seq > ?3 ORDER BY seq")                      \
+    S(CHANGE_LAST_OF_KEY, "SELECT max(seq) FROM weir_change WHERE db = ?1 AND key = ?2")          \
+    S(CHANGE_FORGET_KEY, "DELETE FROM weir_change WHERE db = ?1 AND key = ?2 AND seq <= ?3")      \
+    S(CHANGE_TRIM, "DELETE FROM weir_change WHERE seq IN "                                        \
+                   "(SELECT seq FROM weir_change WHERE seq <= ?1 ORDER BY seq LIMIT ?2)")
+
+enum sqlite_statement {
+#define S(name, sql) ST_##name,
+    SQLITE_STATEMENTS(S)
+#undef S
+        ST_COUNT_OF,
+};
+
+/* One connection, used by one thread at a time. */
+struct sqlite_conn {
+    const char *path;
+    sqlite3 *db;
+    sqlite3_stmt *statements[ST_COUNT_OF];
+};
+
+/* The elements of one aggregate, read a bounded piece at a time. */
+struct sqlite_piece {
+    char *bytes; /* BACKEND_PIECE_BYTES: what the elements point to */
+    struct backend_element *elements;
+    size_t bytes_len;
+    uint32_t elements_len;
+    bool last; /* during emit: nothing of this key follows */
+};
+
+/* Keys that load() has read after others changed them: whatever the proxy makes of such a key from
+ * now on is based on the change, which is therefore no conflict up to `seq`. */
+struct sqlite_resolved {
+    struct sqlite_resolved_entry **buckets; /* NULL while empty */
+    size_t entries;
+    size_t bytes;
+};
+
+struct sqlite_backend {
+    struct backend_base base;
+
+    /* immutable after open */
+    char *path;
+    int lock_fd;
+    int timeout_ms;
+
+    /* flusher thread only */
+    struct sqlite_conn writer;
+    struct sqlite_piece theirs; /* a conflict: what the key holds now */
+    struct sqlite_piece before; /* a conflict: what it held */
+    int wal_pages;              /* after our last commit */
+    bool applied_since;         /* a batch since the last maintain */
+    int64_t polled_before[3];   /* polled_seq at the last commits of a whole batch, newest first */
+    bool warned_about_log;
+
+    /* loader thread only */
+    struct sqlite_conn reader;
+    struct sqlite_piece piece;
+    int64_t data_version; /* at the last poll that read the log to its end; -1: none yet */
+
+    /* under lock */
+    struct lock lock;
+    struct sqlite_resolved resolved GUARDED_BY(lock);
+    int64_t polled_seq GUARDED_BY(lock); /* poll() has handed out the log up to here */
+};
+
+/* sqlite.c: errors and the small change of talking to SQLite. */
+
+/* Turns a SQLite result into our code, with a text that names the file. */
+enum rc sqlite_fail(const struct sqlite_conn *c, int result, const char *what, struct err *err);
+/* Text where the bytes are text, else a blob: one representation for a given string of bytes. The
+ * bytes must stay until the statement is reset. */
+int sqlite_bind_slice(sqlite3_stmt *s, int at, struct slice bytes);
+/* The bytes of a column, whatever its type; valid until the next step. */
+struct slice sqlite_column_slice(sqlite3_stmt *s, int at);
+int64_t sqlite_expiry_column(sqlite3_stmt *s, int at);
+/* Runs a statement that yields no row, then resets it. */
+MUST_CHECK enum rc sqlite_run(const struct sqlite_conn *c, enum sqlite_statement id,
+                              struct err *err);
+/* Runs a statement of one number; `otherwise` when there is no row or it is NULL. */
+MUST_CHECK enum rc sqlite_number(const struct sqlite_conn *c, enum sqlite_statement id,
+                                 int64_t otherwise, int64_t *out, struct err *err);
+/* Binds (db, key) as ?1 and ?2. */
+sqlite3_stmt *sqlite_with_key(const struct sqlite_conn *c, enum sqlite_statement id, uint32_t db,
+                              struct slice key);
+/* Gives up the transaction, if there is one. */
+void sqlite_rollback(const struct sqlite_conn *c);
+/* For tests: the flusher's connection. */
+sqlite3 *sqlite_writer_of(struct backend *b);
+
+/* sqlite_schema.c */
+
+/* Creates our tables in a database that has none, or checks that they are ours and of this
+ * format. */
+MUST_CHECK enum rc sqlite_schema_prepare(const struct sqlite_conn *c, struct err *err);
+/* The statement that comes `offset` kinds behind the hash's: put, remove, clear... */
+enum sqlite_statement sqlite_statement_for(enum sqlite_statement of_hash, enum value_type type);
+
+/* sqlite_apply.c */
+MUST_CHECK enum rc sqlite_apply(struct backend *b, const struct backend_batch *batch,
+                                struct backend_applied *out, struct err *err);
+/* Deletes up to `limit` rows of a store database (all tables); *left says whether some remain. */
+MUST_CHECK enum rc sqlite_empty_db(const struct sqlite_conn *c, uint32_t db, int64_t limit,
+                                   bool *left, struct err *err);
+
+/* sqlite_load.c */
+void sqlite_piece_fini(struct sqlite_piece *p);
+/* Empties it, and makes sure that it has memory; false: out of memory. */
+MUST_CHECK bool sqlite_piece_start(struct sqlite_piece *p);
+/* Copies an element; false when it does not fit any more. */
+bool sqlite_piece_add(struct sqlite_piece *p, const struct backend_element *e);
+/* Emits what is stored under a key, in pieces; slices live until emit returns. */
+MUST_CHECK enum rc sqlite_read_key(const struct sqlite_conn *c, struct sqlite_piece *p,
+                                   const struct backend_item *key, backend_emit *emit, void *ctx,
+                                   struct err *err);
+MUST_CHECK enum rc sqlite_load(struct backend *b, const struct backend_item *keys, uint32_t n,
+                               backend_emit *emit, void *ctx, struct err *err);
+MUST_CHECK enum rc sqlite_scan(struct backend *b, uint32_t db, struct slice after, uint32_t limit,
+                               backend_emit *emit, void *ctx, struct err *err);
+MUST_CHECK enum rc sqlite_count(struct backend *b, uint32_t db, uint64_t *out, struct err *err);
+
+/* sqlite_change.c */
+MUST_CHECK enum rc sqlite_poll(struct backend *b, backend_emit *emit, void *ctx, struct err *err);
+/* Whether the change log has anything at all. Inside the transaction of `c`. */
+MUST_CHECK enum rc sqlite_change_any(const struct sqlite_conn *c, bool *any, struct err *err);
+/* Settles an item against the log, inside the transaction: *keep is true when theirs stays. */
+MUST_CHECK enum rc sqlite_change_settle(struct sqlite_backend *b, const struct backend_batch *batch,
+                                        const struct backend_item *item, bool *keep,
+                                        struct err *err);
+/* A load is about to emit this key: its changes up to now are known to the proxy. */
+MUST_CHECK enum rc sqlite_change_resolve(struct sqlite_backend *b, uint32_t db, struct slice key,
+                                         struct err *err);
+/* Commits the write transaction of `c`, with the resolved changes taken out of the log in it. */
+MUST_CHECK enum rc sqlite_change_commit(struct sqlite_backend *b, const struct sqlite_conn *c,
+                                        struct err *err);
+/* When many changes wait to be taken out, tries to do so from the loader's side. */
+void sqlite_change_relieve(struct sqlite_backend *b);
+/* Drops up to `limit` log rows that can be no conflict any more; *left says whether some remain.
+ * A transaction of its own. */
+MUST_CHECK enum rc sqlite_change_trim(struct sqlite_backend *b, int64_t limit, bool *left,
+                                      struct err *err);
+/* A whole batch was committed: what was polled before it ages. */
+void sqlite_change_committed(struct sqlite_backend *b);
+void sqlite_change_fini(struct sqlite_backend *b);
+
+#endif

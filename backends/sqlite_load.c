@@ -1,0 +1,222 @@
+/* Reading: one key with all its elements, the keys of a database in order, their number.
+ *
+ * Runs on the loader's connection, except sqlite_read_key(), which apply uses too, on the
+ * flusher's, to show what a conflicting key holds now.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/sqlite_internal.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+/* What an element costs a piece beside its bytes, so that a million empty ones are many too. */
+enum { ELEMENT_COST = 64, ELEMENTS_MAX = BACKEND_PIECE_BYTES / ELEMENT_COST };
+
+bool sqlite_piece_start(struct sqlite_piece *p)
+{
+    if (p->bytes == NULL)
+        p->bytes = malloc(BACKEND_PIECE_BYTES);
+    if (p->elements == NULL)
+        p->elements = malloc(ELEMENTS_MAX * sizeof(*p->elements));
+    p->bytes_len = 0;
+    p->elements_len = 0;
+    return p->bytes != NULL && p->elements != NULL;
+}
+
+void sqlite_piece_fini(struct sqlite_piece *p)
+{
+    free(p->bytes);
+    free(p->elements);
+    p->bytes = NULL;
+    p->elements = NULL;
+}
+
+static size_t element_bytes(const struct backend_element *e)
+{
+    return e->name.len + e->value.len;
+}
+
+static bool piece_fits(const struct sqlite_piece *p, const struct backend_element *e)
+{
+    size_t used = p->bytes_len + (size_t)p->elements_len * ELEMENT_COST;
+    return element_bytes(e) <= BACKEND_PIECE_BYTES &&
+           used + element_bytes(e) + ELEMENT_COST <= BACKEND_PIECE_BYTES;
+}
+
+static struct slice piece_keep(struct sqlite_piece *p, struct slice bytes)
+{
+    char *at = p->bytes + p->bytes_len;
+    if (bytes.len > 0)
+        memcpy(at, bytes.ptr, bytes.len);
+    p->bytes_len += bytes.len;
+    return slice_of(at, bytes.len);
+}
+
+bool sqlite_piece_add(struct sqlite_piece *p, const struct backend_element *e)
+{
+    if (!piece_fits(p, e))
+        return false;
+    struct backend_element *kept = &p->elements[p->elements_len++];
+    *kept = *e;
+    kept->name = piece_keep(p, e->name);
+    kept->value = piece_keep(p, e->value);
+    return true;
+}
+
+static void element_from_row(sqlite3_stmt *s, enum value_type type, struct backend_element *e)
+{
+    memset(e, 0, sizeof(*e));
+    if (type == VALUE_LIST)
+        e->position = sqlite3_column_int64(s, 0);
+    else
+        e->name = sqlite_column_slice(s, 0);
+    if (type == VALUE_ZSET)
+        e->score = sqlite3_column_double(s, 1);
+    else if (type != VALUE_SET)
+        e->value = sqlite_column_slice(s, 1);
+}
+
+static enum rc emit_elements(struct sqlite_piece *p, struct backend_item *item,
+                             const struct backend_element *elements, uint32_t n, backend_emit *emit,
+                             void *ctx)
+{
+    item->elements = elements;
+    item->elements_len = n;
+    enum rc rc = emit(ctx, item);
+    item->replace = false; /* the pieces behind the first */
+    p->bytes_len = 0;
+    p->elements_len = 0;
+    return rc;
+}
+
+/* Walks the rows of an aggregate. What is emitted is not the last piece as long as a row is in
+ * hand. */
+static enum rc read_elements(const struct sqlite_conn *c, struct sqlite_piece *p,
+                             struct backend_item *item, backend_emit *emit, void *ctx,
+                             struct err *err)
+{
+    enum sqlite_statement id = sqlite_statement_for(ST_HASH, item->type);
+    sqlite3_stmt *s = sqlite_with_key(c, id, item->db, item->key);
+    if (!sqlite_piece_start(p))
+        return err_set(err, RC_NOMEM, "%s: no memory to load a value", c->path);
+    enum rc rc = RC_OK;
+    bool any = false;
+    int result;
+    p->last = false;
+    while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW) {
+        struct backend_element e;
+        any = true;
+        element_from_row(s, item->type, &e);
+        if (p->elements_len > 0 && !piece_fits(p, &e))
+            rc = emit_elements(p, item, p->elements, p->elements_len, emit, ctx);
+        if (rc != RC_OK)
+            break;
+        if (!sqlite_piece_add(p, &e)) /* larger than a piece: straight from the row */
+            rc = emit_elements(p, item, &e, 1, emit, ctx);
+    }
+    if (rc == RC_OK && result != SQLITE_DONE)
+        rc = sqlite_fail(c, result, "loading a value", err);
+    sqlite3_reset(s);
+    p->last = true;
+    if (!any)
+        item->type = VALUE_NONE; /* an aggregate without elements does not exist */
+    if (rc == RC_OK && (p->elements_len > 0 || !any))
+        rc = emit_elements(p, item, p->elements, p->elements_len, emit, ctx);
+    return rc;
+}
+
+static bool expired(int64_t expires_at_ms)
+{
+    return expires_at_ms != 0 && expires_at_ms <= clock_wall().ms;
+}
+
+enum rc sqlite_read_key(const struct sqlite_conn *c, struct sqlite_piece *p,
+                        const struct backend_item *key, backend_emit *emit, void *ctx,
+                        struct err *err)
+{
+    struct backend_item item = {.db = key->db, .key = key->key, .replace = true};
+    sqlite3_stmt *s = sqlite_with_key(c, ST_KEY, key->db, key->key);
+    int result = sqlite3_step(s);
+    enum rc rc = RC_OK;
+
+    p->last = true;
+    if (result != SQLITE_ROW && result != SQLITE_DONE) {
+        rc = sqlite_fail(c, result, "loading a key", err);
+        sqlite3_reset(s);
+        return rc;
+    }
+    if (result == SQLITE_ROW) {
+        int type = sqlite3_column_int(s, 0);
+        int64_t expires_at_ms = sqlite_expiry_column(s, 1);
+        if (type >= VALUE_STRING && type <= VALUE_ZSET && !expired(expires_at_ms)) {
+            item.type = (enum value_type)type;
+            item.expires_at_ms = expires_at_ms;
+        }
+    }
+    if (item.type > VALUE_STRING) {
+        sqlite3_reset(s);
+        return read_elements(c, p, &item, emit, ctx, err);
+    }
+    if (item.type == VALUE_STRING)
+        item.value = sqlite_column_slice(s, 2);
+    rc = emit(ctx, &item);
+    sqlite3_reset(s);
+    return rc;
+}
+
+enum rc sqlite_load(struct backend *pb, const struct backend_item *keys, uint32_t n,
+                    backend_emit *emit, void *ctx, struct err *err)
+{
+    struct sqlite_backend *b = (struct sqlite_backend *)pb;
+    bool changes = false;
+    enum rc rc = sqlite_run(&b->reader, ST_BEGIN_READ, err);
+    if (rc == RC_OK)
+        rc = sqlite_change_any(&b->reader, &changes, err);
+    for (uint32_t i = 0; i < n && rc == RC_OK; i++) {
+        if (changes)
+            rc = sqlite_change_resolve(b, keys[i].db, keys[i].key, err);
+        if (rc == RC_OK)
+            rc = sqlite_read_key(&b->reader, &b->piece, &keys[i], emit, ctx, err);
+    }
+    sqlite_rollback(&b->reader);
+    if (changes)
+        sqlite_change_relieve(b);
+    return rc;
+}
+
+enum rc sqlite_scan(struct backend *pb, uint32_t db, struct slice after, uint32_t limit,
+                    backend_emit *emit, void *ctx, struct err *err)
+{
+    struct sqlite_backend *b = (struct sqlite_backend *)pb;
+    sqlite3_stmt *s =
+        sqlite_with_key(&b->reader, after.len == 0 ? ST_SCAN_START : ST_SCAN_AFTER, db, after);
+    sqlite3_bind_int64(s, 3, clock_wall().ms);
+    sqlite3_bind_int64(s, 4, limit);
+    enum rc rc = RC_OK;
+    int result = SQLITE_DONE;
+    while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW) {
+        int type = sqlite3_column_int(s, 1);
+        struct backend_item item = {.db = db,
+                                    .key = sqlite_column_slice(s, 0),
+                                    .type = (enum value_type)type,
+                                    .expires_at_ms = sqlite_expiry_column(s, 2)};
+        if (type >= VALUE_STRING && type <= VALUE_ZSET)
+            rc = emit(ctx, &item);
+    }
+    if (rc == RC_OK && result != SQLITE_DONE)
+        rc = sqlite_fail(&b->reader, result, "listing keys", err);
+    sqlite3_reset(s);
+    return rc;
+}
+
+enum rc sqlite_count(struct backend *pb, uint32_t db, uint64_t *out, struct err *err)
+{
+    struct sqlite_backend *b = (struct sqlite_backend *)pb;
+    sqlite3_bind_int64(b->reader.statements[ST_COUNT], 1, db);
+    sqlite3_bind_int64(b->reader.statements[ST_COUNT], 2, clock_wall().ms);
+    int64_t n;
+    enum rc rc = sqlite_number(&b->reader, ST_COUNT, 0, &n, err);
+    *out = (uint64_t)n;
+    return rc;
+}

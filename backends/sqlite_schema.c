@@ -1,0 +1,435 @@
+/* The tables that hold the data, the views that people read, and the triggers that watch others.
+ *
+ * One row per key in weir_key: a string has its value there and so costs exactly one row; an
+ * aggregate has its elements in the table of its type. Columns of bytes have no type: bytes that
+ * are UTF-8 without NUL are stored as text, others as blobs, one representation for each.
+ *
+ * Our own connections run with triggers and CHECKs disabled, so these act on other writers only:
+ * they keep the tables consistent with each other, and note in weir_change what a key was before
+ * somebody changed it. Log rows are of three kinds (`part`):
+ *   0  the row in weir_key, with the type (0: was absent), value and expiry that it had
+ *   1  an element that was there: its name, and its value or score
+ *   2  an element that was not there
+ * Insertions are logged BEFORE they happen, because a REPLACE removes the old row without firing
+ * its delete triggers. That logs an INSERT OR IGNORE that does nothing too: a conflict that was
+ * none is better than one that nobody saw.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/sqlite_internal.h"
+
+#include "base/buf.h"
+
+#include <stdio.h>
+#include <sys/random.h>
+
+const struct sqlite_table sqlite_tables[AGGREGATES] = {
+    {VALUE_HASH, "weir_hash", "hash", "field", "value"},
+    {VALUE_LIST, "weir_list", "list", "position", "value"},
+    {VALUE_SET, "weir_set", "\"set\"", "member", NULL},
+    {VALUE_ZSET, "weir_zset", "zset", "member", "score"},
+};
+
+static const char tables_sql[] =
+    "CREATE TABLE weir_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE weir_db(number INTEGER PRIMARY KEY, store_db INTEGER NOT NULL);"
+    "CREATE TABLE weir_dropped(store_db INTEGER PRIMARY KEY);"
+    "CREATE TABLE weir_key("
+    " db INTEGER NOT NULL CHECK(typeof(db) = 'integer'),"
+    " key NOT NULL CHECK(typeof(key) IN ('text', 'blob')),"
+    " type INTEGER NOT NULL CHECK(type IN (1, 2, 3, 4, 5)),"
+    " value CHECK((type = 1) = (value IS NOT NULL)),"
+    " expires_at INTEGER CHECK(typeof(expires_at) IN ('integer', 'null')),"
+    " PRIMARY KEY(db, key)) WITHOUT ROWID;"
+    "CREATE TABLE weir_hash(db INTEGER NOT NULL, key NOT NULL,"
+    " field NOT NULL CHECK(typeof(field) IN ('text', 'blob')), value NOT NULL,"
+    " PRIMARY KEY(db, key, field)) WITHOUT ROWID;"
+    "CREATE TABLE weir_list(db INTEGER NOT NULL, key NOT NULL,"
+    " position INTEGER NOT NULL CHECK(typeof(position) = 'integer'), value NOT NULL,"
+    " PRIMARY KEY(db, key, position)) WITHOUT ROWID;"
+    "CREATE TABLE weir_set(db INTEGER NOT NULL, key NOT NULL,"
+    " member NOT NULL CHECK(typeof(member) IN ('text', 'blob')),"
+    " PRIMARY KEY(db, key, member)) WITHOUT ROWID;"
+    "CREATE TABLE weir_zset(db INTEGER NOT NULL, key NOT NULL,"
+    " member NOT NULL CHECK(typeof(member) IN ('text', 'blob')),"
+    " score REAL NOT NULL CHECK(typeof(score) = 'real'),"
+    " PRIMARY KEY(db, key, member)) WITHOUT ROWID;"
+    "CREATE TABLE weir_change(seq INTEGER PRIMARY KEY AUTOINCREMENT, db INTEGER NOT NULL,"
+    " key NOT NULL, part INTEGER NOT NULL, type INTEGER NOT NULL, value, expires_at INTEGER,"
+    " name);"
+    "CREATE INDEX weir_change_key ON weir_change(db, key);";
+
+static const char key_views_sql[] =
+    "CREATE VIEW keys(db, key, type, expires_at) AS"
+    " SELECT d.number, k.key, CASE k.type WHEN 1 THEN 'string' WHEN 2 THEN 'hash' WHEN 3 THEN "
+    "'list'"
+    " WHEN 4 THEN 'set' WHEN 5 THEN 'zset' END, k.expires_at"
+    " FROM weir_db d CROSS JOIN weir_key k ON k.db = d.store_db;"
+    "CREATE VIEW string(db, key, value, expires_at) AS"
+    " SELECT d.number, k.key, k.value, k.expires_at"
+    " FROM weir_db d CROSS JOIN weir_key k ON k.db = d.store_db AND k.type = 1;";
+
+/* What a row is about to replace, or that there was none. */
+#define LOG_KEY_BEFORE(where)                                                                \
+    " INSERT INTO weir_change(db, key, part, type, value, expires_at)"                       \
+    " SELECT NEW.db, NEW.key, 0, coalesce(k.type, 0), k.value, k.expires_at FROM (SELECT 1)" \
+    " LEFT JOIN weir_key k ON k.db = NEW.db AND k.key = NEW.key" where ";"
+#define LOG_KEY_OLD                                                    \
+    " INSERT INTO weir_change(db, key, part, type, value, expires_at)" \
+    " VALUES (OLD.db, OLD.key, 0, OLD.type, OLD.value, OLD.expires_at);"
+#define CLEAR_OTHERS(row)                                                           \
+    " DELETE FROM weir_hash WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 2;" \
+    " DELETE FROM weir_list WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 3;" \
+    " DELETE FROM weir_set WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 4;"  \
+    " DELETE FROM weir_zset WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 5;"
+
+static const char key_triggers_sql[] =
+    "CREATE TRIGGER weir_key_insert BEFORE INSERT ON weir_key BEGIN" LOG_KEY_BEFORE(
+        "") " END;"
+            "CREATE TRIGGER weir_key_inserted AFTER INSERT ON weir_key BEGIN" CLEAR_OTHERS(
+                "NEW") " END;"
+                       "CREATE TRIGGER weir_key_update BEFORE UPDATE ON weir_key BEGIN"
+                       " SELECT RAISE(ABORT, 'only a string can be renamed') WHERE OLD.type <> 1 "
+                       "AND"
+                       " (OLD.db <> NEW.db OR OLD.key <> NEW.key);" LOG_KEY_OLD LOG_KEY_BEFORE(
+                           " WHERE OLD.db <> NEW.db OR OLD.key <> NEW.key") " END;"
+                                                                            "CREATE TRIGGER "
+                                                                            "weir_key_updated "
+                                                                            "AFTER UPDATE ON "
+                                                                            "weir_key "
+                                                                            "BEGIN" CLEAR_OTHERS(
+                                                                                "NEW") " END;"
+                                                                                       "CREATE "
+                                                                                       "TRIGGER "
+                                                                                       "weir_key_"
+                                                                                       "delete "
+                                                                                       "BEFORE "
+                                                                                       "DELETE ON "
+                                                                                       "weir_key "
+                                                                                       "BEGI"
+                                                                                       "N" LOG_KEY_OLD
+                                                                                       " END;"
+                                                                                       "CREATE "
+                                                                                       "TRIGGER "
+                                                                                       "weir_key_"
+                                                                                       "deleted "
+                                                                                       "AFTER "
+                                                                                       "DELETE ON "
+                                                                                       "weir_key "
+                                                                                       "BEGIN"
+                                                                                       " DELETE "
+                                                                                       "FROM "
+                                                                                       "weir_hash "
+                                                                                       "WHERE db = "
+                                                                                       "OLD.db AND "
+                                                                                       "key = "
+                                                                                       "OLD.key;"
+                                                                                       " DELETE "
+                                                                                       "FROM "
+                                                                                       "weir_list "
+                                                                                       "WHERE db = "
+                                                                                       "OLD.db AND "
+                                                                                       "key = "
+                                                                                       "OLD.key;"
+                                                                                       " DELETE "
+                                                                                       "FROM "
+                                                                                       "weir_set "
+                                                                                       "WHERE db = "
+                                                                                       "OLD.db AND "
+                                                                                       "key = "
+                                                                                       "OLD.key;"
+                                                                                       " DELETE "
+                                                                                       "FROM "
+                                                                                       "weir_zset "
+                                                                                       "WHERE db = "
+                                                                                       "OLD.db AND "
+                                                                                       "key = "
+                                                                                       "OLD.key;"
+                                                                                       " END;";
+
+/* What a person writes into a view: numbers are taken as the text that they look like. */
+#define AS_BYTES(column) \
+    "CASE typeof(" column ") WHEN 'blob' THEN " column " ELSE CAST(" column " AS TEXT) END"
+#define REFUSE_UNKNOWN_DB                                       \
+    " SELECT RAISE(ABORT, 'no such database') WHERE NOT EXISTS" \
+    " (SELECT 1 FROM weir_db WHERE number = coalesce(NEW.db, 0));"
+#define STORE_DB(row_db) "(SELECT store_db FROM weir_db WHERE number = " row_db ")"
+
+static const char string_view_triggers_sql[] =
+    "CREATE TRIGGER weir_string_insert INSTEAD OF INSERT ON string BEGIN" REFUSE_UNKNOWN_DB
+    " INSERT INTO weir_key(db, key, type, value, expires_at) VALUES (" STORE_DB(
+        "coalesce(NEW.db, "
+        "0)") ", " AS_BYTES("NEW.key") ", 1, coalesce(" AS_BYTES("NEW.value") ", ''), "
+                                                                              "NEW.expires_at) ON "
+                                                                              "CONFLICT(db, "
+                                                                              "key) DO UPDATE SET "
+                                                                              "type = 1,"
+                                                                              " value = "
+                                                                              "excluded.value, "
+                                                                              "expires_at = "
+                                                                              "excluded.expires_at;"
+                                                                              " END;"
+                                                                              "CREATE TRIGGER "
+                                                                              "weir_string_update "
+                                                                              "INSTEAD OF UPDATE "
+                                                                              "ON string "
+                                                                              "BEGI"
+                                                                              "N" REFUSE_UNKNOWN_DB
+                                                                              " UPDATE weir_key "
+                                                                              "SET db = " STORE_DB(
+                                                                                  "co"
+                                                                                  "al"
+                                                                                  "es"
+                                                                                  "ce"
+                                                                                  "(N"
+                                                                                  "EW"
+                                                                                  ".d"
+                                                                                  "b,"
+                                                                                  " 0"
+                                                                                  ")") ", key "
+                                                                                       "="
+                                                                                       " " AS_BYTES("NEW.key") ", value = coalesce(" AS_BYTES(
+                                                                                           "NEW."
+                                                                                           "value") ", ''), expires_at = "
+                                                                                                    "NEW.expires_at"
+                                                                                                    " WHERE db = " STORE_DB(
+                                                                                                        "OLD.db") " AND key "
+                                                                                                                  "= "
+                                                                                                                  "OLD.key; "
+                                                                                                                  "END;"
+                                                                                                                  "CREATE "
+                                                                                                                  "TRIGGER "
+                                                                                                                  "weir_"
+                                                                                                                  "string_"
+                                                                                                                  "delete "
+                                                                                                                  "INSTEAD "
+                                                                                                                  "OF "
+                                                                                                                  "DELETE "
+                                                                                                                  "ON "
+                                                                                                                  "string "
+                                                                                                                  "BEGIN"
+                                                                                                                  " DELETE "
+                                                                                                                  "FROM "
+                                                                                                                  "weir_key "
+                                                                                                                  "WHERE db "
+                                                                                                                  "="
+                                                                                                                  " " STORE_DB(
+                                                                                                                      "OLD."
+                                                                                                                      "db") " AND key = OLD.key; END;";
+
+/* %1$s table, %2$d type, %3$s name column, %4$s "x.value" or "NULL", for each aggregate. */
+#define ELEMENT_BEFORE                                                                        \
+    " INSERT INTO weir_change(db, key, part, type, expires_at, name, value)"                  \
+    " SELECT NEW.db, NEW.key, CASE WHEN x.db IS NULL THEN 2 ELSE 1 END, coalesce(k.type, 0)," \
+    " k.expires_at, NEW.%3$s, %4$s FROM (SELECT 1)"                                           \
+    " LEFT JOIN weir_key k ON k.db = NEW.db AND k.key = NEW.key"                              \
+    " LEFT JOIN %1$s x ON x.db = NEW.db AND x.key = NEW.key AND x.%3$s = NEW.%3$s"
+#define ELEMENT_OLD                                                                 \
+    " INSERT INTO weir_change(db, key, part, type, expires_at, name, value)"        \
+    " SELECT OLD.db, OLD.key, 1, coalesce(k.type, 0), k.expires_at, OLD.%3$s, %4$s" \
+    " FROM %1$s x LEFT JOIN weir_key k ON k.db = x.db AND k.key = x.key"            \
+    " WHERE x.db = OLD.db AND x.key = OLD.key AND x.%3$s = OLD.%3$s;"
+
+static const char element_triggers_sql[] =
+    "CREATE TRIGGER %1$s_insert BEFORE INSERT ON %1$s BEGIN"
+    " SELECT RAISE(ABORT, 'WRONGTYPE the key holds another type') WHERE EXISTS"
+    " (SELECT 1 FROM weir_key WHERE db = NEW.db AND key = NEW.key AND type <> %2$d);" ELEMENT_BEFORE
+    "; END;"
+    "CREATE TRIGGER %1$s_inserted AFTER INSERT ON %1$s BEGIN"
+    " INSERT INTO weir_key(db, key, type) SELECT NEW.db, NEW.key, %2$d WHERE NOT EXISTS"
+    " (SELECT 1 FROM weir_key WHERE db = NEW.db AND key = NEW.key); END;"
+    "CREATE TRIGGER %1$s_update BEFORE UPDATE ON %1$s BEGIN"
+    " SELECT RAISE(ABORT, 'an element cannot move to another key')"
+    " WHERE OLD.db <> NEW.db OR OLD.key <> NEW.key;" ELEMENT_OLD ELEMENT_BEFORE
+    " WHERE OLD.%3$s <> NEW.%3$s; END;"
+    "CREATE TRIGGER %1$s_delete BEFORE DELETE ON %1$s BEGIN" ELEMENT_OLD " END;"
+    "CREATE TRIGGER %1$s_deleted AFTER DELETE ON %1$s BEGIN"
+    " DELETE FROM weir_key WHERE db = OLD.db AND key = OLD.key AND type = %2$d AND NOT EXISTS"
+    " (SELECT 1 FROM %1$s WHERE db = OLD.db AND key = OLD.key); END;";
+
+/* %1$s table, %2$s view, %3$s columns beside db and key, %4$s the same of x, %5$s the same as they
+ * are inserted, %6$s conflict action, %7$s the same as assignments, %8$s name column. */
+static const char element_view_sql[] =
+    "CREATE VIEW %2$s(db, key, %3$s) AS SELECT d.number, x.key, %4$s"
+    " FROM weir_db d CROSS JOIN %1$s x ON x.db = d.store_db;"
+    "CREATE TRIGGER %1$s_view_insert INSTEAD OF INSERT ON %2$s BEGIN" REFUSE_UNKNOWN_DB
+    " INSERT INTO %1$s(db, key, %3$s) VALUES (" STORE_DB("coalesce(NEW.db, 0)") ", " AS_BYTES(
+        "NEW.key") ", %5$s) ON CONFLICT DO %6$s; END;"
+                   "CREATE TRIGGER %1$s_view_update INSTEAD OF UPDATE ON %2$s "
+                   "BEGIN" REFUSE_UNKNOWN_DB
+                   " UPDATE %1$s SET db = " STORE_DB("coalesce(NEW.db, 0)") ", key = " AS_BYTES(
+                       "NEW.key") ", %7$s"
+                                  " WHERE db = " STORE_DB(
+                                      "OLD.db") " AND key = OLD.key AND %8$s = OLD.%8$s; END;"
+                                                "CREATE TRIGGER %1$s_view_delete INSTEAD OF DELETE "
+                                                "ON %2$s BEGIN"
+                                                " DELETE FROM %1$s WHERE db = " STORE_DB(
+                                                    "OLD.db") " AND key = OLD.key AND %8$s = "
+                                                              "OLD.%8$s;"
+                                                              " END;";
+
+struct view_columns {
+    const char *names, *selected, *inserted, *on_conflict, *assigned;
+};
+static const struct view_columns view_columns[AGGREGATES] = {
+    {"field, value", "x.field, x.value", AS_BYTES("NEW.field") ", " AS_BYTES("NEW.value"),
+     "UPDATE SET value = excluded.value",
+     "field = " AS_BYTES("NEW.field") ", value = " AS_BYTES("NEW.value")},
+    {"position, value", "x.position, x.value", "NEW.position, " AS_BYTES("NEW.value"),
+     "UPDATE SET value = excluded.value",
+     "position = NEW.position, value = " AS_BYTES("NEW.value")},
+    {"member", "x.member", AS_BYTES("NEW.member"), "NOTHING", "member = " AS_BYTES("NEW.member")},
+    {"member, score", "x.member, x.score", AS_BYTES("NEW.member") ", NEW.score",
+     "UPDATE SET score = excluded.score", "member = " AS_BYTES("NEW.member") ", score = NEW.score"},
+};
+
+enum sqlite_statement sqlite_statement_for(enum sqlite_statement of_hash, enum value_type type)
+{
+    must(type >= VALUE_HASH && type <= VALUE_ZSET);
+    return (enum sqlite_statement)((int)of_hash + (int)type - VALUE_HASH);
+}
+
+static enum rc run_sql(const struct sqlite_conn *c, const char *sql, const char *what,
+                       struct err *err)
+{
+    int result = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK ? RC_OK : sqlite_fail(c, result, what, err);
+}
+
+static enum rc create_meta(const struct sqlite_conn *c, struct err *err)
+{
+    unsigned char store_id[16];
+    if (getrandom(store_id, sizeof(store_id), 0) != (ssize_t)sizeof(store_id))
+        return err_set(err, RC_UNAVAILABLE, "%s: no random bytes for a store id", c->path);
+    struct buf sql = {0};
+    buf_printf(&sql,
+               "INSERT INTO weir_meta VALUES ('format', %d);"
+               "INSERT INTO weir_meta VALUES ('cut_lsn', 0);"
+               "INSERT INTO weir_meta VALUES ('store_id', x'",
+               SCHEMA_FORMAT);
+    for (size_t i = 0; i < sizeof(store_id); i++)
+        buf_printf(&sql, "%02x", store_id[i]);
+    buf_append(&sql, "')", sizeof("')"));
+    enum rc rc = run_sql(c, sql.data, "creating its tables", err);
+    buf_fini(&sql);
+    return rc;
+}
+
+static void append_aggregate_sql(struct buf *sql, const struct sqlite_table *t,
+                                 const struct view_columns *v)
+{
+    char value[32] = "NULL";
+    if (t->value != NULL)
+        snprintf(value, sizeof(value), "x.%s", t->value);
+    /* The formats are constants of this file with numbered arguments; see the comments there. */
+    buf_printf(sql, element_triggers_sql, t->table, (int)t->type, t->name, value);
+    buf_printf(sql, element_view_sql, t->table, t->view, v->names, v->selected, v->inserted,
+               v->on_conflict, v->assigned, t->name);
+}
+
+static enum rc create_all(const struct sqlite_conn *c, struct err *err)
+{
+    struct buf sql = {0};
+    buf_append_str(&sql, tables_sql);
+    buf_append_str(&sql, key_views_sql);
+    buf_append_str(&sql, key_triggers_sql);
+    buf_append_str(&sql, string_view_triggers_sql);
+    for (int i = 0; i < AGGREGATES; i++)
+        append_aggregate_sql(&sql, &sqlite_tables[i], &view_columns[i]);
+    buf_append(&sql, "", 1);
+    enum rc rc = run_sql(c, sql.data, "creating its tables", err);
+    buf_fini(&sql);
+    return rc == RC_OK ? create_meta(c, err) : rc;
+}
+
+/* One value of a query that is not worth a prepared statement, as a number; `otherwise` when there
+ * is no row. */
+static enum rc query_number(const struct sqlite_conn *c, const char *sql, int64_t otherwise,
+                            int64_t *out, struct err *err)
+{
+    sqlite3_stmt *s = NULL;
+    int result = sqlite3_prepare_v2(c->db, sql, -1, &s, NULL);
+    if (result == SQLITE_OK)
+        result = sqlite3_step(s);
+    *out = result == SQLITE_ROW ? sqlite3_column_int64(s, 0) : otherwise;
+    enum rc rc = result == SQLITE_ROW || result == SQLITE_DONE
+                     ? RC_OK
+                     : sqlite_fail(c, result, "reading its schema", err);
+    sqlite3_finalize(s);
+    return rc;
+}
+
+static enum rc check_format(const struct sqlite_conn *c, struct err *err)
+{
+    int64_t format;
+    enum rc rc = query_number(
+        c, "SELECT CAST(value AS INTEGER) FROM weir_meta WHERE name = 'format'", 0, &format, err);
+    if (rc != RC_OK)
+        return rc;
+    if (format < 1)
+        return err_set(err, RC_FOREIGN, "%s: has a table weir_meta that is not Weir's", c->path);
+    if (format > SCHEMA_FORMAT)
+        return err_set(err, RC_FOREIGN,
+                       "%s: written by a newer Weir (format %lld, this one knows %d)", c->path,
+                       (long long)format, (int)SCHEMA_FORMAT);
+    return RC_OK;
+}
+
+/* A name of ours that somebody else uses; the database may hold other tables beside ours. */
+static enum rc check_no_clash(const struct sqlite_conn *c, struct err *err)
+{
+    sqlite3_stmt *s = NULL;
+    int result = sqlite3_prepare_v2(c->db,
+                                    "SELECT type, name FROM sqlite_schema WHERE type IN ('table', "
+                                    "'view') AND (name LIKE 'weir\\_%' ESCAPE '\\' OR lower(name) "
+                                    "IN ('keys', 'string', 'hash', 'list', 'set', 'zset')) LIMIT 1",
+                                    -1, &s, NULL);
+    if (result == SQLITE_OK)
+        result = sqlite3_step(s);
+    enum rc rc = RC_OK;
+    if (result == SQLITE_ROW)
+        rc = err_set(err, RC_FOREIGN, "%s: not Weir's database, and has a %s named %s already",
+                     c->path, (const char *)sqlite3_column_text(s, 0),
+                     (const char *)sqlite3_column_text(s, 1));
+    else if (result != SQLITE_DONE)
+        rc = sqlite_fail(c, result, "reading its schema", err);
+    sqlite3_finalize(s);
+    return rc;
+}
+
+static enum rc check_encoding(const struct sqlite_conn *c, struct err *err)
+{
+    int64_t utf8;
+    enum rc rc = query_number(c, "SELECT encoding = 'UTF-8' FROM pragma_encoding", 0, &utf8, err);
+    if (rc == RC_OK && utf8 == 0)
+        rc = err_set(err, RC_FOREIGN, "%s: keeps text as UTF-16; Weir needs UTF-8", c->path);
+    return rc;
+}
+
+static enum rc prepare_in_transaction(const struct sqlite_conn *c, struct err *err)
+{
+    int64_t ours;
+    enum rc rc = query_number(c,
+                              "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = "
+                              "'weir_meta'",
+                              0, &ours, err);
+    if (rc == RC_OK)
+        rc = check_encoding(c, err);
+    if (rc != RC_OK)
+        return rc;
+    if (ours > 0)
+        return check_format(c, err);
+    rc = check_no_clash(c, err);
+    return rc == RC_OK ? create_all(c, err) : rc;
+}
+
+enum rc sqlite_schema_prepare(const struct sqlite_conn *c, struct err *err)
+{
+    enum rc rc = run_sql(c, "BEGIN IMMEDIATE", "locking it", err);
+    if (rc != RC_OK)
+        return rc;
+    rc = prepare_in_transaction(c, err);
+    if (rc == RC_OK)
+        rc = run_sql(c, "COMMIT", "creating its tables", err);
+    sqlite_rollback(c);
+    return rc;
+}

@@ -1,0 +1,278 @@
+/* See option_set.h. The grammar of files is that of Redis: a directive and its words on a line,
+ * quotes and escapes as in inline commands, '#' at the start of a line for comments.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "config/option_set.h"
+
+#include "base/words.h"
+#include "config/option_text.h"
+
+#include <glob.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { WORDS_MAX = 1024, INCLUDE_DEPTH_MAX = 16, SHOWN_MAX = 60, FILES_MAX = 1000 };
+
+/* Where a directive stands, for errors. */
+struct place {
+    const char *file; /* NULL: the command line */
+    int line;
+    int depth;  /* of includes */
+    int *files; /* read so far, over all includes */
+};
+
+void option_set_init(struct option_set *s)
+{
+    *s = (struct option_set){0};
+    for (size_t i = 0; i < OPT_COUNT; i++) {
+        struct slice def = slice_str(option_rows[i].def);
+        must(option_set_assign(s, (enum option_id)i, def, NULL) == RC_OK);
+    }
+}
+
+void option_set_copy(struct option_set *to, const struct option_set *from)
+{
+    *to = *from;
+    for (size_t i = 0; i < OPT_COUNT; i++) {
+        if (from->values[i].text == NULL)
+            continue;
+        to->values[i].text = strdup(from->values[i].text);
+        must(to->values[i].text != NULL);
+    }
+}
+
+void option_set_fini(struct option_set *s)
+{
+    for (size_t i = 0; i < OPT_COUNT; i++)
+        option_value_fini(&s->values[i]);
+}
+
+enum rc option_set_assign(struct option_set *s, enum option_id id, struct slice text,
+                          struct err *err)
+{
+    struct option_value *old = &s->values[id], value;
+    enum rc rc = option_value_parse(id, text, old->text != NULL ? old : NULL, &value, err);
+    if (rc != RC_OK)
+        return rc;
+    option_value_fini(old);
+    *old = value;
+    return RC_OK;
+}
+
+enum rc option_set_check(const struct option_set *s, enum option_id *id, struct err *err)
+{
+    int64_t low = s->values[OPT_dirty_low_watermark].num;
+    int64_t high = s->values[OPT_dirty_high_watermark].num;
+    *id = OPT_dirty_low_watermark;
+    if (low > high)
+        return err_set(err, RC_INVALID,
+                       "dirty-low-watermark (%" PRId64 ") is above dirty-high-watermark (%" PRId64
+                       ")",
+                       low, high);
+    const char *backend = s->values[OPT_backend].text;
+    *id = OPT_backend;
+    size_t scheme = strspn(backend, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    if (scheme == 0 || backend[scheme] != ':' || backend[scheme + 1] == '\0')
+        return err_set(err, RC_INVALID, "backend must look like sqlite:FILE");
+    return RC_OK;
+}
+
+/* Fills err with "<place>: <what>". A long path loses its beginning. */
+static enum rc fail(const struct place *at, struct err *err, enum rc code, const char *what)
+{
+    if (at->file == NULL)
+        return err_set(err, code, "command line: %s", what);
+    size_t len = strlen(at->file);
+    const char *file = len > SHOWN_MAX ? at->file + len - SHOWN_MAX : at->file;
+    return err_set(err, code, "%s%s:%d: %s", len > SHOWN_MAX ? "..." : "", file, at->line, what);
+}
+
+static enum rc fail_text(const struct place *at, struct err *err, enum rc code, struct buf *what)
+{
+    buf_append(what, "", 1);
+    enum rc rc = fail(at, err, code, what->data);
+    buf_fini(what);
+    return rc;
+}
+
+static enum rc fail_unknown(const struct place *at, struct slice name, struct err *err)
+{
+    struct buf what = {0};
+    buf_append_str(&what, "unknown directive '");
+    buf_append_escaped(&what, name, SHOWN_MAX);
+    buf_append_str(&what, "'");
+    const char *nearest = option_row_nearest(name);
+    if (nearest != NULL)
+        buf_printf(&what, "; did you mean '%s'?", nearest);
+    return fail_text(at, err, RC_INVALID, &what);
+}
+
+static enum rc fail_value(const struct place *at, const char *name, unsigned flags,
+                          struct slice text, struct err *err)
+{
+    struct buf what = {0};
+    struct err why = *err;
+    buf_append_str(&what, name);
+    if ((flags & OPTION_SECRET) == 0) {
+        buf_append_str(&what, " '");
+        buf_append_escaped(&what, text, 40);
+        buf_append_str(&what, "'");
+    }
+    buf_printf(&what, ": %s", why.text);
+    return fail_text(at, err, why.code, &what);
+}
+
+static enum rc read_file(struct option_set *s, const char *path, const struct place *from,
+                         struct err *err);
+
+/* A pattern may match any number of files, in order; a plain path must exist. */
+static enum rc include(struct option_set *s, const struct place *at, struct slice pattern,
+                       struct err *err)
+{
+    if (pattern.len == 0 || memchr(pattern.ptr, '\0', pattern.len) != NULL)
+        return fail(at, err, RC_INVALID, "include: not a path");
+    char *text = strndup(pattern.ptr, pattern.len);
+    must(text != NULL);
+    enum rc rc = RC_OK;
+    glob_t found = {0};
+    if (strpbrk(text, "*?[") == NULL) {
+        rc = read_file(s, text, at, err);
+    } else {
+        int status = glob(text, 0, NULL, &found);
+        if (status != 0 && status != GLOB_NOMATCH)
+            rc = fail(at, err, RC_IO, "include: cannot look for files");
+        for (size_t i = 0; rc == RC_OK && i < found.gl_pathc; i++)
+            rc = read_file(s, found.gl_pathv[i], at, err);
+        globfree(&found);
+    }
+    free(text);
+    return rc;
+}
+
+/* Executes one directive with its words. */
+static enum rc apply(struct option_set *s, const struct place *at, const struct slice *words,
+                     size_t n, struct err *err)
+{
+    enum option_id id;
+    const char *name;
+    if (at->file != NULL && slice_is_word(words[0], "include"))
+        return n == 2 ? include(s, at, words[1], err)
+                      : fail(at, err, RC_INVALID, "include: wrong number of arguments");
+    if (!option_row_find(words[0], &id, &name))
+        return fail_unknown(at, words[0], err);
+    if (n < 2 || (n > 2 && !option_row_is_list(id))) {
+        struct buf what = {0};
+        buf_printf(&what, "%s: wrong number of arguments", name);
+        return fail_text(at, err, RC_INVALID, &what);
+    }
+    struct buf text = {0};
+    for (size_t i = 1; i < n; i++) {
+        if (i > 1)
+            buf_append_str(&text, " ");
+        buf_append_slice(&text, words[i]);
+    }
+    struct err why;
+    enum rc rc = option_set_assign(s, id, buf_slice(&text), &why);
+    if (rc != RC_OK) {
+        *err = why;
+        rc = fail_value(at, name, option_rows[id].flags, buf_slice(&text), err);
+    }
+    buf_fini(&text);
+    return rc;
+}
+
+static enum rc read_line(struct option_set *s, const struct place *at, struct slice line,
+                         struct err *err)
+{
+    struct slice words[WORDS_MAX];
+    size_t n = 0;
+    char *space = malloc(line.len + 1), *room = space;
+    must(space != NULL);
+    enum words_next next;
+    enum rc rc = RC_OK;
+    while ((next = words_next(&line, &room, &words[n])) == WORDS_FOUND && ++n < WORDS_MAX)
+        ;
+    if (next == WORDS_UNBALANCED)
+        rc = fail(at, err, RC_INVALID, "unbalanced quotes");
+    else if (n == WORDS_MAX)
+        rc = fail(at, err, RC_INVALID, "too many words");
+    else if (n > 0)
+        rc = apply(s, at, words, n, err);
+    free(space);
+    return rc;
+}
+
+static enum rc read_text(struct option_set *s, const char *path, struct slice text,
+                         const struct place *from, struct err *err)
+{
+    struct place at = {.file = path, .depth = from->depth + 1, .files = from->files};
+    struct slice line;
+    while (option_text_line(&text, &line)) {
+        at.line++;
+        if (line.len == 0 || line.ptr[0] == '#')
+            continue;
+        enum rc rc = read_line(s, &at, line, err);
+        if (rc != RC_OK)
+            return rc;
+    }
+    return RC_OK;
+}
+
+static enum rc read_file(struct option_set *s, const char *path, const struct place *from,
+                         struct err *err)
+{
+    if (from->depth >= INCLUDE_DEPTH_MAX || ++*from->files > FILES_MAX)
+        return fail(from, err, RC_INVALID, "include: too many files within each other");
+    struct buf text = {0};
+    struct err why;
+    enum rc rc = option_text_read(path, &text, &why);
+    if (rc == RC_OK)
+        rc = read_text(s, path, buf_slice(&text), from, err);
+    else if (from->file == NULL)
+        *err = why;
+    else
+        rc = fail(from, err, why.code, why.text);
+    buf_fini(&text);
+    return rc;
+}
+
+enum rc option_set_read_file(struct option_set *s, const char *path, struct err *err)
+{
+    int files = 0;
+    return read_file(s, path, &(struct place){.files = &files}, err);
+}
+
+enum rc option_set_read_args(struct option_set *s, int argc, char *const *argv, struct err *err)
+{
+    struct slice words[WORDS_MAX];
+    const struct place at = {0};
+    for (int i = 0; i < argc;) {
+        if (strncmp(argv[i], "--", 2) != 0) {
+            struct buf what = {0};
+            buf_append_str(&what, "expected --directive, got '");
+            buf_append_escaped(&what, slice_str(argv[i]), SHOWN_MAX);
+            buf_append_str(&what, "'");
+            return fail_text(&at, err, RC_INVALID, &what);
+        }
+        size_t n = 0;
+        words[n++] = slice_str(argv[i++] + 2);
+        while (i < argc && n < WORDS_MAX && strncmp(argv[i], "--", 2) != 0)
+            words[n++] = slice_str(argv[i++]);
+        enum rc rc = apply(s, &at, words, n, err);
+        if (rc != RC_OK)
+            return rc;
+    }
+    return RC_OK;
+}
+
+enum rc option_set_load(struct option_set *s, const char *path, int argc, char *const *argv,
+                        struct err *err)
+{
+    enum rc rc = RC_OK;
+    enum option_id blamed;
+    if (path != NULL)
+        rc = option_set_read_file(s, path, err);
+    if (rc == RC_OK)
+        rc = option_set_read_args(s, argc, argv, err);
+    return rc == RC_OK ? option_set_check(s, &blamed, err) : rc;
+}

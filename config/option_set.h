@@ -1,0 +1,32 @@
+/* A value for every directive: what a file and a command line add up to, before it is in force.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef CONFIG_OPTION_SET_H
+#define CONFIG_OPTION_SET_H
+
+#include "config/option_value.h"
+
+struct option_set {
+    struct option_value values[OPT_COUNT];
+};
+
+void option_set_init(struct option_set *s);                                 /* all defaults */
+void option_set_copy(struct option_set *to, const struct option_set *from); /* to: not in use */
+void option_set_fini(struct option_set *s);
+/* Gives a directive the value that `text` says; unchanged on failure. */
+MUST_CHECK enum rc option_set_assign(struct option_set *s, enum option_id id, struct slice text,
+                                     struct err *err);
+/* What no single value shows to be wrong; *id is the directive to blame. */
+MUST_CHECK enum rc option_set_check(const struct option_set *s, enum option_id *id,
+                                    struct err *err);
+
+/* Reads a file with all that it includes. Errors name file, line and directive. */
+MUST_CHECK enum rc option_set_read_file(struct option_set *s, const char *path, struct err *err);
+/* Reads "--name value ..." arguments. */
+MUST_CHECK enum rc option_set_read_args(struct option_set *s, int argc, char *const *argv,
+                                        struct err *err);
+/* File (NULL: none), then arguments, then option_set_check. */
+MUST_CHECK enum rc option_set_load(struct option_set *s, const char *path, int argc,
+                                   char *const *argv, struct err *err);
+
+#endif

@@ -1,0 +1,176 @@
+/* See args.h.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "command/args.h"
+
+#include "base/num.h"
+#include "command/worker.h"
+#include "config/options.h"
+#include "store/store.h"
+
+#include <stdlib.h>
+
+void args_wrong_number(struct call *c)
+{
+    reply_errorf(c->reply, "ERR wrong number of arguments for '%s' command", c->command->name);
+}
+
+void args_invalid_expiry(struct call *c)
+{
+    reply_errorf(c->reply, "ERR invalid expire time in '%s' command", c->command->name);
+}
+
+bool args_int32(struct call *c, uint32_t i, int64_t *out, const char *error)
+{
+    if (!call_int(c, i, out, error))
+        return false;
+    if (*out >= INT32_MIN && *out <= INT32_MAX)
+        return true;
+    reply_error(c->reply, error != NULL ? error
+                                        : "ERR value is out of range, value must between "
+                                          "-2147483648 and 2147483647");
+    return false;
+}
+
+bool args_peek_db(struct slice text, uint32_t *out)
+{
+    int64_t n;
+    if (!num_parse_i64(text, &n) || n < 0 || n >= option_num(OPT_databases))
+        return false;
+    *out = (uint32_t)n;
+    return true;
+}
+
+bool args_db(struct call *c, uint32_t i, uint32_t *out)
+{
+    int64_t n;
+    if (!args_int32(c, i, &n, NULL))
+        return false;
+    if (args_peek_db(c->argv[i], out))
+        return true;
+    reply_error(c->reply, "ERR DB index is out of range");
+    return false;
+}
+
+bool args_expiry(struct call *c, uint32_t i, enum expiry_unit unit, int64_t *at_ms)
+{
+    int64_t n;
+    if (!call_int(c, i, &n, NULL))
+        return false;
+    bool seconds = unit == EXPIRY_RELATIVE_S || unit == EXPIRY_AT_S;
+    bool relative = unit == EXPIRY_RELATIVE_S || unit == EXPIRY_RELATIVE_MS;
+    int64_t now = relative ? txn_now(c->txn).ms : 0;
+    if (n <= 0 || (seconds && __builtin_mul_overflow(n, (int64_t)1000, &n)) ||
+        __builtin_add_overflow(n, now, &n)) {
+        args_invalid_expiry(c);
+        return false;
+    }
+    *at_ms = n;
+    return true;
+}
+
+static bool is_replay(const struct call *c)
+{
+    const struct command_worker *w = worker_current();
+    return w != NULL && w->replay != NULL && w->replay == c->session;
+}
+
+bool args_string_fits(struct call *c, uint64_t old_len, uint64_t more)
+{
+    uint64_t max = STORE_STRING_MAX;
+    if (!is_replay(c))
+        max = min_u64(max, (uint64_t)option_num(OPT_proto_max_bulk_len));
+    if (more <= max && old_len <= max - more)
+        return true;
+    reply_error(c->reply, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+    return false;
+}
+
+size_t args_reply_limit(void)
+{
+    int64_t memory = option_num(OPT_maxmemory);
+    return memory > 0 ? max_u64((uint64_t)memory / 4, 1024 * 1024) : SIZE_MAX / 4;
+}
+
+bool args_scan_cursor(struct call *c, uint32_t i, struct args_scan *out)
+{
+    *out = (struct args_scan){.count = 10};
+    struct slice text = c->argv[i];
+    uint64_t n = 0;
+    bool valid = text.len > 0 && text.len <= 20;
+    for (size_t k = 0; valid && k < text.len; k++) {
+        unsigned digit = (unsigned)(unsigned char)text.ptr[k] - '0';
+        valid = digit <= 9 && !__builtin_mul_overflow(n, (uint64_t)10, &n) &&
+                !__builtin_add_overflow(n, (uint64_t)digit, &n);
+    }
+    if (!valid)
+        reply_error(c->reply, "ERR invalid cursor");
+    out->cursor = n;
+    return valid;
+}
+
+bool args_scan_options(struct call *c, uint32_t i, bool may_type, struct args_scan *out)
+{
+    for (; i < c->argc; i += 2) {
+        bool valued = i + 1 < c->argc;
+        if (valued && args_is(c, i, "count")) {
+            int64_t n;
+            if (!call_int(c, i + 1, &n, NULL))
+                return false;
+            if (n < 1) {
+                reply_error(c->reply, REPLY_SYNTAX);
+                return false;
+            }
+            out->count = (uint64_t)n;
+        } else if (valued && args_is(c, i, "match")) {
+            out->pattern = c->argv[i + 1];
+            out->has_pattern = !slice_eq(out->pattern, SLICE("*"));
+        } else if (valued && may_type && args_is(c, i, "type")) {
+            out->type = c->argv[i + 1];
+            out->has_type = true;
+        } else {
+            reply_error(c->reply, REPLY_SYNTAX);
+            return false;
+        }
+    }
+    return true;
+}
+
+void args_effect_key(struct call *c, const char *name, struct slice key)
+{
+    struct slice argv[] = {slice_str(name), key};
+    txn_effect(c->txn, COUNT_OF(argv), argv);
+}
+
+void args_effect_set(struct call *c, struct slice key, struct slice value, int64_t at_ms)
+{
+    char digits[NUM_I64_MAX];
+    struct slice argv[5] = {SLICE("SET"), key, value};
+    uint32_t argc = 3;
+    if (at_ms == TXN_KEEP_TTL) {
+        argv[argc++] = SLICE("KEEPTTL");
+    } else if (at_ms != 0) {
+        argv[argc++] = SLICE("PXAT");
+        argv[argc++] = slice_of(digits, num_format_i64(digits, at_ms));
+    }
+    txn_effect(c->txn, argc, argv);
+}
+
+void args_effect_expiry(struct call *c, struct slice key, int64_t at_ms)
+{
+    char digits[NUM_I64_MAX];
+    struct slice argv[] = {SLICE("PEXPIREAT"), key,
+                           slice_of(digits, num_format_i64(digits, at_ms))};
+    txn_effect(c->txn, COUNT_OF(argv), argv);
+}
+
+void args_effect_as(struct call *c, const char *name, uint32_t argc)
+{
+    struct slice few[8];
+    struct slice *argv = argc <= COUNT_OF(few) ? few : malloc(argc * sizeof(*argv));
+    must(argv != NULL);
+    memcpy(argv, c->argv, argc * sizeof(*argv));
+    argv[0] = slice_str(name);
+    txn_effect(c->txn, argc, argv);
+    if (argv != few)
+        free(argv);
+}

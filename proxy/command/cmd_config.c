@@ -1,0 +1,83 @@
+/* CONFIG: the directives of config/options.def, at run time.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/stats.h"
+#include "command/cmdstats.h"
+#include "command/command.h"
+#include "config/options.h"
+
+struct found {
+    const char *names[OPT_COUNT * 2]; /* aliases have names of their own */
+    enum option_id ids[OPT_COUNT * 2];
+    uint32_t len;
+};
+
+static void note(void *ctx, const char *name, enum option_id id)
+{
+    struct found *f = ctx;
+    for (uint32_t i = 0; i < f->len; i++)
+        if (strcmp(f->names[i], name) == 0)
+            return;
+    if (f->len == COUNT_OF(f->names))
+        return;
+    f->names[f->len] = name;
+    f->ids[f->len++] = id;
+}
+
+void cmd_config_get(struct call *c)
+{
+    struct found found = {.len = 0};
+    for (uint32_t i = 2; i < c->argc; i++)
+        options_match(c->argv[i], note, &found);
+    reply_map(c->reply, found.len);
+    struct buf text = {0};
+    for (uint32_t i = 0; i < found.len; i++) {
+        text.len = 0;
+        option_text(found.ids[i], &text);
+        reply_bulk_str(c->reply, found.names[i]);
+        reply_bulk(c->reply, buf_slice(&text));
+    }
+    buf_fini(&text);
+}
+
+void cmd_config_set(struct call *c)
+{
+    struct err err;
+    const char *failed = "";
+    if (c->argc % 2 != 0) {
+        reply_error(c->reply, REPLY_SYNTAX);
+        return;
+    }
+    enum rc rc = options_set(c->argv + 2, c->argc - 2, &failed, &err);
+    if (rc == RC_OK)
+        reply_ok(c->reply);
+    else if (rc == RC_NOT_FOUND)
+        reply_errorf(c->reply, "ERR Unknown option or number of arguments for CONFIG SET - '%s'",
+                     failed);
+    else
+        reply_errorf(c->reply, "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
+                     failed, err.text);
+}
+
+void cmd_config_resetstat(struct call *c)
+{
+    stats_reset();
+    cmdstats_reset();
+    reply_ok(c->reply);
+}
+
+void cmd_config_rewrite(struct call *c)
+{
+    struct err err;
+    if (options_path()[0] == '\0')
+        reply_error(c->reply, "ERR The server is running without a config file");
+    else if (options_rewrite(&err) != RC_OK)
+        reply_errorf(c->reply, "ERR Rewriting config file: %s", err.text);
+    else
+        reply_ok(c->reply);
+}
+
+void cmd_config_help(struct call *c)
+{
+    call_help(c);
+}

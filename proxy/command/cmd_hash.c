@@ -1,0 +1,286 @@
+/* Hashes: setting, asking, removing and counting fields. Random fields and HSCAN are in
+ * cmd_hash_scan.c.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "command/args.h"
+
+#include "base/num.h"
+
+#include <math.h>
+
+/* The hash under key 0, or NULL when it is absent; false: WRONGTYPE was replied. */
+static bool read_hash(struct call *c, const struct hash **out)
+{
+    const struct value *v;
+    if (!call_read(c, 0, VALUE_HASH, &v))
+        return false;
+    *out = v != NULL ? v->object : NULL;
+    return true;
+}
+
+/* --- Writing --- */
+
+/* The hash to change; NULL: out of memory, replied. The type was checked. */
+static struct hash *edit_hash(struct call *c)
+{
+    bool created;
+    struct hash *h = txn_edit_hash(c->txn, c->key, &created);
+    if (h == NULL)
+        call_out_of_memory(c);
+    return h;
+}
+
+/* An emptied hash is gone at once, also for the commands behind this one in EXEC. */
+static void drop_if_empty(struct call *c, const struct hash *h)
+{
+    if (hash_count(h) == 0)
+        txn_remove(c->txn, c->key);
+}
+
+static bool set_field(struct call *c, struct slice field, struct slice value)
+{
+    struct hash *h = edit_hash(c);
+    if (h == NULL)
+        return false;
+    if (hash_set(h, field, value) != HASH_OOM)
+        return true;
+    drop_if_empty(c, h);
+    call_out_of_memory(c);
+    return false;
+}
+
+/* Sets all pairs and counts the new fields; false: an error was replied, and what was set until
+ * then is the effect. */
+static bool set_pairs(struct call *c, int64_t *added)
+{
+    const struct hash *present;
+    *added = 0;
+    if (c->argc % 2 != 0) {
+        args_wrong_number(c);
+        return false;
+    }
+    if (!read_hash(c, &present))
+        return false;
+    struct hash *h = edit_hash(c);
+    if (h == NULL)
+        return false;
+    for (uint32_t i = 2; i < c->argc; i += 2) {
+        enum hash_set_result result = hash_set(h, c->argv[i], c->argv[i + 1]);
+        if (result == HASH_OOM) {
+            if (i > 2)
+                txn_effect(c->txn, i, c->argv);
+            drop_if_empty(c, h);
+            call_out_of_memory(c);
+            return false;
+        }
+        *added += result == HASH_ADDED;
+    }
+    return true;
+}
+
+void cmd_hset(struct call *c)
+{
+    int64_t added;
+    if (set_pairs(c, &added))
+        reply_int(c->reply, added);
+}
+
+void cmd_hmset(struct call *c)
+{
+    int64_t added;
+    if (set_pairs(c, &added))
+        reply_ok(c->reply);
+}
+
+void cmd_hsetnx(struct call *c)
+{
+    const struct hash *h;
+    struct slice value;
+    if (!read_hash(c, &h))
+        return;
+    if (h != NULL && hash_get(h, c->argv[2], &value))
+        reply_int(c->reply, 0);
+    else if (set_field(c, c->argv[2], c->argv[3]))
+        reply_int(c->reply, 1);
+}
+
+void cmd_hdel(struct call *c)
+{
+    const struct hash *present;
+    int64_t removed = 0;
+    if (!read_hash(c, &present))
+        return;
+    struct slice value;
+    uint32_t i = 2;
+    while (present != NULL && i < c->argc && !hash_get(present, c->argv[i], &value))
+        i++;
+    if (present != NULL && i < c->argc) {
+        struct hash *h = edit_hash(c);
+        if (h == NULL)
+            return;
+        for (; i < c->argc && hash_count(h) > 0; i++)
+            removed += hash_remove(h, c->argv[i]);
+        drop_if_empty(c, h);
+    }
+    reply_int(c->reply, removed);
+}
+
+void cmd_hincrby(struct call *c)
+{
+    int64_t by, n = 0;
+    const struct hash *h;
+    struct slice value;
+    if (!call_int(c, 3, &by, NULL) || !read_hash(c, &h))
+        return;
+    if (h != NULL && hash_get(h, c->argv[2], &value) && !num_parse_i64(value, &n)) {
+        reply_error(c->reply, "ERR hash value is not an integer");
+        return;
+    }
+    if (__builtin_add_overflow(n, by, &n)) {
+        reply_error(c->reply, "ERR increment or decrement would overflow");
+        return;
+    }
+    char digits[NUM_I64_MAX];
+    if (set_field(c, c->argv[2], slice_of(digits, num_format_i64(digits, n))))
+        reply_int(c->reply, n);
+}
+
+void cmd_hincrbyfloat(struct call *c)
+{
+    long double by, n = 0;
+    const struct hash *h;
+    struct slice value;
+    if (!num_parse_long_double(c->argv[3], &by)) {
+        reply_error(c->reply, REPLY_NOT_FLOAT);
+        return;
+    }
+    if (isinf(by)) {
+        reply_error(c->reply, "ERR value is NaN or Infinity");
+        return;
+    }
+    if (!read_hash(c, &h))
+        return;
+    if (h != NULL && hash_get(h, c->argv[2], &value) && !num_parse_long_double(value, &n)) {
+        reply_error(c->reply, "ERR hash value is not a float");
+        return;
+    }
+    n += by;
+    if (isnan(n) || isinf(n)) {
+        reply_error(c->reply, "ERR increment would produce NaN or Infinity");
+        return;
+    }
+    char digits[NUM_LONG_DOUBLE_MAX];
+    struct slice text = slice_of(digits, num_format_long_double(digits, n));
+    if (!set_field(c, c->argv[2], text))
+        return;
+    struct slice effect[] = {SLICE("HSET"), c->argv[1], c->argv[2], text};
+    txn_effect(c->txn, COUNT_OF(effect), effect);
+    reply_bulk(c->reply, text);
+}
+
+/* --- Reading --- */
+
+static void reply_field(struct call *c, const struct hash *h, struct slice field)
+{
+    struct slice value;
+    if (h != NULL && hash_get(h, field, &value))
+        reply_bulk(c->reply, value);
+    else
+        reply_null(c->reply);
+}
+
+void cmd_hget(struct call *c)
+{
+    const struct hash *h;
+    if (read_hash(c, &h))
+        reply_field(c, h, c->argv[2]);
+}
+
+void cmd_hmget(struct call *c)
+{
+    const struct hash *h;
+    if (!read_hash(c, &h))
+        return;
+    reply_array(c->reply, c->argc - 2);
+    for (uint32_t i = 2; i < c->argc; i++)
+        reply_field(c, h, c->argv[i]);
+}
+
+static bool reply_pair(void *ctx, struct slice field, struct slice value)
+{
+    struct call *c = ctx;
+    reply_bulk(c->reply, field);
+    reply_bulk(c->reply, value);
+    return true;
+}
+
+static bool reply_name(void *ctx, struct slice field, struct slice value)
+{
+    (void)value;
+    struct call *c = ctx;
+    reply_bulk(c->reply, field);
+    return true;
+}
+
+static bool reply_content(void *ctx, struct slice field, struct slice value)
+{
+    (void)field;
+    struct call *c = ctx;
+    reply_bulk(c->reply, value);
+    return true;
+}
+
+void cmd_hgetall(struct call *c)
+{
+    const struct hash *h;
+    if (!read_hash(c, &h))
+        return;
+    reply_map(c->reply, h != NULL ? hash_count(h) : 0);
+    if (h != NULL)
+        hash_each(h, reply_pair, c);
+}
+
+void cmd_hkeys(struct call *c)
+{
+    const struct hash *h;
+    if (!read_hash(c, &h))
+        return;
+    reply_array(c->reply, h != NULL ? hash_count(h) : 0);
+    if (h != NULL)
+        hash_each(h, reply_name, c);
+}
+
+void cmd_hvals(struct call *c)
+{
+    const struct hash *h;
+    if (!read_hash(c, &h))
+        return;
+    reply_array(c->reply, h != NULL ? hash_count(h) : 0);
+    if (h != NULL)
+        hash_each(h, reply_content, c);
+}
+
+void cmd_hlen(struct call *c)
+{
+    const struct hash *h;
+    if (read_hash(c, &h))
+        reply_int(c->reply, h != NULL ? (int64_t)hash_count(h) : 0);
+}
+
+void cmd_hstrlen(struct call *c)
+{
+    const struct hash *h;
+    struct slice value = {NULL, 0};
+    if (!read_hash(c, &h))
+        return;
+    bool found = h != NULL && hash_get(h, c->argv[2], &value);
+    reply_int(c->reply, found ? (int64_t)value.len : 0);
+}
+
+void cmd_hexists(struct call *c)
+{
+    const struct hash *h;
+    struct slice value;
+    if (read_hash(c, &h))
+        reply_int(c->reply, h != NULL && hash_get(h, c->argv[2], &value));
+}

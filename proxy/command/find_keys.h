@@ -1,0 +1,21 @@
+/* Where the keys of a request are, and what it does with them, for commands where that depends on
+ * the arguments. Written by the family that owns the command; called before every run of it, and by
+ * COMMAND GETKEYS.
+ *
+ * See command_find_keys in command.h for the contract: key.db is preset to the session's database
+ * and may be changed, key.mode and key.name must be set, key.hash stays 0.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COMMAND_FIND_KEYS_H
+#define COMMAND_FIND_KEYS_H
+
+#include "command/command.h"
+
+command_find_keys find_keys_set;      /* OVERWRITE, or UPDATE with NX, XX, GET or KEEPTTL */
+command_find_keys find_keys_rename;   /* from UPDATE, to OVERWRITE */
+command_find_keys find_keys_renamenx; /* from UPDATE, to UPDATE */
+command_find_keys find_keys_copy;     /* from READ, to by REPLACE; DB n names its database */
+command_find_keys find_keys_move;     /* the same name in two databases */
+command_find_keys find_keys_debug;    /* DEBUG OBJECT key */
+
+#endif

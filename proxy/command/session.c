@@ -1,0 +1,107 @@
+/* See session.h.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "command/session.h"
+
+#include "command/worker.h"
+#include "config/options.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool password_is_set(void)
+{
+    char *password = option_strdup(OPT_requirepass);
+    bool set = password != NULL && password[0] != '\0';
+    free(password);
+    return set;
+}
+
+void session_init(struct session *s, uint64_t id)
+{
+    memset(s, 0, sizeof(*s));
+    s->id = id;
+    s->fd = -1;
+    reply_init(&s->reply);
+    s->connected_at = s->last_active_at = clock_mono();
+    if (!password_is_set())
+        s->flags |= SESSION_AUTHENTICATED;
+}
+
+static void forget_names(struct session *s)
+{
+    free(s->name);
+    free(s->lib_name);
+    free(s->lib_ver);
+    s->name = s->lib_name = s->lib_ver = NULL;
+}
+
+static void drop_pending(struct session *s)
+{
+    if (s->pending != NULL) {
+        must(s->pending_free != NULL);
+        s->pending_free(s->pending);
+    }
+    s->pending = NULL;
+    s->pending_free = NULL;
+}
+
+void session_fini(struct session *s, struct keyspace *ks)
+{
+    drop_pending(s);
+    session_unwatch(s, ks);
+    multi_free_queue(s);
+    forget_names(s);
+    reply_fini(&s->reply);
+}
+
+void session_reset(struct session *s, struct keyspace *ks, bool authenticated)
+{
+    drop_pending(s);
+    multi_discard(s, ks);
+    free(s->name);
+    s->name = NULL;
+    s->db = 0;
+    s->flags &= SESSION_UNIX;
+    if (authenticated)
+        s->flags |= SESSION_AUTHENTICATED;
+    s->reply.proto = 2;
+    s->reply.muted = false;
+}
+
+/* A copy of each watched key stays with the session: EXEC locks the watched keys together with its
+ * own, so that no change can come between the check and the commit. */
+bool session_watch(struct session *s, struct keyspace *ks, struct slice key)
+{
+    for (uint32_t i = 0; i < s->watched_len; i++)
+        if (s->watched[i].db == s->db && slice_eq(s->watched[i].name, key))
+            return true;
+    struct session_watched *grown =
+        realloc(s->watched, ((size_t)s->watched_len + 1) * sizeof(*grown));
+    if (grown == NULL)
+        return false;
+    s->watched = grown;
+    char *copy = malloc(key.len + 1);
+    if (copy == NULL)
+        return false;
+    memcpy(copy, key.ptr, key.len);
+    if (!watch_add(ks, &s->watch, s->db, key)) {
+        free(copy);
+        return false;
+    }
+    s->watched[s->watched_len++] = (struct session_watched){.db = s->db, .name = {copy, key.len}};
+    s->queue_bytes += key.len + sizeof(struct session_watched);
+    return true;
+}
+
+void session_unwatch(struct session *s, struct keyspace *ks)
+{
+    for (uint32_t i = 0; i < s->watched_len; i++) {
+        s->queue_bytes -= s->watched[i].name.len + sizeof(struct session_watched);
+        free((void *)(uintptr_t)s->watched[i].name.ptr);
+    }
+    free(s->watched);
+    s->watched = NULL;
+    s->watched_len = 0;
+    if (ks != NULL && (s->watch.keys != NULL || atomic_load(&s->watch.broken)))
+        watch_clear(ks, &s->watch);
+}

@@ -1,0 +1,78 @@
+/* What a worker keeps for running commands. Private to command/.
+ *
+ * Scratch space is reused from one command to the next, so that running one allocates nothing.
+ * Statistics are in cmdstats.h.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COMMAND_WORKER_H
+#define COMMAND_WORKER_H
+
+#include "base/stats.h"
+#include "command/cmdstats.h"
+#include "command/command.h"
+
+enum { WORKER_SLOTS = 512 }; /* requests of one batch that are looked up ahead */
+
+struct slot {
+    const struct command *command; /* NULL: unknown */
+    uint64_t hash;                 /* of the first key; 0: not computed */
+    uint32_t db;                   /* for which it was computed */
+};
+
+struct command_worker {
+    /* immutable */
+    const struct host *host;
+    uint32_t index;
+    /* worker only */
+    struct keyspace *ks; /* NULL while loading */
+    struct txn *txn;
+    struct txn_key *keys; /* scratch: keys of the running request, or of a whole EXEC */
+    uint32_t keys_cap;
+    uint32_t *key_counts; /* scratch: EXEC, keys of each queued request */
+    uint32_t key_counts_cap;
+    uint32_t slots_len;
+    uint64_t last_ticks; /* end of the command before, which is where the next one begins */
+    uint64_t slow_ticks; /* from here on a command is looked at by slow log and latency monitor */
+    bool track_latency;
+    struct session *replay; /* recovery's own, made at the first effect */
+    struct cmdstats *stats; /* written here, read by all */
+    struct stats_block *counters;
+    struct slot slots[WORKER_SLOTS];
+};
+
+/* The keys of a request into `out`, which has room for argc; -1: the arguments make no sense. */
+int command_keys(const struct command *command, uint32_t db, uint32_t argc,
+                 const struct slice *argv, struct txn_key *out);
+/* Fills in the keys of a request from `at` on in w->keys and returns how many; -1: out of memory. A
+ * request whose keys cannot be told has none. */
+int worker_find_keys(struct command_worker *w, const struct command *command, uint32_t db,
+                     uint32_t argc, const struct slice *argv, uint32_t at);
+/* Room for n keys in all; false: out of memory. */
+MUST_CHECK bool worker_reserve_keys(struct command_worker *w, uint64_t n);
+
+/* What txn_begin is to know of a command. */
+unsigned worker_txn_flags(const struct command *command, const struct session *s);
+
+/* Accounts for a finished run: calls, time, errors, slow log. `errors_before` and the reply's count
+ * tell whether it failed. */
+void worker_account(struct command_worker *w, struct session *s, const struct command *command,
+                    uint32_t argc, const struct slice *argv, uint64_t errors_before,
+                    uint64_t begin);
+/* Replies an error to a request that is not run, and fails an open MULTI. */
+void worker_reject(struct command_worker *w, struct session *s, const struct command *command,
+                   const char *text);
+
+/* The request as it would be run: the row (the subcommand's, if it is one), or NULL. */
+const struct command *command_lookup(uint32_t argc, const struct slice *argv);
+
+/* multi.c: puts a request into the queue of an open MULTI. */
+enum run_result multi_queue(struct command_worker *w, struct session *s,
+                            const struct command *command, struct request *r);
+/* Ends MULTI and WATCH, whatever was queued. */
+void multi_discard(struct session *s, struct keyspace *ks);
+void multi_free_queue(struct session *s);
+
+/* The running worker of this thread: for handlers that need more than a call tells. */
+struct command_worker *worker_current(void);
+
+#endif

@@ -1,0 +1,399 @@
+/* See chain.h.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "journal/chain.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { WINDOW_BYTES = 1 << 20 };
+
+char *chain_path(const char *dir, const char *name)
+{
+    size_t len = strlen(dir) + strlen(name) + 2;
+    char *path = malloc(len);
+    must(path != NULL);
+    snprintf(path, len, "%s/%s", dir, name);
+    return path;
+}
+
+/* Makes room for one more element; a directory that does not fit into memory is not ours. */
+static void *grow(void *array, size_t len, size_t *cap, size_t each)
+{
+    if (len < *cap)
+        return array;
+    *cap = *cap == 0 ? 16 : *cap * 2;
+    array = realloc(array, *cap * each);
+    must(array != NULL);
+    return array;
+}
+
+static enum rc note_file(void *arg, const char *name)
+{
+    struct chain *c = arg;
+    uint64_t n;
+    uint32_t producer;
+    if (format_is_segment_name(name, &n)) {
+        c->segments = grow(c->segments, c->len, &c->cap, sizeof(*c->segments));
+        struct chain_segment *s = &c->segments[c->len++];
+        memset(s, 0, sizeof(*s));
+        snprintf(s->name, sizeof(s->name), "%s", name);
+        s->first_lsn = n;
+    } else if (format_is_spare_name(name, &n)) {
+        c->spares = grow(c->spares, c->spares_len, &c->spares_cap, sizeof(*c->spares));
+        c->spares[c->spares_len++] = n;
+    } else if (format_is_ring_name(name, &producer)) {
+        c->rings = grow(c->rings, c->rings_len, &c->rings_cap, sizeof(*c->rings));
+        c->rings[c->rings_len++] = producer;
+    }
+    return RC_OK;
+}
+
+static enum rc read_header(struct chain *c, struct chain_segment *s, struct err *err)
+{
+    char page[sizeof(struct segment_header)];
+    struct fs_file *file;
+    size_t got = 0;
+    char *path = chain_path(c->dir, s->name);
+    enum rc rc = c->fs->open(c->fs->ctx, path, FS_READ, &file, err);
+    free(path);
+    if (rc != RC_OK)
+        return rc;
+    rc = c->fs->size(c->fs->ctx, file, &s->size, err);
+    if (rc == RC_OK)
+        rc = c->fs->pread(c->fs->ctx, file, page, sizeof(page), 0, &got, err);
+    c->fs->close(c->fs->ctx, &file);
+    if (rc != RC_OK)
+        return rc;
+    switch (format_check_header(page, got, &s->header)) {
+    case FORMAT_NEWER:
+        return err_set(err, RC_FOREIGN, "journal '%s/%s' is of format %u, newer than this "
+                       "program's %d", c->dir, s->name, s->header.version, FORMAT_VERSION);
+    case FORMAT_GOOD:
+        s->good = s->header.first_lsn == s->first_lsn;
+        break;
+    case FORMAT_BAD:
+        break;
+    }
+    return RC_OK;
+}
+
+static enum rc check_stores(struct chain *c, const uint8_t *store_id, struct err *err)
+{
+    for (size_t i = 0; i < c->len; i++) {
+        const struct chain_segment *s = &c->segments[i];
+        if (!s->good)
+            continue;
+        if (store_id == NULL)
+            store_id = s->header.store_id;
+        if (memcmp(s->header.store_id, store_id, 16) != 0)
+            return err_set(err, RC_FOREIGN,
+                           "journal '%s/%s' belongs to another store: a journal goes with the "
+                           "backend it was written for", c->dir, s->name);
+    }
+    if (store_id != NULL)
+        memcpy(c->store_id, store_id, 16);
+    format_key_init(&c->key, c->store_id);
+    return RC_OK;
+}
+
+static int order_by_lsn(const void *a, const void *b)
+{
+    const struct chain_segment *x = a, *y = b;
+    return x->first_lsn < y->first_lsn ? -1 : x->first_lsn > y->first_lsn;
+}
+
+/* Moves segments whose number is lower than one before them behind the history. */
+static void set_superseded_aside(struct chain *c)
+{
+    size_t kept = 0;
+    struct chain_segment *aside = malloc((c->len + 1) * sizeof(*aside));
+    must(aside != NULL);
+    c->superseded = 0;
+    for (size_t i = 0; i < c->len; i++) {
+        struct chain_segment s = c->segments[i];
+        if (s.good && s.header.number <= c->number_max)
+            aside[c->superseded++] = s;
+        else
+            c->segments[kept++] = s;
+        if (s.good)
+            c->number_max = max_u64(c->number_max, s.header.number);
+    }
+    memcpy(c->segments + kept, aside, c->superseded * sizeof(*aside));
+    c->len = kept;
+    free(aside);
+}
+
+enum rc chain_open(struct chain *out, const struct fs *fs, const char *dir, const uint8_t *store_id,
+                   struct err *err)
+{
+    memset(out, 0, sizeof(*out));
+    out->fs = fs;
+    out->dir = strdup(dir);
+    must(out->dir != NULL);
+    enum rc rc = fs->list(fs->ctx, dir, note_file, out, err);
+    for (size_t i = 0; rc == RC_OK && i < out->len; i++)
+        rc = read_header(out, &out->segments[i], err);
+    if (rc == RC_OK)
+        rc = check_stores(out, store_id, err);
+    if (rc != RC_OK) {
+        chain_close(out);
+        return rc;
+    }
+    if (out->len > 0) {
+        qsort(out->segments, out->len, sizeof(*out->segments), order_by_lsn);
+        set_superseded_aside(out);
+    }
+    return RC_OK;
+}
+
+void chain_close(struct chain *c)
+{
+    free(c->dir);
+    free(c->segments);
+    free(c->spares);
+    free(c->rings);
+    memset(c, 0, sizeof(*c));
+}
+
+/* ---- the window on a segment ---- */
+
+static void leave_segment(struct chain_walk *w)
+{
+    if (w->file != NULL)
+        w->chain->fs->close(w->chain->fs->ctx, &w->file);
+    w->from = w->to = 0;
+}
+
+static enum rc enter_segment(struct chain_walk *w, size_t at, struct err *err)
+{
+    const struct chain *c = w->chain;
+    leave_segment(w);
+    w->at = at;
+    w->limit = 0;
+    if (at >= c->len)
+        return RC_OK;
+    w->buf_offset = FORMAT_DATA_AT;
+    w->mix = format_mix(c->segments[at].header.number);
+    for (size_t i = at + 1; i < c->len && w->limit == 0; i++)
+        if (c->segments[i].good)
+            w->limit = c->segments[i].header.continues_after + 1;
+    char *path = chain_path(c->dir, c->segments[at].name);
+    enum rc rc = c->fs->open(c->fs->ctx, path, FS_READ, &w->file, err);
+    free(path);
+    return rc;
+}
+
+/* Brings at least `want` bytes from the current place on into the window, fewer only at the end of
+ * the file, which bounds what a wrong length can make us allocate. */
+static enum rc fill(struct chain_walk *w, uint64_t want, struct err *err)
+{
+    if (w->to - w->from >= want)
+        return RC_OK;
+    uint64_t offset = w->buf_offset + w->from, size = w->chain->segments[w->at].size;
+    want = min_u64(want, size > offset ? size - offset : 0);
+    if (w->to - w->from >= want)
+        return RC_OK;
+    memmove(w->buf, w->buf + w->from, w->to - w->from);
+    w->to -= w->from;
+    w->buf_offset += w->from;
+    w->from = 0;
+    if (want > w->cap) {
+        char *bigger = realloc(w->buf, want + WINDOW_BYTES);
+        if (bigger == NULL)
+            return err_set(err, RC_NOMEM, "no memory for a record of %llu bytes in '%s'",
+                           (unsigned long long)want, w->chain->segments[w->at].name);
+        w->buf = bigger;
+        w->cap = want + WINDOW_BYTES;
+    }
+    size_t got;
+    enum rc rc = w->chain->fs->pread(w->chain->fs->ctx, w->file, w->buf + w->to, w->cap - w->to,
+                                     w->buf_offset + w->to, &got, err);
+    w->to += got;
+    return rc;
+}
+
+/* The record at the current place, NULL where none verifies; *zero: it looks like a clean end. */
+static enum rc look(struct chain_walk *w, const struct record_header **out, bool *zero,
+                    struct err *err)
+{
+    *out = NULL;
+    *zero = false;
+    enum rc rc = fill(w, sizeof(struct record_header), err);
+    if (rc != RC_OK)
+        return rc;
+    size_t room = w->to - w->from;
+    const struct record_header *head = (const void *)(w->buf + w->from);
+    if (room < sizeof(*head) || head->lsn == 0) {
+        *zero = format_is_zero(head, min_u64(room, sizeof(*head)));
+        return RC_OK;
+    }
+    if (head->len > JOURNAL_PAYLOAD_MAX)
+        return RC_OK;
+    rc = fill(w, format_record_bytes(head->len), err);
+    if (rc != RC_OK)
+        return rc;
+    head = (const void *)(w->buf + w->from);
+    if (format_verify(&w->chain->key, w->mix, head, w->to - w->from))
+        *out = head;
+    return RC_OK;
+}
+
+/* ---- judging a break ---- */
+
+struct evidence {
+    uint64_t durable_lsn; /* the highest that is stated behind the break */
+    uint64_t next_lsn;    /* of the first group found behind it, 0: none */
+};
+
+/* Looks for markers at every place of a segment from `offset` on. Without a header the number is
+ * taken from the marker, which has to verify with it. */
+static enum rc find_markers(const struct chain *c, const struct chain_segment *s, uint64_t offset,
+                            uint64_t break_lsn, struct evidence *found, struct err *err)
+{
+    enum { STEP = WINDOW_BYTES };
+    struct fs_file *file;
+    char *path = chain_path(c->dir, s->name);
+    enum rc rc = c->fs->open(c->fs->ctx, path, FS_READ, &file, err);
+    free(path);
+    if (rc != RC_OK)
+        return rc;
+    char *buf = malloc(STEP + FORMAT_MARKER_BYTES);
+    must(buf != NULL);
+    for (size_t got = STEP; rc == RC_OK && got >= STEP; offset += STEP) {
+        rc = c->fs->pread(c->fs->ctx, file, buf, STEP + FORMAT_MARKER_BYTES, offset, &got, err);
+        for (size_t at = 0; rc == RC_OK && at < STEP && at + FORMAT_MARKER_BYTES <= got; at += 8) {
+            const struct record_header *head = (const void *)(buf + at);
+            const struct marker_body *body = (const void *)(head + 1);
+            if (head->flags != FORMAT_MARKER || head->len != sizeof(*body) ||
+                head->lsn <= break_lsn)
+                continue;
+            uint64_t number = s->good ? s->header.number : body->number;
+            if (body->number != number ||
+                !format_verify(&c->key, format_mix(number), head, FORMAT_MARKER_BYTES))
+                continue;
+            found->durable_lsn = max_u64(found->durable_lsn, body->durable_lsn);
+            if (found->next_lsn == 0)
+                found->next_lsn = head->lsn;
+        }
+    }
+    free(buf);
+    c->fs->close(c->fs->ctx, &file);
+    return rc;
+}
+
+static enum rc damaged(const struct chain_walk *w, const struct evidence *found, struct err *err)
+{
+    char until[64] = "on";
+    if (found->next_lsn > w->next_lsn)
+        snprintf(until, sizeof(until), "to %llu", (unsigned long long)(found->next_lsn - 1));
+    return err_set(err, RC_CORRUPT,
+                   "journal file '%s' is damaged at offset %llu: records from %llu %s are lost; "
+                   "`weirctl journal salvage` keeps what is before",
+                   w->chain->segments[w->at].name,
+                   (unsigned long long)(w->buf_offset + w->from),
+                   (unsigned long long)w->next_lsn, until);
+}
+
+/* The chain ends here: is that its end, or is something missing? */
+static enum rc judge(struct chain_walk *w, bool zero, struct err *err)
+{
+    const struct chain *c = w->chain;
+    struct evidence found = {0};
+    uint64_t offset = w->buf_offset + w->from;
+    for (size_t i = w->at; i < c->len; i++) {
+        const struct chain_segment *s = &c->segments[i];
+        enum rc rc = find_markers(c, s, i == w->at ? offset : FORMAT_DATA_AT, w->next_lsn, &found,
+                                  err);
+        if (rc != RC_OK)
+            return rc;
+        if (i > w->at && s->good)
+            found.durable_lsn = max_u64(found.durable_lsn, s->header.durable_lsn);
+    }
+    if (found.durable_lsn >= w->next_lsn || (w->strict && found.next_lsn != 0))
+        return damaged(w, &found, err);
+    w->torn = !zero || found.next_lsn != 0 || w->at + 1 < c->len;
+    return RC_NOT_FOUND;
+}
+
+/* ---- walking ---- */
+
+enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t after_lsn,
+                        bool strict, struct err *err)
+{
+    memset(w, 0, sizeof(*w));
+    w->chain = c;
+    w->strict = strict;
+    w->next_lsn = 1;
+    w->at = c->len;
+    if (c->len == 0)
+        return RC_OK;
+    w->cap = WINDOW_BYTES;
+    w->buf = malloc(w->cap);
+    must(w->buf != NULL);
+    const struct chain_segment *first = &c->segments[0];
+    if (!first->good)
+        return err_set(err, RC_CORRUPT,
+                       "journal file '%s' has a damaged header: records from %llu on are lost; "
+                       "`weirctl journal salvage` sets it aside",
+                       first->name, (unsigned long long)first->first_lsn);
+    size_t at = 0;
+    for (size_t i = 0; i < c->len; i++)
+        if (c->segments[i].good && c->segments[i].header.continues_after <= after_lsn)
+            at = i;
+    if (after_lsn < c->segments[at].header.continues_after)
+        return err_set(err, RC_CORRUPT,
+                       "the journal begins with record %llu, but records from %llu on are needed",
+                       (unsigned long long)first->first_lsn, (unsigned long long)after_lsn + 1);
+    w->next_lsn = c->segments[at].first_lsn;
+    return enter_segment(w, at, err);
+}
+
+void chain_walk_fini(struct chain_walk *w)
+{
+    if (w->chain != NULL)
+        leave_segment(w);
+    free(w->buf);
+    memset(w, 0, sizeof(*w));
+}
+
+/* The next valid segment takes over. */
+static enum rc follow(struct chain_walk *w, struct err *err)
+{
+    size_t next = w->at + 1;
+    while (!w->chain->segments[next].good)
+        next++;
+    w->next_lsn = w->chain->segments[next].first_lsn;
+    return enter_segment(w, next, err);
+}
+
+enum rc chain_walk_next(struct chain_walk *w, const struct record_header **out, struct err *err)
+{
+    bool zero;
+    if (w->at >= w->chain->len)
+        return RC_NOT_FOUND;
+    for (;;) {
+        if (w->limit != 0 && w->next_lsn == w->limit) {
+            enum rc rc = follow(w, err);
+            if (rc != RC_OK)
+                return rc;
+            continue;
+        }
+        enum rc rc = look(w, out, &zero, err);
+        if (rc != RC_OK)
+            return rc;
+        if (*out == NULL || (*out)->lsn != w->next_lsn)
+            return judge(w, zero, err);
+        w->from += format_record_bytes((*out)->len);
+        if (((*out)->flags & FORMAT_MARKER) == 0) {
+            w->next_lsn++;
+            return RC_OK;
+        }
+    }
+}
+
+struct chain_place chain_walk_place(const struct chain_walk *w)
+{
+    bool inside = w->at < w->chain->len;
+    return (struct chain_place){inside ? w->chain->segments[w->at].name : "",
+                                w->buf_offset + w->from, w->next_lsn};
+}

@@ -1,0 +1,184 @@
+/* What the files of the journal share with each other: the journal itself and who owns which part
+ * of it.
+ *
+ *   producers      append to rings, hand over oversize records, wait for room          (append.c)
+ *   journal thread the only one that writes records and moves written_lsn, durable_lsn (writer.c)
+ *   sync thread    syncs under everysec, prepares spare segments, trims                (syncer.c)
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef JOURNAL_INTERNAL_H
+#define JOURNAL_INTERNAL_H
+
+#include "base/lock.h"
+#include "journal/chain.h"
+#include "journal/retained.h"
+#include "journal/ring.h"
+
+enum {
+    SEGMENT_BYTES_MIN = 64 << 10,
+    UNSYNCED_SEGMENTS_MAX = 8,
+    SPARES_MAX = 4,
+    TICK_US = 5000,             /* between groups under everysec and no */
+    SYNC_AFTER_US = 750000,     /* everysec: with the sync's own time this stays below a second */
+    QUIET_US = 200000,          /* without traffic: time to tidy up */
+    RETRY_US = 100000,          /* FAILING */
+    CLOSE_PATIENCE_US = 2000000 /* for LSNs that never come, and for a disk that fails */
+};
+
+/* How deeply the journal thread sleeps; a waker states the least depth that it ends. */
+enum {
+    AWAKE,
+    SLEEP_BLOCKED, /* the disk must do something first: only the sync thread and the end wake */
+    SLEEP_TICK,    /* kicks, sync requests and rings that fill wake, too */
+    SLEEP_DEEP,    /* every append wakes */
+};
+
+struct segment {
+    struct segment *next; /* newer */
+    uint64_t number, first_lsn, continues_after, bytes;
+    struct fs_file *file; /* journal thread; NULL once synced and left */
+    bool synced;          /* under lock; for good: nothing is written to it any more */
+    bool named;           /* under lock; header and name are durable */
+};
+
+/* A preallocated file in the making, or ready for use. */
+struct spare {
+    struct fs_file *file; /* NULL: none */
+    char name[FORMAT_NAME_MAX];
+    uint64_t bytes; /* written so far */
+};
+
+struct sync_job {
+    enum { JOB_NONE, JOB_POSTED, JOB_RUNNING, JOB_DONE } state;
+    struct fs_file *files[UNSYNCED_SEGMENTS_MAX];
+    uint32_t files_len;
+    bool names;      /* sync the directory, too */
+    uint64_t target; /* durable when it succeeds */
+    struct mono posted;
+    int64_t took_us;
+    enum rc rc;
+    struct err err;
+};
+
+struct producer {
+    struct ring ring;
+    _Alignas(CACHE_LINE) _Atomic(struct oversize *) oversize;
+};
+
+struct journal {
+    /* immutable after start */
+    struct journal_options options;
+    const struct fs *fs;
+    char *dir;
+    int lock_handle;
+    struct format_key key;
+    uint8_t boot_id[16];
+    uint64_t run;
+    struct producer *producers;
+    uint32_t producers_len; /* 0 until start */
+    bool started;
+    pthread_t writer, syncer;
+
+    /* from open to start */
+    struct chain chain;
+    struct old_rings *old;
+    size_t chain_end; /* segments that belong to the history */
+    bool strict;
+
+    _Alignas(CACHE_LINE) _Atomic uint64_t clock; /* cut << JOURNAL_LSN_BITS | lsn */
+
+    /* atomic */
+    _Alignas(CACHE_LINE) _Atomic int sleeping;
+    _Atomic int policy;
+    _Atomic int state;
+    _Atomic bool stop;
+    _Alignas(CACHE_LINE) _Atomic uint64_t written_lsn;
+    _Atomic uint64_t durable_lsn;
+    _Atomic uint64_t sync_request;
+    _Atomic uint64_t trim_lsn;
+    _Atomic uint32_t waiters; /* for progress */
+    _Atomic int64_t last_sync_us;
+    _Atomic uint32_t news; /* counts what the sync thread has done for the journal thread */
+
+    /* under lock */
+    struct lock lock;
+    struct cond wake_cond; /* to the journal thread */
+    bool wake;
+    struct cond progress; /* durable_lsn, room in rings or the state changed */
+    struct cond sync_cond; /* to the sync thread */
+    bool sync_stop;
+    struct sync_job job;
+    struct segment *oldest;
+    uint64_t segments_len, segments_bytes;
+    uint64_t trimmed_lsn;
+    struct err error;
+    struct spare ready; /* file NULL: none */
+    uint64_t spare_want; /* least size of the next one */
+    bool spare_failed;   /* the last attempt; error says why */
+
+    /* sync thread (before it runs: start) */
+    struct spare making;
+    uint64_t pool[SPARES_MAX]; /* serials of files that can become spares */
+    size_t pool_len;
+    uint64_t spare_serial; /* the last one used */
+
+    /* journal thread */
+    struct segment *current; /* NULL only while a new one cannot be made */
+    struct segment *unsynced; /* the oldest one that is not synced */
+    uint64_t offset;          /* in current: end of the last group */
+    uint64_t next_number;
+    uint64_t gathered_lsn; /* taken out of the rings; written_lsn follows */
+    struct retained retained;
+    bool broken;          /* current must not be written or synced again */
+    uint64_t need_bytes;  /* 0, or current has no room: the size that the next one must have */
+    bool switched;        /* a sync is due because a segment was left */
+    bool tidy;            /* marker written, memory given back */
+    uint32_t news_seen;
+    uint32_t stalls; /* passes in a row that waited for an LSN that is not appended yet */
+    enum { PASS_NOTHING, PASS_WROTE, PASS_BLOCKED } pass; /* the last one's result */
+    uint32_t last_source; /* producer of the last record, where the next one is likely */
+    struct mono unsynced_since; /* us 0: nothing is unsynced */
+    struct mono retry_at;
+    struct mono stop_by; /* us 0: not stopping */
+};
+
+/* ---- journal.c ---- */
+uint64_t journal_lsn(const struct journal *j); /* handed out last */
+/* Wakes the journal thread if it sleeps at least so deep. */
+void journal_wake(struct journal *j, int depth);
+
+/* ---- recover.c ---- */
+void recover_release(struct journal *j); /* what only recovery needed */
+
+/* ---- writer.c ---- */
+void *writer_main(void *arg);
+/* ---- group.c: journal thread ---- */
+enum group_result { GROUP_WRITTEN, GROUP_NOTHING, GROUP_NO_SEGMENT, GROUP_NO_MEMORY, GROUP_FAILED };
+enum group_result group_write(struct journal *j, struct err *err);
+/* A marker behind the last group, which the next group overwrites. */
+MUST_CHECK enum rc group_write_mark(struct journal *j, struct err *err);
+/* Writes a retained chunk at `offset` of another segment, its checksums changed to that. */
+MUST_CHECK enum rc group_rewrite(struct journal *j, struct chunk *chunk, struct fs_file *file,
+                                 uint64_t number, uint64_t offset, struct err *err);
+/* written_lsn := gathered_lsn, and the rings' space is given back. */
+void group_publish(struct journal *j);
+
+/* ---- segment.c ---- */
+/* Writes header and first page of a segment into a spare. */
+MUST_CHECK enum rc segment_write_header(struct journal *j, struct spare *spare,
+                                        const struct segment *s, struct err *err);
+MUST_CHECK enum rc segment_rename(struct journal *j, const struct spare *spare,
+                                  const struct segment *s, struct err *err);
+void segment_link(struct journal *j, struct segment *s) EXCLUDES(j->lock); /* as the newest */
+/* Journal thread: puts a new segment in place of the current one, which is full or broken (then
+ * all that is not durable is written again). RC_AGAIN: no spare yet, the sync thread is at it. */
+MUST_CHECK enum rc segment_advance(struct journal *j, struct err *err);
+
+/* ---- syncer.c ---- */
+void *syncer_main(void *arg);
+void syncer_run(struct journal *j, struct sync_job *job); /* in the calling thread */
+/* One step towards a spare of `bytes` in j->making; *done when it is complete and synced. */
+MUST_CHECK enum rc spare_step(struct journal *j, uint64_t bytes, bool *done, struct err *err);
+void spare_discard(struct journal *j, struct spare *s);
+
+#endif

@@ -1,0 +1,292 @@
+/* The journal as its callers see it: the clock, appending, waiting, and the state. Opening,
+ * replaying and starting are in recover.c, the journal thread is in writer.c.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "journal/internal.h"
+
+#include <stdlib.h>
+
+uint64_t journal_lsn(const struct journal *j)
+{
+    return atomic_load(&j->clock) & JOURNAL_LSN_MASK;
+}
+
+void journal_wake(struct journal *j, int depth)
+{
+    int now = atomic_load(&j->sleeping);
+    while (now >= depth) {
+        if (!atomic_compare_exchange_weak(&j->sleeping, &now, AWAKE))
+            continue;
+        lock_acquire(&j->lock);
+        j->wake = true;
+        cond_signal(&j->wake_cond);
+        lock_release(&j->lock);
+        return;
+    }
+}
+
+/* ---- the clock ---- */
+
+struct journal_stamp journal_stamp(struct journal *j)
+{
+    uint64_t now = atomic_fetch_add(&j->clock, 1) + 1;
+    return (struct journal_stamp){now & JOURNAL_LSN_MASK, (uint16_t)(now >> JOURNAL_LSN_BITS)};
+}
+
+uint64_t journal_bump_cut(struct journal *j)
+{
+    return atomic_fetch_add(&j->clock, UINT64_C(1) << JOURNAL_LSN_BITS) & JOURNAL_LSN_MASK;
+}
+
+uint16_t journal_cut(const struct journal *j)
+{
+    return (uint16_t)(atomic_load(&j->clock) >> JOURNAL_LSN_BITS);
+}
+
+/* ---- waiting ---- */
+
+/* Waits until done(j, arg) or for timeout_us (INT64_MAX: without end). Counting the waiter comes
+ * before looking, as the journal thread changes things before it looks for waiters. */
+static bool wait_until(struct journal *j, bool (*done)(struct journal *j, void *arg), void *arg,
+                       int64_t timeout_us)
+{
+    int64_t end = timeout_us == INT64_MAX ? INT64_MAX : clock_mono().us + timeout_us;
+    bool ok;
+    atomic_fetch_add(&j->waiters, 1);
+    lock_acquire(&j->lock);
+    while (!(ok = done(j, arg))) {
+        int64_t left = end == INT64_MAX ? INT64_MAX : end - clock_mono().us;
+        if (left <= 0)
+            break;
+        if (left == INT64_MAX)
+            cond_wait(&j->progress, &j->lock);
+        else
+            cond_wait_us(&j->progress, &j->lock, left);
+    }
+    lock_release(&j->lock);
+    atomic_fetch_sub(&j->waiters, 1);
+    return ok;
+}
+
+static bool is_durable(struct journal *j, void *lsn)
+{
+    return atomic_load(&j->durable_lsn) >= *(uint64_t *)lsn;
+}
+
+static void ask_for_sync(struct journal *j, uint64_t lsn)
+{
+    uint64_t old = atomic_load(&j->sync_request);
+    while (old < lsn && !atomic_compare_exchange_weak(&j->sync_request, &old, lsn))
+        continue;
+    if (atomic_load(&j->durable_lsn) < lsn)
+        journal_wake(j, SLEEP_TICK);
+}
+
+void journal_request_sync(struct journal *j)
+{
+    ask_for_sync(j, journal_lsn(j));
+}
+
+enum rc journal_sync(struct journal *j, uint64_t lsn, int64_t timeout_ms, struct err *err)
+{
+    lsn = min_u64(lsn, journal_lsn(j));
+    if (is_durable(j, &lsn))
+        return RC_OK;
+    ask_for_sync(j, lsn);
+    if (wait_until(j, is_durable, &lsn, timeout_ms * 1000))
+        return RC_OK;
+    if (journal_is_failing(j))
+        return err_set(err, RC_UNAVAILABLE, "the journal cannot be written now");
+    return err_set(err, RC_AGAIN, "the journal was not synced within %lld ms",
+                   (long long)timeout_ms);
+}
+
+/* ---- appending ---- */
+
+struct room {
+    struct ring *ring;
+    uint64_t bytes;
+};
+
+static bool has_room(struct journal *j, void *arg)
+{
+    struct room *room = arg;
+    return journal_is_failing(j) || ring_has_room(room->ring, room->bytes);
+}
+
+enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes, struct err *err)
+{
+    must(producer < j->producers_len);
+    struct ring *ring = &j->producers[producer].ring;
+    uint64_t need = format_record_bytes(bytes);
+    if (UNLIKELY(bytes > JOURNAL_PAYLOAD_MAX))
+        return err_set(err, RC_FULL, "%llu bytes are more than a journal record may have",
+                       (unsigned long long)bytes);
+    if (UNLIKELY(journal_is_failing(j)))
+        return err_set(err, RC_READONLY, "the journal cannot be written now");
+    if (LIKELY(ring_has_room(ring, need)) || need > ring_record_max(ring))
+        return RC_OK;
+    journal_wake(j, SLEEP_TICK);
+    return err_set(err, RC_AGAIN, "the journal is behind");
+}
+
+enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes, int64_t timeout_ms,
+                          struct err *err)
+{
+    enum rc rc = journal_reserve(j, producer, bytes, err);
+    if (rc != RC_AGAIN)
+        return rc;
+    struct room room = {&j->producers[producer].ring, format_record_bytes(bytes)};
+    wait_until(j, has_room, &room, timeout_ms * 1000);
+    return journal_reserve(j, producer, bytes, err);
+}
+
+/* Hands the record over where it lies, and stays until it is durable: only then may its memory go
+ * away, because a failed sync makes the journal write it again. */
+static void append_oversize(struct journal *j, struct producer *p, struct oversize *o)
+{
+    o->head.checksum = format_hash_parts(&j->key, &o->head, o->parts, o->parts_len);
+    uint64_t lsn = o->head.lsn;
+    atomic_store(&p->oversize, o);
+    ask_for_sync(j, lsn);
+    wait_until(j, is_durable, &lsn, INT64_MAX);
+}
+
+void journal_append(struct journal *j, uint32_t producer, struct journal_stamp stamp,
+                    struct wall now, uint32_t db, uint32_t flags, const struct slice *parts,
+                    uint32_t parts_len)
+{
+    must(producer < j->producers_len && parts_len <= JOURNAL_PARTS_MAX);
+    struct producer *p = &j->producers[producer];
+    uint64_t len = 0;
+    for (uint32_t i = 0; i < parts_len; i++)
+        len += parts[i].len;
+    must(len <= JOURNAL_PAYLOAD_MAX);
+    struct record_header head = {.lsn = stamp.lsn,
+                                 .time_ms = now.ms,
+                                 .len = (uint32_t)len,
+                                 .db = db,
+                                 .flags = flags & ~FORMAT_MARKER};
+    if (UNLIKELY(format_record_bytes(len) > ring_record_max(&p->ring) ||
+                 !ring_put(&p->ring, &j->key, &head, parts, parts_len))) {
+        struct oversize o = {.head = head, .parts = parts, .parts_len = parts_len};
+        append_oversize(j, p, &o);
+        return;
+    }
+    int sleeping = atomic_load(&j->sleeping);
+    if (LIKELY(sleeping < SLEEP_TICK))
+        return;
+    if (sleeping == SLEEP_DEEP)
+        journal_wake(j, SLEEP_DEEP);
+    else if (ring_used_seen(&p->ring) > p->ring.bytes / 4 && ring_used(&p->ring) > p->ring.bytes / 4)
+        journal_wake(j, SLEEP_TICK);
+}
+
+void journal_kick(struct journal *j)
+{
+    if (atomic_load_explicit(&j->policy, memory_order_relaxed) != JOURNAL_FSYNC_ALWAYS)
+        return;
+    if (journal_lsn(j) > atomic_load(&j->durable_lsn))
+        journal_wake(j, SLEEP_TICK);
+}
+
+/* ---- state ---- */
+
+uint64_t journal_durable_lsn(const struct journal *j)
+{
+    return atomic_load_explicit(&j->durable_lsn, memory_order_acquire);
+}
+
+uint64_t journal_last_lsn(const struct journal *j)
+{
+    return journal_lsn(j);
+}
+
+bool journal_is_failing(const struct journal *j)
+{
+    return atomic_load_explicit(&j->state, memory_order_acquire) == JOURNAL_FAILING;
+}
+
+void journal_trim(struct journal *j, uint64_t lsn)
+{
+    uint64_t old = atomic_load(&j->trim_lsn);
+    while (old < lsn && !atomic_compare_exchange_weak(&j->trim_lsn, &old, lsn))
+        continue;
+    lock_acquire(&j->lock);
+    cond_signal(&j->sync_cond);
+    lock_release(&j->lock);
+}
+
+void journal_set_fsync(struct journal *j, enum journal_fsync policy)
+{
+    atomic_store(&j->policy, policy);
+    atomic_fetch_add(&j->news, 1);
+    journal_wake(j, SLEEP_BLOCKED);
+}
+
+void journal_get_info(struct journal *j, struct journal_info *out)
+{
+    memset(out, 0, sizeof(*out));
+    out->state = (enum journal_state)atomic_load(&j->state);
+    out->durable_lsn = atomic_load(&j->durable_lsn);
+    out->written_lsn = atomic_load(&j->written_lsn);
+    out->last_lsn = journal_lsn(j);
+    out->last_sync_us = atomic_load(&j->last_sync_us);
+    for (uint32_t p = 0; p < j->producers_len; p++)
+        out->buffered_bytes += ring_used(&j->producers[p].ring);
+    lock_acquire(&j->lock);
+    out->segments = j->segments_len;
+    out->bytes = j->segments_bytes;
+    out->trimmed_lsn = j->trimmed_lsn;
+    out->error = j->error;
+    if (j->oldest != NULL && j->oldest->first_lsn <= out->written_lsn)
+        out->first_lsn = j->oldest->first_lsn;
+    lock_release(&j->lock);
+}
+
+/* ---- the end ---- */
+
+static void stop_threads(struct journal *j)
+{
+    atomic_store(&j->stop, true);
+    journal_wake(j, SLEEP_BLOCKED);
+    must(pthread_join(j->writer, NULL) == 0);
+    lock_acquire(&j->lock);
+    j->sync_stop = true;
+    cond_signal(&j->sync_cond);
+    lock_release(&j->lock);
+    must(pthread_join(j->syncer, NULL) == 0);
+}
+
+void journal_close(struct journal **journal)
+{
+    struct journal *j = *journal;
+    if (j == NULL)
+        return;
+    *journal = NULL;
+    if (j->started)
+        stop_threads(j);
+    recover_release(j);
+    for (struct segment *s = j->oldest, *next; s != NULL; s = next) {
+        next = s->next;
+        if (s->file != NULL)
+            j->fs->close(j->fs->ctx, &s->file);
+        free(s);
+    }
+    if (j->ready.file != NULL)
+        j->fs->close(j->fs->ctx, &j->ready.file);
+    if (j->making.file != NULL)
+        j->fs->close(j->fs->ctx, &j->making.file);
+    for (uint32_t p = 0; p < j->producers_len; p++)
+        ring_close(j->fs, &j->producers[p].ring);
+    free(j->producers);
+    retained_fini(&j->retained);
+    if (j->lock_handle >= 0)
+        j->fs->unlock_dir(j->fs->ctx, j->lock_handle);
+    cond_fini(&j->wake_cond);
+    cond_fini(&j->progress);
+    cond_fini(&j->sync_cond);
+    lock_fini(&j->lock);
+    free(j->dir);
+    free(j);
+}

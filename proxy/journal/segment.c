@@ -1,0 +1,226 @@
+/* Putting segments to use: when one is full, and when one has failed.
+ *
+ * A full segment is followed by one whose header and name become durable with the first sync that
+ * covers it, so that going on to the next costs no wait. After a failed write or sync nothing is
+ * known about the old segment behind the last successful sync: the new one begins with everything
+ * that is not durable, and is complete and synced before it gets its name.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "journal/internal.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+enum rc segment_write_header(struct journal *j, struct spare *spare, const struct segment *s,
+                             struct err *err)
+{
+    char pages[2 * FORMAT_PAGE] = {0}; /* the second one: no leftovers where the data begins */
+    struct segment_header header = {
+        .number = s->number,
+        .first_lsn = s->first_lsn,
+        .continues_after = s->continues_after,
+        .durable_lsn = atomic_load(&j->durable_lsn),
+        .run = j->run,
+        .created_ms = clock_wall().ms,
+    };
+    memcpy(header.store_id, j->options.store_id, sizeof(header.store_id));
+    format_seal_header(&header, pages);
+    return j->fs->pwrite(j->fs->ctx, spare->file, pages, sizeof(pages), 0, err);
+}
+
+enum rc segment_rename(struct journal *j, const struct spare *spare, const struct segment *s,
+                       struct err *err)
+{
+    char name[FORMAT_NAME_MAX];
+    format_segment_name(name, s->first_lsn);
+    char *from = chain_path(j->dir, spare->name), *to = chain_path(j->dir, name);
+    enum rc rc = j->fs->rename(j->fs->ctx, from, to, err);
+    free(from);
+    free(to);
+    return rc;
+}
+
+void segment_link(struct journal *j, struct segment *s)
+{
+    lock_acquire(&j->lock);
+    struct segment **end = &j->oldest;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = s;
+    j->segments_len++;
+    j->segments_bytes += s->bytes;
+    lock_release(&j->lock);
+}
+
+/* Takes the spare if it is ready and large enough, else has one made. */
+static enum rc take_spare(struct journal *j, uint64_t need, struct spare *out, struct err *err)
+{
+    enum rc rc = RC_AGAIN;
+    lock_acquire(&j->lock);
+    if (j->ready.file != NULL && j->ready.bytes >= need) {
+        *out = j->ready;
+        j->ready.file = NULL;
+        need = j->options.segment_bytes;
+        rc = RC_OK;
+    } else if (j->spare_failed) {
+        *err = j->error;
+        rc = err->code;
+    } else {
+        err_set(err, RC_AGAIN, "the next segment is being prepared");
+    }
+    j->spare_want = need;
+    cond_signal(&j->sync_cond);
+    lock_release(&j->lock);
+    return rc;
+}
+
+/* Unlinks the segments that hold nothing that the new one does not: those that begin at or behind
+ * its first LSN. */
+static struct segment *unlink_replaced(struct journal *j, uint64_t first_lsn)
+{
+    lock_acquire(&j->lock);
+    struct segment **at = &j->oldest;
+    while (*at != NULL && (*at)->first_lsn < first_lsn)
+        at = &(*at)->next;
+    struct segment *replaced = *at;
+    *at = NULL;
+    for (struct segment *s = replaced; s != NULL; s = s->next) {
+        j->segments_len--;
+        j->segments_bytes -= s->bytes;
+    }
+    lock_release(&j->lock);
+    return replaced;
+}
+
+/* Removes their files, but for the one whose name the new segment has taken. What cannot be removed
+ * is superseded all the same: its number is lower. */
+static void remove_replaced(struct journal *j, struct segment *s, uint64_t first_lsn)
+{
+    while (s != NULL) {
+        struct segment *next = s->next;
+        char name[FORMAT_NAME_MAX];
+        struct err err;
+        format_segment_name(name, s->first_lsn);
+        char *path = chain_path(j->dir, name);
+        j->fs->close(j->fs->ctx, &s->file);
+        if (s->first_lsn != first_lsn && j->fs->remove(j->fs->ctx, path, &err) != RC_OK)
+            log_err(LOG_WARNING, "cannot remove a journal segment that was replaced", &err);
+        free(path);
+        free(s);
+        s = next;
+    }
+}
+
+/* Everything that is not durable, into the new file, synced and named. */
+static enum rc write_retained(struct journal *j, struct spare *spare, struct segment *s,
+                              uint64_t *end, struct err *err)
+{
+    enum rc rc = RC_OK;
+    *end = FORMAT_DATA_AT;
+    for (struct chunk *c = j->retained.head; rc == RC_OK && c != NULL; c = c->next) {
+        rc = group_rewrite(j, c, spare->file, s->number, *end, err);
+        *end += c->len;
+    }
+    if (rc == RC_OK)
+        rc = j->fs->sync(j->fs->ctx, spare->file, err);
+    if (rc == RC_OK)
+        rc = segment_rename(j, spare, s, err);
+    return rc == RC_OK ? j->fs->sync_dir(j->fs->ctx, j->dir, err) : rc;
+}
+
+/* What the new segment is: its first LSN, and after which one it continues. */
+static void describe(struct journal *j, struct segment *s, bool *replaces)
+{
+    bool again = j->broken && j->retained.head != NULL;
+    s->first_lsn = again ? j->retained.head->first_lsn : j->gathered_lsn + 1;
+    s->continues_after = s->first_lsn - 1;
+    lock_acquire(&j->lock);
+    *replaces = false;
+    for (const struct segment *old = j->oldest; old != NULL; old = old->next) {
+        *replaces |= old->first_lsn >= s->first_lsn;
+        if (old->first_lsn == s->first_lsn)
+            s->continues_after = old->continues_after; /* it may have begun with a jump */
+    }
+    lock_release(&j->lock);
+}
+
+/* Everything written is durable, in `s`; what was not synced before never will be. */
+static void settle(struct journal *j, struct segment *s)
+{
+    struct segment *replaced = unlink_replaced(j, s->first_lsn);
+    remove_replaced(j, replaced, s->first_lsn);
+    lock_acquire(&j->lock);
+    for (struct segment *old = j->oldest; old != NULL; old = old->next) {
+        j->fs->close(j->fs->ctx, &old->file);
+        old->synced = old->named = true;
+    }
+    lock_release(&j->lock);
+    s->named = true;
+    j->unsynced = s;
+    j->unsynced_since.us = 0;
+    retained_drop(&j->retained, j->gathered_lsn);
+    group_publish(j);
+    atomic_store(&j->durable_lsn, j->gathered_lsn);
+}
+
+static bool may_advance(struct journal *j, bool careful)
+{
+    uint32_t unsynced = 0;
+    for (const struct segment *s = j->unsynced; s != NULL; s = s->next)
+        unsynced++;
+    lock_acquire(&j->lock);
+    bool syncing = j->job.state != JOB_NONE;
+    lock_release(&j->lock);
+    if (careful && !j->broken && atomic_load(&j->durable_lsn) != j->gathered_lsn)
+        j->switched = true; /* sync first: then there is nothing to carry over */
+    else if (careful)
+        return !syncing; /* its files are about to be closed */
+    if (careful)
+        return false;
+    j->switched |= unsynced >= UNSYNCED_SEGMENTS_MAX;
+    return unsynced < UNSYNCED_SEGMENTS_MAX;
+}
+
+enum rc segment_advance(struct journal *j, struct err *err)
+{
+    struct segment draft = {0};
+    struct spare spare;
+    bool careful;
+    uint64_t need = max_u64(j->need_bytes, j->options.segment_bytes);
+    describe(j, &draft, &careful);
+    careful |= j->broken;
+    if (j->broken)
+        need = max_u64(need, FORMAT_DATA_AT + j->retained.bytes + FORMAT_PAGE);
+    if (!may_advance(j, careful))
+        return err_set(err, RC_AGAIN, "a sync is under way");
+    enum rc rc = take_spare(j, need, &spare, err);
+    if (rc != RC_OK)
+        return rc;
+    struct segment *s = malloc(sizeof(*s));
+    must(s != NULL);
+    *s = draft;
+    s->number = j->next_number++;
+    s->bytes = spare.bytes;
+    s->file = spare.file;
+    uint64_t end = FORMAT_DATA_AT;
+    rc = segment_write_header(j, &spare, s, err);
+    if (rc == RC_OK)
+        rc = careful ? write_retained(j, &spare, s, &end, err)
+                     : segment_rename(j, &spare, s, err);
+    if (rc != RC_OK) {
+        spare_discard(j, &spare);
+        free(s);
+        return rc;
+    }
+    if (careful)
+        settle(j, s);
+    else
+        j->switched = true;
+    segment_link(j, s);
+    j->current = s;
+    j->offset = end;
+    j->need_bytes = 0;
+    j->broken = j->tidy = false;
+    return RC_OK;
+}

@@ -1,0 +1,197 @@
+/* The sync thread: everything that is slow and that writing must not wait for.
+ *
+ *   1. a sync that the journal thread has posted (everysec, no), which goes before all else
+ *   2. trimming: segments that are no longer needed become spares, or are removed
+ *   3. the next spare segment: created or recycled, preallocated by writing zeros, synced
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "journal/internal.h"
+
+#include "base/log.h"
+#include "base/stats.h"
+
+#include <stdlib.h>
+
+enum { ZERO_STEP = 1 << 20, POOL_KEEP = 2 };
+
+void syncer_run(struct journal *j, struct sync_job *job)
+{
+    struct mono start = clock_mono();
+    job->rc = RC_OK;
+    for (uint32_t i = 0; job->rc == RC_OK && i < job->files_len; i++) {
+        stat_add(STAT_journal_syncs, 1);
+        job->rc = j->fs->sync(j->fs->ctx, job->files[i], &job->err);
+    }
+    if (job->rc == RC_OK && job->names)
+        job->rc = j->fs->sync_dir(j->fs->ctx, j->dir, &job->err);
+    if (job->rc != RC_OK)
+        stat_add(STAT_journal_sync_failures, 1);
+    job->took_us = clock_mono().us - start.us;
+}
+
+static void tell_writer(struct journal *j)
+{
+    atomic_fetch_add(&j->news, 1);
+    journal_wake(j, SLEEP_BLOCKED);
+}
+
+/* ---- spares ---- */
+
+void spare_discard(struct journal *j, struct spare *s)
+{
+    struct err ignored;
+    char *path = chain_path(j->dir, s->name);
+    if (s->file != NULL)
+        j->fs->close(j->fs->ctx, &s->file);
+    if (j->fs->remove(j->fs->ctx, path, &ignored) != RC_OK)
+        s->bytes = 0; /* a later start finds the file and uses it */
+    free(path);
+}
+
+/* Opens a file of the pool, or creates one. */
+static enum rc begin_spare(struct journal *j, struct err *err)
+{
+    struct spare *s = &j->making;
+    enum rc rc;
+    *s = (struct spare){0};
+    bool recycle = j->pool_len > 0;
+    uint64_t serial = recycle ? j->pool[--j->pool_len] : ++j->spare_serial;
+    format_spare_name(s->name, serial);
+    char *path = chain_path(j->dir, s->name);
+    rc = j->fs->open(j->fs->ctx, path, recycle ? FS_READ_WRITE : FS_CREATE, &s->file, err);
+    free(path);
+    if (rc == RC_OK && recycle)
+        rc = j->fs->size(j->fs->ctx, s->file, &s->bytes, err);
+    return rc;
+}
+
+enum rc spare_step(struct journal *j, uint64_t bytes, bool *done, struct err *err)
+{
+    static const char zeros[ZERO_STEP];
+    struct spare *s = &j->making;
+    *done = false;
+    enum rc rc = RC_OK;
+    if (s->file == NULL)
+        rc = begin_spare(j, err);
+    if (rc == RC_OK && s->bytes < bytes) {
+        uint64_t step = min_u64(ZERO_STEP, bytes - s->bytes);
+        rc = j->fs->pwrite(j->fs->ctx, s->file, zeros, (size_t)step, s->bytes, err);
+        s->bytes += rc == RC_OK ? step : 0;
+    }
+    if (rc == RC_OK && s->bytes >= bytes) {
+        rc = j->fs->sync(j->fs->ctx, s->file, err);
+        if (rc == RC_OK)
+            rc = j->fs->sync_dir(j->fs->ctx, j->dir, err);
+        *done = rc == RC_OK;
+    }
+    /* On a full disk what was got is kept, and a retry is a single write. */
+    if (rc != RC_OK && (rc != RC_FULL || s->file == NULL))
+        spare_discard(j, s);
+    return rc;
+}
+
+/* Whether a spare is wanted and not there. */
+static bool spare_wanted(const struct journal *j) REQUIRES(j->lock)
+{
+    return j->spare_want > 0 && (j->ready.file == NULL || j->ready.bytes < j->spare_want);
+}
+
+static void make_spare(struct journal *j) REQUIRES(j->lock)
+{
+    uint64_t want = j->spare_want;
+    bool done;
+    struct err err;
+    if (j->ready.file != NULL) { /* too small: grows */
+        j->making = j->ready;
+        j->ready.file = NULL;
+    }
+    lock_release(&j->lock);
+    enum rc rc = spare_step(j, want, &done, &err);
+    lock_acquire(&j->lock);
+    if (done) {
+        j->ready = j->making;
+        j->making.file = NULL;
+    }
+    bool news = done || (rc != RC_OK) != j->spare_failed;
+    j->spare_failed = rc != RC_OK;
+    if (rc != RC_OK)
+        j->error = err;
+    lock_release(&j->lock);
+    if (news && rc != RC_OK)
+        log_err(LOG_WARNING, "cannot prepare the next journal segment, trying again", &err);
+    if (news)
+        tell_writer(j);
+    lock_acquire(&j->lock);
+}
+
+/* ---- trimming ---- */
+
+/* Takes the oldest segment off the list if nothing in it is needed: the next one must stand on its
+ * own by then, with a durable header. */
+static struct segment *take_trimmed(struct journal *j) REQUIRES(j->lock)
+{
+    struct segment *s = j->oldest;
+    if (s == NULL || s->next == NULL || !s->synced || !s->next->named ||
+        s->next->continues_after > atomic_load(&j->trim_lsn))
+        return NULL;
+    j->oldest = s->next;
+    j->segments_len--;
+    j->segments_bytes -= s->bytes;
+    j->trimmed_lsn = s->next->continues_after;
+    return s;
+}
+
+static void retire(struct journal *j, struct segment *s)
+{
+    char name[FORMAT_NAME_MAX], spare_name[FORMAT_NAME_MAX];
+    struct err err;
+    bool recycle = s->bytes == j->options.segment_bytes && j->pool_len < POOL_KEEP;
+    format_segment_name(name, s->first_lsn);
+    format_spare_name(spare_name, j->spare_serial + 1);
+    char *from = chain_path(j->dir, name), *to = chain_path(j->dir, spare_name);
+    enum rc rc = recycle ? j->fs->rename(j->fs->ctx, from, to, &err)
+                         : j->fs->remove(j->fs->ctx, from, &err);
+    if (rc != RC_OK)
+        log_err(LOG_WARNING, "cannot retire a journal segment", &err);
+    else if (recycle)
+        j->pool[j->pool_len++] = ++j->spare_serial;
+    free(from);
+    free(to);
+    free(s);
+}
+
+void *syncer_main(void *arg)
+{
+    struct journal *j = arg;
+    struct segment *trimmed;
+    lock_acquire(&j->lock);
+    for (;;) {
+        if (j->job.state == JOB_POSTED) {
+            struct sync_job job = j->job;
+            j->job.state = JOB_RUNNING;
+            lock_release(&j->lock);
+            syncer_run(j, &job);
+            lock_acquire(&j->lock);
+            job.state = JOB_DONE;
+            j->job = job;
+            lock_release(&j->lock);
+            tell_writer(j);
+            lock_acquire(&j->lock);
+        } else if (j->sync_stop) {
+            break;
+        } else if ((trimmed = take_trimmed(j)) != NULL) {
+            lock_release(&j->lock);
+            retire(j, trimmed);
+            lock_acquire(&j->lock);
+        } else if (spare_wanted(j) && !j->spare_failed) {
+            make_spare(j);
+        } else if (spare_wanted(j)) {
+            if (!cond_wait_us(&j->sync_cond, &j->lock, RETRY_US))
+                make_spare(j);
+        } else {
+            cond_wait(&j->sync_cond, &j->lock);
+        }
+    }
+    lock_release(&j->lock);
+    return NULL;
+}

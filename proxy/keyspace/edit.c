@@ -1,0 +1,336 @@
+/* Reading and changing keys inside a transaction.
+ *
+ * Every change goes the same way: begin_edit() stamps the transaction, captures the entry for a cut that is still owed it, and clears
+ * away what has expired; then the store changes; end_edit() makes the entry dirty and tells WATCH. No other place
+ * makes an entry dirty on behalf of a command.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "keyspace/internal.h"
+
+#include "base/num.h"
+
+/* --- Reading --- */
+
+const struct value *txn_peek(struct txn *t, uint32_t k)
+{
+    must(t->open && k < t->slots_len);
+    struct slot *s = &t->slots[k];
+    struct entry *e = slot_entry(t, s);
+    if (!txn_is_live(t, e))
+        return NULL;
+    entry_value(e, &s->view);
+    return &s->view;
+}
+
+const struct value *txn_read(struct txn *t, uint32_t k)
+{
+    const struct value *v = txn_peek(t, k);
+    must(t->slots[k].key->mode != KEY_OVERWRITE);
+    if (t->slots[k].key->mode == KEY_READ)
+        stat_add(v != NULL ? STAT_keyspace_hits : STAT_keyspace_misses, 1);
+    if (v == NULL && t->slots[k].entry != NULL)
+        stat_add(STAT_negative_hits, 1);
+    return v;
+}
+
+void txn_object_info(struct txn *t, uint32_t k, struct txn_object_info *out)
+{
+    struct entry *e = slot_entry(t, &t->slots[k]);
+    must(e != NULL);
+    out->idle_seconds = store_idle_seconds(e);
+    out->frequency = store_frequency(e);
+    out->memory_bytes = entry_memory(e);
+}
+
+/* --- The frame of every change --- */
+
+struct edit {
+    struct slot *slot;
+    struct entry *entry;
+    int64_t weight_before;
+};
+
+static void journal_expired(struct txn *t, struct slice key)
+{
+    bool custom = t->custom;
+    struct slice argv[] = {SLICE("DEL"), key};
+    txn_effect(t, 2, argv); /* goes before the effect of the request, which is still to come */
+    t->custom = custom;
+    stat_add(STAT_expired_keys, 1);
+}
+
+static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
+{
+    must(t->open && k < t->slots_len && (t->flags & TXN_WRITES) != 0);
+    struct keyspace *ks = t->ks;
+    struct slot *s = &t->slots[k];
+    txn_stamp(t);
+    t->edited = true;
+    struct entry *e = slot_entry(t, s);
+    if (e == NULL)
+        return (struct edit){.slot = s};
+    if (writeback_must_capture(e, t->stamp.cut))
+        writeback_capture(ks->wb, t->producer, s->shard, e);
+    if ((e->flags & ENTRY_LOADING) != 0) {
+        load_cancel(ks, s->hash, s->store_db, s->key->name);
+        e->flags &= (uint8_t)~ENTRY_LOADING;
+    }
+    int64_t before = writeback_weight(e);
+    if (!ks->replaying && e->type != VALUE_NONE && entry_expired(e, t->now)) {
+        struct entry *gone =
+            entry_set_none(&ks->store, s->shard, e, s->hash, s->store_db, s->key->name);
+        if (gone != NULL) {
+            journal_expired(t, s->key->name);
+            e = gone;
+        }
+    }
+    return (struct edit){.slot = s, .entry = e, .weight_before = before};
+}
+
+/* `e` is the entry at its place now, or NULL when memory ran out and nothing changed. */
+static enum rc end_edit(struct txn *t, struct edit *edit, struct entry *e) NO_TSA
+{
+    struct slot *s = edit->slot;
+    t->generation++;
+    if (e == NULL) {
+        s->generation = t->generation - 1;
+        if (edit->entry == NULL || edit->entry->type != VALUE_NONE)
+            return RC_NOMEM;  /* as it was */
+        e = slot_entry(t, s); /* an expired key may have been cleared away: that must be flushed */
+        must(e != NULL);
+        writeback_changed(t->ks->wb, t->producer, s->shard, e, t->stamp.cut, edit->weight_before);
+        return RC_NOMEM;
+    }
+    s->entry = e;
+    s->generation = t->generation;
+    writeback_changed(t->ks->wb, t->producer, s->shard, e, t->stamp.cut, edit->weight_before);
+    atomic_store_explicit(&t->ks->wb->map.touched[s->store_db], true, memory_order_relaxed);
+    if (UNLIKELY(s->shard->watch != NULL))
+        watch_touch(t->ks, s->shard, s->store_db, s->key->name);
+    return RC_OK;
+}
+
+/* --- Strings --- */
+
+static bool is_past(const struct txn *t, int64_t expires_at_ms)
+{
+    return expires_at_ms > 0 && expires_at_ms <= t->now.ms;
+}
+
+static int64_t kept_expiry(const struct txn *t, const struct edit *edit, int64_t expires_at_ms)
+{
+    if (expires_at_ms != TXN_KEEP_TTL)
+        return expires_at_ms;
+    return txn_is_live(t, edit->entry) ? entry_expires_at(edit->entry) : 0;
+}
+
+static enum rc set_none(struct txn *t, uint32_t k) NO_TSA
+{
+    struct edit edit = begin_edit(t, k);
+    struct slot *s = edit.slot;
+    return end_edit(
+        t, &edit,
+        entry_set_none(&t->ks->store, s->shard, edit.entry, s->hash, s->store_db, s->key->name));
+}
+
+enum rc txn_set_blob(struct txn *t, uint32_t k, struct slice value, struct blob **blob,
+                     int64_t expires_at_ms) NO_TSA
+{
+    if (is_past(t, expires_at_ms))
+        return set_none(t, k);
+    struct store *st = &t->ks->store;
+    struct edit edit = begin_edit(t, k);
+    struct slot *s = edit.slot;
+    int64_t expires = kept_expiry(t, &edit, expires_at_ms);
+    struct entry *e;
+    if (blob != NULL && *blob != NULL)
+        e = entry_set_blob(st, s->shard, edit.entry, s->hash, s->store_db, s->key->name, blob,
+                           expires);
+    else
+        e = entry_set_string(st, s->shard, edit.entry, s->hash, s->store_db, s->key->name, value,
+                             expires);
+    return end_edit(t, &edit, e);
+}
+
+enum rc txn_set_string(struct txn *t, uint32_t k, struct slice value, int64_t expires_at_ms)
+{
+    return txn_set_blob(t, k, value, NULL, expires_at_ms);
+}
+
+char *txn_edit_string(struct txn *t, uint32_t k, size_t new_len) NO_TSA
+{
+    struct edit edit = begin_edit(t, k);
+    struct slot *s = edit.slot;
+    char *at = NULL;
+    struct entry *e = entry_edit_string(&t->ks->store, s->shard, edit.entry, s->hash, s->store_db,
+                                        s->key->name, new_len, &at);
+    return end_edit(t, &edit, e) == RC_OK ? at : NULL;
+}
+
+/* --- Aggregates --- */
+
+struct hash *txn_edit_hash(struct txn *t, uint32_t k, bool *created) NO_TSA
+{
+    struct edit edit = begin_edit(t, k);
+    struct slot *s = edit.slot;
+    t->objects_edited = true;
+    *created = edit.entry == NULL || edit.entry->type == VALUE_NONE;
+    if (!*created) {
+        must(edit.entry->type == VALUE_HASH);
+        return end_edit(t, &edit, edit.entry) == RC_OK ? entry_object(edit.entry) : NULL;
+    }
+    struct hash *h = hash_try_new();
+    struct entry *e = NULL;
+    if (h != NULL)
+        e = entry_set_object(&t->ks->store, s->shard, edit.entry, s->hash, s->store_db,
+                             s->key->name, VALUE_HASH, h, 0);
+    if (e != NULL)
+        e->flags |= ENTRY_REPLACE;
+    else if (h != NULL)
+        hash_ops.free(h);
+    return end_edit(t, &edit, e) == RC_OK ? h : NULL;
+}
+
+/* --- Removal and expiry --- */
+
+bool txn_remove(struct txn *t, uint32_t k)
+{
+    if (!txn_is_live(t, slot_entry(t, &t->slots[k])))
+        return false;
+    return set_none(t, k) == RC_OK;
+}
+
+void txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms) NO_TSA
+{
+    must(txn_is_live(t, slot_entry(t, &t->slots[k])));
+    if (is_past(t, expires_at_ms)) {
+        must(set_none(t, k) == RC_OK);
+        return;
+    }
+    struct edit edit = begin_edit(t, k);
+    struct slot *s = edit.slot;
+    struct entry *e = entry_set_expiry(&t->ks->store, s->shard, edit.entry, s->hash, expires_at_ms);
+    must(end_edit(t, &edit, e) == RC_OK || e == NULL);
+}
+
+/* --- RENAME and COPY --- */
+
+/* Puts a string or an object at `to`; the object is taken over on success. */
+static enum rc put(struct txn *t, uint32_t to, const struct value *v, void *object) NO_TSA
+{
+    struct store *st = &t->ks->store;
+    struct edit edit = begin_edit(t, to);
+    struct slot *s = edit.slot;
+    struct entry *e;
+    if (object != NULL) {
+        e = entry_set_object(st, s->shard, edit.entry, s->hash, s->store_db, s->key->name, v->type,
+                             object, v->expires_at_ms);
+        if (e != NULL)
+            e->flags |= ENTRY_REPLACE;
+    } else if (v->blob != NULL) {
+        struct blob *shared = blob_ref(v->blob);
+        e = entry_set_blob(st, s->shard, edit.entry, s->hash, s->store_db, s->key->name, &shared,
+                           v->expires_at_ms);
+        blob_unref(&shared);
+    } else {
+        e = entry_set_string(st, s->shard, edit.entry, s->hash, s->store_db, s->key->name, v->str,
+                             v->expires_at_ms);
+    }
+    if (e != NULL && v->raw)
+        e->flags |= ENTRY_RAW;
+    return end_edit(t, &edit, e);
+}
+
+enum rc txn_copy(struct txn *t, uint32_t from, uint32_t to)
+{
+    const struct value *v = txn_peek(t, from);
+    must(v != NULL);
+    if (v->type == VALUE_STRING)
+        return put(t, to, v, NULL);
+    void *object = value_ops(v->type)->copy(v->object);
+    if (object == NULL)
+        return RC_NOMEM;
+    enum rc rc = put(t, to, v, object);
+    if (rc != RC_OK)
+        value_ops(v->type)->free(object);
+    return rc;
+}
+
+enum rc txn_rename(struct txn *t, uint32_t from, uint32_t to) NO_TSA
+{
+    enum rc rc = RC_OK;
+    const struct value *v = txn_peek(t, from);
+    must(v != NULL);
+    if (v->type == VALUE_STRING) {
+        rc = put(t, to, v, NULL);
+        return rc == RC_OK ? set_none(t, from) : rc;
+    }
+    struct value moved = *v;
+    struct edit edit = begin_edit(t, from);
+    struct slot *s = edit.slot;
+    void *object = entry_take_object(&t->ks->store, s->shard, edit.entry, s->hash);
+    t->generation++;
+    rc = put(t, to, &moved, object);
+    if (rc != RC_OK) { /* back where it was; the entry is there already, so this needs no memory */
+        struct entry *e =
+            entry_set_object(&t->ks->store, s->shard, slot_entry(t, s), s->hash, s->store_db,
+                             s->key->name, moved.type, object, moved.expires_at_ms);
+        must(e != NULL);
+        e->flags |= ENTRY_REPLACE;
+        must(end_edit(t, &edit, e) == RC_OK);
+        return rc;
+    }
+    return end_edit(t, &edit, slot_entry(t, s));
+}
+
+/* --- Whole databases --- */
+
+static void begin_whole(struct txn *t, uint32_t db)
+{
+    must(t->open && (t->flags & TXN_WHOLE) != 0);
+    txn_stamp(t);
+    if (!t->multi && t->slots_len == 0)
+        t->db = t->effects_db = t->record_db = db;
+    writeback_capture_map(t->ks->wb, t->stamp.cut);
+}
+
+/* Nothing was ever under this number: there is nothing to flush, here or in the backend. */
+static bool is_untouched(const struct dbmap *map, uint32_t db)
+{
+    uint32_t store_db = dbmap_store_db(map, db);
+    return atomic_load(&map->born_empty[store_db]) && !atomic_load(&map->touched[store_db]);
+}
+
+void txn_flush_db(struct txn *t, uint32_t db)
+{
+    struct dbmap *map = &t->ks->wb->map;
+    begin_whole(t, db);
+    if (is_untouched(map, db))
+        return;
+    uint32_t old = dbmap_store_db(map, db);
+    t->edited = true;
+    dbmap_renew(map, db, t->stamp.lsn);
+    atomic_store(&map->changed, true);
+    watch_databases_changed(t, db, db, old, old);
+    t->generation++;
+}
+
+void txn_flush_all(struct txn *t)
+{
+    for (uint32_t db = 0; db < t->ks->wb->map.len; db++)
+        txn_flush_db(t, db);
+}
+
+void txn_swap_db(struct txn *t, uint32_t a, uint32_t b)
+{
+    struct dbmap *map = &t->ks->wb->map;
+    uint32_t old_a = dbmap_store_db(map, a), old_b = dbmap_store_db(map, b);
+    if (a == b)
+        return;
+    begin_whole(t, a);
+    t->edited = true;
+    dbmap_swap(map, a, b);
+    atomic_store(&map->changed, true);
+    watch_databases_changed(t, a, b, old_a, old_b);
+    t->generation++;
+}

@@ -1,0 +1,168 @@
+/* What the files of keyspace/ share.
+ *
+ * Order of locks: shards by index, then loads, then waits. Nothing is called back under them that takes one of them.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef KEYSPACE_INTERNAL_H
+#define KEYSPACE_INTERNAL_H
+
+#include "keyspace/keyspace.h"
+#include "writeback/internal.h"
+
+enum { LOAD_BUCKETS = 4096, LOAD_BATCH = 256, SCAN_PLACES = 1024, TXN_INLINE_SLOTS = 4 };
+
+/* One key being loaded, however many wait for it. */
+struct load {
+    struct load *chain; /* in its bucket */
+    struct load *queue; /* in the loader's queue, in order */
+    uint64_t hash;
+    uint32_t store_db;
+    bool cancelled; /* overwritten meanwhile: what arrives is thrown away */
+    struct waiter *waiters;
+    size_t key_len;
+    char key[];
+};
+
+enum page_kind { PAGE_KEYS, PAGE_COUNT };
+
+/* A question about the backend's keys, asked by a walk. */
+struct page {
+    struct page *queue;
+    enum page_kind kind;
+    uint32_t store_db, limit;
+    struct buf after; /* PAGE_KEYS: behind this key */
+    struct buf keys;  /* what was found: u32 length, u8 type, bytes */
+    uint32_t keys_len;
+    uint64_t count; /* PAGE_COUNT */
+    _Atomic bool ready;
+    enum rc rc;
+    struct err err;
+    struct waiter *waiter;
+};
+
+struct loader {
+    pthread_t thread;
+    bool running;
+    struct lock lock;
+    struct cond cond;
+    struct load *buckets[LOAD_BUCKETS] GUARDED_BY(lock);
+    struct load *first GUARDED_BY(lock), **last GUARDED_BY(lock);
+    struct page *first_page GUARDED_BY(lock), **last_page GUARDED_BY(lock);
+    bool stopping GUARDED_BY(lock);
+};
+
+/* Where a SCAN is among the backend's keys: a cursor is a number, a place there is a key. */
+struct scan_place {
+    uint64_t id;
+    struct buf after;
+};
+
+struct lsn_wait {
+    struct lsn_wait *next;
+    uint64_t lsn;
+    bool local, remote;
+    struct waiter *waiter;
+};
+
+struct keyspace {
+    struct store store;
+    struct journal *journal;
+    struct writeback *wb;
+    struct backend *backend;
+    const struct backend_ops *ops;
+    struct keyspace_options options;
+    uint32_t producers; /* workers and the cutter */
+    bool replaying;     /* before the threads start */
+    _Atomic bool active_expire;
+    _Atomic bool stuck;               /* above maxmemory and nothing left to evict */
+    _Atomic uint64_t load_generation; /* how often loads put keys into memory */
+
+    struct loader loader;
+
+    struct lock wait_lock;
+    struct waiter *pressed GUARDED_BY(wait_lock); /* writers held back */
+    struct lsn_wait *lsn_waits GUARDED_BY(wait_lock);
+    _Atomic uint32_t waiting; /* length of both lists */
+
+    struct lock scan_lock;
+    struct scan_place places[SCAN_PLACES] GUARDED_BY(scan_lock);
+    uint64_t next_place GUARDED_BY(scan_lock);
+};
+
+struct slot {
+    const struct txn_key *key;
+    uint64_t hash;
+    struct shard *shard;
+    struct entry *entry;
+    uint32_t generation; /* entry is right while this is the transaction's */
+    uint32_t store_db;
+    struct value view;
+};
+
+struct txn {
+    struct keyspace *ks;
+    uint32_t producer;
+    unsigned flags;
+    bool open, stamped, lfu;
+    struct wall now;
+    struct journal_stamp stamp;
+    uint32_t generation; /* grows with each edit: entries may have moved */
+    const char *refusal;
+
+    uint32_t slots_len, slots_cap;
+    struct slot *slots;
+    struct slot inline_slots[TXN_INLINE_SLOTS];
+    uint64_t *locked; /* bitmap of shards, when there is more than one key */
+
+    struct slice raw; /* the running request */
+    uint32_t argc;
+    const struct slice *argv;
+    uint32_t db;         /* database number of the running request */
+    uint32_t effects_db; /* database number at the end of effects */
+    uint32_t record_db;  /* and at their beginning */
+    bool edited, custom; /* by the running request */
+    bool multi;          /* more than one request: raw must be copied */
+    bool objects_edited;
+    struct buf effects;
+};
+
+/* --- txn.c --- */
+bool txn_is_live(const struct txn *t, const struct entry *e);
+struct entry *slot_entry(struct txn *t, struct slot *s) NO_TSA;
+void txn_lock_all(struct keyspace *ks) NO_TSA;
+void txn_unlock_all(struct keyspace *ks) NO_TSA;
+/* Stamps the transaction if that has not happened. */
+void txn_stamp(struct txn *t);
+/* Ends the effects of the running request. */
+void txn_close_request(struct txn *t);
+
+/* --- load.c --- */
+void loader_init(struct keyspace *ks);
+void loader_start(struct keyspace *ks);
+void loader_stop(struct keyspace *ks);
+/* Lock: the shard. Joins the load of a key, or begins one and puts a placeholder into the table. False: out of memory. */
+MUST_CHECK bool load_join(struct keyspace *ks, struct shard *sh, uint64_t hash, uint32_t store_db,
+                          struct slice key, struct waiter *w) REQUIRES(sh->lock);
+/* Lock: the shard. The placeholder is about to be overwritten: whoever waits runs again and sees the new value. */
+void load_cancel(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct slice key);
+/* Recovery: loads one key here and now. Lock: the shard. */
+MUST_CHECK enum rc load_now(struct keyspace *ks, struct shard *sh, uint64_t hash, uint32_t store_db,
+                            struct slice key, struct err *err) REQUIRES(sh->lock);
+void page_submit(struct keyspace *ks, struct page *p);
+
+/* --- watch.c --- */
+void watch_touch(struct keyspace *ks, struct shard *sh, uint32_t store_db, struct slice key)
+    REQUIRES(sh->lock);
+/* Databases were flushed (b == a) or exchanged. Lock: all shards; the map has changed already; old_a, old_b: store databases
+ * before. */
+void watch_databases_changed(struct txn *t, uint32_t a, uint32_t b, uint32_t old_a, uint32_t old_b);
+
+/* --- wait.c --- */
+/* A writer is held back; woken when pressure falls or its time is over. */
+void wait_for_relief(struct keyspace *ks, struct waiter *w);
+void wait_look(struct keyspace *ks);
+
+/* --- recover.c --- */
+MUST_CHECK enum rc recover(struct keyspace *ks, uint64_t applied_lsn, struct err *err);
+
+#endif

@@ -1,0 +1,262 @@
+/* Opening and closing: which part starts when. Then the small questions about the whole.
+ *
+ *   open:   backend ─ position ─> journal (of the same store) ─> store, write-back ─> recovery ─> journal, write-back, loader start
+ *   close:  loader stops ─> (drain) ─> write-back stops ─> journal syncs and stops ─> backend closes
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "keyspace/internal.h"
+
+#include "base/log.h"
+#include "config/options.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void on_journal_progress(void *ctx)
+{
+    struct keyspace *ks = ctx;
+    wait_look(ks);
+    if (ks->options.on_journal_progress != NULL)
+        ks->options.on_journal_progress(ks->options.ctx);
+}
+
+static void on_applied(void *ctx)
+{
+    wait_look(ctx);
+}
+
+static void on_dropped(void *ctx, struct shard *sh, uint32_t store_db, struct slice key) NO_TSA
+{
+    if (sh->watch != NULL)
+        watch_touch(ctx, sh, store_db, key);
+}
+
+static enum rc open_backend(struct keyspace *ks, struct backend_position *position, struct err *err)
+{
+    char *url = option_strdup(OPT_backend);
+    struct backend_config config = {
+        .url = url, .dir = ".", .timeout_ms = option_num(OPT_backend_timeout_ms)};
+    ks->ops = backend_find(url);
+    enum rc rc;
+    if (ks->ops == NULL)
+        rc = err_set(err, RC_INVALID,
+                     "backend '%s': no such kind of backend; known are sqlite:FILE (see --help)",
+                     url);
+    else
+        rc = ks->ops->open(&config, &ks->backend, err);
+    if (rc == RC_OK)
+        rc = ks->ops->position(ks->backend, position, err);
+    free(url);
+    return rc;
+}
+
+static enum rc open_journal(struct keyspace *ks, const struct backend_position *position,
+                            struct err *err)
+{
+    char *dir = option_strdup(OPT_journal_dir);
+    struct journal_options o = {
+        .dir = dir,
+        .producers = ks->producers,
+        .fsync = (enum journal_fsync)option_num(OPT_journal_fsync),
+        .segment_bytes = (uint64_t)option_num(OPT_journal_segment_size),
+        .ring_bytes = (uint64_t)option_num(OPT_journal_ring_size),
+        .on_progress = on_journal_progress,
+        .ctx = ks,
+    };
+    memcpy(o.store_id, position->store_id, sizeof(o.store_id));
+    enum rc rc = journal_open(&o, &ks->journal, err);
+    free(dir);
+    return rc;
+}
+
+static enum rc open_writeback(struct keyspace *ks, const struct backend_position *position,
+                              struct err *err)
+{
+    char *dir = option_strdup(OPT_journal_dir), *url = option_strdup(OPT_backend);
+    struct writeback_options o = {
+        .store = &ks->store,
+        .journal = ks->journal,
+        .backend = ks->backend,
+        .position = position,
+        .backend_url = url,
+        .ledger_dir = dir,
+        .fs = &fs_posix,
+        .producers = ks->producers,
+        .databases = (uint32_t)option_num(OPT_databases),
+        .on_applied = on_applied,
+        .on_dropped = on_dropped,
+        .ctx = ks,
+    };
+    enum rc rc = writeback_open(&o, &ks->wb, err);
+    free(dir);
+    free(url);
+    return rc;
+}
+
+static void release(struct keyspace **ksp)
+{
+    struct keyspace *ks = *ksp;
+    *ksp = NULL;
+    writeback_close(&ks->wb);
+    if (ks->journal != NULL)
+        journal_close(&ks->journal);
+    if (ks->backend != NULL)
+        ks->ops->close(&ks->backend);
+    if (ks->store.shards != NULL)
+        store_close(&ks->store);
+    for (int i = 0; i < SCAN_PLACES; i++)
+        buf_fini(&ks->places[i].after);
+    free(ks);
+}
+
+enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **out,
+                      struct err *err)
+{
+    struct keyspace *ks = calloc(1, sizeof(*ks));
+    struct backend_position position = {0};
+    must(ks != NULL);
+    ks->options = *options;
+    ks->producers = options->workers + 1;
+    atomic_store(&ks->active_expire, true);
+    lock_init(&ks->wait_lock);
+    lock_init(&ks->scan_lock);
+    loader_init(ks);
+    enum rc rc = store_open(&ks->store, (uint32_t)option_num(OPT_shards), err);
+    if (rc == RC_OK)
+        rc = open_backend(ks, &position, err);
+    if (rc == RC_OK)
+        rc = open_journal(ks, &position, err);
+    if (rc == RC_OK)
+        rc = open_writeback(ks, &position, err);
+    *out = ks; /* replay needs it */
+    if (rc == RC_OK)
+        rc = recover(ks, position.cut_lsn, err);
+    if (rc == RC_OK)
+        rc = journal_start(ks->journal, position.cut_lsn, err);
+    if (rc != RC_OK) {
+        release(out);
+        return rc;
+    }
+    writeback_start(ks->wb);
+    loader_start(ks);
+    return RC_OK;
+}
+
+/* Flushes until the backend has everything or the time is over. */
+static bool drain(struct keyspace *ks, int64_t timeout_ms)
+{
+    int64_t until = clock_mono().us + timeout_ms * 1000;
+    uint64_t lsn = writeback_request_flush(ks->wb);
+    struct lock lock;
+    struct cond tick;
+    lock_init(&lock);
+    cond_init(&tick);
+    lock_acquire(&lock);
+    while (!keyspace_is_applied(ks, lsn) && clock_mono().us < until) {
+        cond_wait_us(&tick, &lock, 2000); /* nobody signals: the backend's pace decides */
+        if (lane_is_idle(ks->wb))
+            writeback_request_flush(ks->wb);
+    }
+    lock_release(&lock);
+    cond_fini(&tick);
+    lock_fini(&lock);
+    return keyspace_is_applied(ks, lsn);
+}
+
+enum rc keyspace_close(struct keyspace **ksp, bool want_drain, int64_t timeout_ms, struct err *err)
+{
+    struct keyspace *ks = *ksp;
+    bool all = true;
+    loader_stop(ks);
+    if (want_drain)
+        all = drain(ks, timeout_ms);
+    writeback_stop(ks->wb);
+    uint64_t left =
+        (uint64_t)max_u64(0, journal_last_lsn(ks->journal) - writeback_applied_lsn(ks->wb));
+    release(ksp);
+    if (all)
+        return RC_OK;
+    return err_set(err, RC_AGAIN,
+                   "%" PRIu64
+                   " changes are not in the backend yet; the journal keeps them for the next start",
+                   left);
+}
+
+struct journal *keyspace_journal(struct keyspace *ks)
+{
+    return ks->journal;
+}
+
+struct writeback *keyspace_writeback(struct keyspace *ks)
+{
+    return ks->wb;
+}
+
+uint64_t keyspace_hash(struct keyspace *ks, uint32_t db, struct slice key)
+{
+    uint64_t hash = store_hash(&ks->store, dbmap_store_db(&ks->wb->map, db), key);
+    return hash == 0 ? 1 : hash;
+}
+
+void keyspace_prefetch_bucket(struct keyspace *ks, uint64_t hash)
+{
+    store_prefetch_bucket(&ks->store, hash);
+}
+
+void keyspace_prefetch_entry(struct keyspace *ks, uint64_t hash)
+{
+    store_prefetch_entry(&ks->store, hash);
+}
+
+void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info *out)
+{
+    const struct store_db_stats *stats = &ks->store.dbs[dbmap_store_db(&ks->wb->map, db)];
+    int64_t keys = atomic_load(&stats->keys), expires = atomic_load(&stats->expires);
+    *out = (struct keyspace_db_info){
+        .keys = keys > 0 ? (uint64_t)keys : 0,
+        .expires = expires > 0 ? (uint64_t)expires : 0,
+    };
+}
+
+static void explain_entry(struct keyspace *ks, const struct entry *e, struct buf *out)
+{
+    struct value v;
+    entry_value(e, &v);
+    buf_printf(out, "resident:%s\r\n", (e->flags & ENTRY_LOADING) != 0 ? "loading" : "yes");
+    buf_printf(out, "type:%s\r\n", value_type_name(v.type));
+    if (v.type == VALUE_NONE && (e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) != 0)
+        buf_append_str(out, "meaning:deleted, the backend does not know yet\r\n");
+    else if (v.type == VALUE_NONE)
+        buf_append_str(out, "meaning:known not to exist\r\n");
+    else
+        buf_printf(out, "encoding:%s\r\n", value_encoding(&v));
+    buf_printf(out, "dirty:%s\r\n", (e->flags & ENTRY_DIRTY) != 0 ? "yes" : "no");
+    buf_printf(out, "in_flight:%s\r\n", (e->flags & ENTRY_IN_FLIGHT) != 0 ? "yes" : "no");
+    buf_printf(out, "expires_at_ms:%" PRId64 "\r\n", entry_expires_at(e));
+    buf_printf(out, "memory_bytes:%zu\r\n", entry_memory(e));
+    buf_printf(out, "idle_seconds:%" PRId64 "\r\n", store_idle_seconds(e));
+    (void)ks;
+}
+
+enum txn_state keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key, struct buf *out)
+{
+    uint32_t store_db = dbmap_store_db(&ks->wb->map, db);
+    uint64_t hash = store_hash(&ks->store, store_db, key);
+    struct shard *sh = store_shard(&ks->store, hash);
+    lock_acquire(&sh->lock);
+    const struct entry *e = entry_find(&ks->store, sh, hash, store_db, key);
+    if (e != NULL)
+        explain_entry(ks, e, out);
+    else
+        buf_printf(out, "resident:no\r\nmiss:%s\r\n",
+                   writeback_is_complete(ks->wb, sh, store_db)
+                       ? "proves that the key does not exist"
+                       : "loads from the backend");
+    buf_printf(out, "shard:%u\r\n", (unsigned)(sh - ks->store.shards));
+    buf_printf(out, "newest_lsn_in_shard:%" PRIu64 "\r\n", sh->last_lsn);
+    lock_release(&sh->lock);
+    buf_printf(out, "applied_lsn:%" PRIu64 "\r\n", writeback_applied_lsn(ks->wb));
+    buf_printf(out, "backend:%s\r\n", ks->wb->backend_url);
+    return TXN_READY;
+}

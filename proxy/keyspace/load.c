@@ -1,0 +1,401 @@
+/* Reading through: what is not resident is loaded, once, however many wait for it.
+ *
+ *   worker: miss ──> load_join ──> placeholder in the table, load in the queue ──┐
+ *   worker: miss on a placeholder ──> load_join: one more waiter                 │
+ *   loader: takes up to 256 loads ──> backend ──> entry or known-absent <────────┘ ──> waiters run again
+ *
+ * The loader runs at normal priority, unlike the flusher: a client is waiting, and it takes shard locks.
+ *
+ * A pure overwrite does not wait: it replaces the placeholder and cancels the load. The loader also asks the backend now and then
+ * whether somebody else has changed something.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "keyspace/internal.h"
+
+#include "base/log.h"
+#include "base/stats.h"
+
+#include <stdlib.h>
+
+enum { POLL_US = 50000 };
+
+static struct load **find_place(struct loader *l, uint64_t hash, uint32_t store_db,
+                                struct slice key) REQUIRES(l->lock)
+{
+    struct load **at = &l->buckets[hash % LOAD_BUCKETS];
+    while (*at != NULL && ((*at)->hash != hash || (*at)->store_db != store_db ||
+                           !slice_eq(slice_of((*at)->key, (*at)->key_len), key)))
+        at = &(*at)->chain;
+    return at;
+}
+
+static struct load *add_load(struct loader *l, uint64_t hash, uint32_t store_db, struct slice key)
+    REQUIRES(l->lock)
+{
+    struct load *load = malloc(sizeof(*load) + key.len);
+    if (load == NULL)
+        return NULL;
+    *load = (struct load){.hash = hash, .store_db = store_db, .key_len = key.len};
+    memcpy(load->key, key.ptr, key.len);
+    load->chain = l->buckets[hash % LOAD_BUCKETS];
+    l->buckets[hash % LOAD_BUCKETS] = load;
+    *l->last = load;
+    l->last = &load->queue;
+    cond_signal(&l->cond);
+    return load;
+}
+
+bool load_join(struct keyspace *ks, struct shard *sh, uint64_t hash, uint32_t store_db,
+               struct slice key, struct waiter *w)
+{
+    struct loader *l = &ks->loader;
+    struct entry *e = entry_find(&ks->store, sh, hash, store_db, key);
+    if (e == NULL) {
+        e = entry_set_none(&ks->store, sh, NULL, hash, store_db, key);
+        if (e == NULL)
+            return false;
+        e->flags |= ENTRY_LOADING;
+    }
+    lock_acquire(&l->lock);
+    struct load *load = *find_place(l, hash, store_db, key);
+    if (load != NULL)
+        stat_add(STAT_load_waits, 1);
+    else
+        load = add_load(l, hash, store_db, key);
+    if (load != NULL && w != NULL) {
+        w->next = load->waiters;
+        load->waiters = w;
+    }
+    lock_release(&l->lock);
+    if (load == NULL)
+        entry_remove(&ks->store, sh, e, hash);
+    return load != NULL;
+}
+
+static void wake(struct waiter *w, enum rc failed)
+{
+    while (w != NULL) {
+        struct waiter *next = w->next;
+        w->failed = failed;
+        w->ready(w);
+        w = next;
+    }
+}
+
+/* Out of the buckets; the loader, in whose queue it still is, frees it. */
+static struct waiter *detach(struct loader *l, struct load *load)
+{
+    lock_acquire(&l->lock);
+    struct load **at = &l->buckets[load->hash % LOAD_BUCKETS];
+    while (*at != NULL && *at != load)
+        at = &(*at)->chain;
+    if (*at == load)
+        *at = load->chain;
+    struct waiter *w = load->waiters;
+    load->waiters = NULL;
+    lock_release(&l->lock);
+    return w;
+}
+
+void load_cancel(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct slice key)
+{
+    struct loader *l = &ks->loader;
+    struct waiter *w = NULL;
+    lock_acquire(&l->lock);
+    struct load **at = find_place(l, hash, store_db, key);
+    struct load *load = *at;
+    if (load != NULL) {
+        *at = load->chain;
+        load->cancelled = true;
+        w = load->waiters;
+        load->waiters = NULL;
+    }
+    lock_release(&l->lock);
+    wake(w, RC_OK);
+}
+
+static bool is_cancelled(struct loader *l, const struct load *load)
+{
+    lock_acquire(&l->lock);
+    bool cancelled = load->cancelled;
+    lock_release(&l->lock);
+    return cancelled;
+}
+
+static void install(struct keyspace *ks, struct load *load, const struct backend_item *item,
+                    void **object)
+{
+    struct shard *sh = store_shard(&ks->store, load->hash);
+    struct slice key = slice_of(load->key, load->key_len);
+    lock_acquire(&sh->lock);
+    struct entry *e = entry_find(&ks->store, sh, load->hash, load->store_db, key);
+    struct waiter *w = NULL;
+    enum rc failed = RC_OK;
+    if (!is_cancelled(&ks->loader, load)) {
+        if (e != NULL && (e->flags & ENTRY_LOADING) != 0) {
+            e->flags &= (uint8_t)~ENTRY_LOADING;
+            struct entry *loaded = install_entry(&ks->store, sh, e, load->hash, item, object);
+            if (loaded == NULL) {
+                entry_remove(&ks->store, sh, e, load->hash);
+                sh->evicted = true;
+                failed = RC_NOMEM;
+            } else {
+                loaded->flags |= ENTRY_VISITED;
+            }
+            atomic_fetch_add(&ks->load_generation, 1);
+        }
+        w = detach(&ks->loader, load);
+    }
+    lock_release(&sh->lock);
+    wake(w, failed);
+}
+
+/* The key could not be read: it is not resident after all, and whoever waits is told. */
+static void fail(struct keyspace *ks, struct load *load, enum rc why)
+{
+    struct shard *sh = store_shard(&ks->store, load->hash);
+    struct slice key = slice_of(load->key, load->key_len);
+    struct waiter *w = NULL;
+    lock_acquire(&sh->lock);
+    struct entry *e = entry_find(&ks->store, sh, load->hash, load->store_db, key);
+    if (!is_cancelled(&ks->loader, load)) {
+        if (e != NULL && (e->flags & ENTRY_LOADING) != 0)
+            entry_remove(&ks->store, sh, e, load->hash);
+        w = detach(&ks->loader, load);
+    }
+    lock_release(&sh->lock);
+    wake(w, why);
+}
+
+/* What a batch of loads brings, put together key by key: a large aggregate comes in pieces. */
+struct arriving {
+    struct keyspace *ks;
+    struct load **loads;
+    uint32_t len, done;
+    struct backend_item head; /* of the key that is being put together; its key is the load's */
+    bool open;
+    void *object;
+    bool out_of_memory;
+};
+
+static void finish_one(struct arriving *a)
+{
+    if (!a->open)
+        return;
+    struct load *load = a->loads[a->done++];
+    a->open = false;
+    a->head.key = slice_of(load->key, load->key_len);
+    stat_add(STAT_backend_loads, 1);
+    if (a->head.type == VALUE_NONE)
+        stat_add(STAT_backend_load_absent, 1);
+    if (a->out_of_memory)
+        fail(a->ks, load, RC_NOMEM);
+    else
+        install(a->ks, load, &a->head, &a->object);
+    if (a->object != NULL)
+        value_ops(a->head.type)->free(a->object);
+    a->object = NULL;
+}
+
+static bool is_aggregate(enum value_type type)
+{
+    return type != VALUE_NONE && type != VALUE_STRING;
+}
+
+static enum rc arrive(void *ctx, const struct backend_item *item)
+{
+    struct arriving *a = ctx;
+    bool next_piece = a->open && is_aggregate(item->type) && !item->replace;
+    if (!next_piece) {
+        finish_one(a);
+        if (a->done >= a->len)
+            return RC_INVALID;
+        a->open = true;
+        a->out_of_memory = false;
+        a->head = *item;
+    }
+    if (is_aggregate(item->type) && !a->out_of_memory)
+        a->out_of_memory = !install_elements(item, &a->object);
+    if (!is_aggregate(item->type))
+        finish_one(a); /* its bytes are only valid now */
+    return RC_OK;
+}
+
+static uint32_t load_batch(struct keyspace *ks, struct load **loads, uint32_t len, struct err *err,
+                           enum rc *rc)
+{
+    struct backend_item keys[LOAD_BATCH];
+    struct arriving a = {.ks = ks, .loads = loads, .len = len};
+    for (uint32_t i = 0; i < len; i++)
+        keys[i] = (struct backend_item){.db = loads[i]->store_db,
+                                        .key = slice_of(loads[i]->key, loads[i]->key_len)};
+    *rc = ks->ops->load(ks->backend, keys, len, arrive, &a, err);
+    if (*rc == RC_OK) {
+        finish_one(&a);
+        if (a.done < len)
+            *rc = err_set(err, RC_UNAVAILABLE, "the backend answered %u of %u keys", a.done, len);
+    }
+    if (a.object != NULL)
+        value_ops(a.head.type)->free(a.object);
+    return a.done;
+}
+
+enum rc load_now(struct keyspace *ks, struct shard *sh, uint64_t hash, uint32_t store_db,
+                 struct slice key,
+                 struct err *err) NO_TSA /* one thread; install() takes the lock */
+{
+    enum rc rc;
+    if (!load_join(ks, sh, hash, store_db, key, NULL))
+        return err_set(err, RC_NOMEM, "out of memory to load a key");
+    struct loader *l = &ks->loader;
+    struct load *load = l->first;
+    l->first = NULL;
+    l->last = &l->first;
+    lock_release(&sh->lock);
+    uint32_t done = load_batch(ks, &load, 1, err, &rc);
+    if (done == 0)
+        fail(ks, load, rc);
+    lock_acquire(&sh->lock);
+    free(load);
+    return rc;
+}
+
+/* --- Pages --- */
+
+void page_submit(struct keyspace *ks, struct page *p)
+{
+    struct loader *l = &ks->loader;
+    lock_acquire(&l->lock);
+    p->queue = NULL;
+    *l->last_page = p;
+    l->last_page = &p->queue;
+    cond_signal(&l->cond);
+    lock_release(&l->lock);
+}
+
+static enum rc keep_key(void *ctx, const struct backend_item *item)
+{
+    struct page *p = ctx;
+    uint32_t len = (uint32_t)item->key.len;
+    uint8_t type = (uint8_t)item->type;
+    if (!buf_try_reserve(&p->keys, sizeof(len) + 1 + item->key.len))
+        return RC_NOMEM;
+    buf_append(&p->keys, &len, sizeof(len));
+    buf_append(&p->keys, &type, 1);
+    buf_append_slice(&p->keys, item->key);
+    p->keys_len++;
+    return RC_OK;
+}
+
+static void answer_page(struct keyspace *ks, struct page *p)
+{
+    if (p->kind == PAGE_COUNT)
+        p->rc = ks->ops->count(ks->backend, p->store_db, &p->count, &p->err);
+    else
+        p->rc = ks->ops->scan(ks->backend, p->store_db, buf_slice(&p->after), p->limit, keep_key, p,
+                              &p->err);
+    struct waiter *w = p->waiter;
+    atomic_store_explicit(&p->ready, true, memory_order_release);
+    w->ready(w);
+}
+
+/* --- The thread --- */
+
+static enum rc drop_changed(void *ctx, const struct backend_item *item)
+{
+    struct keyspace *ks = ctx;
+    writeback_invalidate(ks->wb, item->db, item->key);
+    return RC_OK;
+}
+
+static uint32_t take_loads(struct loader *l, struct load **loads) REQUIRES(l->lock)
+{
+    uint32_t n = 0;
+    while (l->first != NULL && n < LOAD_BATCH) {
+        loads[n++] = l->first;
+        l->first = l->first->queue;
+    }
+    if (l->first == NULL)
+        l->last = &l->first;
+    return n;
+}
+
+static struct page *take_page(struct loader *l) REQUIRES(l->lock)
+{
+    struct page *p = l->first_page;
+    if (p != NULL)
+        l->first_page = p->queue;
+    if (l->first_page == NULL)
+        l->last_page = &l->first_page;
+    return p;
+}
+
+static void run_loads(struct keyspace *ks, struct load **loads, uint32_t n)
+{
+    struct err err;
+    enum rc rc;
+    uint32_t done = load_batch(ks, loads, n, &err, &rc);
+    if (rc != RC_OK)
+        log_err(LOG_WARNING, "cannot read keys from the backend", &err);
+    for (uint32_t i = 0; i < n; i++) {
+        if (i >= done)
+            fail(ks, loads[i], rc);
+        free(loads[i]);
+    }
+}
+
+static void *loader_main(void *arg)
+{
+    struct keyspace *ks = arg;
+    struct loader *l = &ks->loader;
+    struct load *loads[LOAD_BATCH];
+    bool poll_failing = false, stopping = false;
+    while (!stopping) {
+        lock_acquire(&l->lock);
+        if (l->first == NULL && l->first_page == NULL && !l->stopping)
+            cond_wait_us(&l->cond, &l->lock, POLL_US);
+        uint32_t n = take_loads(l, loads);
+        struct page *page = take_page(l);
+        stopping = l->stopping && n == 0 && page == NULL;
+        lock_release(&l->lock);
+        /* First what others have changed, so that nothing older than that is loaded. */
+        struct err err;
+        enum rc rc = ks->ops->poll(ks->backend, drop_changed, ks, &err);
+        if (rc != RC_OK && !poll_failing)
+            log_err(LOG_WARNING, "cannot ask the backend for changes", &err);
+        poll_failing = rc != RC_OK;
+        if (n > 0)
+            run_loads(ks, loads, n);
+        if (page != NULL)
+            answer_page(ks, page);
+    }
+    return NULL;
+}
+
+void loader_init(struct keyspace *ks) NO_TSA /* nobody else is there yet */
+{
+    struct loader *l = &ks->loader;
+    lock_init(&l->lock);
+    cond_init(&l->cond);
+    l->last = &l->first;
+    l->last_page = &l->first_page;
+}
+
+void loader_start(struct keyspace *ks)
+{
+    thread_start(&ks->loader.thread, "loader", 0, loader_main, ks);
+    ks->loader.running = true;
+}
+
+void loader_stop(struct keyspace *ks)
+{
+    struct loader *l = &ks->loader;
+    if (!l->running)
+        return;
+    lock_acquire(&l->lock);
+    l->stopping = true;
+    cond_signal(&l->cond);
+    lock_release(&l->lock);
+    pthread_join(l->thread, NULL);
+    l->running = false;
+}

@@ -1,0 +1,144 @@
+/* Housekeeping: keys whose time is over are deleted, and memory is given back, a share of the shards to each worker.
+ *
+ * An expired key is deleted like any other: journalled as DEL, flushed as a deletion. The expiry index is exact, so nothing is sampled.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "keyspace/internal.h"
+
+#include "config/options.h"
+
+enum { EXPIRE_PIECE = 64, EVICT_LOOK = 256, CHECK_EVERY = 16 };
+
+static void journal_del(struct txn *t, uint32_t db, struct slice key)
+{
+    struct slice argv[] = {SLICE("DEL"), key};
+    t->db = db;
+    txn_effect(t, 2, argv);
+}
+
+static void expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_t hash) NO_TSA
+{
+    struct keyspace *ks = t->ks;
+    int number = dbmap_number(&ks->wb->map, e->db);
+    if (number <
+        0) { /* of a flushed database: the sweep takes it; only its place in the index goes */
+        entry_set_expiry(&ks->store, sh, e, hash, 0);
+        return;
+    }
+    txn_stamp(t);
+    if (writeback_must_capture(e, t->stamp.cut))
+        writeback_capture(ks->wb, t->producer, sh, e);
+    journal_del(t, (uint32_t)number, entry_key(e));
+    int64_t before = writeback_weight(e);
+    uint32_t store_db = e->db;
+    struct entry *gone = entry_set_none(&ks->store, sh, e, hash, store_db, entry_key(e));
+    must(gone != NULL); /* it becomes smaller */
+    writeback_changed(ks->wb, t->producer, sh, gone, t->stamp.cut, before);
+    if (sh->watch != NULL)
+        watch_touch(ks, sh, store_db, entry_key(gone));
+    stat_add(STAT_expired_keys, 1);
+}
+
+/* Deletes a bounded number of due keys as one record; true when there may be more. */
+static bool expire_some(struct txn *t, struct shard *sh) NO_TSA
+{
+    uint64_t hash;
+    int n = 0;
+    t->stamped = t->custom = t->multi = false;
+    t->effects.len = 0;
+    t->record_db = t->effects_db = t->db = 0;
+    for (; n < EXPIRE_PIECE; n++) {
+        struct entry *e = shard_due(&t->ks->store, sh, t->now, &hash);
+        if (e == NULL)
+            break;
+        expire_one(t, sh, e, hash);
+    }
+    if (t->stamped) {
+        struct slice effects = buf_slice(&t->effects);
+        sh->last_lsn = t->stamp.lsn;
+        journal_append(t->ks->journal, t->producer, t->stamp, t->now, t->record_db, 0, &effects, 1);
+    }
+    return n == EXPIRE_PIECE;
+}
+
+static bool expire_shard(struct txn *t, struct shard *sh)
+{
+    struct err err;
+    lock_acquire(&sh->lock);
+    int64_t due = shard_next_due(sh);
+    bool more = due != 0 && due <= t->now.ms;
+    lock_release(&sh->lock);
+    if (!more || journal_reserve(t->ks->journal, t->producer, EXPIRE_PIECE * 256, &err) != RC_OK)
+        return false;
+    lock_acquire(&sh->lock);
+    more = expire_some(t, sh);
+    lock_release(&sh->lock);
+    return more;
+}
+
+static size_t evict_shard(struct keyspace *ks, struct shard *sh, bool volatile_only)
+{
+    lock_acquire(&sh->lock);
+    size_t freed = shard_evict(&ks->store, sh, EVICT_LOOK, volatile_only);
+    lock_release(&sh->lock);
+    if (freed > 0)
+        stat_add(STAT_evicted_keys, 1);
+    return freed;
+}
+
+/* Above maxmemory: frees what this worker's share of the excess is. */
+static void evict(struct keyspace *ks, uint32_t worker, uint32_t workers, int64_t until_us)
+{
+    bool volatile_only = option_num(OPT_maxmemory_policy) <= 3;
+    size_t limit = writeback_maxmemory(), used = memory_allocated();
+    size_t excess = used > limit ? (used - limit) / workers + 1 : 0, freed = 0;
+    bool any = false;
+    while (freed < excess && clock_mono().us < until_us) {
+        size_t round = 0;
+        for (uint32_t i = worker; i < ks->store.shards_len && freed + round < excess;
+             i += workers) {
+            round += evict_shard(ks, &ks->store.shards[i], volatile_only);
+            if (i / workers % CHECK_EVERY == 0 && clock_mono().us >= until_us)
+                break;
+        }
+        any |= round > 0;
+        freed += round;
+        if (round == 0)
+            break;
+    }
+    atomic_store(&ks->stuck, !any);
+    store_free_later_run();
+}
+
+bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t workers,
+                   int64_t budget_us)
+{
+    must(!t->open);
+    int64_t until = clock_mono().us + budget_us;
+    bool more = false;
+    t->now = clock_wall();
+    store_clock_tick(t->now);
+    for (uint32_t i = worker; i < ks->store.shards_len && atomic_load(&ks->active_expire);
+         i += workers) {
+        while (expire_shard(t, &ks->store.shards[i])) {
+            if (clock_mono().us >= until)
+                return true;
+        }
+        if (i / workers % CHECK_EVERY == 0 && clock_mono().us >= until) {
+            more = true;
+            break;
+        }
+    }
+    bool negatives = atomic_load(&ks->store.negatives) >
+                     option_num(OPT_negative_cache_keys) + writeback_dirty_keys(ks->wb);
+    if (atomic_load(&ks->wb->memory_high) || negatives)
+        evict(ks, worker, workers, until + budget_us);
+    else
+        atomic_store(&ks->stuck, false);
+    return more;
+}
+
+void keyspace_set_active_expire(struct keyspace *ks, bool on)
+{
+    atomic_store(&ks->active_expire, on);
+}

@@ -1,0 +1,517 @@
+/* Begin and commit. See txn.h for the whole; edit.c for what happens between.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "keyspace/internal.h"
+
+#include "base/log.h"
+#include "base/num.h"
+#include "config/options.h"
+#include "resp/reply.h"
+
+#include <stdlib.h>
+
+enum {
+    POLICY_VOLATILE_LFU = 1,
+    POLICY_ALLKEYS_LFU = 5,
+    BACKPRESSURE_DELAY = 0,
+    BACKPRESSURE_OFF = 2
+};
+enum { ROOM_WAIT_MS = 1000, EFFECT_SLACK = 256 };
+
+static const char REFUSED_JOURNAL[] = "MISCONF Weir cannot write its journal, so it takes no "
+                                      "writes until it can: see INFO writeback and "
+                                      "the log (disk full or failing). Reads go on.";
+static const char REFUSED_PRESSURE[] =
+    "OOM Weir holds more unflushed data than dirty-high-watermark or journal-max-size allows: the "
+    "backend is slower than the writes. Try again later.";
+static const char REFUSED_ROOM[] = "TRYAGAIN the journal's disk does not keep up. Try again later.";
+static const char REFUSED_LOAD[] =
+    "TRYAGAIN the backend is unavailable and this key is not in memory. See WEIR BACKENDS.";
+static const char REFUSED_LARGE[] = "ERR the command is too large for the journal";
+static const char REFUSED_FLUSHES[] =
+    "TRYAGAIN too many databases were flushed and are still being removed";
+
+struct txn *txn_new(struct keyspace *ks, uint32_t producer)
+{
+    struct txn *t = calloc(1, sizeof(*t));
+    must(t != NULL && producer < ks->producers);
+    t->ks = ks;
+    t->producer = producer;
+    t->locked = calloc(ks->store.shards_len / 64 + 1, sizeof(*t->locked));
+    must(t->locked != NULL);
+    t->slots = t->inline_slots;
+    t->slots_cap = TXN_INLINE_SLOTS;
+    return t;
+}
+
+void txn_free(struct txn **tp)
+{
+    struct txn *t = *tp;
+    *tp = NULL;
+    if (t == NULL)
+        return;
+    must(!t->open);
+    if (t->slots != t->inline_slots)
+        free(t->slots);
+    buf_fini(&t->effects);
+    free(t->locked);
+    free(t);
+}
+
+const char *txn_refusal(const struct txn *t)
+{
+    return t->refusal;
+}
+
+struct wall txn_now(const struct txn *t)
+{
+    return t->now;
+}
+
+/* --- Admission: memory, back-pressure, room in the journal --- */
+
+static enum txn_state refuse(struct txn *t, const char *text)
+{
+    t->refusal = text;
+    return TXN_REFUSED;
+}
+
+static enum txn_state hold_back(struct txn *t, struct waiter *w)
+{
+    int64_t policy = option_num(OPT_backpressure_policy), now = clock_mono().us;
+    if (policy == BACKPRESSURE_OFF)
+        return TXN_READY;
+    bool may_wait = policy == BACKPRESSURE_DELAY && w != NULL;
+    if (may_wait && w->since_us == 0) {
+        w->since_us = now;
+        stat_add(STAT_backpressure_delays, 1);
+    }
+    if (!may_wait || now - w->since_us >= option_num(OPT_backpressure_max_delay_ms) * 1000) {
+        stat_add(STAT_backpressure_refusals, 1);
+        if (w != NULL)
+            w->since_us = 0;
+        return refuse(t, REFUSED_PRESSURE);
+    }
+    wait_for_relief(t->ks, w);
+    return TXN_PARKED;
+}
+
+static enum txn_state make_room(struct txn *t, uint64_t bytes)
+{
+    struct err err;
+    enum rc rc = journal_reserve(t->ks->journal, t->producer, bytes, &err);
+    if (LIKELY(rc == RC_OK))
+        return TXN_READY;
+    if (rc == RC_AGAIN)
+        rc = journal_wait_room(t->ks->journal, t->producer, bytes, ROOM_WAIT_MS, &err);
+    switch (rc) {
+    case RC_OK:
+        return TXN_READY;
+    case RC_READONLY:
+        return refuse(t, REFUSED_JOURNAL);
+    case RC_FULL:
+        return refuse(t, REFUSED_LARGE);
+    default:
+        return refuse(t, REFUSED_ROOM);
+    }
+}
+
+static enum txn_state admit(struct txn *t, struct waiter *w)
+{
+    struct keyspace *ks = t->ks;
+    if (journal_is_failing(ks->journal))
+        return refuse(t, REFUSED_JOURNAL);
+    if ((t->flags & TXN_WHOLE) != 0 && !dbmap_has_room(&ks->wb->map))
+        return refuse(t, REFUSED_FLUSHES);
+    if ((t->flags & TXN_NO_OOM) == 0) {
+        if (UNLIKELY(atomic_load_explicit(&ks->stuck, memory_order_relaxed)))
+            return refuse(t, REPLY_OOM);
+        if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) == 2)) {
+            enum txn_state state = hold_back(t, w);
+            if (state != TXN_READY)
+                return state;
+        }
+        if (w != NULL)
+            w->since_us = 0;
+    }
+    uint64_t bytes = t->raw.len + EFFECT_SLACK;
+    for (uint32_t i = 0; t->raw.len == 0 && i < t->argc; i++)
+        bytes += t->argv[i].len + 16;
+    return make_room(t, bytes);
+}
+
+/* --- Locks --- */
+
+void txn_lock_all(struct keyspace *ks)
+{
+    for (uint32_t i = 0; i < ks->store.shards_len; i++)
+        lock_acquire(&ks->store.shards[i].lock);
+}
+
+void txn_unlock_all(struct keyspace *ks)
+{
+    for (uint32_t i = ks->store.shards_len; i-- > 0;)
+        lock_release(&ks->store.shards[i].lock);
+}
+
+static void resolve(struct txn *t, struct slot *s)
+{
+    struct keyspace *ks = t->ks;
+    s->store_db = dbmap_store_db(&ks->wb->map, s->key->db);
+    s->hash = store_hash(&ks->store, s->store_db, s->key->name);
+    s->shard = store_shard(&ks->store, s->hash);
+}
+
+/* Calls `op` on every shard that a slot needs, each once, in index order. */
+static void each_locked_shard(struct txn *t, void (*op)(struct lock *l)) NO_TSA
+{
+    struct store *st = &t->ks->store;
+    for (uint32_t word = 0; word < st->shards_len / 64 + 1; word++) {
+        for (uint64_t bits = t->locked[word]; bits != 0; bits &= bits - 1)
+            op(&st->shards[word * 64 + (uint32_t)__builtin_ctzll(bits)].lock);
+    }
+}
+
+static void unlock(struct txn *t) NO_TSA
+{
+    if ((t->flags & TXN_WHOLE) != 0)
+        txn_unlock_all(t->ks);
+    else if (t->slots_len == 1)
+        lock_release(&t->slots[0].shard->lock);
+    else if (t->slots_len > 1)
+        each_locked_shard(t, lock_release);
+}
+
+static void lock_slots(struct txn *t) NO_TSA
+{
+    if ((t->flags & TXN_WHOLE) != 0) {
+        txn_lock_all(t->ks);
+        for (uint32_t i = 0; i < t->slots_len; i++)
+            resolve(t, &t->slots[i]);
+        return;
+    }
+    if (t->slots_len == 1) {
+        resolve(t, &t->slots[0]);
+        lock_acquire(&t->slots[0].shard->lock);
+        return;
+    }
+    memset(t->locked, 0, (t->ks->store.shards_len / 64 + 1) * sizeof(*t->locked));
+    for (uint32_t i = 0; i < t->slots_len; i++) {
+        resolve(t, &t->slots[i]);
+        uint32_t index = (uint32_t)(t->slots[i].shard - t->ks->store.shards);
+        t->locked[index / 64] |= UINT64_C(1) << index % 64;
+    }
+    each_locked_shard(t, lock_acquire);
+}
+
+/* A database number may point elsewhere once the locks are held: then all over again. */
+static void lock_with_map(struct txn *t)
+{
+    const struct dbmap *map = &t->ks->wb->map;
+    for (;;) {
+        uint64_t version = atomic_load_explicit(&map->version, memory_order_acquire);
+        lock_slots(t);
+        if (t->slots_len == 0 ||
+            LIKELY(atomic_load_explicit(&map->version, memory_order_acquire) == version))
+            return;
+        if ((t->flags & TXN_WHOLE) != 0)
+            return; /* resolved with every lock held */
+        unlock(t);
+    }
+}
+
+/* --- Residency --- */
+
+bool txn_is_live(const struct txn *t, const struct entry *e)
+{
+    if (e == NULL || e->type == VALUE_NONE)
+        return false;
+    if (!t->ks->replaying && entry_expired(e, t->now))
+        return false;
+    if (UNLIKELY(t->objects_edited) && e->type != VALUE_STRING)
+        return value_ops((enum value_type)e->type)->count(entry_object(e)) > 0;
+    return true;
+}
+
+struct entry *slot_entry(struct txn *t, struct slot *s)
+{
+    if (s->generation != t->generation) {
+        s->entry = entry_find(&t->ks->store, s->shard, s->hash, s->store_db, s->key->name);
+        s->generation = t->generation;
+    }
+    return s->entry;
+}
+
+static bool needs_value(enum key_mode mode)
+{
+    return mode == KEY_READ || mode == KEY_UPDATE || mode == KEY_REMOVE;
+}
+
+/* True when the command can not run before this key is loaded. */
+static bool must_load(struct txn *t, struct slot *s) NO_TSA
+{
+    struct entry *e = slot_entry(t, s);
+    if (!needs_value(s->key->mode))
+        return false;
+    if (e == NULL)
+        return !writeback_is_complete(t->ks->wb, s->shard, s->store_db);
+    return (e->flags & ENTRY_LOADING) != 0;
+}
+
+static void note_use(struct txn *t, struct slot *s)
+{
+    struct entry *e = s->entry;
+    if (e != NULL && (t->flags & TXN_NO_TOUCH) == 0)
+        store_touch(e, t->lfu);
+}
+
+/* Recovery has no loader yet: a base that is needed is read on the spot. */
+static bool load_all_now(struct txn *t) NO_TSA
+{
+    for (uint32_t i = 0; i < t->slots_len; i++) {
+        struct slot *s = &t->slots[i];
+        struct err err;
+        if (!must_load(t, s))
+            continue;
+        if (load_now(t->ks, s->shard, s->hash, s->store_db, s->key->name, &err) != RC_OK) {
+            log_err(LOG_WARNING, "recovery needs a key from the backend", &err);
+            return false;
+        }
+        t->generation++;
+    }
+    return true;
+}
+
+/* Begins the loads of all keys that are missing. The queue is first in, first out, so waiting for the last one is waiting for all. */
+static bool load_missing(struct txn *t, struct waiter *w) NO_TSA
+{
+    struct slot *last = NULL;
+    for (uint32_t i = t->slots_len; i-- > 0 && last == NULL;) {
+        if (must_load(t, &t->slots[i]))
+            last = &t->slots[i];
+    }
+    for (struct slot *s = t->slots; s <= last; s++) {
+        if (s != last && !must_load(t, s))
+            continue;
+        if (!load_join(t->ks, s->shard, s->hash, s->store_db, s->key->name, s == last ? w : NULL))
+            return false;
+        t->generation++;
+    }
+    stat_add(STAT_parked_commands, 1);
+    return true;
+}
+
+static enum txn_state make_resident(struct txn *t, struct waiter *w)
+{
+    bool missing = false;
+    for (uint32_t i = 0; i < t->slots_len; i++) {
+        missing |= must_load(t, &t->slots[i]);
+        note_use(t, &t->slots[i]);
+    }
+    if (LIKELY(!missing))
+        return TXN_READY;
+    if (t->ks->replaying)
+        return load_all_now(t) ? TXN_READY : refuse(t, REFUSED_LOAD);
+    if (w == NULL)
+        return TXN_READY;
+    return load_missing(t, w) ? TXN_PARKED : refuse(t, REPLY_OOM);
+}
+
+/* --- Begin, next, commit --- */
+
+static bool take_slots(struct txn *t, const struct txn_key *keys, uint32_t keys_len)
+{
+    if (UNLIKELY(keys_len > t->slots_cap)) {
+        struct slot *grown = malloc(keys_len * sizeof(*grown));
+        if (grown == NULL)
+            return false;
+        if (t->slots != t->inline_slots)
+            free(t->slots);
+        t->slots = grown;
+        t->slots_cap = keys_len;
+    }
+    t->slots_len = keys_len;
+    for (uint32_t i = 0; i < keys_len; i++) {
+        t->slots[i].key = &keys[i];
+        t->slots[i].generation = t->generation - 1;
+    }
+    return true;
+}
+
+static void begin_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv,
+                          uint32_t db)
+{
+    t->raw = raw;
+    t->argc = argc;
+    t->argv = argv;
+    t->db = db;
+    t->edited = t->custom = false;
+}
+
+enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
+                         unsigned flags, struct slice raw, uint32_t argc, const struct slice *argv,
+                         struct waiter *waiter)
+{
+    must(!t->open);
+    struct keyspace *ks = t->ks;
+    t->flags = flags;
+    t->stamped = t->multi = t->objects_edited = false;
+    t->generation++;
+    t->effects.len = 0;
+    begin_request(t, raw, argc, argv, keys_len > 0 ? keys[0].db : 0);
+    t->effects_db = t->record_db = t->db;
+    if (waiter != NULL && waiter->failed != RC_OK) {
+        waiter->failed = RC_OK;
+        return refuse(t, REFUSED_LOAD);
+    }
+    if (!take_slots(t, keys, keys_len))
+        return refuse(t, REPLY_OOM);
+    if (!ks->replaying) {
+        int64_t policy = option_num(OPT_maxmemory_policy);
+        t->lfu = policy == POLICY_VOLATILE_LFU || policy == POLICY_ALLKEYS_LFU;
+        t->now = clock_wall();
+        if ((flags & TXN_WRITES) != 0) {
+            enum txn_state state = admit(t, waiter);
+            if (state != TXN_READY)
+                return state;
+        }
+    }
+    lock_with_map(t);
+    enum txn_state state = make_resident(t, waiter);
+    if (state != TXN_READY)
+        unlock(t);
+    t->open = state == TXN_READY;
+    return state;
+}
+
+void txn_stamp(struct txn *t)
+{
+    if (t->stamped)
+        return;
+    t->stamped = true;
+    if (t->ks->replaying)
+        t->stamp.cut = journal_cut(t->ks->journal); /* recover.c has set the LSN */
+    else
+        t->stamp = journal_stamp(t->ks->journal);
+}
+
+static void append_argv(struct buf *out, uint32_t argc, const struct slice *argv)
+{
+    buf_append_array_header(out, argc);
+    for (uint32_t i = 0; i < argc; i++)
+        buf_append_bulk(out, argv[i]);
+}
+
+/* Effects lie in one stream that starts in record_db; a request of another database is preceded by SELECT. */
+static void select_db(struct txn *t)
+{
+    if (t->db == t->effects_db)
+        return;
+    char digits[NUM_I64_MAX];
+    struct slice argv[] = {SLICE("SELECT"), slice_of(digits, num_format_u64(digits, t->db))};
+    if (t->effects.len == 0)
+        t->record_db = t->db;
+    else
+        append_argv(&t->effects, 2, argv);
+    t->effects_db = t->db;
+}
+
+void txn_effect(struct txn *t, uint32_t argc, const struct slice *argv)
+{
+    t->custom = true;
+    if (t->ks->replaying)
+        return;
+    select_db(t);
+    append_argv(&t->effects, argc, argv);
+}
+
+void txn_close_request(struct txn *t)
+{
+    if (!t->edited || t->custom || t->ks->replaying)
+        return;
+    select_db(t);
+    if (t->raw.len > 0)
+        buf_append_slice(&t->effects, t->raw);
+    else
+        append_argv(&t->effects, t->argc, t->argv);
+    t->custom = true; /* done */
+}
+
+void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv,
+                      uint32_t db)
+{
+    txn_close_request(t);
+    begin_request(t, raw, argc, argv, db);
+    t->multi = true;
+}
+
+static void append_record(struct txn *t)
+{
+    struct slice parts[2];
+    uint32_t n = 0;
+    bool verbatim = t->edited && !t->custom && !t->multi && t->raw.len > 0;
+    if (!verbatim)
+        txn_close_request(t);
+    else if (t->effects.len == 0)
+        t->record_db = t->db;
+    if (t->effects.len > 0)
+        parts[n++] = buf_slice(&t->effects);
+    if (verbatim)
+        parts[n++] = t->raw;
+    journal_append(t->ks->journal, t->producer, t->stamp, t->now, t->record_db,
+                   n == 0 ? JOURNAL_NOOP : 0, parts, n);
+}
+
+/* Aggregates that were left empty are gone. */
+static void remove_empty(struct txn *t) NO_TSA
+{
+    for (uint32_t i = 0; i < t->slots_len; i++) {
+        struct slot *s = &t->slots[i];
+        struct entry *e = slot_entry(t, s);
+        if (e == NULL || e->type == VALUE_NONE || e->type == VALUE_STRING ||
+            value_ops((enum value_type)e->type)->count(entry_object(e)) > 0)
+            continue;
+        if (entry_set_none(&t->ks->store, s->shard, e, s->hash, s->store_db, s->key->name) != NULL)
+            t->generation++;
+    }
+}
+
+/* Above maxmemory each write makes room for about what it took. */
+static void evict_some(struct txn *t, struct slot *s) NO_TSA
+{
+    bool volatile_only = option_num(OPT_maxmemory_policy) <= 3;
+    for (int i = 0; i < 2; i++) {
+        if (shard_evict(&t->ks->store, s->shard, 32, volatile_only) == 0)
+            break;
+        stat_add(STAT_evicted_keys, 1);
+    }
+}
+
+uint64_t txn_commit(struct txn *t) NO_TSA
+{
+    must(t->open);
+    struct keyspace *ks = t->ks;
+    uint64_t depends = 0;
+    if (t->objects_edited)
+        remove_empty(t);
+    if (t->stamped) {
+        depends = t->stamp.lsn;
+        for (uint32_t i = 0; i < t->slots_len; i++)
+            t->slots[i].shard->last_lsn = t->stamp.lsn;
+        for (uint32_t i = 0; (t->flags & TXN_WHOLE) != 0 && i < ks->store.shards_len; i++)
+            ks->store.shards[i].last_lsn = t->stamp.lsn;
+        if (!ks->replaying)
+            append_record(t);
+        if (UNLIKELY(atomic_load_explicit(&ks->wb->memory_high, memory_order_relaxed)) &&
+            t->slots_len > 0)
+            evict_some(t, &t->slots[0]);
+    } else {
+        for (uint32_t i = 0; i < t->slots_len; i++)
+            depends = max_u64(depends, t->slots[i].shard->last_lsn);
+    }
+    unlock(t);
+    t->open = false;
+    if (t->effects.cap > 64 * 1024)
+        buf_fini(&t->effects);
+    return depends;
+}

@@ -1,0 +1,121 @@
+/* Waiting for something other than a load: for durability (WAITAOF), and for back-pressure to fall.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "keyspace/internal.h"
+
+#include "config/options.h"
+
+#include <stdlib.h>
+
+bool keyspace_is_durable(struct keyspace *ks, uint64_t lsn)
+{
+    return journal_durable_lsn(ks->journal) >= lsn;
+}
+
+bool keyspace_is_applied(struct keyspace *ks, uint64_t lsn)
+{
+    return writeback_applied_lsn(ks->wb) >= lsn;
+}
+
+static bool is_reached(struct keyspace *ks, const struct lsn_wait *w)
+{
+    return (!w->local || keyspace_is_durable(ks, w->lsn)) &&
+           (!w->remote || keyspace_is_applied(ks, w->lsn));
+}
+
+bool keyspace_wait_lsn(struct keyspace *ks, uint64_t lsn, bool local, bool remote, struct waiter *w)
+{
+    struct lsn_wait *wait = malloc(sizeof(*wait));
+    must(wait != NULL);
+    *wait = (struct lsn_wait){.lsn = lsn, .local = local, .remote = remote, .waiter = w};
+    lock_acquire(&ks->wait_lock);
+    bool waits = !is_reached(ks, wait);
+    if (waits) {
+        wait->next = ks->lsn_waits;
+        ks->lsn_waits = wait;
+        atomic_fetch_add(&ks->waiting, 1);
+    }
+    lock_release(&ks->wait_lock);
+    if (!waits)
+        free(wait);
+    else if (local)
+        journal_request_sync(ks->journal);
+    return waits;
+}
+
+bool keyspace_cancel_wait(struct keyspace *ks, struct waiter *w)
+{
+    struct lsn_wait *found = NULL;
+    lock_acquire(&ks->wait_lock);
+    for (struct lsn_wait **at = &ks->lsn_waits; *at != NULL; at = &(*at)->next) {
+        if ((*at)->waiter == w) {
+            found = *at;
+            *at = found->next;
+            atomic_fetch_sub(&ks->waiting, 1);
+            break;
+        }
+    }
+    lock_release(&ks->wait_lock);
+    free(found);
+    return found != NULL;
+}
+
+void wait_for_relief(struct keyspace *ks, struct waiter *w)
+{
+    lock_acquire(&ks->wait_lock);
+    w->next = ks->pressed;
+    ks->pressed = w;
+    atomic_fetch_add(&ks->waiting, 1);
+    lock_release(&ks->wait_lock);
+}
+
+/* Puts those whose wait is over on *ready. */
+static void take_pressed(struct keyspace *ks, struct waiter **ready) REQUIRES(ks->wait_lock)
+{
+    bool relief = atomic_load(&ks->wb->pressure) < 2;
+    int64_t now = clock_mono().us, most = option_num(OPT_backpressure_max_delay_ms) * 1000;
+    for (struct waiter **at = &ks->pressed; *at != NULL;) {
+        struct waiter *w = *at;
+        if (!relief && now - w->since_us < most) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->next = *ready;
+        *ready = w;
+        atomic_fetch_sub(&ks->waiting, 1);
+    }
+}
+
+void wait_look(struct keyspace *ks)
+{
+    struct waiter *ready = NULL;
+    struct lsn_wait *done = NULL;
+    if (atomic_load(&ks->waiting) == 0)
+        return;
+    lock_acquire(&ks->wait_lock);
+    take_pressed(ks, &ready);
+    for (struct lsn_wait **at = &ks->lsn_waits; *at != NULL;) {
+        struct lsn_wait *w = *at;
+        if (!is_reached(ks, w)) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->next = done;
+        done = w;
+        atomic_fetch_sub(&ks->waiting, 1);
+    }
+    lock_release(&ks->wait_lock);
+    while (ready != NULL) {
+        struct waiter *next = ready->next;
+        ready->ready(ready);
+        ready = next;
+    }
+    while (done != NULL) {
+        struct lsn_wait *next = done->next;
+        done->waiter->ready(done->waiter);
+        free(done);
+        done = next;
+    }
+}

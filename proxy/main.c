@@ -1,0 +1,208 @@
+/* Weir: the wiring. Reads as the table of contents: what there is, and in which order it begins and
+ * ends.
+ *
+ * Exit codes: 0 ended in order, everything flushed or kept by the journal; 1 wrong configuration,
+ * or it could not start.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/log.h"
+#include "command/command.h"
+#include "command/version.h"
+#include "config/options.h"
+#include "journal/journal.h"
+#include "server/process.h"
+#include "server/server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { EXIT_FINE = 0, EXIT_NOT_STARTED = 1, CLOSE_MS_MIN = 1000, LAST_SYNC_MS = 2000 };
+
+struct arguments {
+    const char *path; /* configuration file, NULL: none */
+    bool check, help, version;
+    int rest_len; /* "--directive value ...", what options_load takes */
+    char **rest;
+};
+
+static void arguments_read(int argc, char **argv, struct arguments *out)
+{
+    *out = (struct arguments){.rest = argv + 1};
+    for (int i = 1; i < argc; i++) {
+        if (i == 1 && argv[i][0] != '-')
+            out->path = argv[i];
+        else if (strcmp(argv[i], "--check") == 0)
+            out->check = true;
+        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            out->help = true;
+        else if (strcmp(argv[i], "--version") == 0 || strcmp(argv[i], "-v") == 0)
+            out->version = true;
+        else
+            out->rest[out->rest_len++] = argv[i];
+    }
+}
+
+static void print_help(void)
+{
+    printf("Weir %s: a write-back caching proxy that speaks the Redis protocol\n\n"
+           "usage: weir [FILE] [--directive value ...]   serve\n"
+           "       weir [FILE] [--directive value ...] --check   check the configuration and end\n"
+           "       weir --help | --version\n\n"
+           "Directives, for FILE and for the command line (proxy.conf explains them in full):\n",
+           WEIR_VERSION);
+    for (int i = 0; i < OPT_COUNT; i++) {
+        struct buf value = {0};
+        option_text((enum option_id)i, &value);
+        printf("  --%s (%.*s)\n      %s\n", option_name((enum option_id)i), (int)value.len,
+               value.len > 0 ? value.data : "", option_help((enum option_id)i));
+        buf_fini(&value);
+    }
+}
+
+static enum rc on_option_changed(void *ctx, enum option_id id, struct err *err)
+{
+    struct keyspace *ks = ctx;
+    (void)err;
+    if (id == OPT_loglevel)
+        log_set_level((enum log_level)option_num(OPT_loglevel));
+    if (id == OPT_journal_fsync && keyspace_journal(ks) != NULL)
+        journal_set_fsync(keyspace_journal(ks), (enum journal_fsync)option_num(OPT_journal_fsync));
+    return RC_OK;
+}
+
+static void on_replay_progress(void *ctx, uint64_t done, uint64_t total)
+{
+    static struct mono said_at;
+    struct mono now = clock_mono();
+    (void)ctx;
+    if (now.us - said_at.us < 2000000)
+        return;
+    said_at = now;
+    log_line(LOG_NOTICE, "Replaying the journal: %llu of %llu", (unsigned long long)done,
+             (unsigned long long)total);
+    process_notify("EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Replaying the journal");
+}
+
+static enum rc open_keyspace(struct server *server, struct keyspace **out, struct err *err)
+{
+    struct command_worker *replayer = command_worker_new(NULL, server_host(server), 0);
+    struct keyspace_options options = {
+        .workers = server_workers(server),
+        .on_journal_progress = server_on_journal_progress,
+        .ctx = server,
+        .replay = command_replay,
+        .replay_ctx = replayer,
+        .on_replay_progress = on_replay_progress,
+    };
+    enum rc rc = keyspace_open(&options, out, err);
+    command_worker_free(&replayer);
+    return rc;
+}
+
+static void say_hello(const struct server *server)
+{
+    struct buf where = {0};
+    server_describe(server, &where);
+    log_line(LOG_NOTICE, "Weir %s, pid %d, %u worker threads, %s%s", WEIR_VERSION, (int)getpid(),
+             server_workers(server), options_path()[0] != '\0' ? "configuration " : "defaults",
+             options_path());
+    log_line(LOG_NOTICE, "Listening on %.*s", (int)where.len, where.data);
+    buf_fini(&where);
+}
+
+static void say_ready(void)
+{
+    char *backend = option_strdup(OPT_backend), *journal = option_strdup(OPT_journal_dir);
+    char *dir = option_strdup(OPT_dir), *unix_socket = option_strdup(OPT_unixsocket);
+    struct buf fsync = {0};
+    option_text(OPT_journal_fsync, &fsync);
+    log_line(LOG_NOTICE, "Backend %s, journal %s (fsync %.*s), in directory %s", backend,
+             option_num(OPT_journal) != 0 ? journal : "off", (int)fsync.len, fsync.data, dir);
+    if (option_num(OPT_port) != 0)
+        log_line(LOG_NOTICE, "Ready. Connect with: redis-cli -p %lld",
+                 (long long)option_num(OPT_port));
+    else
+        log_line(LOG_NOTICE, "Ready. Connect with: redis-cli -s %s", unix_socket);
+    process_notify("READY=1\nSTATUS=Serving");
+    buf_fini(&fsync);
+    free(backend);
+    free(journal);
+    free(dir);
+    free(unix_socket);
+}
+
+/* The orderly end. `deadline` bounds the last flush; a signal ends it at once. */
+static void finish(struct server *server, struct keyspace **ks, bool drain)
+{
+    struct err err = {0};
+    struct journal *journal = keyspace_journal(*ks);
+    process_exit_on_signal(true);
+    server_quiesce(server);
+    if (journal != NULL && /* so that replies that wait for it still leave */
+        journal_sync(journal, journal_last_lsn(journal), LAST_SYNC_MS, &err) != RC_OK)
+        log_err(LOG_WARNING, "The journal was not synced", &err);
+    server_stop(server);
+    int64_t timeout_ms = option_num(OPT_shutdown_timeout) * 1000;
+    if (keyspace_close(ks, drain, timeout_ms > 0 ? timeout_ms : CLOSE_MS_MIN, &err) != RC_OK)
+        log_err(LOG_WARNING, "Not everything was flushed; the journal keeps it", &err);
+    server_free(&server);
+    log_line(LOG_NOTICE, "Ended in order");
+}
+
+static int serve(void)
+{
+    struct err err = {0};
+    struct server *server = NULL;
+    struct keyspace *ks = NULL;
+    if (server_new(&server, &err) != RC_OK) {
+        log_err(LOG_WARNING, "Cannot start", &err);
+        return EXIT_NOT_STARTED;
+    }
+    say_hello(server);
+    server_start(server);
+    process_exit_on_signal(true);
+    if (open_keyspace(server, &ks, &err) != RC_OK) {
+        log_err(LOG_WARNING, "Cannot start", &err);
+        server_stop(server);
+        server_free(&server);
+        return EXIT_NOT_STARTED;
+    }
+    process_exit_on_signal(false);
+    options_on_change(on_option_changed, ks);
+    server_attach(server, ks);
+    say_ready();
+    bool drain = process_serve(server, ks);
+    finish(server, &ks, drain);
+    return EXIT_FINE;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments;
+    struct err err = {0};
+    arguments_read(argc, argv, &arguments);
+    if (arguments.version) {
+        printf("Weir %s (answers as Redis %s)\n", WEIR_VERSION, REDIS_VERSION);
+        return EXIT_FINE;
+    }
+    if (arguments.help) {
+        options_reset();
+        print_help();
+        return EXIT_FINE;
+    }
+    if (options_load(arguments.path, arguments.rest_len, arguments.rest, &err) != RC_OK) {
+        fprintf(stderr, "weir: %s\n", err.text);
+        return EXIT_NOT_STARTED;
+    }
+    if (arguments.check) {
+        printf("The configuration is fine.\n");
+        return EXIT_FINE;
+    }
+    process_block_signals();
+    if (process_open_log(&err) != RC_OK) {
+        fprintf(stderr, "weir: %s\n", err.text);
+        return EXIT_NOT_STARTED;
+    }
+    return serve();
+}

@@ -1,0 +1,427 @@
+/* Listening sockets and accepting.
+ *
+ * A failed accept never ends accepting: a connection that died in the queue is skipped; when
+ * descriptors run out, a spare one is given up to refuse clients with an error; and when that does
+ * not help, the watchers rest for a tenth of a second instead of spinning.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "server/listen.h"
+
+#include "base/log.h"
+#include "config/options.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { ACCEPT_BURST = 64, ACCEPT_PAUSE_MS = 100 };
+
+static const char text_max_clients[] = "-ERR max number of clients reached\r\n";
+static const char text_protected[] =
+    "-DENIED Weir is running in protected mode: no password is set, so only clients on this host "
+    "are served. To serve others: 1) set one with 'requirepass' in the configuration or with "
+    "'CONFIG SET requirepass <password>' from this host; or 2) switch the mode off with "
+    "'protected-mode no', if nobody untrusted can reach the port.\r\n";
+
+/* --- Opening --- */
+
+static void listener_add(struct acceptor *a, int fd, bool is_unix, const char *name)
+{
+    struct listener *l = &a->listeners[a->listeners_len++];
+    *l = (struct listener){.acceptor = a, .fd = fd, .is_unix = is_unix};
+    snprintf(l->name, sizeof(l->name), "%s", name);
+}
+
+static enum rc bind_error(int num, const char *name, struct err *err)
+{
+    if (num == EADDRINUSE)
+        return err_sys(err, num,
+                       "cannot listen on %s: another process does; stop it (`ss -ltnp` names it) "
+                       "or choose another port (`port`, --port)",
+                       name);
+    if (num == EADDRNOTAVAIL)
+        return err_sys(err, num,
+                       "cannot listen on %s: this machine has no such address; correct `bind`, or "
+                       "put '-' in front of the address to do without it",
+                       name);
+    if (num == EACCES)
+        return err_sys(err, num,
+                       "cannot listen on %s: no permission; a port below 1024 needs "
+                       "CAP_NET_BIND_SERVICE",
+                       name);
+    return err_sys(err, num, "cannot listen on %s", name);
+}
+
+static enum rc open_tcp(struct acceptor *a, const struct addrinfo *ai, const char *name,
+                        struct err *err)
+{
+    int on = 1;
+    int fd = socket(ai->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return bind_error(errno == EAFNOSUPPORT ? EADDRNOTAVAIL : errno, name, err);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (ai->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 ||
+        listen(fd, (int)option_num(OPT_tcp_backlog)) != 0) {
+        int num = errno;
+        close(fd);
+        return bind_error(num, name, err);
+    }
+    listener_add(a, fd, false, name);
+    return RC_OK;
+}
+
+/* One word of `bind`: an address, "*" or "::*", maybe with a "-" in front. */
+static enum rc open_bind(struct acceptor *a, const char *word, struct err *err)
+{
+    bool optional = word[0] == '-';
+    const char *host = optional ? word + 1 : word;
+    char port[16], name[128];
+    snprintf(port, sizeof(port), "%d", a->tcp_port);
+    snprintf(name, sizeof(name), strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
+    if (a->listeners_len + 1 >= LISTEN_SOCKETS_MAX)
+        return err_set(err, RC_INVALID, "bind names more than %d addresses",
+                       LISTEN_SOCKETS_MAX - 1);
+    const char *numeric = host;
+    if (strcmp(host, "*") == 0)
+        numeric = "0.0.0.0";
+    else if (strcmp(host, "::*") == 0)
+        numeric = "::";
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    int why = getaddrinfo(numeric, port, &hints, &found);
+    if (why != 0) {
+        if (optional)
+            return RC_OK;
+        return err_set(err, RC_INVALID, "bind: '%s' is not an address of this machine: %s", host,
+                       gai_strerror(why));
+    }
+    enum rc rc = open_tcp(a, found, name, err);
+    freeaddrinfo(found);
+    bool lacking = rc != RC_OK && optional && err->sys_errno == EADDRNOTAVAIL;
+    return lacking ? RC_OK : rc;
+}
+
+static enum rc open_all_tcp(struct acceptor *a, struct err *err)
+{
+    a->tcp_port = (int)option_num(OPT_port);
+    if (a->tcp_port == 0)
+        return RC_OK;
+    struct buf text = {0};
+    option_text(OPT_bind, &text);
+    if (text.len == 0)
+        buf_append_str(&text, "*");
+    buf_append(&text, "", 1);
+    enum rc rc = RC_OK;
+    char *save = NULL;
+    for (char *word = strtok_r(text.data, " \t\n", &save); word != NULL && rc == RC_OK;
+         word = strtok_r(NULL, " \t\n", &save))
+        rc = open_bind(a, word, err);
+    buf_fini(&text);
+    if (rc == RC_OK && a->listeners_len == 0)
+        return err_set(err, RC_INVALID, "none of the addresses in `bind` exists on this machine");
+    return rc;
+}
+
+/* A socket file that nobody listens on is what a killed process left: it may be replaced. */
+static bool is_stale(const struct sockaddr_un *at)
+{
+    struct stat st;
+    if (lstat(at->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return false;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)at, sizeof(*at)) != 0 &&
+                 errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return stale;
+}
+
+/* The path, relative to `dir`, that the option names; NULL: none. */
+static char *unix_path(void)
+{
+    char *path = option_strdup(OPT_unixsocket);
+    char *dir = option_strdup(OPT_dir);
+    struct buf full = {0};
+    if (path != NULL && path[0] != '\0') {
+        if (path[0] != '/' && dir != NULL && strcmp(dir, ".") != 0)
+            buf_printf(&full, "%s/", dir);
+        buf_append_str(&full, path);
+        buf_append(&full, "", 1);
+    }
+    free(path);
+    free(dir);
+    return full.data;
+}
+
+static enum rc open_unix(struct acceptor *a, struct err *err)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    char *path = unix_path();
+    if (path == NULL)
+        return RC_OK;
+    enum rc rc = RC_OK;
+    int fd = -1;
+    if (strlen(path) >= sizeof(at.sun_path)) {
+        rc = err_set(err, RC_INVALID, "unixsocket: the path is longer than %zu bytes",
+                     sizeof(at.sun_path) - 1);
+        goto out;
+    }
+    memcpy(at.sun_path, path, strlen(path) + 1);
+    if (is_stale(&at))
+        unlink(path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        rc = bind_error(errno, path, err);
+        goto out;
+    }
+    /* The file is never more open than it will be, and is connectable only after listen(). */
+    mode_t mode = (mode_t)option_num(OPT_unixsocketperm);
+    mode_t old = mode != 0 ? umask(0777 & ~mode) : 0;
+    int failed = bind(fd, (const struct sockaddr *)&at, sizeof(at)) != 0 ? errno : 0;
+    if (mode != 0)
+        umask(old);
+    if (failed == 0 && mode != 0 && chmod(path, mode) != 0)
+        failed = errno;
+    if (failed == 0 && listen(fd, (int)option_num(OPT_tcp_backlog)) != 0)
+        failed = errno;
+    if (failed != 0) {
+        rc = bind_error(failed, path, err);
+        goto out;
+    }
+    listener_add(a, fd, true, path);
+    a->unix_path = path;
+    return RC_OK;
+out:
+    if (fd >= 0)
+        close(fd);
+    free(path);
+    return rc;
+}
+
+enum rc acceptor_open(struct acceptor *a, struct err *err)
+{
+    *a = (struct acceptor){.spare_fd = -1};
+    enum rc rc = open_all_tcp(a, err);
+    if (rc == RC_OK)
+        rc = open_unix(a, err);
+    if (rc == RC_OK && a->listeners_len == 0)
+        rc = err_set(err, RC_INVALID, "port is 0 and unixsocket is empty: nothing to listen on");
+    if (rc != RC_OK) {
+        acceptor_close(a);
+        return rc;
+    }
+    a->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return RC_OK;
+}
+
+void acceptor_close(struct acceptor *a)
+{
+    for (uint32_t i = 0; i < a->listeners_len; i++)
+        close(a->listeners[i].fd);
+    a->listeners_len = 0;
+    if (a->spare_fd >= 0)
+        close(a->spare_fd);
+    a->spare_fd = -1;
+    if (a->unix_path != NULL)
+        unlink(a->unix_path);
+    free(a->unix_path);
+    a->unix_path = NULL;
+}
+
+/* --- Accepting --- */
+
+static void refuse(int fd, const char *text, size_t len)
+{
+    stat_add(STAT_rejected_connections, 1);
+    (void)!send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    close(fd);
+}
+
+static void describe(const struct sockaddr_storage *sa, char *out, size_t size)
+{
+    char ip[INET6_ADDRSTRLEN] = "?";
+    if (sa->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)sa;
+        inet_ntop(AF_INET6, &in6->sin6_addr, ip, sizeof(ip));
+        snprintf(out, size, "[%s]:%u", ip, (unsigned)ntohs(in6->sin6_port));
+    } else {
+        const struct sockaddr_in *in4 = (const struct sockaddr_in *)sa;
+        inet_ntop(AF_INET, &in4->sin_addr, ip, sizeof(ip));
+        snprintf(out, size, "%s:%u", ip, (unsigned)ntohs(in4->sin_port));
+    }
+}
+
+static bool is_local(const struct sockaddr_storage *sa)
+{
+    if (sa->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)sa)->sin_addr.s_addr) >> 24 == 127;
+    return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)sa)->sin6_addr);
+}
+
+static bool is_protected(void)
+{
+    if (option_num(OPT_protected_mode) == 0)
+        return false;
+    char *password = option_strdup(OPT_requirepass);
+    bool none = password == NULL || password[0] == '\0';
+    free(password);
+    return none;
+}
+
+static void set_tcp_options(int fd)
+{
+    int on = 1, idle = (int)option_num(OPT_tcp_keepalive);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (idle == 0)
+        return;
+    int interval = idle / 3 > 0 ? idle / 3 : 1, count = 3;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+/* The worker with the fewest connections; equals take turns. */
+static struct host_worker *choose(struct acceptor *a, uint64_t *total)
+{
+    struct host_worker *best = NULL;
+    uint64_t best_clients = UINT64_MAX;
+    *total = 0;
+    for (uint32_t i = 0; i < a->workers_len; i++) {
+        struct host_worker *w = &a->workers[(a->next + i) % a->workers_len];
+        uint64_t clients = atomic_load_explicit(&w->clients, memory_order_relaxed);
+        *total += clients;
+        if (clients < best_clients) {
+            best_clients = clients;
+            best = w;
+        }
+    }
+    a->next = best->number + 1;
+    return best;
+}
+
+static void admit(struct acceptor *a, const struct listener *l, int fd,
+                  const struct sockaddr_storage *peer)
+{
+    uint64_t total;
+    struct host_worker *w = choose(a, &total);
+    stat_add(STAT_total_connections_received, 1);
+    if (total >= (uint64_t)option_num(OPT_maxclients)) {
+        refuse(fd, text_max_clients, sizeof(text_max_clients) - 1);
+        return;
+    }
+    struct accepted news = {.fd = fd, .is_unix = l->is_unix};
+    if (l->is_unix) {
+        snprintf(news.addr, sizeof(news.addr), "%.70s:0", a->unix_path);
+        memcpy(news.laddr, news.addr, sizeof(news.laddr));
+    } else {
+        if (!is_local(peer) && is_protected()) {
+            refuse(fd, text_protected, sizeof(text_protected) - 1);
+            return;
+        }
+        struct sockaddr_storage own = {0};
+        socklen_t own_len = sizeof(own);
+        getsockname(fd, (struct sockaddr *)&own, &own_len);
+        describe(peer, news.addr, sizeof(news.addr));
+        describe(&own, news.laddr, sizeof(news.laddr));
+        set_tcp_options(fd);
+    }
+    worker_give_connection(w, &news);
+}
+
+static void watch(struct acceptor *a, bool on)
+{
+    struct ev_loop *loop = a->workers[0].loop;
+    for (uint32_t i = 0; i < a->listeners_len; i++) {
+        if (on)
+            ev_io_start(loop, &a->listeners[i].io);
+        else
+            ev_io_stop(loop, &a->listeners[i].io);
+    }
+}
+
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+    (void)events;
+    struct acceptor *a = (struct acceptor *)((char *)timer - offsetof(struct acceptor, pause));
+    ev_timer_stop(loop, timer);
+    watch(a, true);
+}
+
+static void complain(struct acceptor *a, int num)
+{
+    struct mono now = clock_mono();
+    if (a->complained_at.us != 0 && now.us - a->complained_at.us < 1000000)
+        return;
+    a->complained_at = now;
+    log_line(LOG_WARNING, "cannot accept a connection: %s", strerror(num));
+}
+
+/* No descriptor for the next client. False: accepting has to rest. */
+static bool refuse_with_spare(struct acceptor *a, int listener)
+{
+    if (a->spare_fd < 0)
+        return false;
+    close(a->spare_fd);
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        refuse(fd, text_max_clients, sizeof(text_max_clients) - 1);
+    a->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0 && a->spare_fd >= 0;
+}
+
+static void on_acceptable(struct ev_loop *loop, ev_io *io, int events)
+{
+    (void)events;
+    struct listener *l = (struct listener *)((char *)io - offsetof(struct listener, io));
+    struct acceptor *a = l->acceptor;
+    for (int i = 0; i < ACCEPT_BURST; i++) {
+        struct sockaddr_storage peer = {0};
+        socklen_t len = sizeof(peer);
+        int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            admit(a, l, fd, &peer);
+            continue;
+        }
+        int num = errno;
+        if (num == EAGAIN || num == EWOULDBLOCK)
+            return;
+        if (num == EINTR || num == ECONNABORTED || num == EPROTO || num == EPERM)
+            continue;
+        complain(a, num);
+        if ((num == EMFILE || num == ENFILE) && refuse_with_spare(a, l->fd))
+            continue;
+        if (a->spare_fd < 0)
+            a->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        watch(a, false);
+        ev_timer_set(&a->pause, ACCEPT_PAUSE_MS / 1000., 0.);
+        ev_timer_start(loop, &a->pause);
+        return;
+    }
+}
+
+void acceptor_start(struct acceptor *a, struct host_worker *workers, uint32_t workers_len)
+{
+    a->workers = workers;
+    a->workers_len = workers_len;
+    ev_timer_init(&a->pause, on_pause_over, 0., 0.);
+    for (uint32_t i = 0; i < a->listeners_len; i++)
+        ev_io_init(&a->listeners[i].io, on_acceptable, a->listeners[i].fd, EV_READ);
+    watch(a, true);
+}
+
+void acceptor_stop(struct acceptor *a)
+{
+    ev_timer_stop(a->workers[0].loop, &a->pause);
+    watch(a, false);
+}

@@ -1,0 +1,344 @@
+/* Writing replies: straight from session.reply to the socket, references included.
+ *
+ *   stream offset:   0 ......... stream_sent ............... mark.start ............ end
+ *                    written     may be written now          waits for mark.lsn
+ *
+ * Under `journal-fsync always` a reply may only leave when the journal is durable up to the LSN it
+ * depends on. A mark remembers from which offset of the reply stream on that is so; the bytes
+ * before the first mark are free. Marks have growing offsets and LSNs, and there are few of them:
+ * the commands of one turn share one, because one sync will cover them all.
+ *
+ * Under the other policies no command reports a dependence, and none of this costs anything.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "server/conn.h"
+
+#include "base/log.h"
+#include "config/options.h"
+#include "journal/journal.h"
+
+#include <errno.h>
+#include <sys/uio.h>
+
+uint64_t output_len_at(const struct conn *c, size_t buf_len, uint32_t refs_len)
+{
+    uint64_t len = buf_len - c->buf_sent;
+    if (UNLIKELY(refs_len > c->refs_sent)) {
+        for (uint32_t i = c->refs_sent; i < refs_len; i++)
+            len += c->session.reply.refs[i].bytes.len;
+        len -= c->ref_sent;
+    }
+    return len;
+}
+
+uint64_t output_len(const struct conn *c)
+{
+    return output_len_at(c, c->session.reply.buf.len, c->session.reply.refs_len);
+}
+
+void output_queue(struct conn *c)
+{
+    if ((c->flags & (CONN_IN_FLUSH | CONN_GONE)) != 0)
+        return;
+    c->flags |= CONN_IN_FLUSH;
+    c->flush_next = c->worker->flush;
+    c->worker->flush = c;
+}
+
+/* --- Waiting for the journal --- */
+
+static struct conn_mark *mark_at(struct conn *c, uint32_t i)
+{
+    slow_must(i < c->marks_len);
+    return &c->marks[(c->marks_head + i) % CONN_MARKS];
+}
+
+static void withheld_link(struct conn *c)
+{
+    struct host_worker *w = c->worker;
+    c->flags |= CONN_IN_WITHHELD;
+    c->withheld_prev = NULL;
+    c->withheld_next = w->withheld;
+    if (w->withheld != NULL)
+        w->withheld->withheld_prev = c;
+    w->withheld = c;
+}
+
+static void withheld_unlink(struct conn *c)
+{
+    if ((c->flags & CONN_IN_WITHHELD) == 0)
+        return;
+    c->flags &= ~(unsigned)CONN_IN_WITHHELD;
+    if (c->withheld_prev != NULL)
+        c->withheld_prev->withheld_next = c->withheld_next;
+    else
+        c->worker->withheld = c->withheld_next;
+    if (c->withheld_next != NULL)
+        c->withheld_next->withheld_prev = c->withheld_prev;
+}
+
+void output_withhold(struct conn *c, uint64_t start, uint64_t lsn)
+{
+    struct host_worker *w = c->worker;
+    if (w->journal == NULL || lsn <= journal_durable_lsn(w->journal))
+        return;
+    if (c->marks_len > 0) {
+        struct conn_mark *newest = mark_at(c, c->marks_len - 1);
+        if (newest->lsn >= lsn)
+            return;
+        if (c->mark_turn == w->turn || c->marks_len == CONN_MARKS) {
+            newest->lsn = lsn;
+            return;
+        }
+    } else {
+        withheld_link(c);
+        if (lsn < atomic_load_explicit(&w->withheld_lsn, memory_order_relaxed))
+            atomic_store(&w->withheld_lsn, lsn);
+    }
+    c->marks_len++;
+    *mark_at(c, c->marks_len - 1) = (struct conn_mark){.start = start, .lsn = lsn};
+    c->mark_turn = w->turn;
+}
+
+/* The journal thread stores the durable LSN and then looks at withheld_lsn; a worker stores
+ * withheld_lsn and then, here, looks at the durable LSN: one of the two sees the other. */
+void output_release(struct host_worker *w)
+{
+    if (w->withheld == NULL)
+        return;
+    atomic_thread_fence(memory_order_seq_cst);
+    uint64_t durable = journal_durable_lsn(w->journal);
+    while (durable >= atomic_load_explicit(&w->withheld_lsn, memory_order_relaxed)) {
+        uint64_t lowest = UINT64_MAX;
+        struct conn *next;
+        for (struct conn *c = w->withheld; c != NULL; c = next) {
+            next = c->withheld_next;
+            while (c->marks_len > 0 && mark_at(c, 0)->lsn <= durable) {
+                c->marks_head = (c->marks_head + 1) % CONN_MARKS;
+                c->marks_len--;
+                output_queue(c);
+            }
+            if (c->marks_len == 0)
+                withheld_unlink(c);
+            else
+                lowest = min_u64(lowest, mark_at(c, 0)->lsn);
+        }
+        atomic_store(&w->withheld_lsn, lowest);
+        atomic_thread_fence(memory_order_seq_cst);
+        durable = journal_durable_lsn(w->journal);
+        if (w->withheld == NULL)
+            return;
+    }
+}
+
+void output_forget(struct conn *c)
+{
+    withheld_unlink(c);
+    c->marks_len = 0;
+}
+
+static uint64_t output_free_to_go(struct conn *c)
+{
+    if (LIKELY(c->marks_len == 0))
+        return output_len(c);
+    uint64_t start = mark_at(c, 0)->start;
+    slow_must(start >= c->stream_sent);
+    return start - c->stream_sent;
+}
+
+/* --- Writing --- */
+
+/* Fills iov with what is next, at most `max` bytes; returns how many entries. */
+static int output_gather(const struct conn *c, uint64_t max, struct iovec *iov, size_t *total)
+{
+    const struct reply *r = &c->session.reply;
+    size_t at = c->buf_sent, skip = c->ref_sent;
+    uint32_t ref = c->refs_sent;
+    int n = 0;
+    *total = 0;
+    while (*total < max && n + 1 < CONN_IOVECS) {
+        size_t until = ref < r->refs_len ? r->refs[ref].at : r->buf.len;
+        if (until > at) {
+            size_t len = min_u64(until - at, max - *total);
+            iov[n++] = (struct iovec){r->buf.data + at, len};
+            *total += len;
+            at = until;
+        }
+        if (ref == r->refs_len)
+            break;
+        size_t len = min_u64(r->refs[ref].bytes.len - skip, max - *total);
+        if (len > 0) {
+            const char *from = r->refs[ref].bytes.ptr + skip;
+            iov[n++] = (struct iovec){(char *)(uintptr_t)from, len};
+            *total += len;
+        }
+        ref++;
+        skip = 0;
+    }
+    return n;
+}
+
+static void output_advance(struct conn *c, size_t n)
+{
+    const struct reply *r = &c->session.reply;
+    c->stream_sent += n;
+    c->session.bytes_out += n;
+    while (n > 0) {
+        size_t until = c->refs_sent < r->refs_len ? r->refs[c->refs_sent].at : r->buf.len;
+        size_t plain = min_u64(until - c->buf_sent, n);
+        c->buf_sent += plain;
+        n -= plain;
+        if (c->buf_sent < until || c->refs_sent == r->refs_len)
+            break;
+        size_t left = r->refs[c->refs_sent].bytes.len - c->ref_sent;
+        if (n < left) {
+            c->ref_sent += n;
+            n = 0;
+        } else {
+            n -= left;
+            c->refs_sent++;
+            c->ref_sent = 0;
+        }
+    }
+    must(n == 0);
+}
+
+static ssize_t output_write(struct conn *c, uint64_t max, size_t *asked)
+{
+    const struct reply *r = &c->session.reply;
+    if (LIKELY(c->refs_sent == r->refs_len)) {
+        *asked = min_u64(r->buf.len - c->buf_sent, max);
+        return send(c->session.fd, r->buf.data + c->buf_sent, *asked, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    struct iovec iov[CONN_IOVECS];
+    struct msghdr message = {.msg_iov = iov};
+    message.msg_iovlen = (size_t)output_gather(c, max, iov, asked);
+    return sendmsg(c->session.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+/* Drops what is written. A client that never quite empties its output must not keep all of it. */
+static void output_drop_sent(struct conn *c)
+{
+    struct reply *r = &c->session.reply;
+    if (c->buf_sent == r->buf.len && c->refs_sent == r->refs_len) {
+        if (r->refs_len > 0)
+            reply_truncate(r, 0);
+        r->buf.len = 0;
+        must(r->refs_len == 0);
+        c->buf_sent = c->refs_sent = 0;
+        worker_take_back(c->worker, &r->buf);
+        return;
+    }
+    if (c->buf_sent >= CONN_WRITE_EARLY && c->buf_sent > r->buf.len / 2) {
+        memmove(r->buf.data, r->buf.data + c->buf_sent, r->buf.len - c->buf_sent);
+        r->buf.len -= c->buf_sent;
+        for (uint32_t i = c->refs_sent; i < r->refs_len; i++)
+            r->refs[i].at -= c->buf_sent;
+        c->buf_sent = 0;
+    }
+    if (c->refs_sent > 0) {
+        for (uint32_t i = 0; i < c->refs_sent; i++)
+            blob_unref(&r->refs[i].blob);
+        r->refs_len -= c->refs_sent;
+        memmove(r->refs, r->refs + c->refs_sent, r->refs_len * sizeof(*r->refs));
+        c->refs_sent = 0;
+    }
+}
+
+static void output_want_writable(struct conn *c, bool on)
+{
+    if (on && !ev_is_active(&c->writable))
+        ev_io_start(c->worker->loop, &c->writable);
+    else if (!on && UNLIKELY(ev_is_active(&c->writable)))
+        ev_io_stop(c->worker->loop, &c->writable);
+}
+
+/* Writes up to `max` bytes; false when the connection broke. *blocked: the socket takes no more. */
+static bool output_write_all(struct conn *c, uint64_t max, bool *blocked)
+{
+    *blocked = false;
+    while (max > 0 && !*blocked) {
+        size_t asked;
+        ssize_t n = output_write(c, max, &asked);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            return false;
+        if (n > 0) {
+            worker_count(c->worker, STAT_total_net_output_bytes, (uint64_t)n);
+            output_advance(c, (size_t)n);
+            max -= (uint64_t)n;
+            c->stall_since.us = 0;
+        }
+        *blocked = n < (ssize_t)asked;
+    }
+    return true;
+}
+
+static void output_unpause(struct conn *c)
+{
+    c->flags &= ~(unsigned)CONN_PAUSED;
+    conn_update_reading(c);
+    conn_queue_run(c);
+}
+
+void output_flush(struct conn *c)
+{
+    if (UNLIKELY((c->flags & (CONN_DOOMED | CONN_GONE)) != 0))
+        return;
+    uint64_t free_to_go = output_free_to_go(c);
+    bool blocked = false;
+    if (free_to_go > 0) {
+        worker_count(c->worker, STAT_total_writes_processed, 1);
+        if (!output_write_all(c, min_u64(free_to_go, CONN_WRITE_MAX), &blocked)) {
+            conn_doom(c);
+            return;
+        }
+        output_drop_sent(c);
+        blocked = blocked || free_to_go > CONN_WRITE_MAX;
+    }
+    output_want_writable(c, blocked);
+    if (UNLIKELY((c->flags & CONN_PAUSED) != 0) && output_len(c) < CONN_OUTPUT_PAUSE / 2)
+        output_unpause(c);
+    if (UNLIKELY((c->flags & (CONN_EOF | CONN_CLOSING)) != 0))
+        conn_close_when_done(c);
+}
+
+/* *since remembers when the soft limit was passed; 0: it is not. */
+static bool is_over(const struct output_limit *limit, uint64_t len, bool with_soft, struct mono now,
+                    struct mono *since)
+{
+    if (limit->hard_bytes > 0 && len > limit->hard_bytes)
+        return true;
+    if (!with_soft)
+        return false;
+    if (limit->soft_bytes == 0 || len <= limit->soft_bytes) {
+        since->us = 0;
+        return false;
+    }
+    if (since->us == 0)
+        *since = now;
+    return now.us - since->us > limit->soft_seconds * 1000000;
+}
+
+bool output_check_limit(struct conn *c, bool with_soft)
+{
+    uint64_t len = output_len(c);
+    if (LIKELY(len == 0)) {
+        c->soft_since.us = 0;
+        return false;
+    }
+    struct output_limit limit = option_output_limit(OUTPUT_NORMAL);
+    if (is_over(&limit, len, with_soft, worker_now(c->worker), &c->soft_since)) {
+        worker_count(c->worker, STAT_client_output_buffer_limit_disconnections, 1);
+        log_line(LOG_WARNING,
+                 "client %s closed: %llu bytes of replies wait for it, more than "
+                 "client-output-buffer-limit allows",
+                 c->session.addr, (unsigned long long)len);
+        conn_doom(c);
+        return true;
+    }
+    if (limit.hard_bytes == 0 && len > CONN_OUTPUT_PAUSE)
+        c->flags |= CONN_PAUSED;
+    return false;
+}

@@ -1,0 +1,27 @@
+/* The process around the server: signals, the supervisor, and the orderly end.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SERVER_PROCESS_H
+#define SERVER_PROCESS_H
+
+#include "keyspace/keyspace.h"
+#include "server/server.h"
+
+/* Opens the log that `logfile` and `loglevel` name. Also done again for SIGUSR1. */
+MUST_CHECK enum rc process_open_log(struct err *err);
+/* Before any thread is started: signals are handled by process_serve alone from here on. */
+void process_block_signals(void);
+/* On: SIGTERM and SIGINT end the process at once with exit code 0. For the times in which nothing
+ * waits for signals (recovery, the last flush) and nothing can be lost: the journal has it all. */
+void process_exit_on_signal(bool on);
+/* A path as the configuration means it, relative to `dir`; the caller frees it. "" stays "". */
+char *process_path(const char *path);
+/* Tells the supervisor, when there is one. */
+void process_notify(const char *state);
+
+/* Serves until a signal or SHUTDOWN ends it. An orderly end goes on serving while everything
+ * written before it is flushed, up to shutdown-timeout; a second signal ends the process at once.
+ * Returns false when nothing more is to be flushed (SHUTDOWN NOSAVE). Thread: the main thread. */
+bool process_serve(struct server *s, struct keyspace *ks);
+
+#endif

@@ -1,0 +1,206 @@
+/* See fields.h.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "store/fields.h"
+
+#include "store/alloc.h"
+
+#include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+enum { RECENT_MIN = 64, RECENT_SHARE = 8 /* of the fields: beyond an eighth, a walk is as good */ };
+
+static uint32_t position_of(const struct fields *fs, struct slice name)
+{
+    return table_position(XXH3_64bits_withSeed(name.ptr, name.len, fs->seed));
+}
+
+static size_t class_of(size_t name_len, size_t value_len)
+{
+    return alloc_size_class(sizeof(struct field) + name_len + value_len);
+}
+
+static size_t own_class(const struct field *f)
+{
+    return class_of(f->name_len, f->value_len);
+}
+
+struct fields *fields_try_new(void)
+{
+    struct fields *fs = alloc_try(sizeof(*fs));
+    if (fs != NULL) {
+        memset(fs, 0, sizeof(*fs));
+        fs->seed = alloc_hash_seed();
+    }
+    return fs;
+}
+
+void fields_free(struct fields **fs)
+{
+    struct fields *old = *fs;
+    *fs = NULL;
+    if (old == NULL)
+        return;
+    for (size_t i = 0; i < table_slots(&old->table); i++)
+        free(table_at(&old->table, i));
+    table_fini(&old->table);
+    free(old->recent);
+    free(old);
+}
+
+struct field *fields_find(const struct fields *fs, struct slice name)
+{
+    struct table_probe probe;
+    uint64_t *slot = table_first(&fs->table, position_of(fs, name), &probe);
+    for (; slot != NULL; slot = table_next(&probe)) {
+        struct field *f = slot_pointer(*slot);
+        if (slice_eq(field_name(f), name))
+            return f;
+    }
+    return NULL;
+}
+
+static void note_recent(struct fields *fs, uint32_t position)
+{
+    if (fs->recent_incomplete)
+        return;
+    size_t most = fs->table.used / RECENT_SHARE;
+    if (most < RECENT_MIN)
+        most = RECENT_MIN;
+    uint32_t *list = fs->recent;
+    if (fs->recent_len == fs->recent_cap && fs->recent_len < most) {
+        size_t cap = fs->recent_cap < 16 ? 16 : (size_t)fs->recent_cap * 2;
+        list = cap > UINT32_MAX ? NULL : alloc_try_resize(list, cap * sizeof(*list));
+        if (list != NULL) {
+            fs->recent = list;
+            fs->recent_cap = (uint32_t)cap;
+        }
+    }
+    if (list != NULL && fs->recent_len < fs->recent_cap && fs->recent_len < most) {
+        fs->recent[fs->recent_len++] = position;
+        return;
+    }
+    free(fs->recent);
+    fs->recent = NULL;
+    fs->recent_len = fs->recent_cap = 0;
+    fs->recent_incomplete = true;
+}
+
+void fields_set_flags(struct fields *fs, struct field *f, unsigned flags)
+{
+    if ((flags & FIELD_CHANGED) != 0 && !f->changed)
+        note_recent(fs, position_of(fs, field_name(f)));
+    f->changed = (flags & FIELD_CHANGED) != 0;
+    f->fresh = (flags & FIELD_FRESH) != 0;
+    f->dead = (flags & FIELD_DEAD) != 0;
+}
+
+struct field *fields_add(struct fields *fs, struct slice name, struct slice value, unsigned flags)
+{
+    if (!table_try_reserve(&fs->table))
+        return NULL;
+    size_t class = class_of(name.len, value.len);
+    struct field *f = alloc_try(class);
+    if (f == NULL)
+        return NULL;
+    *f = (struct field){
+        .name_len = (uint32_t)name.len & FIELD_LEN_MAX,
+        .value_len = (uint32_t)value.len & FIELD_LEN_MAX,
+    };
+    if (name.len > 0)
+        memcpy(f->data, name.ptr, name.len);
+    if (value.len > 0)
+        memcpy(f->data + name.len, value.ptr, value.len);
+    table_insert(&fs->table, position_of(fs, name), f);
+    fs->bytes += class;
+    fields_set_flags(fs, f, flags);
+    return f;
+}
+
+struct field *fields_set_value(struct fields *fs, struct field *f, struct slice value)
+{
+    size_t had = own_class(f), class = class_of(f->name_len, value.len);
+    if (had != class) {
+        uint64_t *slot = table_slot_of(&fs->table, position_of(fs, field_name(f)), f);
+        struct field *moved = alloc_try_resize(f, class);
+        if (moved == NULL && class > had)
+            return NULL;
+        if (moved != NULL) {
+            f = moved;
+            slot_set_pointer(slot, f);
+        }
+        fs->bytes += class - had;
+    }
+    if (value.len > 0)
+        memmove(f->data + f->name_len, value.ptr, value.len);
+    f->value_len = (uint32_t)value.len & FIELD_LEN_MAX;
+    return f;
+}
+
+void fields_remove(struct fields *fs, struct field *f)
+{
+    uint32_t position = position_of(fs, field_name(f));
+    fs->bytes -= own_class(f);
+    table_remove(&fs->table, position, table_slot_of(&fs->table, position, f));
+    free(f);
+}
+
+struct visit {
+    void (*each)(void *ctx, struct field *f);
+    void *ctx;
+};
+
+static void visit_any(void *ctx, void *pointer)
+{
+    const struct visit *v = ctx;
+    v->each(v->ctx, pointer);
+}
+
+static void visit_changed(void *ctx, void *pointer)
+{
+    const struct field *f = pointer;
+    if (f->changed)
+        visit_any(ctx, pointer);
+}
+
+void fields_walk(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx)
+{
+    struct visit v = {each, ctx};
+    table_walk(&fs->table, 0, SIZE_MAX / 2, visit_any, &v);
+}
+
+/* A changed field with this position, or NULL. */
+static struct field *changed_at(const struct fields *fs, uint32_t position)
+{
+    struct table_probe probe;
+    uint64_t *slot = table_first(&fs->table, position, &probe);
+    for (; slot != NULL; slot = table_next(&probe)) {
+        struct field *f = slot_pointer(*slot);
+        if (f->changed)
+            return f;
+    }
+    return NULL;
+}
+
+void fields_take_changed(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx)
+{
+    struct visit v = {each, ctx};
+    if (fs->recent_incomplete)
+        table_walk(&fs->table, 0, SIZE_MAX / 2, visit_changed, &v);
+    for (uint32_t i = 0; i < fs->recent_len; i++) {
+        struct field *f;
+        while ((f = changed_at(fs, fs->recent[i])) != NULL)
+            each(ctx, f);
+    }
+    free(fs->recent);
+    fs->recent = NULL;
+    fs->recent_len = fs->recent_cap = 0;
+    fs->recent_incomplete = false;
+}
+
+size_t fields_memory(const struct fields *fs)
+{
+    return alloc_size_class(sizeof(*fs)) + fs->bytes + table_memory(&fs->table) +
+           fs->recent_cap * sizeof(*fs->recent);
+}

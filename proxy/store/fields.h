@@ -1,0 +1,70 @@
+/* The fields of a large hash: one allocation each, indexed by a table.
+ *
+ * Which of them changed is a bit in each; a short list of hash positions finds those bits again
+ * without a walk. When the list gets long, or there is no memory for it, the capture walks.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef STORE_FIELDS_H
+#define STORE_FIELDS_H
+
+#include "store/packed.h"
+#include "store/table.h"
+
+struct field { /* 8 bytes, then name and value */
+    uint32_t value_len : 30;
+    uint32_t changed : 1;
+    uint32_t fresh : 1;
+    uint32_t name_len : 30;
+    uint32_t dead : 1;
+    uint32_t unused : 1;
+    char data[];
+};
+
+struct fields {
+    struct table table;
+    uint64_t seed;
+    size_t bytes;     /* of all field allocations */
+    uint32_t *recent; /* positions of changed fields; may name others too */
+    uint32_t recent_len, recent_cap;
+    bool recent_incomplete; /* walk instead */
+};
+
+enum { FIELD_LEN_MAX = (1 << 30) - 1 };
+
+static inline struct slice field_name(const struct field *f)
+{
+    return slice_of(f->data, f->name_len);
+}
+
+static inline struct slice field_value(const struct field *f)
+{
+    return slice_of(f->data + f->name_len, f->value_len);
+}
+
+struct fields *fields_try_new(void);
+void fields_free(struct fields **fs);
+
+/* Dead ones too; NULL: none. */
+struct field *fields_find(const struct fields *fs, struct slice name);
+/* Adds one that is not there, with these flags; NULL: out of memory, unchanged. */
+struct field *fields_add(struct fields *fs, struct slice name, struct slice value, unsigned flags);
+/* Changes the value; the field may move. NULL: out of memory, unchanged. */
+struct field *fields_set_value(struct fields *fs, struct field *f, struct slice value);
+void fields_remove(struct fields *fs, struct field *f);
+
+static inline unsigned field_flags(const struct field *f)
+{
+    return (f->changed ? FIELD_CHANGED : 0) | (f->fresh ? FIELD_FRESH : 0) |
+           (f->dead ? FIELD_DEAD : 0);
+}
+/* Notes it in the list when it becomes changed. */
+void fields_set_flags(struct fields *fs, struct field *f, unsigned flags);
+
+/* Calls `each` for every changed field, which must clear the mark or remove the field; the list is
+ * empty afterwards. */
+void fields_take_changed(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx);
+/* Calls `each` for every field; it may remove it. */
+void fields_walk(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx);
+size_t fields_memory(const struct fields *fs);
+
+#endif

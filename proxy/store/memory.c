@@ -1,0 +1,162 @@
+/* Where memory comes from and how much is in use; see alloc.h and store.h.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "store/alloc.h"
+#include "store/store.h"
+
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNDER_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNDER_SANITIZER 1
+#endif
+
+#if defined(UNDER_SANITIZER)
+#include <sanitizer/allocator_interface.h>
+#elif !defined(WEIR_NO_JEMALLOC)
+#include <jemalloc/jemalloc.h>
+#endif
+
+bool (*alloc_should_fail)(void);
+
+#if !defined(WEIR_NO_JEMALLOC)
+/* jemalloc reads this at start; the environment (MALLOC_CONF) overrides it. Huge pages: a random
+ * write to a store of 5 M keys takes a quarter less time. A thread of its own for giving memory
+ * back, and soon: tables that grew leave holes of 15 % otherwise. */
+const char *malloc_conf = "thp:always,metadata_thp:auto,background_thread:true,"
+                          "dirty_decay_ms:1000,muzzy_decay_ms:0";
+#endif
+
+static bool told_to_fail(void)
+{
+    return UNLIKELY(alloc_should_fail != NULL) && alloc_should_fail();
+}
+
+void *alloc_try(size_t size)
+{
+    return told_to_fail() ? NULL : malloc(size);
+}
+
+void *alloc_try_resize(void *block, size_t size)
+{
+    return told_to_fail() ? NULL : realloc(block, size);
+}
+
+void *alloc_try_aligned(size_t size)
+{
+    return told_to_fail() ? NULL : aligned_alloc(CACHE_LINE, size);
+}
+
+struct blob *alloc_try_blob(size_t cap)
+{
+    return told_to_fail() ? NULL : blob_try_new(cap);
+}
+
+struct blob *alloc_try_grow_blob(struct blob *b, size_t cap)
+{
+    return told_to_fail() ? NULL : blob_try_grow(b, cap);
+}
+
+size_t alloc_usable(void *block)
+{
+    return malloc_usable_size(block);
+}
+
+uint64_t alloc_hash_seed(void)
+{
+    static _Atomic uint64_t seed;
+    uint64_t now = atomic_load_explicit(&seed, memory_order_relaxed);
+    if (LIKELY(now != 0))
+        return now;
+    uint64_t drawn = 0;
+    must(getrandom(&drawn, sizeof(drawn), 0) == (ssize_t)sizeof(drawn));
+    drawn |= 1;
+    /* Whoever comes first decides. */
+    return atomic_compare_exchange_strong(&seed, &now, drawn) ? drawn : now;
+}
+
+/* The figures as of the last refresh. */
+static _Atomic size_t allocated, active, resident, mapped, peak;
+
+#if defined(UNDER_SANITIZER)
+
+static void read_figures(struct memory_info *out)
+{
+    out->allocated = __sanitizer_get_current_allocated_bytes();
+    out->active = out->allocated;
+    out->resident = __sanitizer_get_heap_size();
+    out->mapped = out->resident;
+}
+
+#elif defined(WEIR_NO_JEMALLOC)
+
+static void read_figures(struct memory_info *out)
+{
+    struct mallinfo2 info = mallinfo2();
+    out->allocated = info.uordblks + info.hblkhd;
+    out->active = out->allocated;
+    out->mapped = info.arena + info.hblkhd;
+    out->resident = out->mapped;
+    FILE *statm = fopen("/proc/self/statm", "re");
+    unsigned long pages, in_memory;
+    if (statm != NULL && fscanf(statm, "%lu %lu", &pages, &in_memory) == 2)
+        out->resident = in_memory * (size_t)sysconf(_SC_PAGESIZE);
+    if (statm != NULL)
+        fclose(statm);
+}
+
+#else
+
+static size_t read_figure(const char *name)
+{
+    size_t value = 0, len = sizeof(value);
+    return mallctl(name, &value, &len, NULL, 0) == 0 ? value : 0;
+}
+
+static void read_figures(struct memory_info *out)
+{
+    uint64_t epoch = 1;
+    size_t len = sizeof(epoch);
+    mallctl("epoch", &epoch, &len, &epoch, len);
+    out->allocated = read_figure("stats.allocated");
+    out->active = read_figure("stats.active");
+    out->resident = read_figure("stats.resident");
+    out->mapped = read_figure("stats.mapped");
+}
+
+#endif
+
+void memory_refresh(void)
+{
+    struct memory_info now = {0};
+    read_figures(&now);
+    atomic_store_explicit(&allocated, now.allocated, memory_order_relaxed);
+    atomic_store_explicit(&active, now.active, memory_order_relaxed);
+    atomic_store_explicit(&resident, now.resident, memory_order_relaxed);
+    atomic_store_explicit(&mapped, now.mapped, memory_order_relaxed);
+    size_t highest = atomic_load_explicit(&peak, memory_order_relaxed);
+    while (highest < now.allocated && !atomic_compare_exchange_weak(&peak, &highest, now.allocated))
+        ;
+}
+
+size_t memory_allocated(void)
+{
+    return atomic_load_explicit(&allocated, memory_order_relaxed);
+}
+
+void memory_get_info(struct memory_info *out)
+{
+    out->allocated = memory_allocated();
+    out->active = atomic_load_explicit(&active, memory_order_relaxed);
+    out->resident = atomic_load_explicit(&resident, memory_order_relaxed);
+    out->mapped = atomic_load_explicit(&mapped, memory_order_relaxed);
+    out->peak = atomic_load_explicit(&peak, memory_order_relaxed);
+}

@@ -1,0 +1,30 @@
+/* See value.h.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "store/value.h"
+
+#include "base/num.h"
+#include "store/hash.h"
+
+enum { EMBEDDED_MAX = 44 }; /* longer strings are "raw" in Redis */
+
+struct value_limits value_limits = {
+    .hash_max_listpack_entries = 128,
+    .hash_max_listpack_value = 64,
+};
+
+const struct value_ops *value_ops(enum value_type type)
+{
+    return type == VALUE_HASH ? &hash_ops : NULL;
+}
+
+const char *value_encoding(const struct value *v)
+{
+    if (v->type != VALUE_STRING) {
+        const struct value_ops *ops = value_ops(v->type);
+        return ops != NULL ? ops->encoding(v->object) : "none";
+    }
+    int64_t number;
+    if (!v->raw && num_parse_i64(v->str, &number))
+        return "int";
+    return !v->raw && v->str.len <= EMBEDDED_MAX ? "embstr" : "raw";
+}

@@ -1,0 +1,75 @@
+/* What happens in memory once a batch is committed. Thread: cutter, a bounded number of entries under each lock.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "writeback/internal.h"
+
+enum { PREFETCH_AHEAD = 16 };
+
+static void settle(struct writeback *wb, const struct backend_item *item,
+                   enum batch_outcome outcome, uint64_t hash)
+{
+    struct shard *sh = store_shard(wb->store, hash);
+    lock_acquire(&sh->lock);
+    struct entry *e = entry_find(wb->store, sh, hash, item->db, item->key);
+    if (e == NULL || (e->flags & ENTRY_IN_FLIGHT) == 0) {
+        lock_release(&sh->lock); /* its whole database was flushed away meanwhile */
+        return;
+    }
+    if (outcome == BATCH_DEAD) { /* stays in flight: never evicted, so it stays readable */
+        lock_release(&sh->lock);
+        return;
+    }
+    e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
+    if ((e->flags & ENTRY_DIRTY) == 0) {
+        if (outcome == BATCH_KEPT_THEIRS) {
+            sh->evicted = true;
+            wb->on_dropped(wb->ctx, sh, item->db, item->key);
+            entry_remove(wb->store, sh, e, hash);
+            stat_add(STAT_invalidations, 1);
+        } else if (e->type == VALUE_NONE && (e->flags & ENTRY_LOADING) == 0) {
+            /* The backend does not have the key either. Where a miss would load, that is worth remembering. */
+            if (writeback_is_complete(wb, sh, item->db))
+                entry_remove(wb->store, sh, e, hash);
+        }
+    }
+    lock_release(&sh->lock);
+}
+
+void cleanup_batch(struct writeback *wb, const struct batch *b)
+{
+    uint64_t hashes[PREFETCH_AHEAD];
+    bool letters = ledger_count(wb->dead) > 0;
+    for (uint32_t i = 0; i < b->items_len; i += PREFETCH_AHEAD) {
+        uint32_t n = (uint32_t)min_u64(PREFETCH_AHEAD, b->items_len - i);
+        for (uint32_t k = 0; k < n; k++) {
+            hashes[k] = store_hash(wb->store, b->items[i + k].db, b->items[i + k].key);
+            store_prefetch_bucket(wb->store, hashes[k]);
+        }
+        for (uint32_t k = 0; k < n; k++)
+            store_prefetch_entry(wb->store, hashes[k]);
+        for (uint32_t k = 0; k < n; k++) {
+            enum batch_outcome outcome = (enum batch_outcome)b->outcomes[i + k];
+            settle(wb, &b->items[i + k], outcome, hashes[k]);
+            if (letters && outcome != BATCH_DEAD)
+                dead_letter_superseded(wb, &b->items[i + k]);
+        }
+    }
+}
+
+void writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key)
+{
+    uint64_t hash = store_hash(wb->store, store_db, key);
+    struct shard *sh = store_shard(wb->store, hash);
+    lock_acquire(&sh->lock);
+    struct entry *e = entry_find(wb->store, sh, hash, store_db, key);
+    bool ours = e != NULL && (e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT | ENTRY_LOADING)) != 0;
+    if (!ours) { /* a dirty one is a conflict, if anything, and that is proved when it is flushed */
+        sh->evicted = true;
+        wb->on_dropped(wb->ctx, sh, store_db, key);
+        if (e != NULL) {
+            entry_remove(wb->store, sh, e, hash);
+            stat_add(STAT_invalidations, 1);
+        }
+    }
+    lock_release(&sh->lock);
+}

@@ -1,0 +1,87 @@
+/* See dbmap.h.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "writeback/dbmap.h"
+
+static void make_live(struct dbmap *m, uint32_t number, uint32_t store_db, bool empty)
+{
+    atomic_store(&m->state[store_db], DBMAP_LIVE);
+    atomic_store(&m->born_empty[store_db], empty);
+    atomic_store(&m->touched[store_db], false);
+    atomic_store(&m->store_db[number], store_db);
+}
+
+static uint32_t find_free(struct dbmap *m)
+{
+    for (uint32_t tried = 0; tried < STORE_DB_MAX; tried++) {
+        uint32_t candidate = m->next_free;
+        m->next_free = m->next_free == STORE_DB_MAX ? 1 : m->next_free + 1;
+        if (atomic_load(&m->state[candidate]) == DBMAP_FREE)
+            return candidate;
+    }
+    return 0;
+}
+
+void dbmap_init(struct dbmap *m, const struct backend_position *position, uint32_t databases)
+{
+    const struct backend_dbmap *known = &position->dbmap;
+    m->len = (uint32_t)max_u64(known->len, databases);
+    must(m->len > 0 && m->len <= BACKEND_DATABASES_MAX);
+    m->next_free = 1;
+    m->changed = m->len > known->len;
+    for (uint32_t n = 0; n < known->len; n++) {
+        make_live(m, n, known->store_db[n], position->fresh);
+        m->next_free = (uint32_t)max_u64(m->next_free, known->store_db[n] % STORE_DB_MAX + 1);
+    }
+    for (uint32_t n = known->len; n < m->len; n++)
+        make_live(m, n, find_free(m), true);
+}
+
+int dbmap_number(const struct dbmap *m, uint32_t store_db)
+{
+    for (uint32_t n = 0; n < m->len; n++) {
+        if (dbmap_store_db(m, n) == store_db)
+            return (int)n;
+    }
+    return -1;
+}
+
+bool dbmap_has_room(const struct dbmap *m)
+{
+    return atomic_load(&m->dead) + 2 * m->len < STORE_DB_MAX;
+}
+
+void dbmap_renew(struct dbmap *m, uint32_t number, uint64_t lsn)
+{
+    uint32_t old = dbmap_store_db(m, number), fresh = find_free(m);
+    must(fresh != 0); /* dbmap_has_room was asked */
+    m->dead_lsn[old] = lsn;
+    atomic_store(&m->state[old], DBMAP_DEAD);
+    atomic_fetch_add(&m->dead, 1);
+    make_live(m, number, fresh, true);
+    atomic_fetch_add(&m->version, 1);
+}
+
+void dbmap_swap(struct dbmap *m, uint32_t a, uint32_t b)
+{
+    uint32_t db = dbmap_store_db(m, a);
+    atomic_store(&m->store_db[a], dbmap_store_db(m, b));
+    atomic_store(&m->store_db[b], db);
+    atomic_fetch_add(&m->version, 1);
+}
+
+void dbmap_export(const struct dbmap *m, struct backend_dbmap *out)
+{
+    out->len = m->len;
+    for (uint32_t n = 0; n < m->len; n++)
+        out->store_db[n] = dbmap_store_db(m, n);
+}
+
+void dbmap_free_dead(struct dbmap *m, uint64_t applied_lsn)
+{
+    for (uint32_t db = 1; db <= STORE_DB_MAX && atomic_load(&m->dead) > 0; db++) {
+        if (atomic_load(&m->state[db]) == DBMAP_DEAD && m->dead_lsn[db] <= applied_lsn) {
+            atomic_store(&m->state[db], DBMAP_FREE);
+            atomic_fetch_sub(&m->dead, 1);
+        }
+    }
+}

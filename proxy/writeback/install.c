@@ -1,0 +1,32 @@
+/* Items become entries: what a loader read, or a dead letter kept.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "writeback/internal.h"
+
+bool install_elements(const struct backend_item *item, void **object)
+{
+    const struct value_ops *ops = value_ops(item->type);
+    for (uint32_t i = 0; i < item->elements_len; i++) {
+        const struct backend_element *e = &item->elements[i];
+        if (!e->removed && !ops->load(object, e->name, e->value, e->position, e->score))
+            return false;
+    }
+    return true;
+}
+
+struct entry *install_entry(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
+                            const struct backend_item *item, void **object)
+{
+    struct entry *e;
+    if (item->type == VALUE_STRING)
+        return entry_set_string(s, sh, old, hash, item->db, item->key, item->value,
+                                item->expires_at_ms);
+    if (item->type == VALUE_NONE || *object == NULL)
+        return entry_set_none(s, sh, old, hash, item->db, item->key);
+    e = entry_set_object(s, sh, old, hash, item->db, item->key, item->type, *object,
+                         item->expires_at_ms);
+    if (e == NULL)
+        value_ops(item->type)->free(*object);
+    *object = NULL;
+    return e;
+}

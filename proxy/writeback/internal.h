@@ -1,0 +1,188 @@
+/* What the files of writeback/ share, and the hooks that keyspace/ calls under shard locks.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef WRITEBACK_INTERNAL_H
+#define WRITEBACK_INTERNAL_H
+
+#include "backends/backend.h"
+#include "base/lock.h"
+#include "base/stats.h"
+#include "journal/journal.h"
+#include "store/store.h"
+#include "writeback/batch.h"
+#include "writeback/dbmap.h"
+#include "writeback/ledger.h"
+#include "writeback/writeback.h"
+
+#include <stdatomic.h>
+
+enum { LANE_NICE = 10, LEDGER_RECORDS_MAX = 10000 };
+
+/* Dirty totals, one block per thread that changes entries; only the sum means something. */
+struct wb_producer {
+    _Atomic int64_t dirty_keys, dirty_bytes;
+} __attribute__((aligned(CACHE_LINE)));
+
+/* The flusher of one backend. */
+struct lane {
+    pthread_t thread;
+    struct lock lock;
+    struct cond cond;
+    struct batch *pending GUARDED_BY(lock); /* handed over by the cutter */
+    struct batch *done GUARDED_BY(lock);    /* committed, not cleaned up by the cutter yet */
+    bool stopping GUARDED_BY(lock);
+    bool paused GUARDED_BY(lock);
+    bool hurry GUARDED_BY(lock); /* try now, whatever the backoff says */
+    enum breaker_state breaker GUARDED_BY(lock);
+    uint64_t failures GUARDED_BY(lock); /* in a row */
+    struct mono retry_at GUARDED_BY(lock);
+    struct err last_error GUARDED_BY(lock);
+    int64_t last_flush_us GUARDED_BY(lock);
+    struct mono last_commit GUARDED_BY(lock);
+    uint64_t random;       /* flusher only: jitter */
+    bool maintenance_left; /* flusher only */
+};
+
+struct writeback {
+    /* immutable after open */
+    struct store *store;
+    struct journal *journal;
+    struct backend *backend;
+    const struct backend_ops *ops;
+    char backend_url[256];
+    uint32_t producers_len; /* the journal's, plus one for the cutter */
+    struct wb_producer *producers;
+    struct ledger *dead, *conflicts;
+    void (*on_applied)(
+        void *ctx); /* cutter: applied_lsn moved, or it is time to look at pressure */
+    void (*on_dropped)(void *ctx, struct shard *sh, uint32_t store_db,
+                       struct slice key); /* under the shard's lock */
+    void *ctx;
+
+    struct dbmap map;
+    _Atomic(struct batch *) current; /* the cut that is being captured */
+
+    _Atomic int64_t first_dirty_us; /* when the oldest change of the next cut was made; 0: none */
+    _Atomic uint64_t applied_lsn, last_cut_lsn;
+    _Atomic uint64_t in_flight_keys, in_flight_bytes;
+    _Atomic int pressure;     /* see writeback_info.backpressure */
+    _Atomic bool memory_high; /* above maxmemory: evict, and refuse what needs more */
+    atomic_bool pausing;
+
+    /* cutter */
+    pthread_t thread;
+    struct lock lock;
+    struct cond cond;
+    bool stopping GUARDED_BY(lock);
+    bool flush_requested GUARDED_BY(lock);
+    uint64_t *retries GUARDED_BY(lock); /* dead letters that an operator wants tried again */
+    uint32_t retries_len GUARDED_BY(lock);
+    struct mono refreshed;                /* cutter only: when memory figures were read */
+    uint32_t sweep_shard, sweep_position; /* cutter only */
+    uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
+    struct lane lane;
+};
+
+struct writeback_options {
+    struct store *store;
+    struct journal *journal;
+    struct backend *backend;
+    const struct backend_position *position;
+    const char *backend_url;
+    const char *ledger_dir;
+    const struct fs *fs;
+    uint32_t producers, databases;
+    void (*on_applied)(void *ctx);
+    void (*on_dropped)(void *ctx, struct shard *sh, uint32_t store_db, struct slice key);
+    void *ctx;
+};
+
+MUST_CHECK enum rc writeback_open(const struct writeback_options *options, struct writeback **out,
+                                  struct err *err);
+void writeback_start(struct writeback *wb);
+/* Stops both threads; a batch that is not committed stays in the journal. */
+void writeback_stop(struct writeback *wb);
+void writeback_close(struct writeback **wb);
+
+/* --- Hooks of a transaction. Lock: the entry's shard. --- */
+
+/* Must be called with every entry that a transaction is about to change: captures it if it is still owed to an earlier cut. */
+static inline bool writeback_must_capture(const struct entry *e, uint16_t cut)
+{
+    return (e->flags & ENTRY_DIRTY) != 0 && ((e->flags & ENTRY_CUT_ODD) != 0) != ((cut & 1) != 0);
+}
+void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
+    REQUIRES(sh->lock);
+/* Bytes that an entry will cost to keep until it is flushed; cheap. */
+static inline int64_t writeback_weight(const struct entry *e)
+{
+    return (int64_t)sizeof(*e) + e->key_len + e->value_len;
+}
+/* After a change: makes the entry dirty, or notes that one more change was folded into it. `before`: its weight before, when it was
+ * dirty already. */
+void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e,
+                       uint16_t cut, int64_t before) REQUIRES(sh->lock);
+/* Before the map of databases changes. Lock: all shards. */
+void writeback_capture_map(struct writeback *wb, uint16_t cut);
+
+static inline uint64_t writeback_applied_lsn(const struct writeback *wb)
+{
+    return atomic_load_explicit(&wb->applied_lsn, memory_order_acquire);
+}
+
+/* True when a miss proves that the key does not exist anywhere. */
+static inline bool writeback_is_complete(const struct writeback *wb, const struct shard *sh,
+                                         uint32_t store_db) REQUIRES(sh->lock)
+{
+    return !sh->evicted &&
+           atomic_load_explicit(&wb->map.born_empty[store_db], memory_order_relaxed);
+}
+
+/* Drops a clean entry because the backend has something newer, or notes that the backend may. Thread: loader. */
+void writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key);
+
+int64_t writeback_dirty_keys(const struct writeback *wb);
+int64_t writeback_dirty_bytes(const struct writeback *wb);
+
+/* --- lane.c --- */
+void lane_init(struct writeback *wb);
+void lane_start(struct writeback *wb);
+void lane_stop(struct writeback *wb);
+void lane_submit(struct writeback *wb, struct batch *b);
+/* The committed batch, if there is one; the caller frees it. */
+struct batch *lane_take_done(struct writeback *wb);
+bool lane_is_idle(struct writeback *wb);
+void lane_get_info(struct writeback *wb, struct writeback_info *out);
+void lane_set_paused(struct writeback *wb, bool on);
+void lane_hurry(struct writeback *wb); /* an operator asks: no backoff now */
+
+/* --- cleanup.c --- */
+/* After the commit: entries that were not changed again are clean, tombstones go, kept-theirs entries are dropped. */
+void cleanup_batch(struct writeback *wb, const struct batch *b);
+
+/* --- conflict.c --- */
+enum backend_verdict conflict_decide(struct writeback *wb, struct batch *b, uint32_t item,
+                                     const struct backend_conflict *c);
+/* --- deadletter.c --- */
+MUST_CHECK enum rc dead_letter_add(struct writeback *wb, const struct backend_item *item,
+                                   const struct err *why, struct err *err);
+/* A newer value of the key reached the backend: what is kept of it is history. */
+void dead_letter_superseded(struct writeback *wb, const struct backend_item *item);
+/* At start: keys of dead letters are put back into memory, where nothing newer is there. */
+void dead_letters_restore(struct writeback *wb);
+/* Thread: cutter. Makes the keys of these records dirty again. */
+void dead_letters_make_dirty(struct writeback *wb, const uint64_t *ids, uint32_t len);
+/* The values of these records are given up: their keys are what the backend says they are. */
+void dead_letters_release(struct writeback *wb, const uint64_t *ids, uint32_t len);
+
+/* --- install.c --- */
+/* Adds an item's elements to the object of an aggregate being built (*object NULL at first). False: out of memory. */
+MUST_CHECK bool install_elements(const struct backend_item *item, void **object);
+/* Puts a value that the backend has (or had) into the table as a clean entry; object: from install_elements, taken over. Lock:
+ * shard. NULL: out of memory, the object is freed. */
+struct entry *install_entry(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
+                            const struct backend_item *item, void **object) REQUIRES(sh->lock);
+/* maxmemory in bytes, 0 resolved to half of the machine or cgroup. */
+uint64_t writeback_maxmemory(void);
+
+#endif

@@ -1,0 +1,352 @@
+/* The flusher: applies one batch at a time to its backend and does not give up on it.
+ *
+ *   pending ──> apply ──OK──────────────────────> done ──> (cutter cleans up)
+ *                 │ ──REJECTED──> the bad key is named, or found by bisection ──> dead letter ──> apply the rest
+ *                 └──anything else──> wait: exponential backoff with full jitter (Brooker, "Exponential Backoff
+ *                                     And Jitter", 2015); after breaker-failures in a row the breaker opens,
+ *                                     after breaker-open-ms one try is let through
+ *
+ * Items are absolute and the cut LSN commits with them, so a retry after an unknown outcome is harmless. Runs at lowered
+ * priority and takes no lock that a worker waits for.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "writeback/internal.h"
+
+#include "base/log.h"
+#include "config/options.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { MAINTAIN_BUDGET_MS = 50, MAINTAIN_IDLE_MS = 200 };
+
+/* The part of a batch that is applied together; `index` leads back to the batch's outcomes. */
+struct selection {
+    struct writeback *wb;
+    struct batch *batch;
+    struct backend_item *items;
+    uint32_t *index;
+    uint32_t len;
+};
+
+static enum backend_verdict on_conflict(void *ctx, const struct backend_conflict *c)
+{
+    struct selection *sel = ctx;
+    size_t at = (size_t)(c->ours - sel->items);
+    must(at < sel->len);
+    return conflict_decide(sel->wb, sel->batch, sel->index[at], c);
+}
+
+static enum rc apply(struct selection *sel, uint32_t from, uint32_t len, bool partial,
+                     struct backend_applied *applied, struct err *err)
+{
+    struct writeback *wb = sel->wb;
+    struct backend_batch b = {
+        .cut_lsn = sel->batch->cut_lsn,
+        .items = sel->items + from,
+        .items_len = len,
+        .dbmap = sel->batch->map_changed && !partial ? &sel->batch->map : NULL,
+        .on_conflict = on_conflict,
+        .ctx = sel,
+        .partial = partial,
+    };
+    *applied = (struct backend_applied){0};
+    enum rc rc = wb->ops->apply(wb->backend, &b, applied, err);
+    if (rc == RC_OK) {
+        stat_add(STAT_flushed_items, len);
+        stat_add(STAT_flushed_rows, applied->rows);
+        stat_add(STAT_flushed_bytes, applied->bytes);
+    }
+    return rc;
+}
+
+static void selection_init(struct selection *sel, struct writeback *wb, struct batch *b)
+{
+    *sel = (struct selection){.wb = wb, .batch = b, .len = 0};
+    sel->items = malloc((b->items_len + 1) * sizeof(*sel->items));
+    sel->index = malloc((b->items_len + 1) * sizeof(*sel->index));
+    must(sel->items != NULL && sel->index != NULL);
+    for (uint32_t i = 0; i < b->items_len; i++) {
+        if (b->outcomes[i] == BATCH_DEAD || b->outcomes[i] == BATCH_SKIPPED)
+            continue;
+        sel->items[sel->len] = b->items[i];
+        sel->index[sel->len++] = i;
+    }
+}
+
+static void selection_fini(struct selection *sel)
+{
+    free(sel->items);
+    free(sel->index);
+}
+
+/* One key that the backend will not take is out of the way; the record is on disk first. */
+static enum rc bury(struct selection *sel, uint32_t at, const struct err *why, struct err *err)
+{
+    enum rc rc = dead_letter_add(sel->wb, &sel->items[at], why, err);
+    if (rc == RC_OK)
+        sel->batch->outcomes[sel->index[at]] = BATCH_DEAD;
+    return rc;
+}
+
+/* Halves the range until the rejected keys are alone. What is applied on the way is applied for good: only for backends that
+ * cannot name the key. */
+static enum rc bisect(struct selection *sel, uint32_t from, uint32_t len, struct err *err)
+{
+    struct backend_applied applied;
+    if (len == 0)
+        return RC_OK;
+    enum rc rc = apply(sel, from, len, true, &applied, err);
+    if (rc != RC_REJECTED)
+        return rc;
+    stat_add(STAT_batch_bisections, 1);
+    if (len == 1) {
+        struct err why = *err;
+        return bury(sel, from, &why, err);
+    }
+    rc = bisect(sel, from, len / 2, err);
+    return rc != RC_OK ? rc : bisect(sel, from + len / 2, len - len / 2, err);
+}
+
+/* One attempt at the whole batch, without the keys that are dead already. */
+static enum rc attempt(struct writeback *wb, struct batch *b, struct err *err)
+{
+    enum rc rc = RC_REJECTED;
+    while (rc == RC_REJECTED) {
+        struct selection sel;
+        struct backend_applied applied;
+        selection_init(&sel, wb, b);
+        rc = apply(&sel, 0, sel.len, false, &applied, err);
+        if (rc == RC_REJECTED) {
+            struct err why = *err;
+            enum rc buried = applied.rejected > 0 && applied.rejected <= sel.len
+                                 ? bury(&sel, applied.rejected - 1, &why, err)
+                                 : bisect(&sel, 0, sel.len, err);
+            if (buried == RC_OK && sel.len == 0)
+                rc = err_set(err, RC_UNAVAILABLE, "the backend rejects an empty batch: %s",
+                             why.text);
+            else if (buried != RC_OK)
+                rc = buried;
+        }
+        selection_fini(&sel);
+    }
+    return rc;
+}
+
+static int64_t backoff_us(struct lane *l, uint64_t failures)
+{
+    int64_t base = option_num(OPT_flush_backoff_ms), most = option_num(OPT_flush_backoff_max_ms);
+    int64_t ceiling = failures > 20 ? most : base << (failures - 1);
+    if (ceiling > most)
+        ceiling = most;
+    l->random = l->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (ceiling * 1000) / 2 + (int64_t)((l->random >> 33) % (uint64_t)(ceiling * 500 + 1));
+}
+
+static void note_failure(struct writeback *wb, const struct err *err)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    l->failures++;
+    int64_t wait_us = backoff_us(l, l->failures);
+    bool opens = l->failures >= (uint64_t)option_num(OPT_breaker_failures);
+    if (opens) {
+        wait_us = option_num(OPT_breaker_open_ms) * 1000;
+        if (l->breaker == BREAKER_CLOSED)
+            stat_add(STAT_breaker_opened, 1);
+        l->breaker = BREAKER_OPEN;
+    }
+    bool news = l->failures == 1 || l->last_error.code != err->code;
+    l->last_error = *err;
+    l->retry_at = (struct mono){clock_mono().us + wait_us};
+    lock_release(&l->lock);
+    stat_add(STAT_batch_retries, 1);
+    if (news)
+        log_err(LOG_WARNING, "flush failed, will be tried again; nothing is lost", err);
+}
+
+static void note_success(struct writeback *wb, struct batch *b)
+{
+    struct lane *l = &wb->lane;
+    struct mono now = clock_mono();
+    lock_acquire(&l->lock);
+    uint64_t failures = l->failures;
+    l->failures = 0;
+    l->breaker = BREAKER_CLOSED;
+    l->retry_at = (struct mono){0};
+    l->last_flush_us = now.us - b->cut_at.us;
+    l->last_commit = now;
+    must(l->done == NULL);
+    l->done = b;
+    l->pending = NULL;
+    lock_release(&l->lock);
+    stat_add(STAT_batches, 1);
+    if (failures > 0)
+        log_line(LOG_NOTICE, "the backend takes data again after %" PRIu64 " failures", failures);
+}
+
+/* Waits until the pending batch may be tried (again); NULL when it is time to stop or to maintain. */
+static struct batch *next_batch(struct lane *l)
+{
+    lock_acquire(&l->lock);
+    int64_t now = clock_mono().us, wait_us = MAINTAIN_IDLE_MS * 1000;
+    struct batch *b = l->paused ? NULL : l->pending;
+    if (b != NULL && !l->hurry && l->retry_at.us > now) {
+        wait_us = l->retry_at.us - now < wait_us ? l->retry_at.us - now : wait_us;
+        b = NULL;
+    }
+    if (b == NULL && !l->stopping)
+        cond_wait_us(&l->cond, &l->lock, wait_us);
+    if (b != NULL && l->breaker == BREAKER_OPEN)
+        l->breaker = BREAKER_HALF_OPEN;
+    l->hurry = l->hurry && b == NULL;
+    lock_release(&l->lock);
+    return b;
+}
+
+static bool is_stopping(struct lane *l)
+{
+    lock_acquire(&l->lock);
+    bool stopping = l->stopping;
+    lock_release(&l->lock);
+    return stopping;
+}
+
+static void maintain(struct writeback *wb)
+{
+    struct err err;
+    bool more = false;
+    if (wb->ops->maintain(wb->backend, MAINTAIN_BUDGET_MS, &more, &err) != RC_OK)
+        log_err(LOG_VERBOSE, "backend maintenance", &err);
+}
+
+static void *lane_main(void *arg)
+{
+    struct writeback *wb = arg;
+    struct lane *l = &wb->lane;
+    while (!is_stopping(l)) {
+        struct batch *b = next_batch(l);
+        if (b == NULL) {
+            maintain(wb);
+            continue;
+        }
+        struct err err;
+        if (b->items == NULL)
+            batch_seal(b);
+        if (attempt(wb, b, &err) == RC_OK) {
+            note_success(wb, b);
+            lock_acquire(&wb->lock);
+            cond_signal(&wb->cond);
+            lock_release(&wb->lock);
+            maintain(wb);
+        } else {
+            note_failure(wb, &err);
+        }
+    }
+    return NULL;
+}
+
+void lane_init(struct writeback *wb)
+{
+    lock_init(&wb->lane.lock);
+    cond_init(&wb->lane.cond);
+    wb->lane.random = (uint64_t)clock_mono().us;
+}
+
+void lane_start(struct writeback *wb)
+{
+    thread_start(&wb->lane.thread, "flusher", LANE_NICE, lane_main, wb);
+}
+
+void lane_stop(struct writeback *wb)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    l->stopping = true;
+    cond_signal(&l->cond);
+    lock_release(&l->lock);
+    pthread_join(l->thread, NULL);
+}
+
+void lane_submit(struct writeback *wb, struct batch *b)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    must(l->pending == NULL && l->done == NULL);
+    l->pending = b;
+    cond_signal(&l->cond);
+    lock_release(&l->lock);
+}
+
+struct batch *lane_take_done(struct writeback *wb)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    struct batch *b = l->done;
+    l->done = NULL;
+    lock_release(&l->lock);
+    return b;
+}
+
+bool lane_is_idle(struct writeback *wb)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    bool idle = l->pending == NULL && l->done == NULL;
+    lock_release(&l->lock);
+    return idle;
+}
+
+void lane_set_paused(struct writeback *wb, bool on)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    l->paused = on;
+    cond_signal(&l->cond);
+    lock_release(&l->lock);
+}
+
+void lane_hurry(struct writeback *wb)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    l->hurry = l->pending != NULL;
+    cond_signal(&l->cond);
+    lock_release(&l->lock);
+}
+
+static const char *state_name(const struct lane *l) REQUIRES(l->lock)
+{
+    if (l->failures == 0)
+        return "up";
+    switch (l->last_error.code) {
+    case RC_READONLY:
+        return "read-only";
+    case RC_FULL:
+        return "full";
+    case RC_CORRUPT:
+        return "corrupt";
+    case RC_BUSY:
+        return "locked";
+    default:
+        return l->breaker == BREAKER_CLOSED ? "retrying" : "down";
+    }
+}
+
+void lane_get_info(struct writeback *wb, struct writeback_info *out)
+{
+    struct lane *l = &wb->lane;
+    struct mono now = clock_mono();
+    lock_acquire(&l->lock);
+    out->last_flush_us = l->last_flush_us;
+    out->last_flush_age_ms = l->last_commit.us == 0 ? -1 : (now.us - l->last_commit.us) / 1000;
+    out->paused = l->paused;
+    out->flushing = l->pending != NULL;
+    out->backend_state = state_name(l);
+    out->breaker = l->breaker;
+    out->failures = l->failures;
+    out->next_retry_ms =
+        l->pending != NULL && l->retry_at.us > now.us ? (l->retry_at.us - now.us) / 1000 : 0;
+    out->last_error = l->last_error;
+    lock_release(&l->lock);
+}

@@ -1,0 +1,335 @@
+/* The cutter: decides when dirty data leaves, makes the cut, and cleans up behind it.
+ *
+ * A cut is a bump of the cut number in the journal's clock word. Whatever was stamped before belongs to it. The cutter then
+ * walks the shards and captures what was dirty; a writer that reaches such an entry first captures it itself. The walk
+ * holds each shard's lock for a few entries at a time and goes down the dirty list from its end: what a writer adds meanwhile
+ * lies behind the place of the walk and belongs to the next cut, and what a writer's capture moves forward does too.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "writeback/internal.h"
+
+#include "base/log.h"
+#include "config/options.h"
+
+#include <stdlib.h>
+
+enum {
+    CAPTURE_PIECE = 64,
+    BUSY_TICK_US = 5000,
+    IDLE_TICK_US = 50000,
+    REFRESH_US = 100000,
+    SWEEP_SLOTS = 4096
+};
+
+int64_t writeback_dirty_keys(const struct writeback *wb)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < wb->producers_len; i++)
+        sum += atomic_load_explicit(&wb->producers[i].dirty_keys, memory_order_relaxed);
+    return sum;
+}
+
+int64_t writeback_dirty_bytes(const struct writeback *wb)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < wb->producers_len; i++)
+        sum += atomic_load_explicit(&wb->producers[i].dirty_bytes, memory_order_relaxed);
+    return sum;
+}
+
+/* One writer a block: a plain add that others may watch. */
+static void count(_Atomic int64_t *counter, int64_t by)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
+                          memory_order_relaxed);
+}
+
+void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
+{
+    struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
+    must(b != NULL);
+    count(&wb->producers[producer].dirty_keys, -1);
+    count(&wb->producers[producer].dirty_bytes, -writeback_weight(e));
+    entry_unmark_dirty(sh, e);
+    e->flags |= ENTRY_IN_FLIGHT;
+    batch_capture(b, producer, e);
+}
+
+void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e,
+                       uint16_t cut, int64_t before)
+{
+    stat_add(STAT_writes, 1);
+    if ((e->flags & ENTRY_DIRTY) != 0) {
+        stat_add(STAT_coalesced_writes, 1);
+        count(&wb->producers[producer].dirty_bytes, writeback_weight(e) - before);
+        return;
+    }
+    must(entry_mark_dirty(sh, e, cut));
+    count(&wb->producers[producer].dirty_keys, 1);
+    count(&wb->producers[producer].dirty_bytes, writeback_weight(e));
+    if (UNLIKELY(atomic_load_explicit(&wb->first_dirty_us, memory_order_relaxed) == 0)) {
+        int64_t none = 0;
+        atomic_compare_exchange_strong(&wb->first_dirty_us, &none, clock_mono().us);
+    }
+}
+
+void writeback_capture_map(struct writeback *wb, uint16_t cut)
+{
+    struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
+    if (b == NULL || b->map_captured || b->next_cut != cut)
+        return;
+    dbmap_export(&wb->map, &b->map);
+    b->map_changed = atomic_exchange(&wb->map.changed, false);
+    b->map_captured = true;
+}
+
+static void capture_shard(struct writeback *wb, struct shard *sh, uint16_t next_cut)
+{
+    uint32_t part = wb->producers_len - 1;
+    lock_acquire(&sh->lock);
+    uint32_t at = sh->dirty_len;
+    while (at > 0) {
+        for (int n = 0; n < CAPTURE_PIECE && at > 0; n++) {
+            struct entry *e = sh->dirty[--at];
+            if (writeback_must_capture(e, next_cut))
+                writeback_capture(wb, part, sh, e);
+        }
+        lock_release(&sh->lock);
+        lock_acquire(&sh->lock);
+        if (at > sh->dirty_len)
+            at = sh->dirty_len;
+    }
+    lock_release(&sh->lock);
+}
+
+static void make_cut(struct writeback *wb)
+{
+    struct batch *b = batch_new(wb->producers_len);
+    b->cut_at = clock_mono();
+    b->next_cut = (uint16_t)(journal_cut(wb->journal) + 1);
+    atomic_store_explicit(&wb->current, b, memory_order_release);
+    atomic_store(&wb->first_dirty_us, 0);
+    b->cut_lsn = journal_bump_cut(wb->journal);
+    atomic_store(&wb->last_cut_lsn, b->cut_lsn);
+
+    struct shard *first = &wb->store->shards[0];
+    lock_acquire(&first->lock);
+    writeback_capture_map(wb, b->next_cut);
+    lock_release(&first->lock);
+    for (uint32_t i = 0; i < wb->store->shards_len; i++)
+        capture_shard(wb, &wb->store->shards[i], b->next_cut);
+
+    atomic_store_explicit(&wb->current, NULL, memory_order_release);
+    uint64_t keys = 0, bytes = 0;
+    for (uint32_t i = 0; i < b->parts_len; i++) {
+        keys += b->parts[i].items_len;
+        bytes += b->parts[i].payload;
+    }
+    atomic_store(&wb->in_flight_keys, keys);
+    atomic_store(&wb->in_flight_bytes, bytes);
+    stat_add(STAT_cuts, 1);
+    lane_submit(wb, b);
+}
+
+static void finish_batch(struct writeback *wb, struct batch *b)
+{
+    cleanup_batch(wb, b);
+    atomic_store(&wb->in_flight_keys, 0);
+    atomic_store(&wb->in_flight_bytes, 0);
+    atomic_store_explicit(&wb->applied_lsn, b->cut_lsn, memory_order_release);
+    journal_trim(wb->journal, b->cut_lsn);
+    batch_free(&b);
+    wb->on_applied(wb->ctx);
+}
+
+static bool is_over(int64_t value, int64_t limit)
+{
+    return limit > 0 && value > limit;
+}
+
+static bool should_cut(struct writeback *wb, bool requested)
+{
+    if (!lane_is_idle(wb) || atomic_load(&wb->pausing))
+        return false;
+    if (atomic_load(&wb->map.changed))
+        return true;
+    int64_t keys = writeback_dirty_keys(wb);
+    if (keys <= 0)
+        return requested && journal_last_lsn(wb->journal) > writeback_applied_lsn(wb);
+    int64_t first = atomic_load(&wb->first_dirty_us);
+    int64_t age_us = first == 0 ? 0 : clock_mono().us - first;
+    return requested || age_us >= option_num(OPT_write_delay_ms) * 1000 ||
+           keys >= option_num(OPT_write_batch_keys) ||
+           writeback_dirty_bytes(wb) >= option_num(OPT_write_batch_bytes) ||
+           atomic_load(&wb->pressure) > 0 || atomic_load(&wb->memory_high);
+}
+
+static void look_at_pressure(struct writeback *wb)
+{
+    struct mono now = clock_mono();
+    bool high = atomic_load(&wb->memory_high);
+    if (now.us - wb->refreshed.us < (high ? REFRESH_US / 10 : REFRESH_US))
+        return;
+    wb->refreshed = now;
+    memory_refresh();
+    int64_t limit = (int64_t)writeback_maxmemory();
+    int64_t held = writeback_dirty_bytes(wb) + (int64_t)atomic_load(&wb->in_flight_bytes);
+    struct journal_info journal;
+    journal_get_info(wb->journal, &journal);
+    int pressure = 0;
+    if (is_over(held, limit / 100 * option_num(OPT_dirty_low_watermark)))
+        pressure = 1;
+    if (is_over(held, limit / 100 * option_num(OPT_dirty_high_watermark)) ||
+        is_over((int64_t)journal.bytes, option_num(OPT_journal_max_size)))
+        pressure = 2;
+    int before = atomic_exchange(&wb->pressure, pressure);
+    if ((before == 2) != (pressure == 2))
+        log_line(LOG_NOTICE, pressure == 2
+                                 ? "high watermark: writers are held back until the backend "
+                                   "has taken more"
+                                 : "below the high watermark again: writers go on");
+    atomic_store(&wb->memory_high, is_over((int64_t)memory_allocated(), limit));
+    wb->on_applied(wb->ctx); /* whoever waits for pressure to fall looks again */
+}
+
+static bool is_dead(void *ctx, uint16_t db)
+{
+    struct dbmap *m = ctx;
+    return atomic_load_explicit(&m->state[db], memory_order_relaxed) == DBMAP_DEAD;
+}
+
+/* Entries of flushed databases go in small steps. A sweep that began when their last batch was committed finds all of them. */
+static bool sweep(struct writeback *wb)
+{
+    if (atomic_load(&wb->map.dead) == 0) {
+        wb->sweep_shard = wb->sweep_position = 0;
+        wb->sweep_lsn = 0;
+        return false;
+    }
+    if (wb->sweep_shard == 0 && wb->sweep_position == 0)
+        wb->sweep_lsn = lane_is_idle(wb) ? writeback_applied_lsn(wb) : 0;
+    for (int i = 0; i < 16; i++) {
+        struct shard *sh = &wb->store->shards[wb->sweep_shard];
+        lock_acquire(&sh->lock);
+        shard_sweep(wb->store, sh, &wb->sweep_position, SWEEP_SLOTS / 16, is_dead, &wb->map);
+        lock_release(&sh->lock);
+        if (wb->sweep_position == 0 && ++wb->sweep_shard == wb->store->shards_len) {
+            wb->sweep_shard = 0;
+            dbmap_free_dead(&wb->map, wb->sweep_lsn);
+            break;
+        }
+    }
+    store_free_later_run();
+    return true;
+}
+
+static void retry_dead_letters(struct writeback *wb)
+{
+    lock_acquire(&wb->lock);
+    uint64_t *ids = wb->retries;
+    uint32_t len = wb->retries_len;
+    wb->retries = NULL;
+    wb->retries_len = 0;
+    lock_release(&wb->lock);
+    if (len > 0)
+        dead_letters_make_dirty(wb, ids, len);
+    free(ids);
+}
+
+static void *cutter_main(void *arg)
+{
+    struct writeback *wb = arg;
+    bool requested = false;
+    for (;;) {
+        struct batch *done = lane_take_done(wb);
+        if (done != NULL)
+            finish_batch(wb, done);
+        look_at_pressure(wb);
+        retry_dead_letters(wb);
+        if (should_cut(wb, requested)) {
+            make_cut(wb);
+            requested = false;
+        } else if (requested && writeback_dirty_keys(wb) <= 0 && lane_is_idle(wb)) {
+            requested = false;
+        }
+        bool sweeping = sweep(wb);
+        store_free_later_run();
+        bool busy = sweeping || requested || writeback_dirty_keys(wb) > 0 || !lane_is_idle(wb);
+        lock_acquire(&wb->lock);
+        if (!wb->stopping && !wb->flush_requested)
+            cond_wait_us(&wb->cond, &wb->lock, sweeping ? 100 : busy ? BUSY_TICK_US : IDLE_TICK_US);
+        requested = requested || wb->flush_requested;
+        wb->flush_requested = false;
+        bool stopping = wb->stopping;
+        lock_release(&wb->lock);
+        if (stopping)
+            return NULL;
+    }
+}
+
+enum rc writeback_open(const struct writeback_options *o, struct writeback **out, struct err *err)
+{
+    struct writeback *wb = calloc(1, sizeof(*wb));
+    must(wb != NULL);
+    wb->store = o->store;
+    wb->journal = o->journal;
+    wb->backend = o->backend;
+    wb->ops = ((const struct backend_base *)(const void *)o->backend)->ops;
+    wb->on_applied = o->on_applied;
+    wb->on_dropped = o->on_dropped;
+    wb->ctx = o->ctx;
+    strncpy(wb->backend_url, o->backend_url, sizeof(wb->backend_url) - 1);
+    wb->producers_len = o->producers;
+    wb->producers = aligned_alloc(CACHE_LINE, o->producers * sizeof(*wb->producers));
+    must(wb->producers != NULL);
+    memset(wb->producers, 0, o->producers * sizeof(*wb->producers));
+    lock_init(&wb->lock);
+    cond_init(&wb->cond);
+    lane_init(wb);
+    dbmap_init(&wb->map, o->position, o->databases);
+    atomic_store(&wb->applied_lsn, o->position->cut_lsn);
+    atomic_store(&wb->last_cut_lsn, o->position->cut_lsn);
+    enum rc rc = ledger_open(o->fs, o->ledger_dir, "dead-letters", LEDGER_RECORDS_MAX, false,
+                             &wb->dead, err);
+    if (rc == RC_OK)
+        rc = ledger_open(o->fs, o->ledger_dir, "conflicts", LEDGER_RECORDS_MAX, true,
+                         &wb->conflicts, err);
+    if (rc != RC_OK)
+        writeback_close(&wb);
+    *out = wb;
+    return rc;
+}
+
+void writeback_start(struct writeback *wb)
+{
+    dead_letters_restore(wb);
+    lane_start(wb);
+    thread_start(&wb->thread, "cutter", 0, cutter_main, wb);
+}
+
+void writeback_stop(struct writeback *wb)
+{
+    lock_acquire(&wb->lock);
+    wb->stopping = true;
+    cond_signal(&wb->cond);
+    lock_release(&wb->lock);
+    pthread_join(wb->thread, NULL);
+    lane_stop(wb);
+    struct batch *done = lane_take_done(wb);
+    if (done != NULL)
+        finish_batch(wb, done);
+}
+
+void writeback_close(struct writeback **wbp) NO_TSA /* the last user */
+{
+    struct writeback *wb = *wbp;
+    *wbp = NULL;
+    if (wb == NULL)
+        return;
+    batch_free(&wb->lane.pending);
+    ledger_close(&wb->dead);
+    ledger_close(&wb->conflicts);
+    free(wb->retries);
+    free(wb->producers);
+    free(wb);
+}

@@ -1,0 +1,347 @@
+/* What the contract suites share: a backend of each kind on a store of its own, and short words for
+ * building batches and for saying what a key holds.
+ *
+ * A backend takes part by its row in backends.def. One that others can write to beside the proxy
+ * gets a row in `outsiders` too, so that its conflicts are tested.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef TESTS_CONTRACT_H
+#define TESTS_CONTRACT_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "backends/backend.h"
+#include "backends/memory.h"
+#include "base/buf.h"
+#include "base/clock.h"
+
+#include <ftw.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct contract {
+    const struct backend_ops *ops;
+    char dir[64];
+    char url[64];
+    struct backend *b;
+};
+
+/* ---- a store of its own ---- */
+
+static inline struct contract *contract_of(void **state)
+{
+    return *state;
+}
+
+static inline void contract_open(struct contract *c)
+{
+    struct err err = {0};
+    struct backend_config config = {.url = c->url, .dir = c->dir, .timeout_ms = 2000};
+    if (c->ops->open(&config, &c->b, &err) != RC_OK)
+        fail_msg("open: %s", err.text);
+}
+
+static inline void contract_reopen(struct contract *c)
+{
+    c->ops->close(&c->b);
+    contract_open(c);
+}
+
+static inline int contract_setup(void **state)
+{
+    const struct backend_ops *ops = *state;
+    struct contract *c = calloc(1, sizeof(*c));
+    c->ops = ops;
+    snprintf(c->dir, sizeof(c->dir), "%s", "/tmp/weir-contract-XXXXXX");
+    assert_non_null(mkdtemp(c->dir));
+    snprintf(c->url, sizeof(c->url), "%s:%s.store", ops->scheme, strrchr(c->dir, '-') + 1);
+    contract_open(c);
+    *state = c;
+    return 0;
+}
+
+static inline int contract_remove_file(const char *path, const struct stat *st, int flag,
+                                       struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+static inline int contract_teardown(void **state)
+{
+    struct contract *c = *state;
+    if (c->b != NULL)
+        c->ops->close(&c->b);
+    if (strcmp(c->ops->scheme, "memory") == 0)
+        memory_forget(strchr(c->url, ':') + 1);
+    nftw(c->dir, contract_remove_file, 8, FTW_DEPTH | FTW_PHYS);
+    free(c);
+    return 0;
+}
+
+/* Every test of the list for every backend; names read "sqlite: a_batch_is_all_or_nothing". */
+struct contract_test {
+    const char *name;
+    CMUnitTestFunction run;
+};
+
+static inline int contract_run(const char *group, const struct contract_test *tests, size_t n)
+{
+    static const struct backend_ops *const backends[] = {
+#define BACKEND(name, help) &name,
+#include "backends/backends.def"
+#undef BACKEND
+    };
+    struct CMUnitTest *all = calloc(n * COUNT_OF(backends), sizeof(*all));
+    size_t len = 0;
+    for (size_t i = 0; i < COUNT_OF(backends); i++) {
+        for (size_t j = 0; j < n; j++) {
+            struct buf name = {0};
+            buf_printf(&name, "%s: %s", backends[i]->scheme, tests[j].name);
+            all[len++] = (struct CMUnitTest){name.data, tests[j].run, contract_setup,
+                                             contract_teardown, (void *)(uintptr_t)backends[i]};
+        }
+    }
+    int failed = _cmocka_run_group_tests(group, all, len, NULL, NULL);
+    for (size_t i = 0; i < len; i++)
+        free((void *)(uintptr_t)all[i].name);
+    free(all);
+    return failed;
+}
+
+/* ---- batches ---- */
+
+#define KEY(text)       ((struct slice){(text), sizeof(text) - 1})
+#define LIST_OF(T, ...) (T[]){__VA_ARGS__}, sizeof((T[]){__VA_ARGS__}) / sizeof(T)
+
+static inline struct backend_item string_item(uint32_t db, struct slice key, struct slice value)
+{
+    return (struct backend_item){.db = db, .type = VALUE_STRING, .key = key, .value = value};
+}
+#define STRING(db, key, value) string_item(db, KEY(key), KEY(value))
+#define DELETED(number, name)  ((struct backend_item){.db = (number), .key = KEY(name)})
+
+static inline struct backend_item many_item(struct backend_item item,
+                                            const struct backend_element *elements, size_t n)
+{
+    item.elements = elements;
+    item.elements_len = (uint32_t)n;
+    return item;
+}
+/* An aggregate that replaces what is there, and one that changes some of it. */
+#define WHOLE(number, of_type, name, ...)                                                \
+    many_item(                                                                           \
+        (struct backend_item){                                                           \
+            .db = (number), .type = VALUE_##of_type, .key = KEY(name), .replace = true}, \
+        LIST_OF(struct backend_element, __VA_ARGS__))
+#define DELTA(number, of_type, key_text, ...)                                                 \
+    many_item(                                                                                \
+        (struct backend_item){.db = (number), .type = VALUE_##of_type, .key = KEY(key_text)}, \
+        LIST_OF(struct backend_element, __VA_ARGS__))
+#define FIELD(f, v)                     \
+    {                                   \
+        .name = KEY(f), .value = KEY(v) \
+    }
+#define MEMBER(m)      \
+    {                  \
+        .name = KEY(m) \
+    }
+#define SCORED(m, s)                 \
+    {                                \
+        .name = KEY(m), .score = (s) \
+    }
+#define AT(p, v)                         \
+    {                                    \
+        .position = (p), .value = KEY(v) \
+    }
+#define GONE(m)                         \
+    {                                   \
+        .name = KEY(m), .removed = true \
+    }
+#define GONE_AT(p)                       \
+    {                                    \
+        .position = (p), .removed = true \
+    }
+
+static inline int contract_order(const void *a, const void *b)
+{
+    return backend_item_order(a, b);
+}
+
+/* Sorts a copy and applies it; returns what apply returns. */
+static inline enum rc try_apply(struct contract *c, struct backend_batch batch,
+                                struct backend_applied *out, struct err *err)
+{
+    struct backend_item *sorted = calloc((size_t)batch.items_len + 1, sizeof(*sorted));
+    if (batch.items_len > 0)
+        memcpy(sorted, batch.items, batch.items_len * sizeof(*sorted));
+    qsort(sorted, batch.items_len, sizeof(*sorted), contract_order);
+    batch.items = sorted;
+    enum rc rc = c->ops->apply(c->b, &batch, out, err);
+    free(sorted);
+    return rc;
+}
+
+static inline void apply_batch(struct contract *c, struct backend_batch batch)
+{
+    struct err err = {0};
+    struct backend_applied applied;
+    if (try_apply(c, batch, &applied, &err) != RC_OK)
+        fail_msg("apply: %s", err.text);
+}
+
+static inline void apply_items(struct contract *c, uint64_t cut_lsn,
+                               const struct backend_item *items, size_t n)
+{
+    apply_batch(
+        c, (struct backend_batch){.cut_lsn = cut_lsn, .items = items, .items_len = (uint32_t)n});
+}
+#define APPLY(c, lsn, ...) apply_items(c, lsn, LIST_OF(struct backend_item, __VA_ARGS__))
+
+static inline struct backend_dbmap contract_map(const uint32_t *store_dbs, size_t n)
+{
+    struct backend_dbmap map = {.len = (uint32_t)n};
+    memcpy(map.store_db, store_dbs, n * sizeof(*store_dbs));
+    return map;
+}
+#define MAP(...) contract_map(LIST_OF(uint32_t, __VA_ARGS__))
+
+/* ---- what a key holds, as text ---- */
+
+static inline void render_element(struct buf *out, enum value_type type,
+                                  const struct backend_element *e)
+{
+    buf_append_str(out, e->removed ? " -" : " ");
+    if (type == VALUE_LIST)
+        buf_printf(out, "%lld", (long long)e->position);
+    else
+        buf_append_escaped(out, e->name, 100);
+    if (type == VALUE_SET || e->removed)
+        return;
+    buf_append_str(out, "=");
+    if (type == VALUE_ZSET)
+        buf_printf(out, "%.17g", e->score);
+    else
+        buf_append_escaped(out, e->value, 100);
+}
+
+/* "none", "string x", "hash f=v g=w", "string x until 99": pieces of one key become one line. */
+static inline enum rc render_item(void *ctx, const struct backend_item *item)
+{
+    struct buf *out = ctx;
+    bool first = item->replace || item->type <= VALUE_STRING || out->len == 0;
+    if (first && out->len > 0)
+        buf_append_str(out, "; ");
+    if (first)
+        buf_append_str(out, value_type_name(item->type));
+    if (item->type == VALUE_STRING) {
+        buf_append_str(out, " ");
+        buf_append_escaped(out, item->value, 200);
+    }
+    for (uint32_t i = 0; i < item->elements_len; i++)
+        render_element(out, item->type, &item->elements[i]);
+    if (first && item->expires_at_ms != 0)
+        buf_printf(out, " until %lld", (long long)item->expires_at_ms);
+    return RC_OK;
+}
+
+static inline void check_text(struct buf *got, const char *expected)
+{
+    buf_append(got, "", 1);
+    assert_string_equal(got->data, expected);
+    buf_fini(got);
+}
+
+static inline void check_loaded(struct contract *c, const struct backend_item *keys, size_t n,
+                                const char *expected)
+{
+    struct err err = {0};
+    struct buf got = {0};
+    if (c->ops->load(c->b, keys, (uint32_t)n, render_item, &got, &err) != RC_OK)
+        fail_msg("load: %s", err.text);
+    check_text(&got, expected);
+}
+/* LOADED(c, 1, "key", "string value") */
+#define LOADED(c, number, name, expected) \
+    check_loaded(c, LIST_OF(struct backend_item, {.db = (number), .key = KEY(name)}), expected)
+
+static inline enum rc render_key(void *ctx, const struct backend_item *item)
+{
+    struct buf *out = ctx;
+    if (out->len > 0)
+        buf_append_str(out, " ");
+    buf_append_escaped(out, item->key, 100);
+    return RC_OK;
+}
+
+static inline void check_scan(struct contract *c, uint32_t db, struct slice after, uint32_t limit,
+                              const char *expected)
+{
+    struct err err = {0};
+    struct buf got = {0};
+    if (c->ops->scan(c->b, db, after, limit, render_key, &got, &err) != RC_OK)
+        fail_msg("scan: %s", err.text);
+    check_text(&got, expected);
+}
+
+static inline void check_count(struct contract *c, uint32_t db, uint64_t expected)
+{
+    struct err err = {0};
+    uint64_t n = 0;
+    if (c->ops->count(c->b, db, &n, &err) != RC_OK)
+        fail_msg("count: %s", err.text);
+    assert_int_equal(n, expected);
+}
+
+/* Keys handed out by poll, each once, in the order of their first mention. */
+static inline enum rc render_polled(void *ctx, const struct backend_item *item)
+{
+    struct buf *out = ctx;
+    struct buf key = {0};
+    buf_append_escaped(&key, item->key, 100);
+    buf_append_str(&key, " ");
+    if (memmem(out->data, out->len, key.data, key.len) == NULL)
+        buf_append_slice(out, buf_slice(&key));
+    buf_fini(&key);
+    return RC_OK;
+}
+
+static inline void check_poll(struct contract *c, const char *expected)
+{
+    struct err err = {0};
+    struct buf got = {0};
+    if (c->ops->poll(c->b, render_polled, &got, &err) != RC_OK)
+        fail_msg("poll: %s", err.text);
+    check_text(&got, expected);
+}
+
+static inline struct backend_position position_of(struct contract *c)
+{
+    struct err err = {0};
+    struct backend_position p;
+    if (c->ops->position(c->b, &p, &err) != RC_OK)
+        fail_msg("position: %s", err.text);
+    return p;
+}
+
+/* Runs maintain until it has nothing left to do. */
+static inline void maintain_all(struct contract *c)
+{
+    struct err err = {0};
+    bool more = true;
+    for (int rounds = 0; more; rounds++) {
+        assert_true(rounds < 10000);
+        if (c->ops->maintain(c->b, 1, &more, &err) != RC_OK)
+            fail_msg("maintain: %s", err.text);
+    }
+}
+
+#endif

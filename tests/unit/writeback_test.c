@@ -1,0 +1,342 @@
+/* What write-back promises, driven by transactions over the memory backend.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/support/ks.h"
+
+#include "base/stats.h"
+#include "config/options.h"
+#include "store/store.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+static struct ks_fixture f;
+
+static int make(void **state)
+{
+    (void)state;
+    ks_make(&f, NULL);
+    return 0;
+}
+
+static int destroy(void **state)
+{
+    (void)state;
+    ks_destroy(&f);
+    return 0;
+}
+
+static void flush_keeps_the_newest_value_and_writes_it_once(void **state)
+{
+    (void)state;
+    char value[16];
+    uint64_t items = stat_get(STAT_flushed_items), coalesced = stat_get(STAT_coalesced_writes);
+    for (int i = 0; i < 100; i++) {
+        snprintf(value, sizeof(value), "v%d", i);
+        ks_set(&f, 0, "k", value);
+    }
+    assert_null(ks_stored(&f, "k"));
+    ks_flush(&f);
+    assert_string_equal(ks_stored(&f, "k"), "v99");
+    assert_int_equal(stat_get(STAT_flushed_items) - items, 1);
+    assert_int_equal(stat_get(STAT_coalesced_writes) - coalesced, 99);
+}
+
+static void a_tombstone_shadows_the_backend_until_its_cut_is_committed(void **state)
+{
+    (void)state;
+    ks_set(&f, 0, "k", "v");
+    ks_flush(&f);
+    memory_hold_applies(f.store, true);
+    assert_true(ks_del(&f, 0, "k"));
+    writeback_request_flush(keyspace_writeback(f.ks));
+    assert_true(memory_wait_held(f.store, 10000));
+    assert_string_equal(ks_stored(&f, "k"), "v");
+    ks_expect(&f, "k", NULL);
+    assert_false(ks_del(&f, 0, "k"));
+    memory_hold_applies(f.store, false);
+    ks_flush(&f);
+    assert_null(ks_stored(&f, "k"));
+    ks_expect(&f, "k", NULL);
+}
+
+static void a_write_during_a_flush_leaves_with_the_next_one(void **state)
+{
+    (void)state;
+    memory_hold_applies(f.store, true);
+    ks_set(&f, 0, "k", "old");
+    writeback_request_flush(keyspace_writeback(f.ks));
+    assert_true(memory_wait_held(f.store, 10000));
+    ks_set(&f, 0, "k", "new");
+    memory_hold_applies(f.store, false);
+    ks_flush(&f);
+    assert_string_equal(ks_stored(&f, "k"), "new");
+}
+
+/* Two accounts and writers that move money between them; every state the backend ever has must add up. */
+static _Atomic bool running;
+
+static void *move_money(void *arg)
+{
+    int worker = *(int *)arg;
+    unsigned random = (unsigned)worker + 1;
+    char a[16], b[16], key_a[16], key_b[16];
+    for (int i = 0; i < 20000; i++) {
+        random = random * 1664525u + 1013904223u;
+        int amount = (int)(random >> 8) % 1000;
+        snprintf(key_a, sizeof(key_a), "a%d", worker);
+        snprintf(key_b, sizeof(key_b), "b%d", worker);
+        snprintf(a, sizeof(a), "%d", 1000 + amount);
+        snprintf(b, sizeof(b), "%d", 1000 - amount);
+        ks_set_two(&f, worker, key_a, a, key_b, b);
+    }
+    return NULL;
+}
+
+static void the_backend_is_a_consistent_past_at_every_instant(void **state)
+{
+    (void)state;
+    int workers[] = {0, 1};
+    pthread_t threads[2];
+    const struct slice delay[] = {SLICE("write-delay-ms"), SLICE("0")};
+    const char *failed;
+    struct err err;
+    assert_int_equal(options_set(delay, 1, &failed, &err), RC_OK);
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, move_money, &workers[i]);
+    atomic_store(&running, true);
+    int seen = 0;
+    for (int look = 0; look < 20000; look++) {
+        char key[8];
+        int sum = 0, found = 0;
+        uint64_t before = memory_cut_lsn(f.store);
+        snprintf(key, sizeof(key), "a%d", look % 2);
+        for (int side = 0; side < 2; side++) {
+            key[0] = "ab"[side];
+            const char *stored = ks_stored(&f, key);
+            found += stored != NULL;
+            sum += stored != NULL ? atoi(stored) : 0;
+        }
+        if (memory_cut_lsn(f.store) != before)
+            continue; /* two states were seen */
+        assert_true(found == 0 || found == 2);
+        if (found == 2)
+            assert_int_equal(sum, 2000);
+        seen += found;
+    }
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(seen > 0);
+    ks_flush(&f);
+}
+
+static void a_lost_answer_is_repaired_by_trying_again(void **state)
+{
+    (void)state;
+    ks_set(&f, 0, "k", "v");
+    memory_fail_applies_after_commit(f.store, 3, RC_UNAVAILABLE);
+    ks_flush(&f);
+    assert_string_equal(ks_stored(&f, "k"), "v");
+}
+
+static void a_failing_backend_loses_nothing_and_says_so(void **state)
+{
+    (void)state;
+    struct writeback_info info;
+    uint64_t retries = stat_get(STAT_batch_retries);
+    memory_fail_applies(f.store, 8, RC_FULL);
+    ks_set(&f, 0, "k", "v");
+    writeback_request_flush(keyspace_writeback(f.ks));
+    ks_expect(&f, "k", "v");
+    ks_flush(&f);
+    assert_string_equal(ks_stored(&f, "k"), "v");
+    assert_int_equal(stat_get(STAT_batch_retries) - retries, 8);
+    writeback_get_info(keyspace_writeback(f.ks), &info);
+    assert_string_equal(info.backend_state, "up");
+    assert_int_equal(info.breaker, BREAKER_CLOSED);
+}
+
+static void a_rejected_key_becomes_a_dead_letter_and_the_rest_goes_on(void **state)
+{
+    (void)state;
+    struct writeback_info info;
+    memory_reject_key(f.store, SLICE("bad"));
+    ks_set(&f, 0, "good", "1");
+    ks_set(&f, 0, "bad", "2");
+    ks_set(&f, 0, "fine", "3");
+    ks_flush(&f);
+    assert_string_equal(ks_stored(&f, "good"), "1");
+    assert_string_equal(ks_stored(&f, "fine"), "3");
+    assert_null(ks_stored(&f, "bad"));
+    ks_expect(&f, "bad", "2");
+    writeback_get_info(keyspace_writeback(f.ks), &info);
+    assert_int_equal(info.dead_letters, 1);
+
+    ks_restart(&f, true); /* the journal has given it up; the letter has not */
+    ks_expect(&f, "bad", "2");
+    memory_accept_all(f.store);
+    assert_int_equal(writeback_retry_dead_letter(keyspace_writeback(f.ks), 0), 1);
+    bool gone = false;
+    for (int i = 0; i < 100 && !gone; i++) {
+        ks_flush(&f);
+        writeback_get_info(keyspace_writeback(f.ks), &info);
+        gone = info.dead_letters == 0;
+    }
+    assert_true(gone);
+    assert_string_equal(ks_stored(&f, "bad"), "2");
+}
+
+static void edit_outside(const char *key, const char *value)
+{
+    struct backend_item item = {.db = 1,
+                                .type = value != NULL ? VALUE_STRING : VALUE_NONE,
+                                .key = slice_str(key),
+                                .value = slice_str(value != NULL ? value : "")};
+    memory_edit(f.store, &item);
+}
+
+static bool sees_theirs(void *ctx)
+{
+    char got[32] = "";
+    ks_get(&f, 0, ctx, got, sizeof(got));
+    return strcmp(got, "theirs") == 0;
+}
+
+static void a_clean_key_that_somebody_changed_is_loaded_again(void **state)
+{
+    (void)state;
+    ks_set(&f, 0, "k", "ours");
+    ks_flush(&f);
+    edit_outside("k", "theirs");
+    ks_await(sees_theirs, "k", "the outside change is noticed");
+}
+
+static void a_conflict_is_decided_for_the_backend_by_default_and_recorded(void **state)
+{
+    (void)state;
+    struct writeback_info info;
+    ks_set(&f, 0, "k", "base");
+    ks_flush(&f);
+    ks_set(&f, 0, "k", "ours");
+    edit_outside("k", "theirs");
+    ks_flush(&f);
+    assert_string_equal(ks_stored(&f, "k"), "theirs");
+    ks_expect(&f, "k", "theirs");
+    writeback_get_info(keyspace_writeback(f.ks), &info);
+    assert_int_equal(info.conflicts, 1);
+}
+
+static void a_conflict_is_decided_for_the_proxy_when_configured(void **state)
+{
+    (void)state;
+    const struct slice policy[] = {SLICE("conflict-policy"), SLICE("proxy-wins")};
+    const char *failed;
+    struct err err;
+    assert_int_equal(options_set(policy, 1, &failed, &err), RC_OK);
+    ks_set(&f, 0, "k", "base");
+    ks_flush(&f);
+    ks_set(&f, 0, "k", "ours");
+    edit_outside("k", "theirs");
+    ks_flush(&f);
+    assert_string_equal(ks_stored(&f, "k"), "ours");
+    ks_expect(&f, "k", "ours");
+}
+
+static void what_was_not_flushed_comes_back_from_the_journal(void **state)
+{
+    (void)state;
+    ks_set(&f, 0, "flushed", "1");
+    ks_flush(&f);
+    ks_set(&f, 0, "late", "2");
+    ks_hset(&f, 1, "h", "f", "3");
+    assert_true(ks_del(&f, 2, "flushed"));
+    for (int round = 0; round < 3;
+         round++) { /* recovery may itself be interrupted, any number of times */
+        ks_restart(&f, false);
+        ks_expect(&f, "late", "2");
+        ks_expect(&f, "flushed", NULL);
+    }
+    ks_flush(&f);
+    assert_string_equal(ks_stored(&f, "late"), "2");
+    assert_null(ks_stored(&f, "flushed"));
+    assert_non_null(ks_stored(&f, "h"));
+}
+
+static void an_expired_dirty_key_flushes_a_deletion(void **state)
+{
+    (void)state;
+    ks_set(&f, 0, "k", "v");
+    ks_flush(&f);
+    ks_set_until(&f, 0, "k", "short", clock_wall().ms + 20);
+    int64_t until = clock_mono().us + 10000000;
+    while (stat_get(STAT_expired_keys) == 0 && clock_mono().us < until) {
+        for (uint32_t w = 0; w < 3; w++)
+            keyspace_tick(f.ks, f.t[w], w, 3, 10000);
+    }
+    ks_flush(&f);
+    assert_null(ks_stored(&f, "k"));
+}
+
+static void flushdb_and_swapdb_reach_the_backend_with_their_cut(void **state)
+{
+    (void)state;
+    ks_set(&f, 0, "k", "v");
+    ks_flush(&f);
+    ks_swap_db(&f, 0, 1);
+    ks_expect(&f, "k", NULL);
+    ks_set(&f, 0, "other", "w");
+    ks_restart(&f, false);
+    ks_expect(&f, "k", NULL);
+    ks_expect(&f, "other", "w");
+    ks_swap_db(&f, 1, 0);
+    ks_expect(&f, "k", "v");
+    ks_flush_db(&f, 0);
+    ks_expect(&f, "k", NULL);
+    ks_set(&f, 0, "k", "again");
+    ks_flush(&f);
+    ks_restart(&f, true);
+    ks_expect(&f, "k", "again");
+    ks_flush_db(&f, 0);
+    ks_restart(&f, true);
+    ks_expect(&f, "k", NULL);
+}
+
+static void a_miss_loads_once_and_absence_is_remembered(void **state)
+{
+    (void)state;
+    ks_set(&f, 0, "k", "v");
+    ks_restart(&f, true);
+    uint64_t loads = stat_get(STAT_backend_loads);
+    ks_expect(&f, "k", "v");
+    ks_expect(&f, "k", "v");
+    ks_expect(&f, "no", NULL);
+    ks_expect(&f, "no", NULL);
+    assert_int_equal(stat_get(STAT_backend_loads) - loads, 2);
+    ks_set(&f, 0, "new", "1"); /* an overwrite never loads */
+    assert_int_equal(stat_get(STAT_backend_loads) - loads, 2);
+}
+
+int main(void)
+{
+#define KS(test) cmocka_unit_test_setup_teardown(test, make, destroy)
+    const struct CMUnitTest tests[] = {
+        KS(flush_keeps_the_newest_value_and_writes_it_once),
+        KS(a_tombstone_shadows_the_backend_until_its_cut_is_committed),
+        KS(a_write_during_a_flush_leaves_with_the_next_one),
+        KS(the_backend_is_a_consistent_past_at_every_instant),
+        KS(a_lost_answer_is_repaired_by_trying_again),
+        KS(a_failing_backend_loses_nothing_and_says_so),
+        KS(a_rejected_key_becomes_a_dead_letter_and_the_rest_goes_on),
+        KS(a_clean_key_that_somebody_changed_is_loaded_again),
+        KS(a_conflict_is_decided_for_the_backend_by_default_and_recorded),
+        KS(a_conflict_is_decided_for_the_proxy_when_configured),
+        KS(what_was_not_flushed_comes_back_from_the_journal),
+        KS(an_expired_dirty_key_flushes_a_deletion),
+        KS(flushdb_and_swapdb_reach_the_backend_with_their_cut),
+        KS(a_miss_loads_once_and_absence_is_remembered),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -86,7 +86,7 @@ analyze: ## clang's thread-safety analysis and clang-tidy
 	@tools/analyze
 
 clean: ## remove everything that was built
-	rm -rf build weir
+	rm -rf build weir weir.new
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -99,7 +99,7 @@ test-deps: deps
 	@tools/install-packages test
 
 weir: build/release/weir FORCE
-	@cmp -s build/release/weir weir || cp build/release/weir weir
+	@cmp -s $< $@ || { cp $< $@.new && mv -f $@.new $@; }
 
 $(B)/weir: $(B)/proxy/main.o $(B)/libweir.a
 	@echo "  LD $@"

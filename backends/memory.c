@@ -323,7 +323,7 @@ static bool is_rejected(const struct memory_store *s, const struct backend_item 
 }
 
 static enum rc check_batch(struct memory_store *s, const struct backend_batch *batch,
-                           struct err *err)
+                           struct err *err) REQUIRES(s->lock)
 {
     while (s->held) {
         s->waiting++;
@@ -524,7 +524,7 @@ void memory_store_free(struct memory_store *s)
     free(s);
 }
 
-static struct memory_store *store_get(const char *name)
+struct memory_store *memory_store_get(const char *name)
 {
     lock_acquire(&memory_stores_lock);
     struct memory_store *s = memory_stores;
@@ -539,19 +539,11 @@ static struct memory_store *store_get(const char *name)
     return s;
 }
 
-/* The store of a name, locked. */
-struct memory_store *memory_store_locked(const char *name) NO_TSA /* hands the lock to its caller */
-{
-    struct memory_store *s = store_get(name);
-    lock_acquire(&s->lock);
-    return s;
-}
-
 static enum rc memory_open(const struct backend_config *config, struct backend **out,
                            struct err *err)
 {
     const char *name = strchr(config->url, ':') + 1;
-    struct memory_store *s = name[0] != '\0' ? store_get(name) : store_new(NULL);
+    struct memory_store *s = name[0] != '\0' ? memory_store_get(name) : store_new(NULL);
     *out = NULL;
     lock_acquire(&s->lock);
     enum rc rc = s->fail_opens_rc;

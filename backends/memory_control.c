@@ -9,7 +9,8 @@
 
 struct memory_counters memory_counters(const char *name)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     struct memory_counters counters = s->counters;
     lock_release(&s->lock);
     return counters;
@@ -17,7 +18,8 @@ struct memory_counters memory_counters(const char *name)
 
 void memory_fail_applies(const char *name, uint64_t n, enum rc rc)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     s->fail_before = n;
     s->fail_before_rc = rc;
     lock_release(&s->lock);
@@ -25,7 +27,8 @@ void memory_fail_applies(const char *name, uint64_t n, enum rc rc)
 
 void memory_fail_applies_after_commit(const char *name, uint64_t n, enum rc rc)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     s->fail_after = n;
     s->fail_after_rc = rc;
     lock_release(&s->lock);
@@ -33,7 +36,8 @@ void memory_fail_applies_after_commit(const char *name, uint64_t n, enum rc rc)
 
 void memory_fail_loads(const char *name, uint64_t n, enum rc rc)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     s->fail_loads = n;
     s->fail_loads_rc = rc;
     lock_release(&s->lock);
@@ -41,14 +45,16 @@ void memory_fail_loads(const char *name, uint64_t n, enum rc rc)
 
 void memory_fail_opens(const char *name, enum rc rc)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     s->fail_opens_rc = rc;
     lock_release(&s->lock);
 }
 
 void memory_reject_key(const char *name, struct slice key)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     s->rejected = memory_grow(s->rejected, s->rejected_len, sizeof(*s->rejected));
     s->rejected[s->rejected_len++] = memory_key_new(&(struct backend_item){.key = key});
     lock_release(&s->lock);
@@ -56,7 +62,8 @@ void memory_reject_key(const char *name, struct slice key)
 
 void memory_accept_all(const char *name)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     for (size_t i = 0; i < s->rejected_len; i++)
         memory_key_unref(s->rejected[i]);
     s->rejected_len = 0;
@@ -67,7 +74,8 @@ void memory_accept_all(const char *name)
 
 void memory_hold_applies(const char *name, bool hold)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     s->held = hold;
     cond_broadcast(&s->changed);
     lock_release(&s->lock);
@@ -76,7 +84,8 @@ void memory_hold_applies(const char *name, bool hold)
 bool memory_wait_held(const char *name, int64_t timeout_ms)
 {
     int64_t deadline_us = clock_mono().us + timeout_ms * 1000;
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     int64_t left_us;
     while (s->waiting == 0 && (left_us = deadline_us - clock_mono().us) > 0)
         (void)cond_wait_us(&s->changed, &s->lock, left_us);
@@ -87,7 +96,8 @@ bool memory_wait_held(const char *name, int64_t timeout_ms)
 
 void memory_edit(const char *name, const struct backend_item *item)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     struct memory_key *old = memory_key_ref(memory_key_find(s, item));
     s->changes = memory_grow(s->changes, s->changes_len, sizeof(*s->changes));
     s->changes[s->changes_len++] = (struct memory_change){
@@ -107,7 +117,8 @@ void memory_edit(const char *name, const struct backend_item *item)
 
 enum value_type memory_get(const char *name, uint32_t db, struct slice key, struct buf *value)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     struct memory_key *k = memory_key_find(s, &(struct backend_item){.db = db, .key = key});
     enum value_type type = k != NULL ? k->item.type : VALUE_NONE;
     if (type == VALUE_STRING && value != NULL)
@@ -118,7 +129,8 @@ enum value_type memory_get(const char *name, uint32_t db, struct slice key, stru
 
 uint64_t memory_size(const char *name)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     uint64_t n = s->keys_len;
     lock_release(&s->lock);
     return n;
@@ -126,7 +138,8 @@ uint64_t memory_size(const char *name)
 
 uint64_t memory_cut_lsn(const char *name)
 {
-    struct memory_store *s = memory_store_locked(name);
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
     uint64_t cut_lsn = s->cut_lsn;
     lock_release(&s->lock);
     return cut_lsn;

@@ -54,8 +54,8 @@ struct memory_store {
 extern struct lock memory_stores_lock;
 extern struct memory_store *memory_stores; /* under memory_stores_lock */
 
-/* The store of a name, made when it is not there yet, with its lock held. */
-struct memory_store *memory_store_locked(const char *name);
+/* The store of a name, made when it is not there yet. */
+struct memory_store *memory_store_get(const char *name);
 void memory_store_free(struct memory_store *s);
 /* Room for one more in an array that has `len`; capacity doubles at powers of two. */
 void *memory_grow(void *array, size_t len, size_t item_size);

@@ -205,7 +205,7 @@ static enum rc enter_wal(const struct sqlite_conn *c, struct err *err)
     enum rc rc = RC_OK;
     if (result != SQLITE_ROW)
         rc = sqlite_fail(c, result, "switching to WAL", err);
-    else if (!slice_eq(sqlite_column_slice(s, 0), SLICE("wal")))
+    else if (strcmp((const char *)sqlite3_column_text(s, 0), "wal") != 0)
         rc = err_set(err, RC_UNAVAILABLE, "%s: its file system cannot do SQLite's WAL mode",
                      c->path);
     sqlite3_finalize(s);
@@ -461,7 +461,12 @@ static enum rc checkpoint_if_due(struct sqlite_backend *b, bool idle, struct err
     if (!idle || b->wal_pages == 0)
         return RC_OK;
     enum rc rc = checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
-    return rc == RC_OK && b->wal_pages == 0 ? checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, err) : rc;
+    if (rc == RC_OK && b->wal_pages == 0) {
+        sqlite3_busy_timeout(b->writer.db, 0); /* not worth waiting for readers */
+        rc = checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, err);
+        sqlite3_busy_timeout(b->writer.db, b->timeout_ms);
+    }
+    return rc;
 }
 
 static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *more, struct err *err)

@@ -248,8 +248,8 @@ static void element_from_log(sqlite3_stmt *s, enum value_type type, struct backe
         e->value = sqlite_column_slice(s, 2);
 }
 
-/* Reads on through the log of the key: the first thing said about an element is what it was. Elements
- * that nobody touched are not in the log, so base->replace is false. */
+/* Reads on through the log of the key: the first thing said about an element is what it was.
+ * Elements that nobody touched are not in the log, so base->replace is false. */
 static int collect_elements(sqlite3_stmt *s, struct sqlite_piece *p, struct backend_item *base)
 {
     int result = SQLITE_ROW;

@@ -22,16 +22,6 @@ enum {
     AGGREGATES = 4,        /* hash, list, set, zset */
 };
 
-/* How an aggregate lies in its table: (db, key, name..., value...). */
-struct sqlite_table {
-    enum value_type type;
-    const char *table;
-    const char *view;  /* quoted where SQL needs it */
-    const char *name;  /* column that identifies an element */
-    const char *value; /* column beside it, or NULL */
-};
-extern const struct sqlite_table sqlite_tables[AGGREGATES];
-
 #define NOW_ALIVE(now) "(expires_at IS NULL OR expires_at > " now ")"
 
 /* Every statement, once. ?1 is the database and ?2 the key wherever both occur. */

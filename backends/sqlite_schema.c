@@ -22,13 +22,6 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-const struct sqlite_table sqlite_tables[AGGREGATES] = {
-    {VALUE_HASH, "weir_hash", "hash", "field", "value"},
-    {VALUE_LIST, "weir_list", "list", "position", "value"},
-    {VALUE_SET, "weir_set", "\"set\"", "member", NULL},
-    {VALUE_ZSET, "weir_zset", "zset", "member", "score"},
-};
-
 static const char tables_sql[] =
     "CREATE TABLE weir_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE weir_db(number INTEGER PRIMARY KEY, store_db INTEGER NOT NULL);"
@@ -37,8 +30,8 @@ static const char tables_sql[] =
     " db INTEGER NOT NULL CHECK(typeof(db) = 'integer'),"
     " key NOT NULL CHECK(typeof(key) IN ('text', 'blob')),"
     " type INTEGER NOT NULL CHECK(type IN (1, 2, 3, 4, 5)),"
-    " value CHECK((type = 1) = (value IS NOT NULL)),"
     " expires_at INTEGER CHECK(typeof(expires_at) IN ('integer', 'null')),"
+    " value CHECK((type = 1) = (value IS NOT NULL))," /* last: it may be long and lie elsewhere */
     " PRIMARY KEY(db, key)) WITHOUT ROWID;"
     "CREATE TABLE weir_hash(db INTEGER NOT NULL, key NOT NULL,"
     " field NOT NULL CHECK(typeof(field) IN ('text', 'blob')), value NOT NULL,"
@@ -60,227 +53,188 @@ static const char tables_sql[] =
 
 static const char key_views_sql[] =
     "CREATE VIEW keys(db, key, type, expires_at) AS"
-    " SELECT d.number, k.key, CASE k.type WHEN 1 THEN 'string' WHEN 2 THEN 'hash' WHEN 3 THEN "
-    "'list'"
-    " WHEN 4 THEN 'set' WHEN 5 THEN 'zset' END, k.expires_at"
+    " SELECT d.number, k.key, CASE k.type WHEN 1 THEN 'string' WHEN 2 THEN 'hash'"
+    " WHEN 3 THEN 'list' WHEN 4 THEN 'set' WHEN 5 THEN 'zset' END, k.expires_at"
     " FROM weir_db d CROSS JOIN weir_key k ON k.db = d.store_db;"
     "CREATE VIEW string(db, key, value, expires_at) AS"
     " SELECT d.number, k.key, k.value, k.expires_at"
     " FROM weir_db d CROSS JOIN weir_key k ON k.db = d.store_db AND k.type = 1;";
 
-/* What a row is about to replace, or that there was none. */
-#define LOG_KEY_BEFORE(where)                                                                \
-    " INSERT INTO weir_change(db, key, part, type, value, expires_at)"                       \
-    " SELECT NEW.db, NEW.key, 0, coalesce(k.type, 0), k.value, k.expires_at FROM (SELECT 1)" \
-    " LEFT JOIN weir_key k ON k.db = NEW.db AND k.key = NEW.key" where ";"
-#define LOG_KEY_OLD                                                    \
-    " INSERT INTO weir_change(db, key, part, type, value, expires_at)" \
-    " VALUES (OLD.db, OLD.key, 0, OLD.type, OLD.value, OLD.expires_at);"
-#define CLEAR_OTHERS(row)                                                           \
-    " DELETE FROM weir_hash WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 2;" \
-    " DELETE FROM weir_list WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 3;" \
-    " DELETE FROM weir_set WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 4;"  \
-    " DELETE FROM weir_zset WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 5;"
+/* In what follows {word} stands for a piece of SQL, see expand(). */
+struct word {
+    const char *name;
+    const char *sql;
+};
+
+static const struct word common_words[] = {
+    /* what a row is about to replace, or that there was none */
+    {"log_new", "INSERT INTO weir_change(db, key, part, type, value, expires_at)"
+                " SELECT NEW.db, NEW.key, 0, coalesce(k.type, 0), k.value, k.expires_at"
+                " FROM (SELECT 1) LEFT JOIN weir_key k ON k.db = NEW.db AND k.key = NEW.key"},
+    {"log_old", "INSERT INTO weir_change(db, key, part, type, value, expires_at)"
+                " VALUES (OLD.db, OLD.key, 0, OLD.type, OLD.value, OLD.expires_at)"},
+    {"clear_others", "DELETE FROM weir_hash WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 2;"
+                     "DELETE FROM weir_list WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 3;"
+                     "DELETE FROM weir_set WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 4;"
+                     "DELETE FROM weir_zset WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 5"},
+    /* views: the store database of a client's database, 0 unless said */
+    {"check_db", "SELECT RAISE(ABORT, 'no such database') WHERE NOT EXISTS"
+                 " (SELECT 1 FROM weir_db WHERE number = coalesce(NEW.db, 0))"},
+    {"new_db", "(SELECT store_db FROM weir_db WHERE number = coalesce(NEW.db, 0))"},
+    {"old_db", "(SELECT store_db FROM weir_db WHERE number = OLD.db)"},
+    /* views: what a person writes; numbers are taken as the text that they look like */
+    {"new_key", "CASE typeof(NEW.key) WHEN 'blob' THEN NEW.key ELSE CAST(NEW.key AS TEXT) END"},
+    {"new_value",
+     "CASE typeof(NEW.value) WHEN 'blob' THEN NEW.value ELSE CAST(NEW.value AS TEXT) END"},
+    {"new_field",
+     "CASE typeof(NEW.field) WHEN 'blob' THEN NEW.field ELSE CAST(NEW.field AS TEXT) END"},
+    {"new_member",
+     "CASE typeof(NEW.member) WHEN 'blob' THEN NEW.member ELSE CAST(NEW.member AS TEXT) END"},
+    {NULL, NULL},
+};
 
 static const char key_triggers_sql[] =
-    "CREATE TRIGGER weir_key_insert BEFORE INSERT ON weir_key BEGIN" LOG_KEY_BEFORE(
-        "") " END;"
-            "CREATE TRIGGER weir_key_inserted AFTER INSERT ON weir_key BEGIN" CLEAR_OTHERS(
-                "NEW") " END;"
-                       "CREATE TRIGGER weir_key_update BEFORE UPDATE ON weir_key BEGIN"
-                       " SELECT RAISE(ABORT, 'only a string can be renamed') WHERE OLD.type <> 1 "
-                       "AND"
-                       " (OLD.db <> NEW.db OR OLD.key <> NEW.key);" LOG_KEY_OLD LOG_KEY_BEFORE(
-                           " WHERE OLD.db <> NEW.db OR OLD.key <> NEW.key") " END;"
-                                                                            "CREATE TRIGGER "
-                                                                            "weir_key_updated "
-                                                                            "AFTER UPDATE ON "
-                                                                            "weir_key "
-                                                                            "BEGIN" CLEAR_OTHERS(
-                                                                                "NEW") " END;"
-                                                                                       "CREATE "
-                                                                                       "TRIGGER "
-                                                                                       "weir_key_"
-                                                                                       "delete "
-                                                                                       "BEFORE "
-                                                                                       "DELETE ON "
-                                                                                       "weir_key "
-                                                                                       "BEGI"
-                                                                                       "N" LOG_KEY_OLD
-                                                                                       " END;"
-                                                                                       "CREATE "
-                                                                                       "TRIGGER "
-                                                                                       "weir_key_"
-                                                                                       "deleted "
-                                                                                       "AFTER "
-                                                                                       "DELETE ON "
-                                                                                       "weir_key "
-                                                                                       "BEGIN"
-                                                                                       " DELETE "
-                                                                                       "FROM "
-                                                                                       "weir_hash "
-                                                                                       "WHERE db = "
-                                                                                       "OLD.db AND "
-                                                                                       "key = "
-                                                                                       "OLD.key;"
-                                                                                       " DELETE "
-                                                                                       "FROM "
-                                                                                       "weir_list "
-                                                                                       "WHERE db = "
-                                                                                       "OLD.db AND "
-                                                                                       "key = "
-                                                                                       "OLD.key;"
-                                                                                       " DELETE "
-                                                                                       "FROM "
-                                                                                       "weir_set "
-                                                                                       "WHERE db = "
-                                                                                       "OLD.db AND "
-                                                                                       "key = "
-                                                                                       "OLD.key;"
-                                                                                       " DELETE "
-                                                                                       "FROM "
-                                                                                       "weir_zset "
-                                                                                       "WHERE db = "
-                                                                                       "OLD.db AND "
-                                                                                       "key = "
-                                                                                       "OLD.key;"
-                                                                                       " END;";
-
-/* What a person writes into a view: numbers are taken as the text that they look like. */
-#define AS_BYTES(column) \
-    "CASE typeof(" column ") WHEN 'blob' THEN " column " ELSE CAST(" column " AS TEXT) END"
-#define REFUSE_UNKNOWN_DB                                       \
-    " SELECT RAISE(ABORT, 'no such database') WHERE NOT EXISTS" \
-    " (SELECT 1 FROM weir_db WHERE number = coalesce(NEW.db, 0));"
-#define STORE_DB(row_db) "(SELECT store_db FROM weir_db WHERE number = " row_db ")"
+    "CREATE TRIGGER weir_key_insert BEFORE INSERT ON weir_key BEGIN {log_new}; END;"
+    "CREATE TRIGGER weir_key_inserted AFTER INSERT ON weir_key BEGIN {clear_others}; END;"
+    "CREATE TRIGGER weir_key_update BEFORE UPDATE ON weir_key BEGIN"
+    " SELECT RAISE(ABORT, 'only a string can be renamed')"
+    " WHERE OLD.type <> 1 AND (OLD.db <> NEW.db OR OLD.key <> NEW.key);"
+    " {log_old}; {log_new} WHERE OLD.db <> NEW.db OR OLD.key <> NEW.key; END;"
+    "CREATE TRIGGER weir_key_updated AFTER UPDATE ON weir_key BEGIN {clear_others}; END;"
+    "CREATE TRIGGER weir_key_delete BEFORE DELETE ON weir_key BEGIN {log_old}; END;"
+    "CREATE TRIGGER weir_key_deleted AFTER DELETE ON weir_key BEGIN"
+    " DELETE FROM weir_hash WHERE db = OLD.db AND key = OLD.key;"
+    " DELETE FROM weir_list WHERE db = OLD.db AND key = OLD.key;"
+    " DELETE FROM weir_set WHERE db = OLD.db AND key = OLD.key;"
+    " DELETE FROM weir_zset WHERE db = OLD.db AND key = OLD.key; END;";
 
 static const char string_view_triggers_sql[] =
-    "CREATE TRIGGER weir_string_insert INSTEAD OF INSERT ON string BEGIN" REFUSE_UNKNOWN_DB
-    " INSERT INTO weir_key(db, key, type, value, expires_at) VALUES (" STORE_DB(
-        "coalesce(NEW.db, "
-        "0)") ", " AS_BYTES("NEW.key") ", 1, coalesce(" AS_BYTES("NEW.value") ", ''), "
-                                                                              "NEW.expires_at) ON "
-                                                                              "CONFLICT(db, "
-                                                                              "key) DO UPDATE SET "
-                                                                              "type = 1,"
-                                                                              " value = "
-                                                                              "excluded.value, "
-                                                                              "expires_at = "
-                                                                              "excluded.expires_at;"
-                                                                              " END;"
-                                                                              "CREATE TRIGGER "
-                                                                              "weir_string_update "
-                                                                              "INSTEAD OF UPDATE "
-                                                                              "ON string "
-                                                                              "BEGI"
-                                                                              "N" REFUSE_UNKNOWN_DB
-                                                                              " UPDATE weir_key "
-                                                                              "SET db = " STORE_DB(
-                                                                                  "co"
-                                                                                  "al"
-                                                                                  "es"
-                                                                                  "ce"
-                                                                                  "(N"
-                                                                                  "EW"
-                                                                                  ".d"
-                                                                                  "b,"
-                                                                                  " 0"
-                                                                                  ")") ", key "
-                                                                                       "="
-                                                                                       " " AS_BYTES("NEW.key") ", value = coalesce(" AS_BYTES(
-                                                                                           "NEW."
-                                                                                           "value") ", ''), expires_at = "
-                                                                                                    "NEW.expires_at"
-                                                                                                    " WHERE db = " STORE_DB(
-                                                                                                        "OLD.db") " AND key "
-                                                                                                                  "= "
-                                                                                                                  "OLD.key; "
-                                                                                                                  "END;"
-                                                                                                                  "CREATE "
-                                                                                                                  "TRIGGER "
-                                                                                                                  "weir_"
-                                                                                                                  "string_"
-                                                                                                                  "delete "
-                                                                                                                  "INSTEAD "
-                                                                                                                  "OF "
-                                                                                                                  "DELETE "
-                                                                                                                  "ON "
-                                                                                                                  "string "
-                                                                                                                  "BEGIN"
-                                                                                                                  " DELETE "
-                                                                                                                  "FROM "
-                                                                                                                  "weir_key "
-                                                                                                                  "WHERE db "
-                                                                                                                  "="
-                                                                                                                  " " STORE_DB(
-                                                                                                                      "OLD."
-                                                                                                                      "db") " AND key = OLD.key; END;";
+    "CREATE TRIGGER weir_string_insert INSTEAD OF INSERT ON string BEGIN {check_db};"
+    " INSERT INTO weir_key(db, key, type, value, expires_at)"
+    " VALUES ({new_db}, {new_key}, 1, coalesce({new_value}, ''), NEW.expires_at)"
+    " ON CONFLICT(db, key) DO UPDATE SET type = 1, value = excluded.value,"
+    " expires_at = excluded.expires_at; END;"
+    "CREATE TRIGGER weir_string_update INSTEAD OF UPDATE ON string BEGIN {check_db};"
+    " UPDATE weir_key SET db = {new_db}, key = {new_key}, value = coalesce({new_value}, ''),"
+    " expires_at = NEW.expires_at WHERE db = {old_db} AND key = OLD.key; END;"
+    "CREATE TRIGGER weir_string_delete INSTEAD OF DELETE ON string BEGIN"
+    " DELETE FROM weir_key WHERE db = {old_db} AND key = OLD.key; END;";
 
-/* %1$s table, %2$d type, %3$s name column, %4$s "x.value" or "NULL", for each aggregate. */
-#define ELEMENT_BEFORE                                                                        \
-    " INSERT INTO weir_change(db, key, part, type, expires_at, name, value)"                  \
-    " SELECT NEW.db, NEW.key, CASE WHEN x.db IS NULL THEN 2 ELSE 1 END, coalesce(k.type, 0)," \
-    " k.expires_at, NEW.%3$s, %4$s FROM (SELECT 1)"                                           \
-    " LEFT JOIN weir_key k ON k.db = NEW.db AND k.key = NEW.key"                              \
-    " LEFT JOIN %1$s x ON x.db = NEW.db AND x.key = NEW.key AND x.%3$s = NEW.%3$s"
-#define ELEMENT_OLD                                                                 \
-    " INSERT INTO weir_change(db, key, part, type, expires_at, name, value)"        \
-    " SELECT OLD.db, OLD.key, 1, coalesce(k.type, 0), k.expires_at, OLD.%3$s, %4$s" \
-    " FROM %1$s x LEFT JOIN weir_key k ON k.db = x.db AND k.key = x.key"            \
-    " WHERE x.db = OLD.db AND x.key = OLD.key AND x.%3$s = OLD.%3$s;"
+/* What each aggregate says for the words of the two texts below. */
+static const struct word aggregate_words[AGGREGATES][11] = {
+    {{"table", "weir_hash"},
+     {"view", "hash"},
+     {"type", "2"},
+     {"name", "field"},
+     {"logged", "x.value"},
+     {"columns", "field, value"},
+     {"selected", "x.field, x.value"},
+     {"inserted", "{new_field}, {new_value}"},
+     {"upsert", "UPDATE SET value = excluded.value"},
+     {"assigned", "field = {new_field}, value = {new_value}"}},
+    {{"table", "weir_list"},
+     {"view", "list"},
+     {"type", "3"},
+     {"name", "position"},
+     {"logged", "x.value"},
+     {"columns", "position, value"},
+     {"selected", "x.position, x.value"},
+     {"inserted", "NEW.position, {new_value}"},
+     {"upsert", "UPDATE SET value = excluded.value"},
+     {"assigned", "position = NEW.position, value = {new_value}"}},
+    {{"table", "weir_set"},
+     {"view", "\"set\""},
+     {"type", "4"},
+     {"name", "member"},
+     {"logged", "NULL"},
+     {"columns", "member"},
+     {"selected", "x.member"},
+     {"inserted", "{new_member}"},
+     {"upsert", "NOTHING"},
+     {"assigned", "member = {new_member}"}},
+    {{"table", "weir_zset"},
+     {"view", "zset"},
+     {"type", "5"},
+     {"name", "member"},
+     {"logged", "x.score"},
+     {"columns", "member, score"},
+     {"selected", "x.member, x.score"},
+     {"inserted", "{new_member}, NEW.score"},
+     {"upsert", "UPDATE SET score = excluded.score"},
+     {"assigned", "member = {new_member}, score = NEW.score"}},
+};
+
+static const struct word element_words[] = {
+    {"log_new_element",
+     "INSERT INTO weir_change(db, key, part, type, expires_at, name, value)"
+     " SELECT NEW.db, NEW.key, CASE WHEN x.db IS NULL THEN 2 ELSE 1 END, coalesce(k.type, 0),"
+     " k.expires_at, NEW.{name}, {logged} FROM (SELECT 1)"
+     " LEFT JOIN weir_key k ON k.db = NEW.db AND k.key = NEW.key"
+     " LEFT JOIN {table} x ON x.db = NEW.db AND x.key = NEW.key AND x.{name} = NEW.{name}"},
+    {"log_old_element",
+     "INSERT INTO weir_change(db, key, part, type, expires_at, name, value)"
+     " SELECT OLD.db, OLD.key, 1, coalesce(k.type, 0), k.expires_at, OLD.{name}, {logged}"
+     " FROM {table} x LEFT JOIN weir_key k ON k.db = x.db AND k.key = x.key"
+     " WHERE x.db = OLD.db AND x.key = OLD.key AND x.{name} = OLD.{name}"},
+    {NULL, NULL},
+};
 
 static const char element_triggers_sql[] =
-    "CREATE TRIGGER %1$s_insert BEFORE INSERT ON %1$s BEGIN"
+    "CREATE TRIGGER {table}_insert BEFORE INSERT ON {table} BEGIN"
     " SELECT RAISE(ABORT, 'WRONGTYPE the key holds another type') WHERE EXISTS"
-    " (SELECT 1 FROM weir_key WHERE db = NEW.db AND key = NEW.key AND type <> %2$d);" ELEMENT_BEFORE
-    "; END;"
-    "CREATE TRIGGER %1$s_inserted AFTER INSERT ON %1$s BEGIN"
-    " INSERT INTO weir_key(db, key, type) SELECT NEW.db, NEW.key, %2$d WHERE NOT EXISTS"
+    " (SELECT 1 FROM weir_key WHERE db = NEW.db AND key = NEW.key AND type <> {type});"
+    " {log_new_element}; END;"
+    "CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} BEGIN"
+    " INSERT INTO weir_key(db, key, type) SELECT NEW.db, NEW.key, {type} WHERE NOT EXISTS"
     " (SELECT 1 FROM weir_key WHERE db = NEW.db AND key = NEW.key); END;"
-    "CREATE TRIGGER %1$s_update BEFORE UPDATE ON %1$s BEGIN"
+    "CREATE TRIGGER {table}_update BEFORE UPDATE ON {table} BEGIN"
     " SELECT RAISE(ABORT, 'an element cannot move to another key')"
-    " WHERE OLD.db <> NEW.db OR OLD.key <> NEW.key;" ELEMENT_OLD ELEMENT_BEFORE
-    " WHERE OLD.%3$s <> NEW.%3$s; END;"
-    "CREATE TRIGGER %1$s_delete BEFORE DELETE ON %1$s BEGIN" ELEMENT_OLD " END;"
-    "CREATE TRIGGER %1$s_deleted AFTER DELETE ON %1$s BEGIN"
-    " DELETE FROM weir_key WHERE db = OLD.db AND key = OLD.key AND type = %2$d AND NOT EXISTS"
-    " (SELECT 1 FROM %1$s WHERE db = OLD.db AND key = OLD.key); END;";
+    " WHERE OLD.db <> NEW.db OR OLD.key <> NEW.key;"
+    " {log_old_element}; {log_new_element} WHERE OLD.{name} <> NEW.{name}; END;"
+    "CREATE TRIGGER {table}_delete BEFORE DELETE ON {table} BEGIN {log_old_element}; END;"
+    "CREATE TRIGGER {table}_deleted AFTER DELETE ON {table} BEGIN"
+    " DELETE FROM weir_key WHERE db = OLD.db AND key = OLD.key AND type = {type} AND NOT EXISTS"
+    " (SELECT 1 FROM {table} WHERE db = OLD.db AND key = OLD.key); END;";
 
-/* %1$s table, %2$s view, %3$s columns beside db and key, %4$s the same of x, %5$s the same as they
- * are inserted, %6$s conflict action, %7$s the same as assignments, %8$s name column. */
 static const char element_view_sql[] =
-    "CREATE VIEW %2$s(db, key, %3$s) AS SELECT d.number, x.key, %4$s"
-    " FROM weir_db d CROSS JOIN %1$s x ON x.db = d.store_db;"
-    "CREATE TRIGGER %1$s_view_insert INSTEAD OF INSERT ON %2$s BEGIN" REFUSE_UNKNOWN_DB
-    " INSERT INTO %1$s(db, key, %3$s) VALUES (" STORE_DB("coalesce(NEW.db, 0)") ", " AS_BYTES(
-        "NEW.key") ", %5$s) ON CONFLICT DO %6$s; END;"
-                   "CREATE TRIGGER %1$s_view_update INSTEAD OF UPDATE ON %2$s "
-                   "BEGIN" REFUSE_UNKNOWN_DB
-                   " UPDATE %1$s SET db = " STORE_DB("coalesce(NEW.db, 0)") ", key = " AS_BYTES(
-                       "NEW.key") ", %7$s"
-                                  " WHERE db = " STORE_DB(
-                                      "OLD.db") " AND key = OLD.key AND %8$s = OLD.%8$s; END;"
-                                                "CREATE TRIGGER %1$s_view_delete INSTEAD OF DELETE "
-                                                "ON %2$s BEGIN"
-                                                " DELETE FROM %1$s WHERE db = " STORE_DB(
-                                                    "OLD.db") " AND key = OLD.key AND %8$s = "
-                                                              "OLD.%8$s;"
-                                                              " END;";
+    "CREATE VIEW {view}(db, key, {columns}) AS SELECT d.number, x.key, {selected}"
+    " FROM weir_db d CROSS JOIN {table} x ON x.db = d.store_db;"
+    "CREATE TRIGGER {table}_view_insert INSTEAD OF INSERT ON {view} BEGIN {check_db};"
+    " INSERT INTO {table}(db, key, {columns}) VALUES ({new_db}, {new_key}, {inserted})"
+    " ON CONFLICT DO {upsert}; END;"
+    "CREATE TRIGGER {table}_view_update INSTEAD OF UPDATE ON {view} BEGIN {check_db};"
+    " UPDATE {table} SET db = {new_db}, key = {new_key}, {assigned}"
+    " WHERE db = {old_db} AND key = OLD.key AND {name} = OLD.{name}; END;"
+    "CREATE TRIGGER {table}_view_delete INSTEAD OF DELETE ON {view} BEGIN"
+    " DELETE FROM {table} WHERE db = {old_db} AND key = OLD.key AND {name} = OLD.{name}; END;";
 
-struct view_columns {
-    const char *names, *selected, *inserted, *on_conflict, *assigned;
-};
-static const struct view_columns view_columns[AGGREGATES] = {
-    {"field, value", "x.field, x.value", AS_BYTES("NEW.field") ", " AS_BYTES("NEW.value"),
-     "UPDATE SET value = excluded.value",
-     "field = " AS_BYTES("NEW.field") ", value = " AS_BYTES("NEW.value")},
-    {"position, value", "x.position, x.value", "NEW.position, " AS_BYTES("NEW.value"),
-     "UPDATE SET value = excluded.value",
-     "position = NEW.position, value = " AS_BYTES("NEW.value")},
-    {"member", "x.member", AS_BYTES("NEW.member"), "NOTHING", "member = " AS_BYTES("NEW.member")},
-    {"member, score", "x.member, x.score", AS_BYTES("NEW.member") ", NEW.score",
-     "UPDATE SET score = excluded.score", "member = " AS_BYTES("NEW.member") ", score = NEW.score"},
-};
+static const char *word_find(const struct word *words, const char *name, size_t len)
+{
+    for (; words != NULL && words->name != NULL; words++)
+        if (strlen(words->name) == len && memcmp(words->name, name, len) == 0)
+            return words->sql;
+    return NULL;
+}
+
+/* Appends a text of this file with its words put in; words may hold words. `mine` (of one
+ * aggregate) may be NULL. */
+static void expand(struct buf *sql, const char *text, const struct word *mine)
+{
+    const char *open;
+    while ((open = strchr(text, '{')) != NULL) {
+        size_t len = strcspn(open + 1, "}");
+        const char *word = word_find(mine, open + 1, len);
+        if (word == NULL)
+            word = word_find(common_words, open + 1, len);
+        if (word == NULL)
+            word = word_find(element_words, open + 1, len);
+        must(word != NULL);
+        buf_append(sql, text, (size_t)(open - text));
+        expand(sql, word, mine);
+        text = open + 1 + len + 1;
+    }
+    buf_append_str(sql, text);
+}
 
 enum sqlite_statement sqlite_statement_for(enum sqlite_statement of_hash, enum value_type type)
 {
@@ -314,27 +268,17 @@ static enum rc create_meta(const struct sqlite_conn *c, struct err *err)
     return rc;
 }
 
-static void append_aggregate_sql(struct buf *sql, const struct sqlite_table *t,
-                                 const struct view_columns *v)
-{
-    char value[32] = "NULL";
-    if (t->value != NULL)
-        snprintf(value, sizeof(value), "x.%s", t->value);
-    /* The formats are constants of this file with numbered arguments; see the comments there. */
-    buf_printf(sql, element_triggers_sql, t->table, (int)t->type, t->name, value);
-    buf_printf(sql, element_view_sql, t->table, t->view, v->names, v->selected, v->inserted,
-               v->on_conflict, v->assigned, t->name);
-}
-
 static enum rc create_all(const struct sqlite_conn *c, struct err *err)
 {
     struct buf sql = {0};
-    buf_append_str(&sql, tables_sql);
-    buf_append_str(&sql, key_views_sql);
-    buf_append_str(&sql, key_triggers_sql);
-    buf_append_str(&sql, string_view_triggers_sql);
-    for (int i = 0; i < AGGREGATES; i++)
-        append_aggregate_sql(&sql, &sqlite_tables[i], &view_columns[i]);
+    expand(&sql, tables_sql, NULL);
+    expand(&sql, key_views_sql, NULL);
+    expand(&sql, key_triggers_sql, NULL);
+    expand(&sql, string_view_triggers_sql, NULL);
+    for (int i = 0; i < AGGREGATES; i++) {
+        expand(&sql, element_triggers_sql, aggregate_words[i]);
+        expand(&sql, element_view_sql, aggregate_words[i]);
+    }
     buf_append(&sql, "", 1);
     enum rc rc = run_sql(c, sql.data, "creating its tables", err);
     buf_fini(&sql);
@@ -363,7 +307,7 @@ static enum rc check_format(const struct sqlite_conn *c, struct err *err)
     int64_t format;
     enum rc rc = query_number(
         c, "SELECT CAST(value AS INTEGER) FROM weir_meta WHERE name = 'format'", 0, &format, err);
-    if (rc != RC_OK)
+    if (rc != RC_OK && rc != RC_UNAVAILABLE) /* unavailable: it has no such columns */
         return rc;
     if (format < 1)
         return err_set(err, RC_FOREIGN, "%s: has a table weir_meta that is not Weir's", c->path);

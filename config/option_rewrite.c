@@ -75,11 +75,11 @@ static void edit(struct plan *p, struct slice text)
         else if (n == p->last_line[id] && n > p->last_include)
             append_directive(p, id, name);
     }
-    if (p->out.len > 0 && p->out.data[p->out.len - 1] != '\n')
-        buf_append_str(&p->out, "\n");
     for (size_t i = 0; i < OPT_COUNT; i++) {
         if (!p->differs[i] || (p->last_line[i] > 0 && p->last_line[i] > p->last_include))
             continue;
+        if (p->out.len > 0 && p->out.data[p->out.len - 1] != '\n')
+            buf_append_str(&p->out, "\n");
         if (!p->has_marker)
             buf_printf(&p->out, "%s\n", marker);
         p->has_marker = true;

@@ -265,6 +265,8 @@ enum rc option_value_parse(enum option_id id, struct slice text, const struct op
                            struct option_value *out, struct err *err)
 {
     *out = (struct option_value){0};
+    if (text.ptr == NULL)
+        text = SLICE("");
     if (!option_row_is_text(id))
         return parse_number(&option_rows[id], text, &out->num, err);
     struct buf built = {0};

@@ -54,8 +54,8 @@ static bool match_one(const char **at, const char *end, unsigned char c, bool ig
 
 bool glob_match(struct slice pattern, struct slice text, bool ignore_case)
 {
-    const char *p = pattern.ptr, *p_end = p + pattern.len;
-    const char *t = text.ptr, *t_end = t + text.len;
+    const char *p = pattern.len > 0 ? pattern.ptr : "", *p_end = p + pattern.len;
+    const char *t = text.len > 0 ? text.ptr : "", *t_end = t + text.len;
     const char *star = NULL, *star_text = NULL; /* behind the last star; what it ends before */
     while (t < t_end) {
         if (p < p_end && *p == '*') {

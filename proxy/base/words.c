@@ -54,7 +54,7 @@ static bool take_quoted(const char **at, const char *end, char **out)
 
 enum words_next words_next(struct slice *line, char **room, struct slice *word)
 {
-    const char *p = line->ptr, *end = p + line->len;
+    const char *p = line->len > 0 ? line->ptr : "", *end = p + line->len;
     while (p < end && is_blank(*p))
         p++;
     if (p == end) {

@@ -100,7 +100,7 @@ static void reply_pair(struct reply *r, const char *name, int64_t n)
     reply_int(r, n);
 }
 
-/* One run of keys: from position `index`, up to `last` further on (-1: to the end), every `step`. */
+/* One run of keys: from position `index` up to `last` further on (-1: to the end). */
 static void reply_key_spec(struct reply *r, const char *flags, size_t flags_len, int index,
                            int last, int step)
 {
@@ -154,7 +154,7 @@ static void reply_key_specs(struct reply *r, const struct command *command)
 static void reply_info(struct reply *r, const struct command *command)
 {
     if (command == NULL) {
-        reply_null_array(r);
+        reply_null(r);
         return;
     }
     reply_array(r, 10);

@@ -43,20 +43,19 @@ void cmd_config_get(struct call *c)
 void cmd_config_set(struct call *c)
 {
     struct err err;
-    const char *failed = "";
+    const char *failed = NULL;
     if (c->argc % 2 != 0) {
         reply_error(c->reply, REPLY_SYNTAX);
         return;
     }
-    enum rc rc = options_set(c->argv + 2, c->argc - 2, &failed, &err);
+    enum rc rc = options_set(c->argv + 2, (c->argc - 2) / 2, &failed, &err);
     if (rc == RC_OK)
         reply_ok(c->reply);
     else if (rc == RC_NOT_FOUND)
-        reply_errorf(c->reply, "ERR Unknown option or number of arguments for CONFIG SET - '%s'",
-                     failed);
+        reply_errorf(c->reply, "ERR %s", err.text);
     else
         reply_errorf(c->reply, "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
-                     failed, err.text);
+                     failed == NULL ? "" : failed, err.text);
 }
 
 void cmd_config_resetstat(struct call *c)

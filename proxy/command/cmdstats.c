@@ -140,8 +140,11 @@ static size_t add_error(struct error_sum *sums, size_t len, size_t cap, const ch
             sums[i].count += count;
             return len;
         }
-    if (len == cap)
+    if (len == cap) { /* more codes than anybody wants to see */
+        sums[cap - 1].code = "OTHER";
+        sums[cap - 1].count += count;
         return len;
+    }
     sums[len] = (struct error_sum){code, count};
     return len + 1;
 }

@@ -13,6 +13,7 @@
 #include "command/ticks.h"
 #include "command/worker.h"
 #include "config/options.h"
+#include "journal/journal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,7 @@ static void begin_batch(struct command_worker *w)
         limit_us = (double)latency_ms * 1000;
     double limit = limit_us * ticks_per_us();
     w->slow_ticks = limit < 9e18 ? (uint64_t)limit : UINT64_MAX;
+    w->withholds = option_num(OPT_journal_fsync) == JOURNAL_FSYNC_ALWAYS;
     w->track_latency = option_num(OPT_latency_tracking) != 0;
     w->last_ticks = ticks_now();
     if (UNLIKELY(w->counters == NULL))
@@ -281,7 +283,8 @@ static bool check(struct command_worker *w, struct session *s, const struct comm
         worker_reject(w, s, command, "ERR Command not allowed inside a transaction");
         return false;
     }
-    if (UNLIKELY(w->ks == NULL) && (command->flags & CMD_LOADING) == 0) {
+    if (UNLIKELY(w->ks == NULL) &&
+        ((command->flags & CMD_LOADING) == 0 || (command->flags & CMD_NO_TXN) == 0)) {
         worker_reject(w, s, command, "LOADING Redis is loading the dataset in memory");
         return false;
     }
@@ -300,6 +303,15 @@ unsigned worker_txn_flags(const struct command *command, const struct session *s
     if ((command->flags & CMD_WHOLE) != 0)
         flags |= TXN_WHOLE;
     return flags;
+}
+
+void worker_commit(struct command_worker *w, struct session *s, bool writes)
+{
+    uint64_t lsn = txn_commit(w->txn);
+    if (UNLIKELY(w->withholds) && lsn > s->depends_lsn)
+        s->depends_lsn = lsn;
+    if (writes && lsn > s->last_write_lsn)
+        s->last_write_lsn = lsn;
 }
 
 enum step { STEP_DONE, STEP_PARKED, STEP_REJECTED };
@@ -339,11 +351,7 @@ static enum step run_in_txn(struct command_worker *w, struct session *s,
     c->txn = w->txn;
     c->keys_len = (uint32_t)found;
     command->run(c);
-    uint64_t lsn = txn_commit(w->txn);
-    if (lsn > s->depends_lsn)
-        s->depends_lsn = lsn;
-    if ((command->flags & CMD_WRITE) != 0 && lsn > s->last_write_lsn)
-        s->last_write_lsn = lsn;
+    worker_commit(w, s, (command->flags & CMD_WRITE) != 0);
     return STEP_DONE;
 }
 

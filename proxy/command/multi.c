@@ -200,15 +200,6 @@ static void run_group(struct command_worker *w, struct session *s, struct txn *t
     }
 }
 
-static void commit(struct session *s, struct txn *t, unsigned flags)
-{
-    uint64_t lsn = txn_commit(t);
-    if (lsn > s->depends_lsn)
-        s->depends_lsn = lsn;
-    if ((flags & TXN_WRITES) != 0 && lsn > s->last_write_lsn)
-        s->last_write_lsn = lsn;
-}
-
 /* False: parked. *ran: the queued commands have run and have accounted for their errors. */
 static bool exec_in_txn(struct command_worker *w, struct session *s, const struct group *g,
                         bool *ran)
@@ -229,7 +220,7 @@ static bool exec_in_txn(struct command_worker *w, struct session *s, const struc
         run_group(w, s, t);
     else
         reply_null_array(&s->reply);
-    commit(s, t, g->flags);
+    worker_commit(w, s, (g->flags & TXN_WRITES) != 0);
     return true;
 }
 

@@ -134,6 +134,8 @@ static uint8_t parse_sequence(struct cursor *p, unsigned depth, bool always_bloc
     }
     if (len == 1 && !always_block)
         return items[0];
+    if (len == 0 && !always_block)
+        p->broken = true;
     uint8_t block = always_block ? 0 : new_node(p, SYNTAX_BLOCK);
     chain(p, items, len);
     p->out->nodes[block].child = len > 0 ? items[0] : SYNTAX_NONE;

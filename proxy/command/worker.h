@@ -34,6 +34,7 @@ struct command_worker {
     uint64_t last_ticks; /* end of the command before, which is where the next one begins */
     uint64_t slow_ticks; /* from here on a command is looked at by slow log and latency monitor */
     bool track_latency;
+    bool withholds;         /* journal-fsync always: replies wait for what they depend on */
     struct session *replay; /* recovery's own, made at the first effect */
     struct cmdstats *stats; /* written here, read by all */
     struct stats_block *counters;
@@ -52,6 +53,9 @@ MUST_CHECK bool worker_reserve_keys(struct command_worker *w, uint64_t n);
 
 /* What txn_begin is to know of a command. */
 unsigned worker_txn_flags(const struct command *command, const struct session *s);
+
+/* Commits, and notes in the session what its replies and its WAITAOF depend on. */
+void worker_commit(struct command_worker *w, struct session *s, bool writes);
 
 /* Accounts for a finished run: calls, time, errors, slow log. `errors_before` and the reply's count
  * tell whether it failed. */

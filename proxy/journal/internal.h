@@ -81,9 +81,12 @@ struct journal {
 
     /* from open to start */
     struct chain chain;
-    struct old_rings *old;
-    size_t chain_end; /* segments that belong to the history */
-    bool strict;
+    struct old_ring *old;
+    size_t old_len;
+    bool coherent;       /* the machine has run ever since: the rings can be trusted */
+    size_t chain_end;    /* segments that belong to the history */
+    size_t chain_synced; /* of these, the leading ones that are known to be synced */
+    uint64_t chain_lsn;  /* last LSN in the segments */
 
     _Alignas(CACHE_LINE) _Atomic uint64_t clock; /* cut << JOURNAL_LSN_BITS | lsn */
 
@@ -130,6 +133,7 @@ struct journal {
     uint64_t gathered_lsn; /* taken out of the rings; written_lsn follows */
     struct retained retained;
     bool broken;          /* current must not be written or synced again */
+    bool untried;         /* broken since the last attempt to go on */
     uint64_t need_bytes;  /* 0, or current has no room: the size that the next one must have */
     bool switched;        /* a sync is due because a segment was left */
     bool tidy;            /* marker written, memory given back */
@@ -163,15 +167,21 @@ MUST_CHECK enum rc group_rewrite(struct journal *j, struct chunk *chunk, struct 
 /* written_lsn := gathered_lsn, and the rings' space is given back. */
 void group_publish(struct journal *j);
 
-/* ---- segment.c ---- */
-/* Writes header and first page of a segment into a spare. */
-MUST_CHECK enum rc segment_write_header(struct journal *j, struct spare *spare,
-                                        const struct segment *s, struct err *err);
-MUST_CHECK enum rc segment_rename(struct journal *j, const struct spare *spare,
-                                  const struct segment *s, struct err *err);
+/* ---- segment.c: journal thread (before it runs: start) ---- */
+typedef enum rc segment_body(struct journal *j, struct fs_file *file, uint64_t number,
+                             uint64_t *end, struct err *err);
+struct segment *segment_new(struct journal *j, const struct spare *spare, uint64_t first_lsn,
+                            uint64_t continues_after);
+/* Header and body into a spare, then a sync, the name, and a sync of the directory. */
+MUST_CHECK enum rc segment_write_whole(struct journal *j, struct spare *spare,
+                                       const struct segment *s, segment_body *body, uint64_t *end,
+                                       struct err *err);
 void segment_link(struct journal *j, struct segment *s) EXCLUDES(j->lock); /* as the newest */
-/* Journal thread: puts a new segment in place of the current one, which is full or broken (then
- * all that is not durable is written again). RC_AGAIN: no spare yet, the sync thread is at it. */
+/* Makes it the current one, in place of those that hold nothing more than it does. */
+void segment_adopt(struct journal *j, struct segment *s, uint64_t end);
+/* Puts a new segment in place of the current one, which is full or broken (then all that is not
+ * durable is written again). RC_AGAIN: no spare yet, the sync thread is at it, or a sync must come
+ * first. */
 MUST_CHECK enum rc segment_advance(struct journal *j, struct err *err);
 
 /* ---- syncer.c ---- */

@@ -12,8 +12,8 @@
 
 #include <stdlib.h>
 
-enum rc segment_write_header(struct journal *j, struct spare *spare, const struct segment *s,
-                             struct err *err)
+static enum rc write_header(struct journal *j, struct spare *spare, const struct segment *s,
+                            struct err *err)
 {
     char pages[2 * FORMAT_PAGE] = {0}; /* the second one: no leftovers where the data begins */
     struct segment_header header = {
@@ -29,8 +29,8 @@ enum rc segment_write_header(struct journal *j, struct spare *spare, const struc
     return j->fs->pwrite(j->fs->ctx, spare->file, pages, sizeof(pages), 0, err);
 }
 
-enum rc segment_rename(struct journal *j, const struct spare *spare, const struct segment *s,
-                       struct err *err)
+static enum rc rename_spare(struct journal *j, const struct spare *spare, const struct segment *s,
+                            struct err *err)
 {
     char name[FORMAT_NAME_MAX];
     format_segment_name(name, s->first_lsn);
@@ -103,7 +103,8 @@ static void remove_replaced(struct journal *j, struct segment *s, uint64_t first
         struct err err;
         format_segment_name(name, s->first_lsn);
         char *path = chain_path(j->dir, name);
-        j->fs->close(j->fs->ctx, &s->file);
+        if (s->file != NULL)
+            j->fs->close(j->fs->ctx, &s->file);
         if (s->first_lsn != first_lsn && j->fs->remove(j->fs->ctx, path, &err) != RC_OK)
             log_err(LOG_WARNING, "cannot remove a journal segment that was replaced", &err);
         free(path);
@@ -112,51 +113,85 @@ static void remove_replaced(struct journal *j, struct segment *s, uint64_t first
     }
 }
 
-/* Everything that is not durable, into the new file, synced and named. */
-static enum rc write_retained(struct journal *j, struct spare *spare, struct segment *s,
-                              uint64_t *end, struct err *err)
+enum rc segment_write_whole(struct journal *j, struct spare *spare, const struct segment *s,
+                            segment_body *body, uint64_t *end, struct err *err)
 {
-    enum rc rc = RC_OK;
     *end = FORMAT_DATA_AT;
-    for (struct chunk *c = j->retained.head; rc == RC_OK && c != NULL; c = c->next) {
-        rc = group_rewrite(j, c, spare->file, s->number, *end, err);
-        *end += c->len;
-    }
+    enum rc rc = write_header(j, spare, s, err);
+    if (rc == RC_OK && body != NULL)
+        rc = body(j, spare->file, s->number, end, err);
     if (rc == RC_OK)
         rc = j->fs->sync(j->fs->ctx, spare->file, err);
     if (rc == RC_OK)
-        rc = segment_rename(j, spare, s, err);
+        rc = rename_spare(j, spare, s, err);
     return rc == RC_OK ? j->fs->sync_dir(j->fs->ctx, j->dir, err) : rc;
 }
 
+void segment_adopt(struct journal *j, struct segment *s, uint64_t end)
+{
+    struct segment *replaced = unlink_replaced(j, s->first_lsn);
+    remove_replaced(j, replaced, s->first_lsn);
+    segment_link(j, s);
+    j->current = s;
+    j->offset = end;
+    j->need_bytes = 0;
+    j->broken = j->tidy = false;
+}
+
+struct segment *segment_new(struct journal *j, const struct spare *spare, uint64_t first_lsn,
+                            uint64_t continues_after)
+{
+    struct segment *s = calloc(1, sizeof(*s));
+    must(s != NULL);
+    s->first_lsn = first_lsn;
+    s->continues_after = continues_after;
+    s->number = j->next_number++;
+    s->bytes = spare->bytes;
+    s->file = spare->file;
+    return s;
+}
+
+/* Everything that is not durable. */
+static enum rc write_retained(struct journal *j, struct fs_file *file, uint64_t number,
+                              uint64_t *end, struct err *err)
+{
+    enum rc rc = RC_OK;
+    for (struct chunk *c = j->retained.head; rc == RC_OK && c != NULL; c = c->next) {
+        rc = group_rewrite(j, c, file, number, *end, err);
+        *end += c->len;
+    }
+    return rc;
+}
+
 /* What the new segment is: its first LSN, and after which one it continues. */
-static void describe(struct journal *j, struct segment *s, bool *replaces)
+static void describe(struct journal *j, uint64_t *first_lsn, uint64_t *continues_after,
+                     bool *replaces)
 {
     bool again = j->broken && j->retained.head != NULL;
-    s->first_lsn = again ? j->retained.head->first_lsn : j->gathered_lsn + 1;
-    s->continues_after = s->first_lsn - 1;
-    lock_acquire(&j->lock);
+    *first_lsn = again ? j->retained.head->first_lsn : j->gathered_lsn + 1;
+    *continues_after = *first_lsn - 1;
     *replaces = false;
+    lock_acquire(&j->lock);
     for (const struct segment *old = j->oldest; old != NULL; old = old->next) {
-        *replaces |= old->first_lsn >= s->first_lsn;
-        if (old->first_lsn == s->first_lsn)
-            s->continues_after = old->continues_after; /* it may have begun with a jump */
+        *replaces |= old->first_lsn >= *first_lsn;
+        if (old->first_lsn == *first_lsn)
+            *continues_after = old->continues_after; /* it may have begun with a jump */
     }
     lock_release(&j->lock);
 }
 
 /* Everything written is durable, in `s`; what was not synced before never will be. */
-static void settle(struct journal *j, struct segment *s)
+static void settle(struct journal *j, struct segment *s, uint64_t end)
 {
-    struct segment *replaced = unlink_replaced(j, s->first_lsn);
-    remove_replaced(j, replaced, s->first_lsn);
+    segment_adopt(j, s, end);
     lock_acquire(&j->lock);
-    for (struct segment *old = j->oldest; old != NULL; old = old->next) {
-        j->fs->close(j->fs->ctx, &old->file);
+    s->named = true;
+    for (struct segment *old = j->oldest; old != s; old = old->next) {
+        if (old->file != NULL)
+            j->fs->close(j->fs->ctx, &old->file);
         old->synced = old->named = true;
     }
     lock_release(&j->lock);
-    s->named = true;
     j->unsynced = s;
     j->unsynced_since.us = 0;
     retained_drop(&j->retained, j->gathered_lsn);
@@ -164,7 +199,8 @@ static void settle(struct journal *j, struct segment *s)
     atomic_store(&j->durable_lsn, j->gathered_lsn);
 }
 
-static bool may_advance(struct journal *j, bool careful)
+/* Whether the state of the syncs allows to go on in a new segment now. */
+static bool may_advance(struct journal *j, bool whole)
 {
     uint32_t unsynced = 0;
     for (const struct segment *s = j->unsynced; s != NULL; s = s->next)
@@ -172,55 +208,48 @@ static bool may_advance(struct journal *j, bool careful)
     lock_acquire(&j->lock);
     bool syncing = j->job.state != JOB_NONE;
     lock_release(&j->lock);
-    if (careful && !j->broken && atomic_load(&j->durable_lsn) != j->gathered_lsn)
-        j->switched = true; /* sync first: then there is nothing to carry over */
-    else if (careful)
+    if (j->broken)
         return !syncing; /* its files are about to be closed */
-    if (careful)
-        return false;
-    j->switched |= unsynced >= UNSYNCED_SEGMENTS_MAX;
-    return unsynced < UNSYNCED_SEGMENTS_MAX;
+    if (whole && atomic_load(&j->durable_lsn) == j->gathered_lsn)
+        return !syncing;
+    /* Sync first: to have nothing to carry over, or few files to sync. */
+    j->switched |= whole || unsynced >= UNSYNCED_SEGMENTS_MAX;
+    return !whole && unsynced < UNSYNCED_SEGMENTS_MAX;
 }
 
 enum rc segment_advance(struct journal *j, struct err *err)
 {
-    struct segment draft = {0};
     struct spare spare;
-    bool careful;
+    bool whole;
+    uint64_t first_lsn, continues_after, end = FORMAT_DATA_AT;
     uint64_t need = max_u64(j->need_bytes, j->options.segment_bytes);
-    describe(j, &draft, &careful);
-    careful |= j->broken;
+    describe(j, &first_lsn, &continues_after, &whole);
+    whole |= j->broken;
     if (j->broken)
         need = max_u64(need, FORMAT_DATA_AT + j->retained.bytes + FORMAT_PAGE);
-    if (!may_advance(j, careful))
-        return err_set(err, RC_AGAIN, "a sync is under way");
+    if (!may_advance(j, whole))
+        return err_set(err, RC_AGAIN, "a sync must come first");
     enum rc rc = take_spare(j, need, &spare, err);
     if (rc != RC_OK)
         return rc;
-    struct segment *s = malloc(sizeof(*s));
-    must(s != NULL);
-    *s = draft;
-    s->number = j->next_number++;
-    s->bytes = spare.bytes;
-    s->file = spare.file;
-    uint64_t end = FORMAT_DATA_AT;
-    rc = segment_write_header(j, &spare, s, err);
-    if (rc == RC_OK)
-        rc = careful ? write_retained(j, &spare, s, &end, err)
-                     : segment_rename(j, &spare, s, err);
+    struct segment *s = segment_new(j, &spare, first_lsn, continues_after);
+    if (whole) {
+        rc = segment_write_whole(j, &spare, s, j->broken ? write_retained : NULL, &end, err);
+    } else {
+        rc = write_header(j, &spare, s, err);
+        if (rc == RC_OK)
+            rc = rename_spare(j, &spare, s, err);
+    }
     if (rc != RC_OK) {
         spare_discard(j, &spare);
         free(s);
         return rc;
     }
-    if (careful)
-        settle(j, s);
-    else
+    if (whole) {
+        settle(j, s, end);
+    } else {
+        segment_adopt(j, s, end);
         j->switched = true;
-    segment_link(j, s);
-    j->current = s;
-    j->offset = end;
-    j->need_bytes = 0;
-    j->broken = j->tidy = false;
+    }
     return RC_OK;
 }

@@ -28,13 +28,18 @@ static int policy(const struct journal *j)
     return atomic_load_explicit(&j->policy, memory_order_relaxed);
 }
 
+static void wake_waiters(struct journal *j)
+{
+    if (atomic_load(&j->waiters) == 0)
+        return;
+    lock_acquire(&j->lock);
+    cond_broadcast(&j->progress);
+    lock_release(&j->lock);
+}
+
 static void notify(struct journal *j)
 {
-    if (atomic_load(&j->waiters) > 0) {
-        lock_acquire(&j->lock);
-        cond_broadcast(&j->progress);
-        lock_release(&j->lock);
-    }
+    wake_waiters(j);
     if (j->options.on_progress != NULL)
         j->options.on_progress(j->options.ctx);
 }
@@ -47,6 +52,12 @@ static void note_error(struct journal *j, const char *what, const struct err *er
     j->error = *err;
     lock_release(&j->lock);
     log_err(LOG_WARNING, what, err);
+}
+
+/* The current segment has failed: never write or sync it again. */
+static void break_off(struct journal *j)
+{
+    j->broken = j->untried = true;
 }
 
 static void start_failing(struct journal *j, const struct err *err)
@@ -66,6 +77,7 @@ static bool advance(struct journal *j)
     if (atomic_load(&j->state) == JOURNAL_FAILING && clock_mono().us < j->retry_at.us &&
         atomic_load(&j->news) == j->news_seen)
         return false;
+    j->untried = false;
     enum rc rc = segment_advance(j, &err);
     if (rc != RC_OK && rc != RC_AGAIN)
         start_failing(j, &err);
@@ -108,10 +120,21 @@ static void write_groups(struct journal *j)
             return;
         case GROUP_FAILED:
             note_error(j, "journal write failed, going on in a new segment", &err);
-            j->broken = true;
+            break_off(j);
             return;
         }
     }
+}
+
+/* Under always nobody waits for written_lsn but those who wait for room. */
+static void report_written(struct journal *j)
+{
+    if (j->pass != PASS_WROTE)
+        return;
+    if (policy(j) == JOURNAL_FSYNC_ALWAYS)
+        wake_waiters(j);
+    else
+        notify(j);
 }
 
 /* ---- syncing ---- */
@@ -157,7 +180,7 @@ static void job_done(struct journal *j, const struct sync_job *job)
         return;
     }
     note_error(j, "journal sync failed, going on in a new segment", &job->err);
-    j->broken = true;
+    break_off(j);
 }
 
 /* Takes the sync thread's result; false while it is at work. */
@@ -221,7 +244,7 @@ static struct nap plan_nap(const struct journal *j, bool syncing)
     bool always = policy(j) == JOURNAL_FSYNC_ALWAYS, stop = atomic_load(&j->stop);
     uint64_t lsn = journal_lsn(j);
     int idle_depth = always ? SLEEP_TICK : SLEEP_DEEP;
-    if (atomic_load(&j->news) != j->news_seen || (stop && j->stop_by.us == 0))
+    if (atomic_load(&j->news) != j->news_seen || (stop && j->stop_by.us == 0) || j->untried)
         return (struct nap){NAP_NONE, AWAKE, 0};
     if (j->broken || j->need_bytes > 0 || j->pass == PASS_BLOCKED)
         return (struct nap){NAP_BLOCKED, SLEEP_BLOCKED, RETRY_US};
@@ -274,7 +297,7 @@ static void tidy_up(struct journal *j)
         return;
     stat_add(STAT_journal_write_failures, 1);
     note_error(j, "journal write failed, going on in a new segment", &err);
-    j->broken = true;
+    break_off(j);
 }
 
 static void nap(struct journal *j, bool syncing)
@@ -325,8 +348,10 @@ void *writer_main(void *arg)
         bool free_to_sync = collect_job(j);
         if (j->broken || j->need_bytes > 0)
             advance(j);
-        if (!j->broken && j->need_bytes == 0)
+        if (!j->broken && j->need_bytes == 0) {
             write_groups(j);
+            report_written(j);
+        }
         if (free_to_sync)
             sync_by_policy(j);
         if (free_to_sync && is_finished(j))

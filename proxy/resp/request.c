@@ -192,6 +192,9 @@ static inline size_t fast_request(struct resp_parser *p, const struct resp_limit
         return 0;
     if (UNLIKELY(n > (size_t)(end - at) / ARG_BYTES_MIN || !reserve_args(p, n)))
         return 0;
+    *argc = n;
+    if (UNLIKELY(n == 0))
+        return (size_t)(at - in);
     struct slice *arg = p->args + p->args_len;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t len;
@@ -207,7 +210,6 @@ static inline size_t fast_request(struct resp_parser *p, const struct resp_limit
             return 0;
         at += 2;
     }
-    *argc = n;
     return (size_t)(at - in);
 }
 

@@ -126,6 +126,12 @@ void conn_reap(struct conn *c)
 
 void conn_free_pool(struct host_worker *w)
 {
+    w->keyspace = NULL;
+    while (w->gone != NULL) {
+        struct conn *c = w->gone;
+        gone_unlink(c);
+        conn_free(c);
+    }
     while (w->idle_pool != NULL) {
         struct conn *c = w->idle_pool;
         w->idle_pool = c->all_next;
@@ -260,7 +266,7 @@ static size_t run_input(struct conn *c, const char *in, size_t len)
 
 static bool over_query_limit(struct conn *c)
 {
-    uint64_t held = c->in.len - c->in_head + resp_parser_memory(c->parser) + c->session.queue_bytes;
+    uint64_t held = c->in.len - c->in_head + resp_parser_memory(c->parser);
     if (LIKELY(held <= (uint64_t)option_num(OPT_client_query_buffer_limit)))
         return false;
     worker_count(c->worker, STAT_client_query_buffer_limit_disconnections, 1);
@@ -488,6 +494,15 @@ static void conn_ready(struct waiter *waiter)
     worker_give_ready(c->worker, c);
 }
 
+static void set_wake(struct conn *c, int64_t after_us)
+{
+    ev_timer_set(&c->wake, after_us > 0 ? (double)after_us / 1e6 : 0., 0.);
+    ev_timer_start(c->worker->loop, &c->wake);
+}
+
+/* The deadline has passed. If the keyspace was to call the waiter as well, it must not do so any
+ * more; when it cannot be stopped because it is calling just now, its call is waited for. Only when
+ * that does not come is it known that nothing but the deadline was waited for. */
 static void on_wake(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)events;
@@ -495,23 +510,25 @@ static void on_wake(struct ev_loop *loop, ev_timer *timer, int events)
     int64_t left_us = c->wake_at.us - clock_mono().us;
     ev_timer_stop(loop, timer);
     if (left_us > 0) { /* libev counts from the beginning of the turn in which it was set */
-        ev_timer_set(timer, (double)left_us / 1e6, 0.);
-        ev_timer_start(loop, timer);
-    } else {
+        set_wake(c, left_us);
+    } else if (c->wake_alone || (c->worker->keyspace != NULL &&
+                                 keyspace_cancel_wait(c->worker->keyspace, &c->session.waiter))) {
         c->session.waiter.ready(&c->session.waiter);
+    } else {
+        c->wake_alone = true;
+        set_wake(c, CONN_LATE_CALL_US);
     }
 }
 
 void conn_wake_at(struct conn *c, struct mono deadline)
 {
-    struct ev_loop *loop = c->worker->loop;
-    ev_timer_stop(loop, &c->wake);
+    ev_timer_stop(c->worker->loop, &c->wake);
     c->wake_at = deadline;
     if (deadline.us == 0)
         return;
     int64_t left_us = deadline.us - clock_mono().us;
-    ev_timer_set(&c->wake, left_us > 0 ? (double)left_us / 1e6 : 0., 0.);
-    ev_timer_start(loop, &c->wake);
+    c->wake_alone = left_us <= 0; /* a command that only lets others have a turn */
+    set_wake(c, left_us);
 }
 
 void conn_sweep(struct conn *c, int64_t timeout_s)

@@ -18,7 +18,8 @@ enum {
     CONN_WRITE_MAX = 4 * 1024 * 1024,   /* to one client in one turn */
     CONN_IOVECS = 64,
     CONN_REPLY_LARGE = 1024 * 1024, /* a batch is interrupted to write this much */
-    CONN_STALL_SECONDS = 60,        /* a paused client that takes nothing is closed */
+    CONN_LATE_CALL_US = 5000,
+    CONN_STALL_SECONDS = 60, /* a paused client that takes nothing is closed */
 };
 /* With this much output waiting, and no hard limit configured, no more of the client's requests are
  * run until it has read some. */
@@ -69,6 +70,7 @@ struct conn {
 
     ev_timer wake; /* session_wake_at */
     struct mono wake_at;
+    bool wake_alone; /* nothing but `wake` will call the waiter */
     struct session session;
 
     /* These stay as they are when the struct is used for the next connection. */
@@ -105,6 +107,7 @@ void conn_quiesce(struct conn *c);
 /* Timer: idle and stalled clients, soft limits. */
 void conn_sweep(struct conn *c, int64_t timeout_s);
 void conn_wake_at(struct conn *c, struct mono deadline);
+/* After the keyspace is closed: frees the structs, also of those whose waiter never called. */
 void conn_free_pool(struct host_worker *w);
 
 /* --- output.c --- */

@@ -390,7 +390,6 @@ void worker_join(struct host_worker *w)
     command_worker_free(&w->commands);
 }
 
-/* Connections whose waiter never called stay in w->gone: what would call them may still exist. */
 void worker_fini(struct host_worker *w)
 {
     conn_free_pool(w);

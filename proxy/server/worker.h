@@ -107,7 +107,7 @@ struct host_worker {
     ev_timer again;            /* housekeeping that did not fit into a tick */
     uint64_t stat[STAT_COUNT]; /* of this turn: added to the process's at its end */
     uint64_t pending_input_bytes, pending_output_bytes; /* being summed up by the sweep */
-};
+} __attribute__((aligned(CACHE_LINE)));
 
 /* Aborts when the system refuses a loop. */
 void worker_init(struct host_worker *w, struct server *s, uint32_t number);

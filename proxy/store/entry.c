@@ -156,8 +156,11 @@ static struct entry *reshape(struct shard *sh, struct entry *e, uint64_t hash, b
         if (moved != NULL) {
             memcpy(moved, e, sizeof(*e));
             moved->flags &= (uint8_t)~ENTRY_EXPIRES;
-            if (expires)
+            if (expires) {
+                int64_t deadline = entry_expires_at(e);
                 moved->flags |= ENTRY_EXPIRES;
+                memcpy(moved->data, &deadline, sizeof(deadline));
+            }
             memcpy(moved->data + entry_key_offset(moved), e->data + entry_key_offset(e),
                    e->key_len + keep);
             slot_set_pointer(table_slot_of(sh->table, table_position(hash), e), moved);
@@ -424,6 +427,7 @@ void entry_remove(struct store *s, struct shard *sh, struct entry *e, uint64_t h
     uint32_t position = table_position(hash);
     table_remove(sh->table, position, table_slot_of(sh->table, position, e));
     store_account(s, e->db, kind_of(e), (struct kind){0});
+    sh->proven -= e->proven;
     free(e);
     expiry_moved(s, sh, hash, deadline, 0);
     content_release(&leaving);

@@ -20,7 +20,9 @@
 #endif
 
 #if defined(UNDER_SANITIZER)
-#include <sanitizer/allocator_interface.h>
+/* From the run-time library; its header is not always installed. */
+size_t __sanitizer_get_current_allocated_bytes(void);
+size_t __sanitizer_get_heap_size(void);
 #elif !defined(WEIR_NO_JEMALLOC)
 #include <jemalloc/jemalloc.h>
 #endif

@@ -53,7 +53,7 @@ struct entry {               /* 16 bytes, then [int64 expiry] key value */
     uint32_t used_low : 17;  /* when it was last used; see store_touch */
     uint32_t key_len : 30;
     uint32_t is_blob : 1;
-    uint32_t unused : 1;
+    uint32_t proven : 1;       /* was used again before the hand first came by; see shard_evict */
     uint32_t dirty_index : 24; /* place in shard->dirty, while ENTRY_DIRTY */
     uint32_t type : 4;         /* enum value_type */
     uint32_t used_high : 4;
@@ -74,10 +74,12 @@ struct shard {
     struct entry **dirty; /* dirty list: every ENTRY_DIRTY entry once */
     uint32_t dirty_len, dirty_cap;
     struct expiry_heap *expiry;
-    size_t hand;       /* eviction hand: where in the hash space it stands */
-    uint64_t last_lsn; /* newest effect on any key here: what a read depends on */
-    bool evicted;      /* something was dropped: a miss is no longer proof of absence */
-    void *watch;       /* keyspace/watch.c: watched keys, NULL mostly */
+    size_t hand;             /* eviction hand: where in the hash space it stands */
+    uint32_t proven;         /* entries that are */
+    uint32_t looked_in_vain; /* slots since the hand last found something */
+    uint64_t last_lsn;       /* newest effect on any key here: what a read depends on */
+    bool evicted;            /* something was dropped: a miss is no longer proof of absence */
+    void *watch;             /* keyspace/watch.c: watched keys, NULL mostly */
     _Atomic uint32_t index;
 } __attribute__((aligned(CACHE_LINE)));
 
@@ -190,11 +192,14 @@ struct entry *shard_due(struct store *s, struct shard *sh, struct wall now, uint
     REQUIRES(sh->lock);
 /* Deadline of the earliest item in the expiry index (may be stale), 0: none. */
 int64_t shard_next_due(const struct shard *sh) REQUIRES(sh->lock);
-/* Eviction: the hand goes over at most `look` slots; entries that were used get another turn; the
- * first clean, idle, matching one is removed and freed. Returns the bytes freed, 0: none found.
- * volatile_only: only keys with an expiry. Sets sh->evicted, except for known-absent keys. CLOCK
- * over the table, new entries unvisited: behaves like SIEVE (Zhang et al., NSDI 2024) with a random
- * queue. */
+/* Eviction: the hand goes over at most `look` slots and removes the first clean, idle, matching
+ * entry. Returns the bytes freed, 0: none found (not yet: the hand stays where it is).
+ * volatile_only: only keys with an expiry. Sets sh->evicted, except for known-absent keys.
+ *
+ * CLOCK over the table with probation, in the manner of S3-FIFO (Yang et al., SOSP 2023) without its
+ * queues: a new entry that was not used again when the hand comes by goes at once; one that was is
+ * proven, and goes after a round without use, as long as the unproven are few. So a scan passes
+ * through a tenth of the memory. */
 size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile_only)
     REQUIRES(sh->lock);
 /* Drops entries of store databases that `dead` says no longer exist, `look` slots a call; *position

@@ -53,6 +53,24 @@ static bool is_evictable(const struct entry *e, bool volatile_only)
     return !volatile_only || e->type == VALUE_NONE || (e->flags & ENTRY_EXPIRES) != 0;
 }
 
+enum {
+    PROBATION_SHARE = 10, /* a tenth of the entries may be unproven before a proven one goes */
+    VAIN_MAX = 128,       /* but for so many slots at most: the unproven may all be dirty */
+};
+
+/* Whether the hand takes it; if not, it loses its mark. */
+static bool is_victim(struct shard *sh, struct entry *e) REQUIRES(sh->lock)
+{
+    if ((e->flags & ENTRY_VISITED) != 0) {
+        e->flags &= (uint8_t)~ENTRY_VISITED;
+        sh->proven += !e->proven;
+        e->proven = 1;
+        return false;
+    }
+    return !e->proven || sh->looked_in_vain >= VAIN_MAX ||
+           (sh->table->used - sh->proven) * PROBATION_SHARE <= sh->table->used;
+}
+
 static void prefetch_bucket_entries(const struct bucket *b)
 {
     for (unsigned i = 0; i < BUCKET_SLOTS; i++)
@@ -77,18 +95,17 @@ size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile
             i = 0;
         if (i % BUCKET_SLOTS == 0)
             prefetch_bucket_entries(&buckets[i / BUCKET_SLOTS]);
-        if (e == NULL || !is_evictable(e, volatile_only))
-            continue;
-        if ((e->flags & ENTRY_VISITED) != 0)
-            e->flags &= (uint8_t)~ENTRY_VISITED;
-        else
+        if (e != NULL && is_evictable(e, volatile_only) && is_victim(sh, e))
             victim = e;
+        else if (sh->looked_in_vain < VAIN_MAX)
+            sh->looked_in_vain++;
     }
     uint64_t bucket = i / BUCKET_SLOTS;
     sh->hand =
         (((bucket << TABLE_POSITION_BITS) + len - 1) / len) * BUCKET_SLOTS + i % BUCKET_SLOTS;
     if (victim == NULL)
         return 0;
+    sh->looked_in_vain = 0;
     size_t bytes = entry_memory(victim);
     if (victim->type != VALUE_NONE)
         sh->evicted = true;
@@ -171,13 +188,14 @@ static void check_passed(const struct table *t)
 
 void store_check(struct store *s, struct shard *sh)
 {
-    size_t used = 0, dirty = 0, expiring = 0;
+    size_t used = 0, dirty = 0, expiring = 0, proven = 0;
     for (size_t i = 0; i < table_slots(sh->table); i++) {
         struct entry *e = table_at(sh->table, i);
         if (e == NULL)
             continue;
         uint64_t hash = entry_hash(s, e);
         used++;
+        proven += e->proven;
         must(store_shard(s, hash) == sh);
         must(table_position_at(sh->table, i) == table_position(hash));
         must(entry_find(s, sh, hash, e->db, entry_key(e)) == e);
@@ -192,7 +210,7 @@ void store_check(struct store *s, struct shard *sh)
             expiring++;
         }
     }
-    must(used == sh->table->used);
+    must(used == sh->table->used && proven == sh->proven);
     check_dirty(sh, dirty);
     check_heap(sh->expiry, expiring);
     if (table_len(sh->table) <= 1024)

@@ -5,6 +5,7 @@
 #include "contract.h"
 
 #include <math.h>
+#include <pthread.h>
 
 /* ---- position ---- */
 
@@ -515,7 +516,7 @@ static void scan_goes_through_all_keys_in_pages(void **state)
     APPLY(c, 1, STRING(1, "b", ""), STRING(1, "a", ""), STRING(1, "", ""),
           WHOLE(1, SET, "aa", MEMBER("m")), STRING(1, "\xff", ""), STRING(1, "a\0", ""),
           STRING(2, "elsewhere", ""));
-    check_scan(c, 1, KEY(""), 100, " a aa b a\\x00 \\xff" + 1);
+    check_scan(c, 1, KEY(""), 100, "a aa b a\\x00 \\xff");
     check_scan(c, 1, KEY("a"), 2, "aa b");
     check_scan(c, 1, KEY("ab"), 1, "b");
     check_scan(c, 1, KEY("b"), 2, "a\\x00 \\xff");
@@ -531,6 +532,58 @@ static void count_is_per_database(void **state)
     check_count(c, 1, 2);
     check_count(c, 2, 1);
     check_count(c, 3, 0);
+}
+
+/* ---- threads ---- */
+
+struct loader {
+    struct contract *c;
+    _Atomic bool stop;
+    enum rc failed;
+    struct err err;
+};
+
+static enum rc take_no_notice(void *ctx, const struct backend_item *item)
+{
+    (void)ctx;
+    (void)item;
+    return RC_OK;
+}
+
+/* Everything that the loader thread may call, one after the other. */
+static void *keep_loading(void *arg)
+{
+    struct loader *l = arg;
+    struct backend *b = l->c->b;
+    struct backend_item keys[] = {DELETED(1, "a"), DELETED(1, "h"), DELETED(1, "x")};
+    uint64_t n;
+    while (!l->stop && l->failed == RC_OK) {
+        l->failed = l->c->ops->load(b, keys, 3, take_no_notice, NULL, &l->err);
+        if (l->failed == RC_OK)
+            l->failed = l->c->ops->poll(b, take_no_notice, NULL, &l->err);
+        if (l->failed == RC_OK)
+            l->failed = l->c->ops->scan(b, 1, KEY(""), 10, take_no_notice, NULL, &l->err);
+        if (l->failed == RC_OK)
+            l->failed = l->c->ops->count(b, 1, &n, &l->err);
+    }
+    return NULL;
+}
+
+static void loads_go_on_while_batches_are_applied(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct loader l = {.c = c};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, keep_loading, &l), 0);
+    for (uint64_t n = 1; n <= 100; n++) {
+        APPLY(c, n, STRING(1, "a", "v"), WHOLE(1, HASH, "h", FIELD("f", "v")), DELETED(1, "x"));
+        maintain_all(c);
+    }
+    l.stop = true;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    if (l.failed != RC_OK)
+        fail_msg("loader: %s", l.err.text);
+    assert_int_equal(position_of(c).cut_lsn, 100);
 }
 
 #define TEST(name)  \
@@ -576,6 +629,7 @@ int main(void)
         TEST(an_emit_that_refuses_ends_the_operation),
         TEST(scan_goes_through_all_keys_in_pages),
         TEST(count_is_per_database),
+        TEST(loads_go_on_while_batches_are_applied),
     };
     return contract_run("backend contract", tests, COUNT_OF(tests));
 }

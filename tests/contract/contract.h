@@ -308,7 +308,7 @@ static inline enum rc render_polled(void *ctx, const struct backend_item *item)
     struct buf key = {0};
     buf_append_escaped(&key, item->key, 100);
     buf_append_str(&key, " ");
-    if (memmem(out->data, out->len, key.data, key.len) == NULL)
+    if (out->len == 0 || memmem(out->data, out->len, key.data, key.len) == NULL)
         buf_append_slice(out, buf_slice(&key));
     buf_fini(&key);
     return RC_OK;

@@ -82,7 +82,7 @@ def a_locked_database_delays_and_loses_nothing():
         other = store.open()
         other.execute("BEGIN EXCLUSIVE")
         expected.update(write_many(conn, "during", 200))
-        state = store.wait_state(conn, "retrying", "open")
+        state = store.wait_state(conn, "locked", "open")
         assert conn("GET", "during:7").decode() == expected["during:7"]
         assert not any(key.startswith("during") for key in store.rows())
         text = str(conn("WEIR", "BACKENDS"))

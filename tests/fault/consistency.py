@@ -105,7 +105,7 @@ def write(server, rng, stopping, done, errors):
             for one in batch:
                 replies = [conn.read() for _ in one]
                 if isinstance(replies[-1], ReplyError):
-                    raise replies[-1]
+                    raise AssertionError("%r" % replies)
                 done.append(1)
     except Gone:
         pass

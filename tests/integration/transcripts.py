@@ -463,34 +463,55 @@ def sql_value(v):
     return Reply("bulk", v) if isinstance(v, bytes) else Reply("bulk", bytes(v))
 
 
+def must_call(client, kinds, *args):
+    reply = client.call(*args)
+    if reply.kind not in kinds:
+        raise Mismatch("%s: %s" % (b" ".join(args).decode("latin-1"), show(reply)))
+    return reply.value
+
+
 def dump(server):
     """All keys of all databases with type, expiry and value: what a restart must not change."""
     out, client = {}, server.connect()
     for db in range(16):
-        client.call(b"SELECT", b"%d" % db)
-        for key in client.call(b"KEYS", b"*").value:
-            kind = client.call(b"TYPE", key.value).value
-            read = {"string": [b"GET"], "hash": [b"HGETALL"]}[kind][0]
-            value = client.call(read, key.value)
+        must_call(client, ["simple"], b"SELECT", b"%d" % db)
+        for _, key in must_call(client, ["array"], b"KEYS", b"*"):
+            kind = must_call(client, ["simple"], b"TYPE", key)
             if kind == "hash":
-                value = sorted((value.value[i].value, value.value[i + 1].value)
-                               for i in range(0, len(value.value), 2))
-            out[db, key.value] = (kind, client.call(b"PEXPIRETIME", key.value).value, value)
+                flat = [r.value for r in must_call(client, ["array"], b"HGETALL", key)]
+                value = sorted(zip(flat[::2], flat[1::2]))
+            else:
+                value = must_call(client, ["bulk", "nil"], b"GET", key)
+            out[db, key] = (kind, must_call(client, ["int"], b"PEXPIRETIME", key), value)
     client.close()
     return out
 
 
-def check_replay(player):
-    before = dump(player.server)
-    player.close()
-    player.server.restart(kill=True)
+def check_same(player, before, how):
     after = dump(player.server)
     now = time.time() * 1000
     lost = {k: v for k, v in before.items() if after.get(k) != v and not 0 < v[1] <= now + 50}
     extra = [k for k in after if k not in before]
     if lost or extra:
-        return "after kill -9: was %s, is %s, new %s" % (lost, {k: after.get(k) for k in lost},
-                                                        extra)
+        raise Mismatch("%s: was %.500s, is %.500s, new %s" %
+                       (how, lost, {k: after.get(k) for k in lost}, extra))
+
+
+def check_replay(player):
+    """Kills the server: the journal must bring everything back, and after a flush the backend."""
+    player.close()
+    server = player.server
+    try:
+        before = dump(server)
+        server.restart(kill=True)
+        check_same(player, before, "from the journal")
+        client = server.connect()
+        must_call(client, ["simple"], b"WEIR", b"FLUSH")
+        client.close()
+        server.restart(kill=True)
+        check_same(player, before, "from the backend")
+    except (Mismatch, OSError, RuntimeError, respwire.WireError) as e:
+        return "after kill -9, %s" % e
     return None
 
 
@@ -523,7 +544,10 @@ def run_file(path, options):
         for case in chosen:
             player = Player(server, case)
             try:
-                problem = player.play_all()
+                try:
+                    problem = player.play_all()
+                except (OSError, respwire.WireError) as e:
+                    problem = (None, "the server does not answer: %s" % e)
                 if not problem and options.replay:
                     lost = check_replay(player)
                     problem = (None, lost) if lost else None

@@ -279,8 +279,7 @@ static void large_objects_are_freed_later(void **state) NO_TSA
         size_t len = (size_t)snprintf(field, sizeof(field), "%d", i);
         assert_int_equal(hash_set(h, slice_of(field, len), SLICE("v")), HASH_ADDED);
     }
-    struct entry *e =
-        entry_set_object(&store, shard, NULL, hash_of(key), 1, key, VALUE_HASH, h, 0);
+    struct entry *e = entry_set_object(&store, shard, NULL, hash_of(key), 1, key, VALUE_HASH, h, 0);
     entry_remove(&store, shard, e, hash_of(key));
     struct blob *b = blob_try_new(1 << 20);
     e = entry_set_blob(&store, shard, NULL, hash_of(key), 1, key, &b, 0);
@@ -336,7 +335,8 @@ static void agrees(const struct model *m, struct slice key)
 
 static bool try_set(struct model *m, struct slice key, struct entry *e, const char *text) NO_TSA
 {
-    struct model next = {true, VALUE_STRING, draw_len(), *text, draw(3) == 0 ? 0 : 1 + (int64_t)draw(1000)};
+    struct model next = {true, VALUE_STRING, draw_len(), *text,
+                         draw(3) == 0 ? 0 : 1 + (int64_t)draw(1000)};
     struct slice value = slice_of(text, next.len);
     if (entry_set_string(&store, shard, e, hash_of(key), 1, key, value, next.expires_at_ms) == NULL)
         return false;

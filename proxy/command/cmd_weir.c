@@ -1,0 +1,237 @@
+/* WEIR: write-back, for operators. What waits, what was rejected, what was changed from outside.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/num.h"
+#include "command/command.h"
+#include "command/wait.h"
+#include "journal/journal.h"
+#include "writeback/writeback.h"
+
+static struct writeback *writeback_of(const struct call *c)
+{
+    return keyspace_writeback(c->keyspace);
+}
+
+static void reply_field(struct reply *r, const char *name, int64_t n)
+{
+    reply_bulk_str(r, name);
+    reply_int(r, n);
+}
+
+static void reply_text(struct reply *r, const char *name, const char *text)
+{
+    reply_bulk_str(r, name);
+    reply_bulk_str(r, text);
+}
+
+/* --- STATUS, BACKENDS --- */
+
+static const char *status_word(const struct writeback_info *wb)
+{
+    if (wb->paused)
+        return "paused";
+    if (wb->breaker != BREAKER_CLOSED || wb->failures > 0)
+        return "failing";
+    if (wb->flushing)
+        return "flushing";
+    return wb->dirty_keys > 0 ? "collecting" : "idle";
+}
+
+void cmd_weir_status(struct call *c)
+{
+    struct writeback_info wb;
+    struct journal_info journal;
+    writeback_get_info(writeback_of(c), &wb);
+    journal_get_info(keyspace_journal(c->keyspace), &journal);
+    struct reply *r = c->reply;
+    reply_map(r, 16);
+    reply_text(r, "state", status_word(&wb));
+    reply_text(r, "backend_state", wb.backend_state);
+    reply_text(r, "journal_state", journal.state == JOURNAL_RUNNING ? "running" : "failing");
+    reply_field(r, "dirty_keys", (int64_t)wb.dirty_keys);
+    reply_field(r, "dirty_bytes", (int64_t)wb.dirty_bytes);
+    reply_field(r, "oldest_dirty_ms", wb.oldest_dirty_ms);
+    reply_field(r, "in_flight_keys", (int64_t)wb.in_flight_keys);
+    reply_field(r, "last_flush_age_ms", wb.last_flush_age_ms);
+    reply_field(r, "last_lsn", (int64_t)journal.last_lsn);
+    reply_field(r, "durable_lsn", (int64_t)journal.durable_lsn);
+    reply_field(r, "applied_lsn", (int64_t)wb.applied_lsn);
+    reply_field(r, "lag_records", (int64_t)wb.lag_records);
+    reply_field(r, "exposure_records", (int64_t)wb.unsynced_records);
+    reply_field(r, "journal_size", (int64_t)journal.bytes);
+    reply_field(r, "dead_letters", (int64_t)wb.dead_letters);
+    reply_field(r, "conflicts", (int64_t)wb.conflicts);
+}
+
+void cmd_weir_backends(struct call *c)
+{
+    static const char *const breakers[] = {"closed", "open", "half-open"};
+    struct writeback_info wb;
+    writeback_get_info(writeback_of(c), &wb);
+    struct reply *r = c->reply;
+    reply_array(r, 1);
+    reply_map(r, 9);
+    reply_text(r, "url", wb.backend_url);
+    reply_text(r, "state", wb.backend_state);
+    reply_text(r, "breaker", breakers[wb.breaker]);
+    reply_field(r, "failures", (int64_t)wb.failures);
+    reply_field(r, "next_retry_ms", wb.next_retry_ms);
+    reply_text(r, "last_error", wb.last_error.code == RC_OK ? "" : wb.last_error.text);
+    reply_field(r, "applied_lsn", (int64_t)wb.applied_lsn);
+    reply_field(r, "last_flush_us", wb.last_flush_us);
+    reply_field(r, "last_flush_age_ms", wb.last_flush_age_ms);
+}
+
+/* --- FLUSH, PAUSE, RESUME, EXPLAIN --- */
+
+void cmd_weir_flush(struct call *c)
+{
+    if (c->argc > 3 || (c->argc == 3 && !slice_is_word(c->argv[2], "async"))) {
+        reply_error(c->reply, REPLY_SYNTAX);
+    } else if (c->argc == 3) {
+        (void)writeback_request_flush(writeback_of(c));
+        reply_ok(c->reply);
+    } else if (wait_flushed(c)) {
+        reply_ok(c->reply);
+    }
+}
+
+void cmd_weir_pause(struct call *c)
+{
+    writeback_pause(writeback_of(c), true);
+    reply_ok(c->reply);
+}
+
+void cmd_weir_resume(struct call *c)
+{
+    writeback_pause(writeback_of(c), false);
+    reply_ok(c->reply);
+}
+
+void cmd_weir_explain(struct call *c)
+{
+    struct buf text = {0};
+    (void)keyspace_explain(c->keyspace, c->session->db, c->argv[2], &text);
+    reply_verbatim(c->reply, "txt", buf_slice(&text));
+    buf_fini(&text);
+}
+
+void cmd_weir_help(struct call *c)
+{
+    call_help(c);
+}
+
+/* --- DEADLETTER, CONFLICTS --- */
+
+enum { RECORDS_DEFAULT = 10 };
+
+struct listing {
+    struct reply *reply;
+    bool conflicts;
+    uint64_t written, max;
+};
+
+static void reply_record(void *ctx, const struct writeback_record *record)
+{
+    struct listing *l = ctx;
+    struct reply *r = l->reply;
+    if (l->written == l->max)
+        return;
+    l->written++;
+    reply_map(r, l->conflicts ? 9 : 7);
+    reply_field(r, "id", (int64_t)record->id);
+    reply_field(r, "time_ms", record->time.ms);
+    reply_field(r, "db", record->db);
+    reply_bulk_str(r, "key");
+    reply_bulk(r, record->key);
+    reply_text(r, "type", record->type);
+    reply_bulk_str(r, l->conflicts ? "verdict" : "reason");
+    reply_bulk(r, record->reason);
+    reply_bulk_str(r, "ours");
+    reply_bulk(r, record->ours);
+    if (!l->conflicts)
+        return;
+    reply_bulk_str(r, "base");
+    reply_bulk(r, record->base);
+    reply_bulk_str(r, "theirs");
+    reply_bulk(r, record->theirs);
+}
+
+static void list_records(struct call *c, bool conflicts)
+{
+    int64_t max = RECORDS_DEFAULT;
+    if (c->argc > 4) {
+        reply_error(c->reply, REPLY_SYNTAX);
+        return;
+    }
+    if (c->argc == 4 && (!num_parse_i64(c->argv[3], &max) || max < -1)) {
+        reply_error(c->reply, "ERR count should be greater than or equal to -1");
+        return;
+    }
+    struct listing listing = {
+        .reply = c->reply, .conflicts = conflicts, .max = max < 0 ? UINT64_MAX : (uint64_t)max};
+    size_t begin = reply_array_begin(c->reply);
+    if (conflicts)
+        writeback_each_conflict(writeback_of(c), reply_record, &listing);
+    else
+        writeback_each_dead_letter(writeback_of(c), reply_record, &listing);
+    reply_array_end(c->reply, begin, listing.written);
+}
+
+/* An id, or ALL, which is 0. */
+static bool parse_record_id(struct call *c, uint64_t *id)
+{
+    int64_t n;
+    *id = 0;
+    if (c->argc != 4) {
+        reply_error(c->reply, REPLY_SYNTAX);
+        return false;
+    }
+    if (slice_is_word(c->argv[3], "all"))
+        return true;
+    if (!num_parse_i64(c->argv[3], &n) || n < 1) {
+        reply_error(c->reply, "ERR id should be a number greater than 0, or ALL");
+        return false;
+    }
+    *id = (uint64_t)n;
+    return true;
+}
+
+void cmd_weir_deadletter(struct call *c)
+{
+    struct writeback *wb = writeback_of(c);
+    struct writeback_info info;
+    uint64_t id;
+    if (c->argc == 2 || slice_is_word(c->argv[2], "list")) {
+        list_records(c, false);
+    } else if (c->argc == 3 && slice_is_word(c->argv[2], "len")) {
+        writeback_get_info(wb, &info);
+        reply_int(c->reply, (int64_t)info.dead_letters);
+    } else if (slice_is_word(c->argv[2], "retry")) {
+        if (parse_record_id(c, &id))
+            reply_int(c->reply, (int64_t)writeback_retry_dead_letter(wb, id));
+    } else if (slice_is_word(c->argv[2], "drop")) {
+        if (parse_record_id(c, &id))
+            reply_int(c->reply, (int64_t)writeback_drop_dead_letter(wb, id));
+    } else {
+        reply_error(c->reply, REPLY_SYNTAX);
+    }
+}
+
+void cmd_weir_conflicts(struct call *c)
+{
+    struct writeback *wb = writeback_of(c);
+    struct writeback_info info;
+    uint64_t id;
+    if (c->argc == 2 || slice_is_word(c->argv[2], "list")) {
+        list_records(c, true);
+    } else if (c->argc == 3 && slice_is_word(c->argv[2], "len")) {
+        writeback_get_info(wb, &info);
+        reply_int(c->reply, (int64_t)info.conflicts);
+    } else if (slice_is_word(c->argv[2], "drop")) {
+        if (parse_record_id(c, &id))
+            reply_int(c->reply, (int64_t)writeback_drop_conflict(wb, id));
+    } else {
+        reply_error(c->reply, REPLY_SYNTAX);
+    }
+}

@@ -1,0 +1,65 @@
+/* Reading a journal from outside: for `weirctl journal cat|verify|salvage`, and for the fuzzer.
+ *
+ * Reads the segments only: a proxy that runs, or was killed, may hold newer records in its rings,
+ * which the next start brings into a segment. Takes no lock; a running proxy may trim the segment
+ * that is being read, which ends the reading with an error. Only salvage changes anything.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef JOURNAL_READER_H
+#define JOURNAL_READER_H
+
+#include "journal/journal.h"
+
+struct journal_reader;
+
+struct journal_segment {
+    char name[48];
+    bool valid; /* the header verifies; if not, only name, first_lsn and bytes mean anything */
+    uint64_t number;
+    uint64_t first_lsn;
+    uint64_t continues_after; /* first_lsn - 1, or less after a jump */
+    uint64_t bytes;           /* preallocated size */
+    struct wall created;
+};
+
+/* Where the reader stands: the next record would be there. */
+struct journal_place {
+    char name[48]; /* file in the directory, "" when there is none */
+    uint64_t offset;
+    uint64_t next_lsn;
+};
+
+/* `fs` NULL: the real one. RC_FOREIGN: of a newer format, or of several stores mixed. */
+MUST_CHECK enum rc journal_reader_open(const struct fs *fs, const char *dir,
+                                       struct journal_reader **out, struct err *err);
+void journal_reader_close(struct journal_reader **r);
+/* The segments that make up the history, in order. Owned by the reader. */
+size_t journal_reader_segments(const struct journal_reader *r, const struct journal_segment **out);
+/* The store that the journal belongs to; zeros when there is no valid segment. */
+void journal_reader_store_id(const struct journal_reader *r, uint8_t out[16]);
+/* Goes to the record behind after_lsn; 0: the oldest one there is. RC_CORRUPT: the journal begins
+ * later. */
+MUST_CHECK enum rc journal_reader_seek(struct journal_reader *r, uint64_t after_lsn,
+                                       struct err *err);
+/* RC_NOT_FOUND: the end. RC_CORRUPT: damage; err names file, offset and LSNs. The record is valid
+ * until the next call. Reading from the oldest record to RC_NOT_FOUND is verification. */
+MUST_CHECK enum rc journal_reader_next(struct journal_reader *r, struct journal_record *out,
+                                       struct err *err);
+struct journal_place journal_reader_place(const struct journal_reader *r);
+/* At the end: it is followed by bytes that never were synced, which a start ignores. */
+bool journal_reader_is_torn(const struct journal_reader *r);
+
+struct journal_salvage {
+    bool was_sound;          /* nothing had to be done */
+    struct journal_place at; /* the first bad place */
+    uint64_t last_lsn;       /* of what is left, 0: nothing */
+    uint64_t set_aside;      /* files renamed to, or copied to, "<name>.damaged" */
+};
+
+/* Cuts the journal off before its first bad place, so that the proxy starts again. What is behind
+ * is kept for inspection in files that end in ".damaged": the rest of the segment, later segments,
+ * and the rings. RC_BUSY: the proxy runs. */
+MUST_CHECK enum rc journal_salvage(const struct fs *fs, const char *dir,
+                                   struct journal_salvage *out, struct err *err);
+
+#endif

@@ -1,0 +1,415 @@
+/* What every backend must do about changes by others: tell of them, prove them at flush, and do
+ * what the verdict says.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "contract.h"
+
+#include <pthread.h>
+
+/* ---- somebody else, with each backend's own means ---- */
+
+static void sqlite_bind(sqlite3_stmt *s, int at, struct slice bytes)
+{
+    if (backend_is_text(bytes))
+        sqlite3_bind_text(s, at, bytes.ptr, (int)bytes.len, SQLITE_TRANSIENT);
+    else
+        sqlite3_bind_blob(s, at, bytes.ptr, (int)bytes.len, SQLITE_TRANSIENT);
+}
+
+/* One statement about (db, key) and up to two more values, as any program would send it. */
+static void sqlite_outside(sqlite3 *db, const char *sql, const struct backend_item *item,
+                           const struct backend_element *e)
+{
+    sqlite3_stmt *s;
+    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
+    sqlite3_bind_int64(s, 1, item->db);
+    sqlite_bind(s, 2, item->key);
+    if (sqlite3_bind_parameter_count(s) >= 3)
+        sqlite_bind(s, 3, e != NULL ? e->name : item->value);
+    if (sqlite3_bind_parameter_count(s) >= 4)
+        sqlite_bind(s, 4, e->value);
+    if (sqlite3_step(s) != SQLITE_DONE)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_finalize(s);
+}
+
+static void sqlite_edit(struct contract *c, const struct backend_item *item)
+{
+    char path[160];
+    sqlite3 *db;
+    snprintf(path, sizeof(path), "%s/%s", c->dir, strchr(c->url, ':') + 1);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 2000);
+    if (item->type == VALUE_NONE)
+        sqlite_outside(db, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2", item, NULL);
+    if (item->type == VALUE_STRING)
+        sqlite_outside(db,
+                       "INSERT OR REPLACE INTO weir_key(db, key, type, value) "
+                       "VALUES (?1, ?2, 1, ?3)",
+                       item, NULL);
+    for (uint32_t i = 0; i < item->elements_len; i++)
+        sqlite_outside(db,
+                       item->elements[i].removed
+                           ? "DELETE FROM weir_hash WHERE db = ?1 AND key = ?2 AND field = ?3"
+                           : "INSERT OR REPLACE INTO weir_hash VALUES (?1, ?2, ?3, ?4)",
+                       item, &item->elements[i]);
+    sqlite3_close(db);
+}
+
+static void memory_edit_of(struct contract *c, const struct backend_item *item)
+{
+    memory_edit(strchr(c->url, ':') + 1, item);
+}
+
+static const struct {
+    const char *scheme;
+    void (*edit)(struct contract *c, const struct backend_item *item); /* strings and hashes */
+} outsiders[] = {{"sqlite", sqlite_edit}, {"memory", memory_edit_of}};
+
+static void edit(struct contract *c, struct backend_item item)
+{
+    for (size_t i = 0; i < COUNT_OF(outsiders); i++) {
+        if (strcmp(outsiders[i].scheme, c->ops->scheme) == 0) {
+            outsiders[i].edit(c, &item);
+            return;
+        }
+    }
+    skip();
+}
+
+/* ---- a judge that writes down what it is shown ---- */
+
+struct judge {
+    enum backend_verdict verdict;
+    int asked;
+    struct buf seen; /* "base | ours | theirs", for each */
+};
+
+static void note(struct judge *j, const struct backend_item *item)
+{
+    struct buf text = {0};
+    if (item == NULL)
+        buf_append_str(&text, "unknown");
+    else
+        (void)render_item(&text, item);
+    buf_append_slice(&j->seen, buf_slice(&text));
+    buf_fini(&text);
+}
+
+static enum backend_verdict judge(void *ctx, const struct backend_conflict *conflict)
+{
+    struct judge *j = ctx;
+    buf_append_str(&j->seen, j->asked++ > 0 ? "; " : "");
+    note(j, conflict->base);
+    buf_append_str(&j->seen, " | ");
+    note(j, conflict->ours);
+    buf_append_str(&j->seen, " | ");
+    note(j, conflict->theirs);
+    return j->verdict;
+}
+
+static void apply_judged(struct contract *c, struct judge *j, const struct backend_item *items,
+                         size_t n)
+{
+    apply_batch(c, (struct backend_batch){.cut_lsn = position_of(c).cut_lsn + 1,
+                                          .items = items,
+                                          .items_len = (uint32_t)n,
+                                          .on_conflict = judge,
+                                          .ctx = j});
+}
+/* Applies items and checks what the judge saw of them; "" when there was no conflict. */
+#define JUDGED(c, its_verdict, expected, ...)                            \
+    do {                                                                 \
+        struct judge j_ = {.verdict = (its_verdict)};                    \
+        apply_judged(c, &j_, LIST_OF(struct backend_item, __VA_ARGS__)); \
+        check_text(&j_.seen, expected);                                  \
+    } while (0)
+
+/* ---- tests ---- */
+
+static void without_others_there_is_no_conflict(void **state)
+{
+    struct contract *c = contract_of(state);
+    JUDGED(c, BACKEND_KEEP, "", STRING(1, "k", "1"));
+    JUDGED(c, BACKEND_KEEP, "", STRING(1, "k", "2"), DELETED(1, "x"));
+    check_poll(c, "");
+    LOADED(c, 1, "k", "string 2");
+}
+
+static void poll_tells_of_a_change_once(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "a", "ours"), STRING(1, "b", "ours"));
+    check_poll(c, "");
+    edit(c, STRING(1, "a", "theirs"));
+    edit(c, STRING(1, "new", "theirs"));
+    check_poll(c, "a new ");
+    check_poll(c, "");
+    edit(c, DELETED(1, "b"));
+    check_poll(c, "b ");
+    LOADED(c, 1, "a", "string theirs");
+    LOADED(c, 1, "b", "none");
+}
+
+static enum rc refuse(void *ctx, const struct backend_item *item)
+{
+    (void)ctx;
+    (void)item;
+    return RC_AGAIN;
+}
+
+static void a_change_that_poll_could_not_hand_out_comes_again(void **state)
+{
+    struct contract *c = contract_of(state);
+    edit(c, STRING(1, "k", "theirs"));
+    assert_int_equal(c->ops->poll(c->b, refuse, NULL, NULL), RC_AGAIN);
+    check_poll(c, "k ");
+}
+
+static void a_conflict_shows_base_ours_and_theirs(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "k", "base"));
+    edit(c, STRING(1, "k", "between"));
+    edit(c, STRING(1, "k", "theirs"));
+    JUDGED(c, BACKEND_KEEP, "string base | string ours | string theirs", STRING(1, "k", "ours"));
+    LOADED(c, 1, "k", "string theirs");
+}
+
+static void ours_is_written_when_the_verdict_says_so(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "k", "base"));
+    edit(c, STRING(1, "k", "theirs"));
+    JUDGED(c, BACKEND_APPLY, "string base | string ours | string theirs", STRING(1, "k", "ours"));
+    LOADED(c, 1, "k", "string ours");
+}
+
+static void a_decided_conflict_does_not_come_back(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "k", "base"));
+    for (int verdict = BACKEND_APPLY; verdict <= BACKEND_KEEP; verdict++) {
+        edit(c, STRING(1, "k", "theirs"));
+        struct judge j = {.verdict = (enum backend_verdict)verdict};
+        apply_judged(c, &j, LIST_OF(struct backend_item, STRING(1, "k", "ours")));
+        assert_int_equal(j.asked, 1);
+        apply_judged(c, &j, LIST_OF(struct backend_item, STRING(1, "k", "ours again")));
+        assert_int_equal(j.asked, 1);
+        buf_fini(&j.seen);
+        LOADED(c, 1, "k", "string ours again");
+    }
+}
+
+static void only_the_changed_keys_conflict(void **state)
+{
+    struct contract *c = contract_of(state);
+    edit(c, STRING(1, "b", "theirs"));
+    JUDGED(c, BACKEND_KEEP, "none | string ours | string theirs", STRING(1, "a", "ours"),
+           STRING(1, "b", "ours"), STRING(1, "c", "ours"), STRING(2, "b", "ours"));
+    check_loaded(c,
+                 LIST_OF(struct backend_item, {.db = 1, .key = KEY("a")},
+                         {.db = 1, .key = KEY("b")}, {.db = 1, .key = KEY("c")},
+                         {.db = 2, .key = KEY("b")}),
+                 "string ours; string theirs; string ours; string ours");
+    assert_int_equal(position_of(c).cut_lsn, 1);
+}
+
+static void deletions_conflict_on_either_side(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "a", "base"), STRING(1, "b", "base"));
+    edit(c, DELETED(1, "a"));
+    edit(c, STRING(1, "b", "theirs"));
+    JUDGED(c, BACKEND_KEEP, "string base | string ours | none; string base | none | string theirs",
+           STRING(1, "a", "ours"), DELETED(1, "b"));
+    LOADED(c, 1, "a", "none");
+    LOADED(c, 1, "b", "string theirs");
+}
+
+static void a_polled_change_is_still_a_conflict(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "k", "base"));
+    edit(c, STRING(1, "k", "theirs"));
+    check_poll(c, "k ");
+    JUDGED(c, BACKEND_KEEP, "string base | string ours | string theirs", STRING(1, "k", "ours"));
+}
+
+static void a_loaded_change_is_no_conflict(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "k", "base"));
+    edit(c, STRING(1, "k", "theirs"));
+    LOADED(c, 1, "k", "string theirs");
+    JUDGED(c, BACKEND_KEEP, "", STRING(1, "k", "based on theirs"));
+    LOADED(c, 1, "k", "string based on theirs");
+}
+
+static void a_change_after_the_load_is_a_conflict(void **state)
+{
+    struct contract *c = contract_of(state);
+    edit(c, STRING(1, "k", "first"));
+    LOADED(c, 1, "k", "string first");
+    edit(c, STRING(1, "k", "second"));
+    JUDGED(c, BACKEND_KEEP, "string first | string ours | string second", STRING(1, "k", "ours"));
+    LOADED(c, 1, "k", "string second");
+}
+
+static void a_failed_batch_leaves_the_conflict_for_the_next(void **state)
+{
+    struct contract *c = contract_of(state);
+    edit(c, STRING(1, "k", "theirs"));
+    struct backend_item items[] = {STRING(1, "k", "ours"),
+                                   {.db = 1, .key = KEY("z"), .type = VALUE_STREAM}};
+    struct judge j = {.verdict = BACKEND_APPLY};
+    struct backend_batch batch = {
+        .cut_lsn = 1, .items = items, .items_len = 2, .on_conflict = judge, .ctx = &j};
+    struct backend_applied applied;
+    assert_int_equal(try_apply(c, batch, &applied, NULL), RC_REJECTED);
+    buf_fini(&j.seen);
+    JUDGED(c, BACKEND_KEEP, "none | string ours | string theirs", STRING(1, "k", "ours"));
+}
+
+static void a_change_made_while_the_proxy_was_down_is_a_conflict(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "k", "base"), STRING(1, "other", "base"));
+    edit(c, STRING(1, "other", "theirs"));
+    JUDGED(c, BACKEND_KEEP, "string base | string ours | string theirs",
+           STRING(1, "other", "ours"));
+    c->ops->close(&c->b);
+    edit(c, STRING(1, "k", "theirs"));
+    contract_open(c);
+    JUDGED(c, BACKEND_KEEP, "string base | string replayed | string theirs",
+           STRING(1, "k", "replayed"), STRING(1, "other", "replayed"));
+    LOADED(c, 1, "other", "string replayed");
+}
+
+static void fields_changed_by_others_conflict_with_ours(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, WHOLE(1, HASH, "h", FIELD("a", "1"), FIELD("b", "2"), FIELD("c", "3")));
+    edit(c, DELTA(1, HASH, "h", FIELD("b", "22")));
+    struct judge j = {.verdict = BACKEND_APPLY};
+    apply_judged(c, &j, LIST_OF(struct backend_item, DELTA(1, HASH, "h", FIELD("a", "11"))));
+    assert_int_equal(j.asked, 1);
+    buf_append(&j.seen, "", 1);
+    assert_non_null(strstr(j.seen.data, "| hash a=11 | hash a=1 b=22 c=3"));
+    buf_fini(&j.seen);
+    LOADED(c, 1, "h", "hash a=11 b=22 c=3");
+}
+
+static void a_hash_made_by_others_is_seen(void **state)
+{
+    struct contract *c = contract_of(state);
+    edit(c, DELTA(1, HASH, "h", FIELD("a", "1"), FIELD("b", "2")));
+    check_poll(c, "h ");
+    LOADED(c, 1, "h", "hash a=1 b=2");
+    check_count(c, 1, 1);
+    edit(c, DELETED(1, "h"));
+    check_poll(c, "h ");
+    LOADED(c, 1, "h", "none");
+    edit(c, DELTA(1, HASH, "h", FIELD("c", "3")));
+    LOADED(c, 1, "h", "hash c=3");
+    edit(c, STRING(1, "h", "other type"));
+    LOADED(c, 1, "h", "string other type");
+}
+
+static void many_changes_are_all_seen(void **state)
+{
+    struct contract *c = contract_of(state);
+    enum { KEYS = 60 };
+    static char names[KEYS][8];
+    struct backend_item items[KEYS];
+    struct buf expected = {0};
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(names[i], sizeof(names[i]), "k%03d", i % 1000);
+        items[i] = string_item(1, slice_str(names[i]), KEY("theirs"));
+        edit(c, items[i]);
+        buf_printf(&expected, "%s ", names[i]);
+    }
+    check_poll(c, expected.data);
+    buf_fini(&expected);
+    struct judge j = {.verdict = BACKEND_KEEP};
+    for (int i = 0; i < KEYS; i++)
+        items[i].value = KEY("ours");
+    apply_judged(c, &j, items, KEYS);
+    assert_int_equal(j.asked, KEYS);
+    buf_fini(&j.seen);
+}
+
+struct other_loader {
+    struct contract *c;
+    _Atomic bool stop;
+    enum rc failed;
+};
+
+static enum rc take_no_notice(void *ctx, const struct backend_item *item)
+{
+    (void)ctx;
+    (void)item;
+    return RC_OK;
+}
+
+static void *load_another_key(void *arg)
+{
+    struct other_loader *l = arg;
+    struct backend_item key = DELETED(1, "loaded");
+    while (!l->stop && l->failed == RC_OK) {
+        l->failed = l->c->ops->load(l->c->b, &key, 1, take_no_notice, NULL, NULL);
+        if (l->failed == RC_OK)
+            l->failed = l->c->ops->poll(l->c->b, take_no_notice, NULL, NULL);
+    }
+    return NULL;
+}
+
+static void each_change_is_one_conflict_while_another_thread_loads(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct other_loader l = {.c = c};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, load_another_key, &l), 0);
+    for (int i = 0; i < 30; i++) {
+        struct judge j = {.verdict = BACKEND_APPLY};
+        edit(c, STRING(1, "k", "theirs"));
+        edit(c, STRING(1, "loaded", "theirs"));
+        apply_judged(c, &j, LIST_OF(struct backend_item, STRING(1, "k", "ours")));
+        assert_int_equal(j.asked, 1);
+        apply_judged(c, &j, LIST_OF(struct backend_item, STRING(1, "k", "ours")));
+        assert_int_equal(j.asked, 1);
+        buf_fini(&j.seen);
+    }
+    l.stop = true;
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(l.failed, RC_OK);
+}
+
+#define TEST(name)  \
+    {               \
+#name, name \
+    }
+
+int main(void)
+{
+    static const struct contract_test tests[] = {
+        TEST(without_others_there_is_no_conflict),
+        TEST(poll_tells_of_a_change_once),
+        TEST(a_change_that_poll_could_not_hand_out_comes_again),
+        TEST(a_conflict_shows_base_ours_and_theirs),
+        TEST(ours_is_written_when_the_verdict_says_so),
+        TEST(a_decided_conflict_does_not_come_back),
+        TEST(only_the_changed_keys_conflict),
+        TEST(deletions_conflict_on_either_side),
+        TEST(a_polled_change_is_still_a_conflict),
+        TEST(a_loaded_change_is_no_conflict),
+        TEST(a_change_after_the_load_is_a_conflict),
+        TEST(a_failed_batch_leaves_the_conflict_for_the_next),
+        TEST(a_change_made_while_the_proxy_was_down_is_a_conflict),
+        TEST(fields_changed_by_others_conflict_with_ours),
+        TEST(a_hash_made_by_others_is_seen),
+        TEST(many_changes_are_all_seen),
+        TEST(each_change_is_one_conflict_while_another_thread_loads),
+    };
+    return contract_run("backend conflicts", tests, COUNT_OF(tests));
+}

@@ -145,9 +145,12 @@ struct backend_ops {
     enum rc (*count)(struct backend *b, uint32_t db, uint64_t *out, struct err *err) MUST_CHECK;
     /* Emits the keys (nothing else) that others have changed since the last poll, each at least
      * once, except those that a load or a conflict has shown meanwhile. A hint: it makes the proxy
-     * drop clean entries; proof is apply's business, which still sees them as conflicts. Cheap when
-     * nothing has happened. Not to be called before recovery is flushed: changes that were handed
-     * out stop being conflicts some batches later. */
+     * drop clean entries; proof is apply's business, which still sees them as conflicts, unless
+     * emit answers RC_NOT_FOUND: the proxy has nothing unflushed of this key, so that whatever it
+     * writes from now on is later than the change. (Any other code but RC_OK ends the poll, and the
+     * key comes again.) Cheap when nothing has happened.
+     * Not called before recovery has replayed the journal. Until the first poll a load settles
+     * nothing: recovery loads what it is about to change as it was changed before. */
     enum rc (*poll)(struct backend *b, backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
 };
 

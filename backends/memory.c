@@ -420,7 +420,8 @@ static enum rc memory_load(struct backend *b, const struct backend_item *keys, u
     for (uint32_t i = 0; i < n && rc == RC_OK; i++) {
         lock_acquire(&s->lock);
         struct memory_key *k = memory_key_ref(memory_key_find(s, &keys[i]));
-        settle(s, &keys[i]);
+        if (s->polled)
+            settle(s, &keys[i]);
         lock_release(&s->lock);
         struct backend_item absent = {.db = keys[i].db, .key = keys[i].key, .replace = true};
         rc = has_something(k) ? emit_key(k, emit, ctx) : emit(ctx, &absent);
@@ -482,8 +483,11 @@ static enum rc memory_poll(struct backend *b, backend_emit *emit, void *ctx, str
         if (c->polled)
             continue;
         rc = emit(ctx, &item);
-        c->polled = rc == RC_OK;
+        c->polled = rc == RC_OK || rc == RC_NOT_FOUND;
+        c->settled = c->settled || rc == RC_NOT_FOUND;
+        rc = rc == RC_NOT_FOUND ? RC_OK : rc;
     }
+    s->polled = true;
     drop_done_changes(s);
     lock_release(&s->lock);
     return rc;
@@ -564,6 +568,7 @@ static void memory_close(struct backend **pb)
     struct memory_backend *b = (struct memory_backend *)*pb;
     *pb = NULL;
     lock_acquire(&b->store->lock);
+    b->store->polled = false;
     b->store->opens--;
     lock_release(&b->store->lock);
     if (b->store->name == NULL)

@@ -40,6 +40,7 @@ struct memory_store {
     uint8_t store_id[16];
     struct backend_dbmap dbmap;
     uint32_t opens;
+    bool polled; /* since the last close */
 
     /* under lock: failures on demand */
     struct memory_counters counters;

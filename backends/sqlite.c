@@ -332,6 +332,8 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
         rc = conn_prepare(&b->writer, err);
     if (rc == RC_OK)
         rc = conn_open(&b->reader, b, READER_CACHE_KIB, err);
+    if (rc == RC_OK) /* what it writes, deletions from the change log, may be lost with the power */
+        rc = pragma(&b->reader, err, "PRAGMA synchronous = NORMAL");
     if (rc == RC_OK)
         rc = conn_prepare(&b->reader, err);
     if (rc == RC_OK) {

@@ -3,21 +3,22 @@
  * Triggers of other writers append to weir_change. A row of that log means: whatever the proxy has
  * not yet flushed of this key may rest on an older value. It stays until one of these happens:
  *
- *   load    the proxy has read the key since: what it has rests on the change. The row is noted as
- *           resolved in memory, and deleted with the next transaction.
+ *   poll    it was handed out, and the proxy had nothing unflushed of the key.
+ *   load    the proxy has read the key since: what it has rests on the change. But not before the
+ *           first poll: recovery replays what is older than the change that it loads.
  *   apply   an item of this key met it: a conflict, decided, the row deleted with the batch.
  *   age     it was handed out by poll(), and whole batches were committed since. A change of the
  *           proxy that is older than the poll was in a cut made before it or in the first one after
  *           it; cuts of a backend never overlap, so after two commits none is left. One more is
  *           waited for, since keys handed out take a moment to arrive.
  *
- * So nothing about changes is kept in memory but the resolved ones, within a bound; after a crash
- * the log still has what matters to the items that the journal brings back. Therefore poll() is not
- * to be called before recovery has flushed them.
+ * What poll and load settle is noted in memory, within a bound, and deleted at once, or by the
+ * flusher when it is the one that is writing. Nothing else about changes is kept in memory: after a
+ * crash the log has what matters to the items that the journal brings back.
  *
- * Too much caution is possible (a crash between a load and the next transaction), too little is
- * not, except for one race: a key that is overwritten blindly while its load is on the way, and
- * changed by somebody else in that very moment, counts as resolved.
+ * Too much caution is possible (a crash in the moment before that deletion), too little is not,
+ * except for one race: a key that is overwritten blindly while its load is on the way, and changed
+ * by somebody else in that very moment, counts as resolved.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
@@ -30,7 +31,7 @@ enum {
     BUCKETS = 4096,
     RESOLVED_MAX = 65536,
     RESOLVED_BYTES_MAX = 16 * 1024 * 1024,
-    RELIEVE_AT = 1024,          /* resolved keys that make the loader delete their rows itself */
+    POLL_CHUNK = 1000,
     LOG_ROWS_MAX = 1000 * 1000, /* of what poll() has handed out */
     BASE_ELEMENTS_MAX = 1024,   /* shown of what a key held before */
 };
@@ -74,7 +75,7 @@ static void resolved_put(struct sqlite_resolved *r, uint32_t db, struct slice ke
 {
     struct sqlite_resolved_entry *e = resolved_find(r, db, key);
     if (e != NULL) {
-        e->seq = seq;
+        e->seq = seq > e->seq ? seq : e->seq;
         return;
     }
     if (r->entries >= RESOLVED_MAX || r->bytes + key.len > RESOLVED_BYTES_MAX)
@@ -154,9 +155,9 @@ enum rc sqlite_change_commit(struct sqlite_backend *b, const struct sqlite_conn 
 void sqlite_change_relieve(struct sqlite_backend *b)
 {
     lock_acquire(&b->lock);
-    bool many = b->resolved.entries >= RELIEVE_AT;
+    bool any = b->resolved.entries > 0;
     lock_release(&b->lock);
-    if (!many)
+    if (!any)
         return;
     /* When the flusher is writing, its commit will do this; loads do not wait for it. */
     struct err ignored;
@@ -179,6 +180,8 @@ enum rc sqlite_change_resolve(struct sqlite_backend *b, uint32_t db, struct slic
                               struct err *err)
 {
     int64_t seq;
+    if (b->data_version < 0)
+        return RC_OK; /* not polled yet: recovery */
     sqlite_with_key(&b->reader, ST_CHANGE_LAST_OF_KEY, db, key);
     enum rc rc = sqlite_number(&b->reader, ST_CHANGE_LAST_OF_KEY, 0, &seq, err);
     if (rc == RC_OK && seq > 0) {
@@ -325,17 +328,22 @@ struct last_key {
     uint32_t db;
     size_t len; /* above the array's size: not remembered */
     char bytes[512];
+    enum rc answer; /* what emit said to it */
 };
 
-static bool same_as_last(struct last_key *last, uint32_t db, struct slice key)
+static bool same_as_last(const struct last_key *last, uint32_t db, struct slice key)
 {
-    bool same = last->len <= sizeof(last->bytes) && last->db == db &&
-                slice_eq(slice_of(last->bytes, last->len), key);
+    return last->len <= sizeof(last->bytes) && last->db == db &&
+           slice_eq(slice_of(last->bytes, last->len), key);
+}
+
+static void remember_last(struct last_key *last, uint32_t db, struct slice key, enum rc answer)
+{
     last->db = db;
     last->len = key.len;
-    if (!same && key.len > 0 && key.len <= sizeof(last->bytes))
+    last->answer = answer;
+    if (key.len > 0 && key.len <= sizeof(last->bytes))
         memcpy(last->bytes, key.ptr, key.len);
-    return same;
 }
 
 static enum rc hand_out(struct sqlite_backend *b, sqlite3_stmt *s, struct last_key *last,
@@ -344,12 +352,39 @@ static enum rc hand_out(struct sqlite_backend *b, sqlite3_stmt *s, struct last_k
     int64_t seq = sqlite3_column_int64(s, 0);
     struct backend_item item = {.db = (uint32_t)sqlite3_column_int64(s, 1),
                                 .key = sqlite_column_slice(s, 2)};
-    enum rc rc = same_as_last(last, item.db, item.key) ? RC_OK : emit(ctx, &item);
-    if (rc == RC_OK) {
-        lock_acquire(&b->lock);
-        b->polled_seq = seq;
-        lock_release(&b->lock);
+    if (!same_as_last(last, item.db, item.key))
+        remember_last(last, item.db, item.key, emit(ctx, &item));
+    if (last->answer != RC_OK && last->answer != RC_NOT_FOUND)
+        return last->answer;
+    lock_acquire(&b->lock);
+    b->polled_seq = seq;
+    if (last->answer == RC_NOT_FOUND)
+        resolved_put(&b->resolved, item.db, item.key, seq);
+    lock_release(&b->lock);
+    return RC_OK;
+}
+
+/* Hands out up to POLL_CHUNK rows behind what was handed out; *rows says how many it found. */
+static enum rc poll_chunk(struct sqlite_backend *b, backend_emit *emit, void *ctx, int *rows,
+                          struct err *err)
+{
+    lock_acquire(&b->lock);
+    int64_t since = b->polled_seq;
+    lock_release(&b->lock);
+    sqlite3_stmt *s = b->reader.statements[ST_CHANGE_SINCE];
+    struct last_key last = {.len = SIZE_MAX};
+    int result = SQLITE_DONE;
+    enum rc rc = RC_OK;
+    *rows = 0;
+    sqlite3_bind_int64(s, 1, since);
+    sqlite3_bind_int(s, 2, POLL_CHUNK);
+    while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW) {
+        rc = hand_out(b, s, &last, emit, ctx);
+        ++*rows;
     }
+    if (rc == RC_OK && result != SQLITE_DONE)
+        rc = sqlite_fail(&b->reader, result, "reading the change log", err);
+    sqlite3_reset(s);
     return rc;
 }
 
@@ -357,22 +392,14 @@ enum rc sqlite_poll(struct backend *pb, backend_emit *emit, void *ctx, struct er
 {
     struct sqlite_backend *b = (struct sqlite_backend *)pb;
     int64_t version;
+    int rows = 0;
     enum rc rc = sqlite_number(&b->reader, ST_DATA_VERSION, 0, &version, err);
     if (rc != RC_OK || version == b->data_version)
         return rc; /* nobody has committed anything, neither we nor others */
-
-    lock_acquire(&b->lock);
-    int64_t since = b->polled_seq;
-    lock_release(&b->lock);
-    sqlite3_stmt *s = b->reader.statements[ST_CHANGE_SINCE];
-    struct last_key last = {.len = SIZE_MAX};
-    int result = SQLITE_DONE;
-    sqlite3_bind_int64(s, 1, since);
-    while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW)
-        rc = hand_out(b, s, &last, emit, ctx);
-    if (rc == RC_OK && result != SQLITE_DONE)
-        rc = sqlite_fail(&b->reader, result, "reading the change log", err);
-    sqlite3_reset(s);
+    do {
+        rc = poll_chunk(b, emit, ctx, &rows, err);
+        sqlite_change_relieve(b);
+    } while (rc == RC_OK && rows == POLL_CHUNK);
     if (rc == RC_OK)
         b->data_version = version;
     return rc;

@@ -90,7 +90,7 @@ enum {
     S(DATA_VERSION, "PRAGMA data_version")                                                        \
     S(CHANGE_FIRST, "SELECT min(seq) FROM weir_change")                                           \
     S(CHANGE_LAST, "SELECT max(seq) FROM weir_change")                                            \
-    S(CHANGE_SINCE, "SELECT seq, db, key FROM weir_change WHERE seq > ?1 ORDER BY seq")           \
+    S(CHANGE_SINCE, "SELECT seq, db, key FROM weir_change WHERE seq > ?1 ORDER BY seq LIMIT ?2")  \
     S(CHANGE_OF_KEY, "SELECT part, type, value, expires_at, name FROM weir_change "               \
                      "WHERE db = ?1 AND key = ?2 AND seq > ?3 ORDER BY seq")                      \
     S(CHANGE_LAST_OF_KEY, "SELECT max(seq) FROM weir_change WHERE db = ?1 AND key = ?2")          \
@@ -121,8 +121,8 @@ struct sqlite_piece {
     bool last; /* during emit: nothing of this key follows */
 };
 
-/* Keys that load() has read after others changed them: whatever the proxy makes of such a key from
- * now on is based on the change, which is therefore no conflict up to `seq`. */
+/* Keys whose changes by others are known to the proxy (poll or load settled them): whatever it makes
+ * of such a key from now on is later, and no conflict with the changes up to `seq`. */
 struct sqlite_resolved {
     struct sqlite_resolved_entry **buckets; /* NULL while empty */
     size_t entries;
@@ -226,7 +226,8 @@ MUST_CHECK enum rc sqlite_change_resolve(struct sqlite_backend *b, uint32_t db, 
 /* Commits the write transaction of `c`, with the resolved changes taken out of the log in it. */
 MUST_CHECK enum rc sqlite_change_commit(struct sqlite_backend *b, const struct sqlite_conn *c,
                                         struct err *err);
-/* When many changes wait to be taken out, tries to do so from the loader's side. */
+/* Takes the resolved changes out of the log from the loader's side, unless the flusher is writing:
+ * its commit does it then. */
 void sqlite_change_relieve(struct sqlite_backend *b);
 /* Drops up to `limit` log rows that can be no conflict any more; *left says whether some remain.
  * A transaction of its own. */

@@ -240,6 +240,7 @@ static void a_loaded_change_is_no_conflict(void **state)
 {
     struct contract *c = contract_of(state);
     APPLY(c, 1, STRING(1, "k", "base"));
+    check_poll(c, "");
     edit(c, STRING(1, "k", "theirs"));
     LOADED(c, 1, "k", "string theirs");
     JUDGED(c, BACKEND_KEEP, "", STRING(1, "k", "based on theirs"));
@@ -249,11 +250,45 @@ static void a_loaded_change_is_no_conflict(void **state)
 static void a_change_after_the_load_is_a_conflict(void **state)
 {
     struct contract *c = contract_of(state);
+    check_poll(c, "");
     edit(c, STRING(1, "k", "first"));
     LOADED(c, 1, "k", "string first");
     edit(c, STRING(1, "k", "second"));
     JUDGED(c, BACKEND_KEEP, "string first | string ours | string second", STRING(1, "k", "ours"));
     LOADED(c, 1, "k", "string second");
+}
+
+static enum rc have_nothing_unflushed(void *ctx, const struct backend_item *item)
+{
+    (void)ctx;
+    (void)item;
+    return RC_NOT_FOUND;
+}
+
+static void a_change_that_poll_settled_is_no_conflict(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "k", "base"), STRING(1, "other", "base"));
+    edit(c, STRING(1, "k", "theirs"));
+    edit(c, STRING(1, "other", "theirs"));
+    assert_int_equal(c->ops->poll(c->b, have_nothing_unflushed, NULL, NULL), RC_OK);
+    edit(c, STRING(1, "other", "later"));
+    JUDGED(c, BACKEND_KEEP, "string theirs | string ours | string later",
+           STRING(1, "k", "written after it"), STRING(1, "other", "ours"));
+    LOADED(c, 1, "k", "string written after it");
+    LOADED(c, 1, "other", "string later");
+}
+
+static void a_load_before_the_first_poll_settles_nothing(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "k", "base"));
+    c->ops->close(&c->b);
+    edit(c, STRING(1, "k", "theirs"));
+    contract_open(c);
+    LOADED(c, 1, "k", "string theirs"); /* as recovery does, to replay on it */
+    JUDGED(c, BACKEND_KEEP, "string base | string replayed | string theirs",
+           STRING(1, "k", "replayed"));
 }
 
 static void a_failed_batch_leaves_the_conflict_for_the_next(void **state)
@@ -404,6 +439,8 @@ int main(void)
         TEST(a_polled_change_is_still_a_conflict),
         TEST(a_loaded_change_is_no_conflict),
         TEST(a_change_after_the_load_is_a_conflict),
+        TEST(a_change_that_poll_settled_is_no_conflict),
+        TEST(a_load_before_the_first_poll_settles_nothing),
         TEST(a_failed_batch_leaves_the_conflict_for_the_next),
         TEST(a_change_made_while_the_proxy_was_down_is_a_conflict),
         TEST(fields_changed_by_others_conflict_with_ours),

@@ -153,6 +153,7 @@ class Server:
         self.prefix = list(prefix)
         self.user = user
         self.log = os.path.join(self.dir, "server.log")
+        self.log_start = 0  # where the log of this process begins
         self.process = None
         self.port = None
 
@@ -175,6 +176,7 @@ class Server:
         """Starts the process without waiting for anything."""
         self.port = free_port()
         with open(self.log, "ab") as log:
+            self.log_start = log.tell()
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.dir,
                                             stdin=subprocess.DEVNULL, user=self.user,
                                             preexec_fn=die_with_parent)
@@ -201,11 +203,19 @@ class Server:
         except OSError:
             return False
         try:
-            return conn("PING") == "PONG"
+            return conn("PING") == "PONG" and self.says_ready()
         except (ReplyError, Gone, TimeoutError):
             return False
         finally:
             conn.close()
+
+    def says_ready(self):
+        """One worker may serve a moment before another; the log says when all of them do."""
+        if not self.is_weir:
+            return True
+        with open(self.log, "rb") as f:
+            f.seek(self.log_start)
+            return b"Ready. Connect" in f.read()
 
     def connect(self):
         return Conn(self.port)

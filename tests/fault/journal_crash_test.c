@@ -8,6 +8,8 @@
  * was appended, with everything that the journal had called durable, and after kill -9 everything
  * whose append had returned.
  *
+ * Each case runs in a process of its own, two at a time.
+ *
  * WEIR_SEED sets the seed; FAULT_ROUNDS how many rounds of other seeds (200 in `make fault`).
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -17,16 +19,33 @@
 #include "tests/support/simfs.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 enum { RING_BYTES = 16 << 10, SEGMENT_BYTES = 64 << 10, RECORDS = 150, SYNC_EVERY = 9 };
 
 static uint64_t seed = 1;
-static uint64_t points, recoveries;
+static struct {
+    _Atomic uint64_t points, recoveries;
+} * count; /* shared with the children */
+
+/* A child has no cmocka to return to. */
+#define require(cond, ...)                                                               \
+    do {                                                                                 \
+        if (!(cond)) {                                                                   \
+            fprintf(stderr, "line %d, seed %llu: ", __LINE__, (unsigned long long)seed); \
+            fprintf(stderr, __VA_ARGS__);                                                \
+            fprintf(stderr, "\n");                                                       \
+            _exit(EXIT_FAILURE);                                                         \
+        }                                                                                \
+    } while (0)
 
 static const struct history plain_history = {.big_every = 31, .big_bytes = 12 << 10};
 
@@ -60,16 +79,14 @@ static struct journal *open_on(struct simfs *s, enum journal_fsync policy)
     };
     struct journal *j = NULL;
     struct err err = {0};
-    if (journal_open(&options, &j, &err) != RC_OK)
-        fail_msg("seed %llu: open: %s", (unsigned long long)seed, err.text);
+    require(journal_open(&options, &j, &err) == RC_OK, "open: %s", err.text);
     return j;
 }
 
 static void start(struct journal *j)
 {
     struct err err = {0};
-    if (journal_start(j, 0, &err) != RC_OK)
-        fail_msg("seed %llu: start: %s", (unsigned long long)seed, err.text);
+    require(journal_start(j, 0, &err) == RC_OK, "start: %s", err.text);
 }
 
 /* Replays above after_lsn; the last LSN that is there. */
@@ -77,10 +94,10 @@ static uint64_t replay(struct journal *j, const struct history *h, uint64_t afte
 {
     struct history_check check = {.h = h, .next_lsn = after_lsn + 1};
     struct err err = {0};
-    if (journal_replay(j, after_lsn, history_check, &check, &err) != RC_OK)
-        fail_msg("seed %llu: replay: %s", (unsigned long long)seed, err.text);
-    assert_int_equal(check.noops, 0);
-    recoveries++;
+    require(journal_replay(j, after_lsn, history_check, &check, &err) == RC_OK, "replay: %s",
+            err.text);
+    require(check.noops == 0, "no-ops");
+    count->recoveries++;
     return check.next_lsn - 1;
 }
 
@@ -89,9 +106,12 @@ static void append(struct simfs *s, struct known *k, struct journal *j, const st
 {
     bool oversize = h->big_every > 0 && (journal_last_lsn(j) + 1) % h->big_every == 0;
     struct err err = {0};
-    enum rc rc = journal_wait_room(j, producer, oversize ? h->big_bytes : 600, 60000, &err);
-    if (rc != RC_OK)
-        fail_msg("seed %llu: %s", (unsigned long long)seed, err.text);
+    enum rc rc;
+    struct mono until = {clock_mono().us + 60000000};
+    do /* failing is refused at once, and ends by itself */
+        rc = journal_wait_room(j, producer, oversize ? h->big_bytes : 600, 60000, &err);
+    while (rc == RC_READONLY && clock_mono().us < until.us && sched_yield() == 0);
+    require(rc == RC_OK, "%s", err.text);
     if (!oversize)
         simfs_lock(s);
     uint64_t lsn = history_append(h, j, producer);
@@ -100,20 +120,25 @@ static void append(struct simfs *s, struct known *k, struct journal *j, const st
         simfs_unlock(s);
 }
 
+static void sync_all(struct journal *j)
+{
+    struct err err = {0};
+    require(journal_sync(j, journal_last_lsn(j), 60000, &err) == RC_OK, "sync: %s", err.text);
+}
+
 static void work(struct simfs *s, struct known *k, enum journal_fsync policy, uint32_t records)
 {
     struct history h = plain_history;
     struct journal *j = open_on(s, policy);
-    struct err err = {0};
     uint64_t last = replay(j, &h, atomic_load(&k->trimmed));
-    assert_int_equal(last, atomic_load(&k->appended));
+    require(last == atomic_load(&k->appended), "a clean close has lost something");
     start(j);
     atomic_store(&k->journal, j);
     for (uint32_t i = 1; i <= records; i++) {
         append(s, k, j, &h, i % 2);
         journal_kick(j);
-        if (i % SYNC_EVERY == 0 && journal_sync(j, journal_last_lsn(j), 60000, &err) != RC_OK)
-            fail_msg("seed %llu: %s", (unsigned long long)seed, err.text);
+        if (i % SYNC_EVERY == 0)
+            sync_all(j);
         if (i % 50 == 0) {
             atomic_store(&k->trimmed, journal_durable_lsn(j) * 3 / 4);
             journal_trim(j, atomic_load(&k->trimmed));
@@ -141,21 +166,20 @@ static struct simfs *run_until(uint64_t call, enum journal_fsync policy, struct 
 static void go_on(struct simfs *disk, struct history h, uint64_t after, uint64_t last,
                   uint64_t salt)
 {
-    struct known k = {0};
+    struct known k = {.durable_before = 0};
     struct journal *j = open_on(disk, JOURNAL_FSYNC_ALWAYS);
-    assert_int_equal(replay(j, &h, after), last);
+    require(replay(j, &h, after) == last, "recovered something else");
     start(j);
     history_next_epoch(&h, last);
     for (int i = 0; i < 5; i++) {
         append(disk, &k, j, &h, (uint32_t)i % 2);
         journal_kick(j);
     }
-    struct err err = {0};
-    assert_int_equal(journal_sync(j, journal_last_lsn(j), 60000, &err), RC_OK);
+    sync_all(j);
     struct simfs *later = simfs_after(disk, SIMFS_REORDERED, salt);
     journal_close(&j);
     j = open_on(later, JOURNAL_FSYNC_ALWAYS);
-    assert_int_equal(replay(j, &h, after), last + 5);
+    require(replay(j, &h, after) == last + 5, "lost what was written after recovery");
     journal_close(&j);
     simfs_free(&later);
 }
@@ -168,21 +192,20 @@ static void check_image(struct simfs *s, const struct known *k, enum simfs_image
     uint64_t after = k->stop_trimmed;
     struct journal *j = open_on(disk, JOURNAL_FSYNC_EVERYSEC);
     uint64_t last = replay(j, &h, after);
-    if (last < k->stop_durable || last > k->stop_appended + 1)
-        fail_msg("seed %llu, image %d: recovered up to %llu, durable %llu, appended %llu",
-                 (unsigned long long)seed, image, (unsigned long long)last,
-                 (unsigned long long)k->stop_durable, (unsigned long long)k->stop_appended);
-    if (image == SIMFS_KILLED && last < k->stop_appended)
-        fail_msg("seed %llu: killed: recovered up to %llu of %llu appended",
-                 (unsigned long long)seed, (unsigned long long)last,
-                 (unsigned long long)k->stop_appended);
+    require(last >= k->stop_durable && last <= k->stop_appended + 1,
+            "image %d: recovered up to %llu, durable %llu, appended %llu", image,
+            (unsigned long long)last, (unsigned long long)k->stop_durable,
+            (unsigned long long)k->stop_appended);
+    require(image != SIMFS_KILLED || last >= k->stop_appended,
+            "killed: recovered up to %llu of %llu appended", (unsigned long long)last,
+            (unsigned long long)k->stop_appended);
     journal_close(&j);
 
     /* Again, and nothing has changed. */
     uint64_t digest = simfs_digest(disk);
     j = open_on(disk, JOURNAL_FSYNC_EVERYSEC);
-    assert_int_equal(replay(j, &h, after), last);
-    assert_int_equal(simfs_digest(disk), digest);
+    require(replay(j, &h, after) == last, "recovered something else");
+    require(simfs_digest(disk) == digest, "reading has changed the disk");
 
     /* And once more after a stop in the middle of starting. */
     simfs_stop_at(disk, 1 + salt % 12, NULL, NULL);
@@ -193,9 +216,9 @@ static void check_image(struct simfs *s, const struct known *k, enum simfs_image
     uint64_t third = replay(j, &h, after);
     /* Without power a second time, what was never synced may go, too. */
     bool settled = image != SIMFS_KILLED || salt % SIMFS_IMAGES == SIMFS_KILLED;
-    if (settled ? third != last : third < k->stop_durable || third > last)
-        fail_msg("seed %llu: second recovery up to %llu, first up to %llu",
-                 (unsigned long long)seed, (unsigned long long)third, (unsigned long long)last);
+    require(settled ? third == last : third >= k->stop_durable && third <= last,
+            "second recovery up to %llu, first up to %llu", (unsigned long long)third,
+            (unsigned long long)last);
     journal_close(&j);
     if (salt % 4 == 0)
         go_on(again, h, after, third, salt + 2);
@@ -203,19 +226,69 @@ static void check_image(struct simfs *s, const struct known *k, enum simfs_image
     simfs_free(&disk);
 }
 
-static void stop_everywhere(enum journal_fsync policy, uint64_t step)
+/* ---- cases, each in a child ---- */
+
+struct child {
+    enum journal_fsync policy;
+    uint64_t call; /* stop before it, or: make it fail */
+    enum simfs_call kind;
+    int why;
+};
+
+enum { PAST_THE_END = 3 };
+
+static int stop_before(const struct child *c)
 {
     struct known k;
-    for (uint64_t call = 1 + seed % step;; call += step) {
-        struct simfs *s = run_until(call, policy, &k);
-        bool stopped = simfs_has_stopped(s);
-        for (int image = 0; stopped && image < SIMFS_IMAGES; image++, points++)
-            check_image(s, &k, (enum simfs_image)image,
-                        seed * 1000003 + call * 7 + (uint64_t)image);
-        simfs_free(&s);
-        if (!stopped)
-            return;
+    struct simfs *s = run_until(c->call, c->policy, &k);
+    bool stopped = simfs_has_stopped(s);
+    for (int image = 0; stopped && image < SIMFS_IMAGES; image++, count->points++)
+        check_image(s, &k, (enum simfs_image)image, seed * 1000003 + c->call * 7 + (uint64_t)image);
+    simfs_free(&s);
+    return stopped ? EXIT_SUCCESS : PAST_THE_END;
+}
+
+static int running;
+
+/* The worst exit status of one child that has ended. */
+static int reap(void)
+{
+    int status;
+    assert_true(wait(&status) > 0);
+    running--;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_FAILURE;
+}
+
+static int run_child(int (*run)(const struct child *c), const struct child *c)
+{
+    int worst = EXIT_SUCCESS;
+    if (running == 2)
+        worst = reap();
+    fflush(stdout);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0)
+        exit(run(c));
+    running++;
+    return worst;
+}
+
+static void finish(int worst)
+{
+    while (running > 0) {
+        int status = reap();
+        worst = status == EXIT_FAILURE || worst == EXIT_SUCCESS ? status : worst;
     }
+    assert_true(worst == EXIT_SUCCESS || worst == PAST_THE_END);
+}
+
+static void stop_everywhere(enum journal_fsync policy, uint64_t step)
+{
+    struct child c = {.policy = policy, .call = 1 + seed % step};
+    int worst = EXIT_SUCCESS;
+    for (; worst == EXIT_SUCCESS; c.call += step)
+        worst = run_child(stop_before, &c);
+    finish(worst);
 }
 
 static void survives_a_stop_at_every_call_under_always(void **state)
@@ -238,57 +311,62 @@ static void survives_a_stop_at_every_call_without_syncs(void **state)
 
 /* The disk refuses one call, or some in a row; then all is well again. Nothing may be lost, neither
  * now nor by a stop afterwards. */
-static void fail_once(enum journal_fsync policy, enum simfs_call kind, uint64_t nth, int why)
+static int fail_once(const struct child *c)
 {
-    struct known k = {0};
+    enum journal_fsync policy = c->policy;
+    uint64_t nth = c->call;
+    struct known k = {.durable_before = 0};
     struct simfs *s = simfs_new(seed + nth);
     struct journal *j = open_on(s, policy);
     struct history h = plain_history;
-    struct err err = {0};
     start(j);
-    simfs_fail(s, kind, nth, 1 + nth % 3, why);
+    simfs_fail(s, c->kind, nth, 1 + nth % 3, c->why);
     for (uint32_t i = 1; i <= 60; i++) {
         append(s, &k, j, &h, i % 2);
         journal_kick(j);
-        if (i % SYNC_EVERY == 0 && journal_sync(j, journal_last_lsn(j), 60000, &err) != RC_OK)
-            fail_msg("seed %llu, call %llu: %s", (unsigned long long)seed, (unsigned long long)nth,
-                     err.text);
+        if (i % SYNC_EVERY == 0)
+            sync_all(j);
     }
     uint64_t durable = journal_durable_lsn(j);
-    for (int image = 0; image < SIMFS_IMAGES; image++, points++) {
+    for (int image = 0; image < SIMFS_IMAGES; image++, count->points++) {
         struct simfs *disk = simfs_after(s, (enum simfs_image)image, seed + nth);
         struct journal *again = open_on(disk, policy);
         uint64_t last = replay(again, &h, 0);
-        if (last < durable || (image == SIMFS_KILLED && last != journal_last_lsn(j)))
-            fail_msg("seed %llu, call %llu, image %d: recovered up to %llu, durable %llu of %llu",
-                     (unsigned long long)seed, (unsigned long long)nth, image,
-                     (unsigned long long)last, (unsigned long long)durable,
-                     (unsigned long long)journal_last_lsn(j));
+        require(last >= durable && (image != SIMFS_KILLED || last == journal_last_lsn(j)),
+                "call %llu, image %d: recovered up to %llu, durable %llu of %llu",
+                (unsigned long long)nth, image, (unsigned long long)last,
+                (unsigned long long)durable, (unsigned long long)journal_last_lsn(j));
         journal_close(&again);
         simfs_free(&disk);
     }
     journal_close(&j);
     simfs_free(&s);
+    return EXIT_SUCCESS;
+}
+
+static void fail_early(enum journal_fsync policy, enum simfs_call kind, int why)
+{
+    struct child c = {policy, 1, kind, why};
+    int worst = EXIT_SUCCESS;
+    for (; worst == EXIT_SUCCESS && c.call <= 12; c.call++)
+        worst = run_child(fail_once, &c);
+    finish(worst);
 }
 
 static void loses_nothing_when_an_early_write_fails(void **state)
 {
     (void)state;
-    for (uint64_t nth = 1; nth <= 12; nth++) {
-        fail_once(JOURNAL_FSYNC_ALWAYS, SIMFS_PWRITE, nth, EIO);
-        fail_once(JOURNAL_FSYNC_EVERYSEC, SIMFS_PWRITE, nth, ENOSPC);
-    }
+    fail_early(JOURNAL_FSYNC_ALWAYS, SIMFS_PWRITE, EIO);
+    fail_early(JOURNAL_FSYNC_EVERYSEC, SIMFS_PWRITE, ENOSPC);
 }
 
 static void loses_nothing_when_an_early_sync_fails(void **state)
 {
     (void)state;
-    for (uint64_t nth = 1; nth <= 12; nth++) {
-        fail_once(JOURNAL_FSYNC_ALWAYS, SIMFS_SYNC, nth, EIO);
-        fail_once(JOURNAL_FSYNC_EVERYSEC, SIMFS_SYNC, nth, ENOSPC);
-        fail_once(JOURNAL_FSYNC_EVERYSEC, SIMFS_SYNC_DIR, nth, EIO);
-        fail_once(JOURNAL_FSYNC_ALWAYS, SIMFS_RENAME, nth % 4 + 1, EIO);
-    }
+    fail_early(JOURNAL_FSYNC_ALWAYS, SIMFS_SYNC, EIO);
+    fail_early(JOURNAL_FSYNC_EVERYSEC, SIMFS_SYNC, ENOSPC);
+    fail_early(JOURNAL_FSYNC_NO, SIMFS_SYNC_DIR, EIO);
+    fail_early(JOURNAL_FSYNC_ALWAYS, SIMFS_RENAME, EIO);
 }
 
 int main(void)
@@ -303,14 +381,16 @@ int main(void)
     const char *given = getenv("WEIR_SEED"), *rounds = getenv("FAULT_ROUNDS");
     seed = given == NULL ? 1 : strtoull(given, NULL, 10);
     log_set_level(LOG_NOTHING);
+    count = mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    must(count != MAP_FAILED);
     int failed = 0;
     /* A round takes seconds here, a tenth of one elsewhere. */
     long n = rounds == NULL ? 1 : strtol(rounds, NULL, 10) / 20;
     for (long i = 0; i <= n - 1 || i == 0; i++, seed++) {
-        points = recoveries = 0;
+        count->points = count->recoveries = 0;
         failed += cmocka_run_group_tests(tests, NULL, NULL);
         printf("seed %llu: %llu crash points, %llu recoveries\n", (unsigned long long)seed,
-               (unsigned long long)points, (unsigned long long)recoveries);
+               (unsigned long long)count->points, (unsigned long long)count->recoveries);
     }
     return failed;
 }

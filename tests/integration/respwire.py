@@ -2,9 +2,11 @@
 """The Redis protocol as it is on the wire: every type of reply stays what it was, so that a test can
 tell RESP2 from RESP3. A client library would hide just that."""
 import collections
+import os
 import socket
 
-TIMEOUT_S = 15.0
+# A slow build (sanitizers) may take this many times longer for everything.
+TIMEOUT_S = 15.0 * float(os.environ.get("WEIR_PATIENCE", "1"))
 
 # kind: simple error int bulk nil nil-array null array map set push double true false big verbatim
 # closed; value: what it holds (bytes, int, str, or a list of replies).

@@ -10,8 +10,11 @@ import time
 
 import respwire
 
-START_S = 20.0
-STOP_S = 20.0
+# A slow build (sanitizers) may take this many times longer for everything.
+PATIENCE = float(os.environ.get("WEIR_PATIENCE", "1"))
+START_S = 20.0 * PATIENCE
+STOP_S = 20.0 * PATIENCE
+WORKERS = 2
 
 
 class Server:
@@ -48,17 +51,24 @@ class Server:
         while True:
             if not self.alive():
                 raise RuntimeError("the server did not start:\n" + self.log_tail())
-            try:
-                client = self.connect()
-                reply = client.call(b"PING")
-                client.close()
-                if reply == respwire.Reply("simple", "PONG"):
-                    return
-            except (OSError, respwire.WireError):
-                pass
+            if self.answers():
+                return
             if time.monotonic() > deadline:
                 raise RuntimeError("the server does not answer:\n" + self.log_tail())
             time.sleep(0.005)
+
+    def answers(self):
+        """Whether it has loaded: every worker says so for itself, hence more than one client."""
+        clients = []
+        try:
+            for _ in range(2 * WORKERS):
+                clients.append(self.connect())
+            return all(c.call(b"PING") == respwire.Reply("simple", "PONG") for c in clients)
+        except (OSError, respwire.WireError):
+            return False
+        finally:
+            for c in clients:
+                c.close()
 
     def stop(self, how):
         if self.process is None:
@@ -85,7 +95,7 @@ class WeirServer(Server):
 
     def command(self):
         return [self.program, "--port", "0", "--unixsocket", self.path("socket"), "--dir",
-                self.dir, "--io-threads", "2", "--journal-segment-size", "1mb", "--write-delay-ms",
+                self.dir, "--io-threads", str(WORKERS), "--journal-segment-size", "1mb", "--write-delay-ms",
                 "3600000", "--write-delay-max-ms", "3600000"] + self.args
 
 

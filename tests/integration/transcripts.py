@@ -21,10 +21,10 @@ import time
 
 import respwire
 from respwire import Reply
-from servers import RedisServer, WeirServer
+from servers import PATIENCE, RedisServer, WeirServer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-DEADLINE_S = 10.0
+DEADLINE_S = 10.0 * PATIENCE
 
 
 class Mismatch(Exception):
@@ -304,7 +304,8 @@ def parse_line(case, number, line):
 
 
 def read_transcript(path):
-    """Returns the server's extra arguments (for both, for weir only) and the cases."""
+    """Returns the server's arguments (of both kinds, of Weir; None: a Redis is not asked) and the
+    cases."""
     common, weir, cases = [], [], []
     with open(path, encoding="utf-8") as f:
         for number, line in enumerate(f, 1):
@@ -314,9 +315,11 @@ def read_transcript(path):
             if line.startswith("# "):
                 cases.append(Case(path, number, line[2:].strip()))
             elif line.startswith("server ") and not cases:
-                common += line.split()[1:]
+                common = (common or []) + line.split()[1:]
             elif line.startswith("weir-server ") and not cases:
                 weir += line.split()[1:]
+            elif line == "weir-only" and not cases:
+                common = None
             elif not cases:
                 raise SystemExit("%s:%d: before the first case" % (path, number))
             else:
@@ -535,11 +538,11 @@ def report(case, step, text):
 def run_file(path, options):
     common, weir, cases = read_transcript(path)
     chosen = [c for c in cases if not options.words or any(w in c.name for w in options.words)]
-    if not chosen:
+    if not chosen or (options.redis and common is None):
         return 0, 0
     passed = failed = 0
     server = RedisServer(options.redis, common) if options.redis \
-        else WeirServer(options.weir, common + weir)
+        else WeirServer(options.weir, (common or []) + weir)
     try:
         for case in chosen:
             player = Player(server, case)

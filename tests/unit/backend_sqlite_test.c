@@ -429,6 +429,7 @@ static void settled_changes_leave_the_log(void **state)
     struct contract *c = contract_of(state);
     APPLY(c, 1, STRING(1, "a", "1"), STRING(1, "b", "1"), STRING(1, "c", "1"));
     sqlite3 *db = outsider(c);
+    check_poll(c, "");
     execute(db, "UPDATE weir_key SET value = '2'");
     assert_int_equal(number(db, "SELECT count(*) FROM weir_change"), 3);
     LOADED(c, 1, "a", "string 2");
@@ -457,9 +458,32 @@ static void unpolled_changes_stay_in_the_log(void **state)
     sqlite3_close(db);
 }
 
+static enum rc count_and_settle(void *ctx, const struct backend_item *item)
+{
+    int *polled = ctx;
+    (void)item;
+    ++*polled;
+    return RC_NOT_FOUND;
+}
+
+static void many_polled_changes_are_forgotten_without_a_flush(void **state)
+{
+    struct contract *c = contract_of(state);
+    sqlite3 *db = outsider(c);
+    int polled = 0;
+    execute(db, "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2999) "
+                "INSERT INTO weir_key(db, key, type, value) "
+                "SELECT 1, printf('%06d', i), 1, i FROM n");
+    assert_int_equal(c->ops->poll(c->b, count_and_settle, &polled, NULL), RC_OK);
+    assert_int_equal(polled, 3000);
+    assert_int_equal(number(db, "SELECT count(*) FROM weir_change"), 0);
+    sqlite3_close(db);
+}
+
 static void many_loaded_changes_are_forgotten_without_a_flush(void **state)
 {
     struct contract *c = contract_of(state);
+    check_poll(c, "");
     enum { KEYS = 3000 };
     struct backend_item *keys = calloc(KEYS, sizeof(*keys));
     char *names = malloc(KEYS * 8);
@@ -506,6 +530,7 @@ int main(void)
         TEST(a_dropped_database_is_emptied_in_bounded_steps),
         TEST(settled_changes_leave_the_log),
         TEST(unpolled_changes_stay_in_the_log),
+        TEST(many_polled_changes_are_forgotten_without_a_flush),
         TEST(many_loaded_changes_are_forgotten_without_a_flush),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

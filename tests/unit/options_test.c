@@ -89,7 +89,7 @@ static void assert_load_fails(const char *text, const char *what)
 
 static enum rc load_args(struct err *err, const char *const *words)
 {
-    char *argv[16];
+    char *argv[16] = {0};
     int argc = 0;
     for (; words[argc] != NULL; argc++)
         argv[argc] = strdup(words[argc]);

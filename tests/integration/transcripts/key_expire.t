@@ -243,17 +243,16 @@ until> EXISTS k
 < none
 > KEYS *
 < []
-> DBSIZE
-< 0
 > RANDOMKEY
 < nil
+until> DBSIZE
+< 0
 > SETNX k w
 < 1
 > TTL k
 < -1
 
 # Nobody has to look for an expired key to vanish
-mark
 > SET a v PX 20
 > HSET h f v
 > PEXPIRE h 20

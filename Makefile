@@ -45,7 +45,7 @@ BENCH := $(patsubst %.c,build/release/%,$(wildcard tests/bench/*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/bin/%,$(wildcard tests/fuzz/*_fuzz.c))
 
 .PHONY: all run debug check test fault fuzz bench asan tsan tidy analyze clean help
-.PHONY: deps test-deps units fuzzers fuzz-programs print-flags FORCE
+.PHONY: deps test-deps units fuzzers fuzz-programs bench-programs print-flags FORCE
 .DEFAULT_GOAL := all
 
 all: weir ## build ./weir, optimised
@@ -69,7 +69,7 @@ fault: ## the fault suites, many more rounds (FAULT_ROUNDS, 200)
 fuzz: fuzzers ## fuzz each target for FUZZ_SECONDS (600)
 	@tools/run-tests fuzz
 
-bench: test-deps all $(BENCH) ## side by side with redis-server: prints the table, writes JSON
+bench: test-deps all bench-programs ## side by side with redis-server: prints the table, writes JSON
 	@tests/bench/bench
 
 asan: ## all suites under AddressSanitizer and UBSan
@@ -120,15 +120,17 @@ $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' > $@
 
+bench-programs: $(BENCH)
+
 units: $(UNIT) ## build the unit, contract and fault test programs of KIND
 
 $(B)/tests/%_test: $(B)/tests/%_test.o $(SUPPORT) $(B)/libweir.a
 	@echo "  LD $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ -lcmocka $(LIBS)
 
-build/release/tests/bench/%: build/release/tests/bench/%.o
+build/release/tests/bench/%: build/release/tests/bench/%.o build/release/libweir.a
 	@echo "  LD $@"
-	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ -lsqlite3 -lm
+	$(Q)$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
 fuzzers:
 	@$(MAKE) --no-print-directory KIND=fuzz fuzz-programs

@@ -309,7 +309,9 @@ enum rc options_set(const struct slice *pairs, size_t n, const char **failed_nam
     *failed_name = NULL;
     if (n > OPT_COUNT + option_aliases_len)
         return err_set(err, RC_INVALID, "duplicate parameter");
-    struct assignment *todo = calloc(n + 1, sizeof(*todo));
+    if (n == 0)
+        return RC_OK;
+    struct assignment *todo = calloc(n, sizeof(*todo));
     if (todo == NULL)
         return err_set(err, RC_NOMEM, "out of memory");
     lock_acquire(&change_lock);

@@ -62,9 +62,10 @@ static void set_at_run_time(const uint8_t *data, size_t size)
         pairs[n++] = slice_of(at, (size_t)(stop - at));
         at = stop < end ? stop + 1 : end;
     }
-    if (options_set(pairs, n / 2, &failed, &err) != RC_OK)
+    if (options_set(pairs, n / 2, &failed, &err) == RC_OK)
+        options_reset();
+    else
         must(err.text[0] != '\0' && strpbrk(err.text, "\r\n") == NULL);
-    options_reset();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

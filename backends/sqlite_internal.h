@@ -121,8 +121,8 @@ struct sqlite_piece {
     bool last; /* during emit: nothing of this key follows */
 };
 
-/* Keys whose changes by others are known to the proxy (poll or load settled them): whatever it makes
- * of such a key from now on is later, and no conflict with the changes up to `seq`. */
+/* Keys whose changes by others are known to the proxy (poll or load settled them): whatever it
+ * makes of such a key from now on is later, and no conflict with the changes up to `seq`. */
 struct sqlite_resolved {
     struct sqlite_resolved_entry **buckets; /* NULL while empty */
     size_t entries;

@@ -66,6 +66,7 @@ static enum rc on_option_changed(void *ctx, enum option_id id, struct err *err)
     (void)err;
     if (id == OPT_loglevel)
         log_set_level((enum log_level)option_num(OPT_loglevel));
+    keyspace_apply_settings();
     if (id == OPT_journal_fsync && keyspace_journal(ks) != NULL)
         journal_set_fsync(keyspace_journal(ks), (enum journal_fsync)option_num(OPT_journal_fsync));
     return RC_OK;

@@ -86,8 +86,14 @@ enum run_result multi_queue(struct command_worker *w, struct session *s,
     return RUN_DONE;
 }
 
+enum { DATABASES_MAX = 256 }; /* as many as the keyspace can have */
+
 /* What EXEC asks of the transaction. */
 struct group {
+    /* Which database, of those before EXEC, has each number where a request runs: SWAPDB in the
+     * queue exchanges two, and the keys of later requests are found by what they will name. */
+    uint16_t numbers[DATABASES_MAX];
+    bool swapped;
     uint32_t keys;
     unsigned flags;
     bool needs_txn;
@@ -118,13 +124,42 @@ static void join_flags(struct group *g, const struct command *command, const str
     g->needs_room |= (flags & TXN_WRITES) != 0 && (flags & TXN_NO_OOM) == 0;
 }
 
+static bool parse_db(struct slice text, uint32_t *db)
+{
+    int64_t n;
+    if (!num_parse_i64(text, &n) || n < 0 || n >= option_num(OPT_databases) || n >= DATABASES_MAX)
+        return false;
+    *db = (uint32_t)n;
+    return true;
+}
+
+static void note_swap(struct group *g, const struct request *r)
+{
+    uint32_t a, b;
+    if (!parse_db(r->argv[1], &a) || !parse_db(r->argv[2], &b))
+        return;
+    for (uint32_t i = 0; i < DATABASES_MAX && !g->swapped; i++)
+        g->numbers[i] = (uint16_t)i;
+    g->swapped = true;
+    uint16_t number = g->numbers[a];
+    g->numbers[a] = g->numbers[b];
+    g->numbers[b] = number;
+}
+
+static void rename_databases(const struct group *g, struct txn_key *keys, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (keys[i].db < DATABASES_MAX)
+            keys[i].db = g->numbers[keys[i].db];
+}
+
 /* A SELECT in the queue decides the database of those behind it. */
 static uint32_t database_after(const struct command *command, const struct request *r, uint32_t db)
 {
-    int64_t n;
-    if (command->id != COMMAND_select || !num_parse_i64(r->argv[1], &n))
-        return db;
-    return n >= 0 && n < option_num(OPT_databases) ? (uint32_t)n : db;
+    uint32_t selected;
+    if (command->id == COMMAND_select && parse_db(r->argv[1], &selected))
+        return selected;
+    return db;
 }
 
 static bool add_watched_keys(struct command_worker *w, const struct session *s, struct group *g)
@@ -155,6 +190,10 @@ static bool gather(struct command_worker *w, const struct session *s, struct gro
         int found = worker_find_keys(w, command, db, r->argc, r->argv, g->keys);
         if (found < 0)
             return false;
+        if (g->swapped)
+            rename_databases(g, w->keys + g->keys, (uint32_t)found);
+        if (command->id == COMMAND_swapdb)
+            note_swap(g, r);
         w->key_counts[i] = (uint32_t)found;
         g->keys += (uint32_t)found;
     }
@@ -232,7 +271,7 @@ void cmd_exec(struct call *c)
         reply_error(c->reply, "ERR EXEC without MULTI");
         return;
     }
-    struct group group = {0};
+    struct group group = {.keys = 0};
     bool ran = false;
     if ((s->flags & SESSION_MULTI_FAILED) != 0) {
         reply_error(c->reply, "EXECABORT Transaction discarded because of previous errors.");

@@ -110,6 +110,19 @@ static void release(struct keyspace **ksp)
     free(ks);
 }
 
+static uint32_t setting(enum option_id id)
+{
+    return (uint32_t)min_u64((uint64_t)option_num(id), UINT32_MAX);
+}
+
+void keyspace_apply_settings(void)
+{
+    value_limits.hash_max_listpack_entries = setting(OPT_hash_max_listpack_entries);
+    value_limits.hash_max_listpack_value = setting(OPT_hash_max_listpack_value);
+    store_settings.lfu_log_factor = setting(OPT_lfu_log_factor);
+    store_settings.lfu_decay_minutes = setting(OPT_lfu_decay_time);
+}
+
 enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **out,
                       struct err *err)
 {
@@ -119,6 +132,7 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     ks->options = *options;
     ks->producers = options->workers + 1;
     atomic_store(&ks->active_expire, true);
+    keyspace_apply_settings();
     lock_init(&ks->wait_lock);
     lock_init(&ks->scan_lock);
     loader_init(ks);

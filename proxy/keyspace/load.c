@@ -304,8 +304,7 @@ static void answer_page(struct keyspace *ks, struct page *p)
 static enum rc drop_changed(void *ctx, const struct backend_item *item)
 {
     struct keyspace *ks = ctx;
-    writeback_invalidate(ks->wb, item->db, item->key);
-    return RC_OK;
+    return writeback_invalidate(ks->wb, item->db, item->key);
 }
 
 static uint32_t take_loads(struct loader *l, struct load **loads) REQUIRES(l->lock)
@@ -361,6 +360,8 @@ static void *loader_main(void *arg)
         /* First what others have changed, so that nothing older than that is loaded. */
         struct err err;
         enum rc rc = ks->ops->poll(ks->backend, drop_changed, ks, &err);
+        if (rc == RC_AGAIN)
+            rc = RC_OK; /* some keys come again */
         if (rc != RC_OK && !poll_failing)
             log_err(LOG_WARNING, "cannot ask the backend for changes", &err);
         poll_failing = rc != RC_OK;

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 
 #define PHASE_BACKEND (UINT64_C(1) << 61)
-#define PLACE_MASK ((UINT64_C(1) << (SHARD_BITS + POSITION_BITS)) - 1)
+#define PLACE_MASK    ((UINT64_C(1) << (SHARD_BITS + POSITION_BITS)) - 1)
 enum { PAGE_MIN = 64, PAGE_MAX = 10000, SHARD_BITS = 13, POSITION_BITS = 32 };
 
 struct walk {
@@ -260,8 +260,8 @@ static enum walk_state walk_backend(struct walk *w, struct txn *t, uint64_t *cur
     };
     bool more = use_page(w, emit_backend_key, &b);
     uint64_t generation = *cursor & ~(PHASE_BACKEND | PLACE_MASK);
-    *cursor = more ? PHASE_BACKEND | generation | remember_place(w->ks, buf_slice(&w->page.after))
-                   : 0;
+    *cursor =
+        more ? PHASE_BACKEND | generation | remember_place(w->ks, buf_slice(&w->page.after)) : 0;
     return more ? WALK_MORE : WALK_END;
 }
 
@@ -278,7 +278,8 @@ enum walk_state walk_keys(struct walk *w, struct txn *t, uint64_t *cursor, uint6
             *cursor = 0;
             return WALK_END;
         }
-        *cursor = PHASE_BACKEND | (*cursor & ~PLACE_MASK); /* place 0, never remembered: the start */
+        *cursor =
+            PHASE_BACKEND | (*cursor & ~PLACE_MASK); /* place 0, never remembered: the start */
         return WALK_MORE;
     }
     return walk_backend(w, t, cursor, count, &m, waiter, err);

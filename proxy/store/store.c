@@ -129,8 +129,6 @@ enum {
     USED_BITS = 21, /* seconds: 24 days */
     USED_LOW_BITS = 17,
     FREQUENCY_NEW = 5, /* Redis: so that new keys are not the first to go */
-    FREQUENCY_LOG_FACTOR = 10,
-    FREQUENCY_DECAY_SECONDS = 60,
 };
 
 static _Atomic uint32_t now_seconds;
@@ -173,13 +171,15 @@ static uint64_t next_random(void)
     return state;
 }
 
+struct store_settings store_settings = {.lfu_log_factor = 10, .lfu_decay_minutes = 1};
+
 /* The rarer the higher it stands: 255 means about a million uses. */
 static uint8_t counted(uint8_t frequency)
 {
     if (frequency == 255)
         return 255;
     uint32_t above = frequency > FREQUENCY_NEW ? frequency - FREQUENCY_NEW : 0;
-    uint64_t one_in = (uint64_t)above * FREQUENCY_LOG_FACTOR + 1;
+    uint64_t one_in = (uint64_t)above * store_settings.lfu_log_factor + 1;
     return (uint8_t)(frequency + ((next_random() >> 32) * one_in >> 32 == 0));
 }
 
@@ -190,7 +190,8 @@ int64_t store_idle_seconds(const struct entry *e)
 
 uint8_t store_frequency(const struct entry *e)
 {
-    int64_t lost = store_idle_seconds(e) / FREQUENCY_DECAY_SECONDS;
+    uint32_t minutes = store_settings.lfu_decay_minutes;
+    int64_t lost = minutes == 0 ? 0 : store_idle_seconds(e) / (60 * (int64_t)minutes);
     return lost < e->frequency ? (uint8_t)(e->frequency - lost) : 0;
 }
 

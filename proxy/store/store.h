@@ -13,7 +13,7 @@
  * Life of an entry:
  *
  *            load          edit               capture            commit
- *   (absent) ──────> clean ──────> dirty(cut) ────────> in flight ────────> clean ──evict──> (absent)
+ *   (absent) ──────> clean ──────> dirty(cut) ────────> in flight ────────> clean ─evict─> (absent)
  *                                      ^                    │  edit
  *                                      └────────────────────┘ (dirty and in flight)
  *   A deleted key stays as a tombstone (type NONE, dirty or in flight) until the cut that carries
@@ -66,8 +66,8 @@ struct entry {               /* 16 bytes, then [int64 expiry] key value */
 struct table; /* the buckets of a shard */
 struct expiry_heap;
 
-/* Everything here is under the lock (clang's analysis cannot express that for fields in C; it checks
- * the functions), but for the pointers `table` and `expiry`, which do not change, and `index`. */
+/* Everything here is under the lock (clang's analysis cannot express that for fields in C; it
+ * checks the functions), but for the pointers `table` and `expiry`, which do not change, and `index`. */
 struct shard {
     struct lock lock;
     struct table *table;
@@ -173,6 +173,10 @@ void entry_unmark_dirty(struct shard *sh, struct entry *e) REQUIRES(sh->lock);
  * (lfu) the logarithmic counter. Both are always kept apart, so the policy may change at any time.
  */
 void store_touch(struct entry *e, bool lfu);
+/* How the counter of the lfu mode grows and falls (lfu-log-factor, lfu-decay-time). */
+extern struct store_settings {
+    _Atomic uint32_t lfu_log_factor, lfu_decay_minutes;
+} store_settings;
 int64_t store_idle_seconds(const struct entry *e); /* modulo 24 days */
 uint8_t store_frequency(const struct entry *e);    /* 0..255, logarithmic as in Redis */
 void store_clock_tick(struct wall now);            /* once a second or so, from any thread */
@@ -196,8 +200,8 @@ int64_t shard_next_due(const struct shard *sh) REQUIRES(sh->lock);
  * entry. Returns the bytes freed, 0: none found (not yet: the hand stays where it is).
  * volatile_only: only keys with an expiry. Sets sh->evicted, except for known-absent keys.
  *
- * CLOCK over the table with probation, in the manner of S3-FIFO (Yang et al., SOSP 2023) without its
- * queues: a new entry that was not used again when the hand comes by goes at once; one that was is
+ * CLOCK over the table with probation, in the manner of S3-FIFO (Yang et al., SOSP 2023) without
+ * its queues: a new entry that was not used again when the hand comes by goes at once; one that was is
  * proven, and goes after a round without use, as long as the unproven are few. So a scan passes
  * through a tenth of the memory. */
 size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile_only)

@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { RENDER_MAX = 512 };
 
@@ -16,7 +15,7 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out)
 {
     *out = (struct writeback_info){0};
     lane_get_info(wb, out);
-    out->paused = atomic_load(&wb->pausing);
+    out->paused = out->paused || atomic_load(&wb->pausing);
     int64_t keys = writeback_dirty_keys(wb), bytes = writeback_dirty_bytes(wb);
     out->dirty_keys = keys > 0 ? (uint64_t)keys : 0;
     out->dirty_bytes = bytes > 0 ? (uint64_t)bytes : 0;
@@ -178,28 +177,7 @@ uint64_t writeback_drop_conflict(struct writeback *wb, uint64_t id)
     return drop_picked(wb->conflicts, &p);
 }
 
-static uint64_t read_limit(const char *path)
-{
-    unsigned long long bytes = 0;
-    FILE *f = fopen(path, "re");
-    if (f == NULL)
-        return UINT64_MAX;
-    int got = fscanf(f, "%llu", &bytes);
-    fclose(f);
-    return got == 1 && bytes > 0 ? bytes : UINT64_MAX;
-}
-
 uint64_t writeback_maxmemory(void)
 {
-    static _Atomic uint64_t half;
-    int64_t configured = option_num(OPT_maxmemory);
-    if (configured > 0)
-        return (uint64_t)configured;
-    if (atomic_load(&half) == 0) {
-        uint64_t machine = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-        uint64_t v2 = read_limit("/sys/fs/cgroup/memory.max");
-        uint64_t v1 = read_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes");
-        atomic_store(&half, min_u64(machine, min_u64(v1, v2)) / 2);
-    }
-    return atomic_load(&half);
+    return (uint64_t)option_num(OPT_maxmemory); /* 0 is resolved there */
 }

@@ -56,20 +56,26 @@ void cleanup_batch(struct writeback *wb, const struct batch *b)
     }
 }
 
-void writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key)
+enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key)
 {
     uint64_t hash = store_hash(wb->store, store_db, key);
     struct shard *sh = store_shard(wb->store, hash);
+    enum rc rc = RC_OK;
     lock_acquire(&sh->lock);
     struct entry *e = entry_find(wb->store, sh, hash, store_db, key);
-    bool ours = e != NULL && (e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT | ENTRY_LOADING)) != 0;
-    if (!ours) { /* a dirty one is a conflict, if anything, and that is proved when it is flushed */
+    unsigned held = e != NULL ? e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT | ENTRY_LOADING) : 0;
+    if (held == 0) {
         sh->evicted = true;
         wb->on_dropped(wb->ctx, sh, store_db, key);
         if (e != NULL) {
             entry_remove(wb->store, sh, e, hash);
             stat_add(STAT_invalidations, 1);
         }
+        rc = RC_NOT_FOUND;
+    } else if (held == ENTRY_IN_FLIGHT && !lane_is_failing(wb)) {
+        rc =
+            RC_AGAIN; /* before our commit it is a conflict, behind it news: soon it is clear which */
     }
     lock_release(&sh->lock);
+    return rc;
 }

@@ -150,8 +150,7 @@ static bool release_one(void *ctx, const struct ledger_record *r)
     struct backend_item item;
     struct backend_element *elements;
     bool known;
-    if (!is_wanted(dropped, r->id) ||
-        item_decode(r->ours, &known, &item, &elements, NULL) != RC_OK)
+    if (!is_wanted(dropped, r->id) || item_decode(r->ours, &known, &item, &elements, NULL) != RC_OK)
         return true;
     uint64_t hash = store_hash(wb->store, item.db, item.key);
     struct shard *sh = store_shard(wb->store, hash);

@@ -138,8 +138,9 @@ static inline bool writeback_is_complete(const struct writeback *wb, const struc
            atomic_load_explicit(&wb->map.born_empty[store_db], memory_order_relaxed);
 }
 
-/* Drops a clean entry because the backend has something newer, or notes that the backend may. Thread: loader. */
-void writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key);
+/* Somebody else has changed a key in the backend: drops what is clean here. RC_NOT_FOUND: nothing of it is unflushed. RC_OK: a
+ * change here is still to be flushed, and will meet the other as a conflict. RC_AGAIN: ask again soon. Thread: loader. */
+enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key);
 
 int64_t writeback_dirty_keys(const struct writeback *wb);
 int64_t writeback_dirty_bytes(const struct writeback *wb);
@@ -152,6 +153,7 @@ void lane_submit(struct writeback *wb, struct batch *b);
 /* The committed batch, if there is one; the caller frees it. */
 struct batch *lane_take_done(struct writeback *wb);
 bool lane_is_idle(struct writeback *wb);
+bool lane_is_failing(struct writeback *wb); /* the last attempt did not succeed */
 void lane_get_info(struct writeback *wb, struct writeback_info *out);
 void lane_set_paused(struct writeback *wb, bool on);
 void lane_hurry(struct writeback *wb); /* an operator asks: no backoff now */

@@ -156,6 +156,10 @@ static void note_failure(struct writeback *wb, const struct err *err)
             stat_add(STAT_breaker_opened, 1);
         l->breaker = BREAKER_OPEN;
     }
+    int64_t retry_max = option_num(OPT_flush_retry_max);
+    bool gives_up = retry_max > 0 && l->failures > (uint64_t)retry_max;
+    if (gives_up)
+        l->paused = true;
     bool news = l->failures == 1 || l->last_error.code != err->code;
     l->last_error = *err;
     l->retry_at = (struct mono){clock_mono().us + wait_us};
@@ -163,6 +167,8 @@ static void note_failure(struct writeback *wb, const struct err *err)
     stat_add(STAT_batch_retries, 1);
     if (news)
         log_err(LOG_WARNING, "flush failed, will be tried again; nothing is lost", err);
+    if (gives_up)
+        log_line(LOG_WARNING, "flush-retry-max is reached: flushing pauses until WEIR RESUME");
 }
 
 static void note_success(struct writeback *wb, struct batch *b)
@@ -295,6 +301,15 @@ bool lane_is_idle(struct writeback *wb)
     bool idle = l->pending == NULL && l->done == NULL;
     lock_release(&l->lock);
     return idle;
+}
+
+bool lane_is_failing(struct writeback *wb)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    bool failing = l->failures > 0;
+    lock_release(&l->lock);
+    return failing;
 }
 
 void lane_set_paused(struct writeback *wb, bool on)

@@ -147,6 +147,16 @@ static bool is_over(int64_t value, int64_t limit)
     return limit > 0 && value > limit;
 }
 
+/* A backend that takes long gets as long a rest: it is spared, and more updates are folded. */
+static bool is_resting(struct writeback *wb)
+{
+    struct writeback_info lane = {0};
+    lane_get_info(wb, &lane);
+    int64_t rest_ms = lane.last_flush_us / 1000, most = option_num(OPT_write_delay_max_ms);
+    return lane.last_flush_age_ms >= 0 &&
+           lane.last_flush_age_ms < (rest_ms < most ? rest_ms : most);
+}
+
 static bool should_cut(struct writeback *wb, bool requested)
 {
     if (!lane_is_idle(wb) || atomic_load(&wb->pausing))
@@ -158,10 +168,12 @@ static bool should_cut(struct writeback *wb, bool requested)
         return requested && journal_last_lsn(wb->journal) > writeback_applied_lsn(wb);
     int64_t first = atomic_load(&wb->first_dirty_us);
     int64_t age_us = first == 0 ? 0 : clock_mono().us - first;
-    return requested || age_us >= option_num(OPT_write_delay_ms) * 1000 ||
-           keys >= option_num(OPT_write_batch_keys) ||
-           writeback_dirty_bytes(wb) >= option_num(OPT_write_batch_bytes) ||
-           atomic_load(&wb->pressure) > 0 || atomic_load(&wb->memory_high);
+    if (requested || atomic_load(&wb->pressure) > 0 || atomic_load(&wb->memory_high))
+        return true;
+    bool due = age_us >= option_num(OPT_write_delay_ms) * 1000 ||
+               keys >= option_num(OPT_write_batch_keys) ||
+               writeback_dirty_bytes(wb) >= option_num(OPT_write_batch_bytes);
+    return due && !is_resting(wb);
 }
 
 static void look_at_pressure(struct writeback *wb)

@@ -253,26 +253,63 @@ static void survive(struct simfs *s, const struct sim_inode *i, enum simfs_image
             sim_content_write(out, at, i->now.data + at, min_u64(SIM_PAGE, i->now.len - at));
 }
 
-static void settle_inode(struct simfs *s, struct sim_inode *i, enum simfs_image image)
+static void add_write(struct sim_inode *i, struct sim_write *w)
+{
+    *i->writes_end = w;
+    i->writes_end = &w->next;
+}
+
+/* After kill -9 the machine goes on: what was not synced can still be lost, later. */
+static void settle_killed(struct simfs *s, struct sim_inode *i)
+{
+    if (s->doing == i) {
+        uint64_t len = sim_roll(s, s->doing_write->len + 1);
+        struct sim_write *w = sim_write_new(s->doing_write->offset, s->doing_write->data, len);
+        sim_write_apply(&i->now, w, len);
+        add_write(i, w);
+    }
+    if (i->maps > 0)
+        add_write(i, sim_write_new(0, i->now.data, i->now.len));
+    i->maps = 0;
+}
+
+static void settle_lost(struct simfs *s, struct sim_inode *i, enum simfs_image image)
 {
     struct sim_content out = {0};
-    if (s->doing == i && image == SIMFS_KILLED) {
-        sim_write_apply(&i->now, s->doing_write, sim_roll(s, s->doing_write->len + 1));
-    } else if (s->doing == i) {
-        struct sim_write *w =
-            sim_write_new(s->doing_write->offset, s->doing_write->data, s->doing_write->len);
-        *i->writes_end = w;
-        i->writes_end = &w->next;
-    }
-    sim_content_copy(&out, image == SIMFS_KILLED ? &i->now : &i->durable);
-    if (image != SIMFS_KILLED && image != SIMFS_NONE)
+    if (s->doing == i)
+        add_write(i,
+                  sim_write_new(s->doing_write->offset, s->doing_write->data, s->doing_write->len));
+    sim_content_copy(&out, &i->durable);
+    if (image != SIMFS_NONE)
         survive(s, i, image, &out);
     sim_drop_writes(i);
     free(i->now.data);
     i->now = out;
-    sim_resize(&i->durable, 0);
     sim_content_copy(&i->durable, &out);
     i->maps = 0;
+}
+
+/* Some first operations on names survive; then all is certain. */
+static void settle_names(struct simfs *s, enum simfs_image image)
+{
+    size_t ops = 0;
+    for (const struct sim_op *op = s->ops; op != NULL; op = op->next)
+        ops++;
+    size_t keep = image == SIMFS_NONE ? 0 : ops;
+    if (image == SIMFS_TORN || image == SIMFS_REORDERED)
+        keep = sim_roll(s, ops + 1);
+    for (; s->ops != NULL; sim_op_drop(s)) {
+        if (keep == 0)
+            continue;
+        sim_op_apply(s, &s->durable, s->ops);
+        keep--;
+    }
+    while (s->now.len > 0)
+        sim_name(s, &s->now, s->now.list[0].path, NULL);
+    for (size_t i = 0; i < s->durable.len; i++)
+        sim_name(s, &s->now, s->durable.list[i].path, s->durable.list[i].inode);
+    for (int i = 0; i < 16; i++)
+        s->boot_id[i] = (uint8_t)(sim_roll(s, 255) + 1);
 }
 
 static void drop_orphans(struct simfs *s)
@@ -302,30 +339,17 @@ struct simfs *simfs_after(struct simfs *from, enum simfs_image image, uint64_t s
     lock_release(&from->lock);
     s->random = seed * 2 + 1;
     sim_roll(s, 1);
-    for (struct sim_inode *i = s->inodes; i != NULL; i = i->next)
-        settle_inode(s, i, image);
+    for (struct sim_inode *i = s->inodes; i != NULL; i = i->next) {
+        if (image == SIMFS_KILLED)
+            settle_killed(s, i);
+        else
+            settle_lost(s, i, image);
+    }
     s->doing = NULL;
     free(s->doing_write);
     s->doing_write = NULL;
-    size_t ops = 0;
-    for (const struct sim_op *op = s->ops; op != NULL; op = op->next)
-        ops++;
-    size_t keep = image == SIMFS_NONE ? 0 : ops;
-    if (image == SIMFS_TORN || image == SIMFS_REORDERED)
-        keep = sim_roll(s, ops + 1);
-    for (; s->ops != NULL; sim_op_drop(s)) {
-        if (keep == 0)
-            continue;
-        sim_op_apply(s, &s->durable, s->ops);
-        keep--;
-    }
-    while (s->now.len > 0)
-        sim_name(s, &s->now, s->now.list[0].path, NULL);
-    for (size_t i = 0; i < s->durable.len; i++)
-        sim_name(s, &s->now, s->durable.list[i].path, s->durable.list[i].inode);
     if (image != SIMFS_KILLED)
-        for (int i = 0; i < 16; i++)
-            s->boot_id[i] = (uint8_t)(sim_roll(s, 255) + 1);
+        settle_names(s, image);
     drop_orphans(s);
     return s;
 }

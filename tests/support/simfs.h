@@ -33,7 +33,7 @@ enum simfs_call {
 
 /* What is left after a stop. */
 enum simfs_image {
-    SIMFS_KILLED,    /* kill -9: everything; a write under way may be cut */
+    SIMFS_KILLED,    /* kill -9: everything, synced or not; a write under way may be cut */
     SIMFS_NONE,      /* power loss: nothing that was not synced */
     SIMFS_ALL,       /* power loss: everything */
     SIMFS_TORN,      /* power loss: unsynced writes in order up to some sector */

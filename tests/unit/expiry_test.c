@@ -1,4 +1,4 @@
-/* The expiry index: what is due comes, once, in order; what is not due does not; and it stays small.
+/* The expiry index: what is due comes, once, in order; what is not does not; and it stays small.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "store/store.h"
 

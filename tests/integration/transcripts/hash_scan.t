@@ -73,8 +73,7 @@ proto 3
 < !ERR wrong number of arguments for 'hrandfield' command
 
 # HRANDFIELD of a table gives distinct fields
-> CONFIG SET hash-max-listpack-entries 1
-> HSET h f1 1 f2 2 f3 3 f4 4 f5 5 f6 6 f7 7 f8 8 f9 9 f10 10 f11 11 f12 12
+> HSET h f1 1 f2 2 f3 3 f4 4 f5 5 f6 6 f7 7 f8 8 f9 9 f10 10 f11 11 f12 "x"*65
 > OBJECT ENCODING h
 < "hashtable"
 > HRANDFIELD h 12
@@ -87,7 +86,6 @@ proto 3
 < count 100
 > HRANDFIELD h 2 WITHVALUES
 < count 4
-> CONFIG SET hash-max-listpack-entries 128
 
 # HSCAN returns fields with values
 > HSET h a 1 b 2 c 3
@@ -108,13 +106,11 @@ proto 3
 < ["0", ["a", "1", "b", "2", "c", "3"]]
 
 # HSCAN walks a table
-> CONFIG SET hash-max-listpack-entries 1
-> HSET h f1 1 f2 2 f3 3 f4 4 f5 5 f6 6 f7 7 f8 8 f9 9 f10 10 f11 11 f12 12
+> HSET h f1 1 f2 2 f3 3 f4 4 f5 5 f6 6 f7 7 f8 8 f9 9 f10 10 f11 11 f12 "x"*65
 walk> HSCAN h * COUNT 2
-< {"f1": "1", "f2": "2", "f3": "3", "f4": "4", "f5": "5", "f6": "6", "f7": "7", "f8": "8", "f9": "9", "f10": "10", "f11": "11", "f12": "12"}
+< {"f1": "1", "f2": "2", "f3": "3", "f4": "4", "f5": "5", "f6": "6", "f7": "7", "f8": "8", "f9": "9", "f10": "10", "f11": "11", "f12": "x"*65}
 walk> HSCAN h * COUNT 1 MATCH f1*
-< {"f1": "1", "f10": "10", "f11": "11", "f12": "12"}
-> CONFIG SET hash-max-listpack-entries 128
+< {"f1": "1", "f10": "10", "f11": "11", "f12": "x"*65}
 
 # HSCAN says what it does not understand
 > HSET h a 1

@@ -26,7 +26,8 @@ static bool match_class(const char **at, const char *end, unsigned char c, bool 
             found = found || (a <= b ? a <= c && c <= b : b <= c && c <= a);
             p += 3;
         } else {
-            found = found || fold(*p++, ignore_case) == c;
+            found = found || fold(*p, ignore_case) == c;
+            p++;
         }
     }
     *at = p < end ? p + 1 : end;

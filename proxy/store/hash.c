@@ -1,8 +1,8 @@
 /* The hash type; see hash.h. Small: one packed block. Large: a table of fields.
  *
  * Every field carries what write-back needs to know (packed.h, field_flag). A removed field that
- * the backend may have stays, dead and without its value, until the capture has told of it: so removing
- * never needs memory, and there is never more than one record of a field.
+ * the backend may have stays, dead and without its value, until the capture has told of it: so
+ * removing never needs memory, and there is never more than one record of a field.
  *
  *              set                         set
  *   (absent) ───────> changed, fresh    ┌───────> changed ───┐

@@ -9,9 +9,9 @@
 #include "store/table.h"
 
 /* The expiry index: a heap of deadlines, cleaned as it goes. Every entry with an expiry has at
- * least one item that is not later than its deadline. An extended deadline adds no item: the old one is
- * corrected when it comes up. Items that speak of nothing are dropped then, or as soon as they
- * outnumber the live entries: memory stays bounded whatever is overwritten. */
+ * least one item that is not later than its deadline. An extended deadline adds no item: the old
+ * one is corrected when it comes up. Items that speak of nothing are dropped then, or as soon as
+ * they outnumber the live entries: memory stays bounded whatever is overwritten. */
 struct expiry_item {
     int64_t deadline_ms;
     uint64_t hash;

@@ -67,7 +67,8 @@ struct table; /* the buckets of a shard */
 struct expiry_heap;
 
 /* Everything here is under the lock (clang's analysis cannot express that for fields in C; it
- * checks the functions), but for the pointers `table` and `expiry`, which do not change, and `index`. */
+ * checks the functions), but for the pointers `table` and `expiry`, which do not change, and
+ * `index`. */
 struct shard {
     struct lock lock;
     struct table *table;
@@ -201,8 +202,8 @@ int64_t shard_next_due(const struct shard *sh) REQUIRES(sh->lock);
  * volatile_only: only keys with an expiry. Sets sh->evicted, except for known-absent keys.
  *
  * CLOCK over the table with probation, in the manner of S3-FIFO (Yang et al., SOSP 2023) without
- * its queues: a new entry that was not used again when the hand comes by goes at once; one that was is
- * proven, and goes after a round without use, as long as the unproven are few. So a scan passes
+ * its queues: a new entry that was not used again when the hand comes by goes at once; one that was
+ * is proven, and goes after a round without use, as long as the unproven are few. So a scan passes
  * through a tenth of the memory. */
 size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile_only)
     REQUIRES(sh->lock);

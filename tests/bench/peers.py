@@ -176,7 +176,10 @@ class Weir(Peer):
 
     def settle(self):
         self.ask("WEIR", "FLUSH")
-        until(self.clean, 600, "weir is clean")
+        try:
+            until(self.clean, 120, "weir is clean")
+        except TimeoutError:
+            sys.exit("weir does not come clean:\n" + self.ask("INFO", "writeback").decode())
 
 
 def median(values):

@@ -180,7 +180,8 @@ static enum rc sim_map(void *ctx, struct fs_file *file, size_t len, void **out, 
     int why = enter(s, SIMFS_MAP, NULL, 0, NULL, 0);
     if (why == 0) {
         must(len <= i->now.len); /* beyond the end a real one gives SIGBUS */
-        if (i->maps++ == 0) {    /* at an address that a page could have */
+        if (i->maps++ == 0 &&
+            (uintptr_t)i->now.data % SIM_PAGE != 0) { /* at an address that a page could have */
             char *aligned =
                 aligned_alloc(SIM_PAGE, (i->now.len + SIM_PAGE - 1) / SIM_PAGE * SIM_PAGE);
             must(aligned != NULL);

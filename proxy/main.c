@@ -115,11 +115,12 @@ static void say_hello(const struct server *server)
 static void say_ready(void)
 {
     char *backend = option_strdup(OPT_backend), *journal = option_strdup(OPT_journal_dir);
-    char *dir = option_strdup(OPT_dir), *unix_socket = option_strdup(OPT_unixsocket);
+    char *dir = getcwd(NULL, 0), *unix_socket = option_strdup(OPT_unixsocket);
     struct buf fsync = {0};
     option_text(OPT_journal_fsync, &fsync);
     log_line(LOG_NOTICE, "Backend %s, journal %s (fsync %.*s), in directory %s", backend,
-             option_num(OPT_journal) != 0 ? journal : "off", (int)fsync.len, fsync.data, dir);
+             option_num(OPT_journal) != 0 ? journal : "off", (int)fsync.len, fsync.data,
+             dir == NULL ? "?" : dir);
     if (option_num(OPT_port) != 0)
         log_line(LOG_NOTICE, "Ready. Connect with: redis-cli -p %lld",
                  (long long)option_num(OPT_port));
@@ -201,7 +202,7 @@ int main(int argc, char **argv)
         return EXIT_FINE;
     }
     process_block_signals();
-    if (process_open_log(&err) != RC_OK) {
+    if (process_enter_dir(&err) != RC_OK || process_open_log(&err) != RC_OK) {
         fprintf(stderr, "weir: %s\n", err.text);
         return EXIT_NOT_STARTED;
     }

@@ -294,6 +294,14 @@ static void begin_whole(struct txn *t, uint32_t db)
     writeback_capture_map(t->ks->wb, t->stamp.cut);
 }
 
+/* Later commands of the same transaction find their keys where the numbers point now. */
+static void resolve_again(struct txn *t)
+{
+    for (uint32_t i = 0; i < t->slots_len; i++)
+        slot_resolve(t, &t->slots[i]);
+    t->generation++;
+}
+
 /* Nothing was ever under this number: there is nothing to flush, here or in the backend. */
 static bool is_untouched(const struct dbmap *map, uint32_t db)
 {
@@ -312,7 +320,7 @@ void txn_flush_db(struct txn *t, uint32_t db)
     dbmap_renew(map, db, t->stamp.lsn);
     atomic_store(&map->changed, true);
     watch_databases_changed(t, db, db, old, old);
-    t->generation++;
+    resolve_again(t);
 }
 
 void txn_flush_all(struct txn *t)
@@ -332,5 +340,5 @@ void txn_swap_db(struct txn *t, uint32_t a, uint32_t b)
     dbmap_swap(map, a, b);
     atomic_store(&map->changed, true);
     watch_databases_changed(t, a, b, old_a, old_b);
-    t->generation++;
+    resolve_again(t);
 }

@@ -128,6 +128,8 @@ struct txn {
 
 /* --- txn.c --- */
 bool txn_is_live(const struct txn *t, const struct entry *e);
+/* Where the key of a slot is, by the map of databases as it is now. */
+void slot_resolve(struct txn *t, struct slot *s);
 struct entry *slot_entry(struct txn *t, struct slot *s) NO_TSA;
 void txn_lock_all(struct keyspace *ks) NO_TSA;
 void txn_unlock_all(struct keyspace *ks) NO_TSA;

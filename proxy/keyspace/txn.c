@@ -154,7 +154,7 @@ void txn_unlock_all(struct keyspace *ks)
         lock_release(&ks->store.shards[i].lock);
 }
 
-static void resolve(struct txn *t, struct slot *s)
+void slot_resolve(struct txn *t, struct slot *s)
 {
     struct keyspace *ks = t->ks;
     s->store_db = dbmap_store_db(&ks->wb->map, s->key->db);
@@ -187,17 +187,17 @@ static void lock_slots(struct txn *t) NO_TSA
     if ((t->flags & TXN_WHOLE) != 0) {
         txn_lock_all(t->ks);
         for (uint32_t i = 0; i < t->slots_len; i++)
-            resolve(t, &t->slots[i]);
+            slot_resolve(t, &t->slots[i]);
         return;
     }
     if (t->slots_len == 1) {
-        resolve(t, &t->slots[0]);
+        slot_resolve(t, &t->slots[0]);
         lock_acquire(&t->slots[0].shard->lock);
         return;
     }
     memset(t->locked, 0, (t->ks->store.shards_len / 64 + 1) * sizeof(*t->locked));
     for (uint32_t i = 0; i < t->slots_len; i++) {
-        resolve(t, &t->slots[i]);
+        slot_resolve(t, &t->slots[i]);
         uint32_t index = (uint32_t)(t->slots[i].shard - t->ks->store.shards);
         t->locked[index / 64] |= UINT64_C(1) << index % 64;
     }

@@ -146,29 +146,14 @@ static bool is_stale(const struct sockaddr_un *at)
     return stale;
 }
 
-/* The path, relative to `dir`, that the option names; NULL: none. */
-static char *unix_path(void)
-{
-    char *path = option_strdup(OPT_unixsocket);
-    char *dir = option_strdup(OPT_dir);
-    struct buf full = {0};
-    if (path != NULL && path[0] != '\0') {
-        if (path[0] != '/' && dir != NULL && strcmp(dir, ".") != 0)
-            buf_printf(&full, "%s/", dir);
-        buf_append_str(&full, path);
-        buf_append(&full, "", 1);
-    }
-    free(path);
-    free(dir);
-    return full.data;
-}
-
 static enum rc open_unix(struct acceptor *a, struct err *err)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
-    char *path = unix_path();
-    if (path == NULL)
+    char *path = option_strdup(OPT_unixsocket);
+    if (path == NULL || path[0] == '\0') {
+        free(path);
         return RC_OK;
+    }
     enum rc rc = RC_OK;
     int fd = -1;
     if (strlen(path) >= sizeof(at.sun_path)) {

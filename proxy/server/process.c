@@ -81,26 +81,23 @@ void process_exit_on_signal(bool on)
         must(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
 }
 
-char *process_path(const char *path)
+enum rc process_enter_dir(struct err *err)
 {
-    struct buf full = {0};
     char *dir = option_strdup(OPT_dir);
     must(dir != NULL);
-    if (path[0] != '\0' && path[0] != '/' && strcmp(dir, ".") != 0)
-        buf_printf(&full, "%s/", dir);
-    buf_append(&full, path, strlen(path) + 1);
+    enum rc rc = RC_OK;
+    if (dir[0] != '\0' && chdir(dir) != 0)
+        rc = err_sys(err, errno, "cannot enter the directory '%s' that `dir` names", dir);
     free(dir);
-    return full.data;
+    return rc;
 }
 
 enum rc process_open_log(struct err *err)
 {
-    char *name = option_strdup(OPT_logfile);
-    must(name != NULL);
-    char *path = process_path(name);
+    char *path = option_strdup(OPT_logfile);
+    must(path != NULL);
     enum rc rc = log_open(path, err);
     free(path);
-    free(name);
     log_set_level((enum log_level)option_num(OPT_loglevel));
     return rc;
 }

@@ -7,6 +7,8 @@
 #include "keyspace/keyspace.h"
 #include "server/server.h"
 
+/* Makes `dir` the working directory: all relative paths of the configuration start there. */
+MUST_CHECK enum rc process_enter_dir(struct err *err);
 /* Opens the log that `logfile` and `loglevel` name. Also done again for SIGUSR1. */
 MUST_CHECK enum rc process_open_log(struct err *err);
 /* Before any thread is started: signals are handled by process_serve alone from here on. */
@@ -14,8 +16,6 @@ void process_block_signals(void);
 /* On: SIGTERM and SIGINT end the process at once with exit code 0. For the times in which nothing
  * waits for signals (recovery, the last flush) and nothing can be lost: the journal has it all. */
 void process_exit_on_signal(bool on);
-/* A path as the configuration means it, relative to `dir`; the caller frees it. "" stays "". */
-char *process_path(const char *path);
 /* Tells the supervisor, when there is one. */
 void process_notify(const char *state);
 

@@ -91,6 +91,16 @@ size_t args_reply_limit(void)
     return memory > 0 ? max_u64((uint64_t)memory / 4, 1024 * 1024) : SIZE_MAX / 4;
 }
 
+bool args_reply_fits(struct call *c, size_t mark)
+{
+    if (LIKELY(c->reply->buf.len - mark <= 1024 * 1024) ||
+        c->reply->buf.len - mark <= args_reply_limit())
+        return true;
+    reply_truncate(c->reply, mark);
+    reply_error(c->reply, "OOM the reply would take too much memory");
+    return false;
+}
+
 bool args_scan_cursor(struct call *c, uint32_t i, struct args_scan *out)
 {
     *out = (struct args_scan){.count = 10};

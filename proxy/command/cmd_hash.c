@@ -201,8 +201,9 @@ void cmd_hmget(struct call *c)
     const struct hash *h;
     if (!read_hash(c, &h))
         return;
+    size_t mark = c->reply->buf.len;
     reply_array(c->reply, c->argc - 2);
-    for (uint32_t i = 2; i < c->argc; i++)
+    for (uint32_t i = 2; i < c->argc && args_reply_fits(c, mark); i++)
         reply_field(c, h, c->argv[i]);
 }
 

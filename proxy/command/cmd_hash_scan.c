@@ -54,17 +54,23 @@ static void reply_draw_header(const struct draw *d, uint64_t n)
     reply_array(d->c->reply, d->values && d->c->reply->proto < 3 ? 2 * n : n);
 }
 
-/* With repetition. The reply may become as long as the client likes, up to a limit. */
+/* With repetition: the reply could become as long as the client likes, so it has a limit, and what
+ * cannot stay below it is not begun. */
 static void draw_any(struct draw *d, const struct hash *h, uint64_t n)
 {
+    enum { BULK_MIN = 6, ANY_BYTES_MAX = 64 * 1024 * 1024 }; /* "$0\r\n\r\n" */
     struct reply *r = d->c->reply;
-    size_t mark = r->buf.len, limit = args_reply_limit();
+    size_t mark = r->buf.len, limit = min_u64(args_reply_limit(), ANY_BYTES_MAX);
+    if (n > limit / BULK_MIN) {
+        reply_error(r, "ERR value is out of range");
+        return;
+    }
     reply_draw_header(d, n);
     for (uint64_t i = 0; i < n; i++) {
         struct slice field, value;
         hash_random(h, random_bits(), &field, &value);
         reply_drawn(d, field, value);
-        if (r->buf.len - mark > limit || (r->muted && i * 8 > limit)) {
+        if (r->buf.len - mark > limit) {
             reply_truncate(r, mark);
             reply_error(r, "ERR value is out of range");
             return;

@@ -197,7 +197,8 @@ static void reply_keys(struct call *c, const struct task *t)
 }
 
 /* Steps until the walk has ended, or enough was looked at; false: parked or replied. A walk over
- * little that fits the request takes a few steps more, so that a small keyspace is scanned at once. */
+ * little that fits the request takes a few steps more, so that a small keyspace is scanned at once.
+ */
 static bool collect_keys(struct call *c, struct task *t, enum value_type type)
 {
     struct mono begin = clock_mono();

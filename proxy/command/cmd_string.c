@@ -239,8 +239,9 @@ void cmd_getex(struct call *c)
 
 void cmd_mget(struct call *c)
 {
+    size_t mark = c->reply->buf.len;
     reply_array(c->reply, c->keys_len);
-    for (uint32_t i = 0; i < c->keys_len; i++) {
+    for (uint32_t i = 0; i < c->keys_len && args_reply_fits(c, mark); i++) {
         const struct value *v = txn_read(c->txn, c->key + i);
         reply_value(c, v != NULL && v->type == VALUE_STRING ? v : NULL);
     }

@@ -1,6 +1,7 @@
 /* What the files of keyspace/ share.
  *
- * Order of locks: shards by index, then loads, then waits. Nothing is called back under them that takes one of them.
+ * Order of locks: shards by index, then loads, then waits. Nothing is called back under them that
+ * takes one of them.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef KEYSPACE_INTERNAL_H
@@ -142,10 +143,12 @@ void txn_close_request(struct txn *t);
 void loader_init(struct keyspace *ks);
 void loader_start(struct keyspace *ks);
 void loader_stop(struct keyspace *ks);
-/* Lock: the shard. Joins the load of a key, or begins one and puts a placeholder into the table. False: out of memory. */
+/* Lock: the shard. Joins the load of a key, or begins one and puts a placeholder into the table.
+ * False: out of memory. */
 MUST_CHECK bool load_join(struct keyspace *ks, struct shard *sh, uint64_t hash, uint32_t store_db,
                           struct slice key, struct waiter *w) REQUIRES(sh->lock);
-/* Lock: the shard. The placeholder is about to be overwritten: whoever waits runs again and sees the new value. */
+/* Lock: the shard. The placeholder is about to be overwritten: whoever waits runs again and sees
+ * the new value. */
 void load_cancel(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct slice key);
 /* Recovery: loads one key here and now. Lock: the shard. */
 MUST_CHECK enum rc load_now(struct keyspace *ks, struct shard *sh, uint64_t hash, uint32_t store_db,
@@ -155,8 +158,8 @@ void page_submit(struct keyspace *ks, struct page *p);
 /* --- watch.c --- */
 void watch_touch(struct keyspace *ks, struct shard *sh, uint32_t store_db, struct slice key)
     REQUIRES(sh->lock);
-/* Databases were flushed (b == a) or exchanged. Lock: all shards; the map has changed already; old_a, old_b: store databases
- * before. */
+/* Databases were flushed (b == a) or exchanged. Lock: all shards; the map has changed already;
+ * old_a, old_b: store databases before. */
 void watch_databases_changed(struct txn *t, uint32_t a, uint32_t b, uint32_t old_a, uint32_t old_b);
 
 /* --- wait.c --- */

@@ -1,7 +1,8 @@
 /* Opening and closing: which part starts when. Then the small questions about the whole.
  *
- *   open:   backend ─ position ─> journal (of the same store) ─> store, write-back ─> recovery ─> journal, write-back, loader start
- *   close:  loader stops ─> (drain) ─> write-back stops ─> journal syncs and stops ─> backend closes
+ *   open:   backend ─ position ─> journal (of the same store) ─> store, write-back ─> recovery
+ *           ─> journal, write-back, loader start
+ *   close:  loader stops ─> (drain) ─> write-back stops ─> journal syncs, stops ─> backend closes
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"

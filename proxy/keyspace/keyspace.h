@@ -94,7 +94,8 @@ void keyspace_set_active_expire(struct keyspace *ks, bool on);
 enum txn_state keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key,
                                 struct buf *out);
 
-/* Hands directives that the store keeps on its own (thresholds of encodings, LFU) on to it; after CONFIG SET. Thread: any. */
+/* Hands directives that the store keeps on its own (thresholds of encodings, LFU) on to it; after
+ * CONFIG SET. Thread: any. */
 void keyspace_apply_settings(void);
 
 /* --- Wiring: main.c --- */

@@ -2,12 +2,14 @@
  *
  *   worker: miss ──> load_join ──> placeholder in the table, load in the queue ──┐
  *   worker: miss on a placeholder ──> load_join: one more waiter                 │
- *   loader: takes up to 256 loads ──> backend ──> entry or known-absent <────────┘ ──> waiters run again
+ *   loader: takes up to 256 loads ──> backend ──> entry or known-absent <────────┘
+ *           ──> whoever waited runs again
  *
- * The loader runs at normal priority, unlike the flusher: a client is waiting, and it takes shard locks.
+ * The loader runs at normal priority, unlike the flusher: a client is waiting, and it takes shard
+ * locks.
  *
- * A pure overwrite does not wait: it replaces the placeholder and cancels the load. The loader also asks the backend now and then
- * whether somebody else has changed something.
+ * A pure overwrite does not wait: it replaces the placeholder and cancels the load. The loader also
+ * asks the backend now and then whether somebody else has changed something.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"

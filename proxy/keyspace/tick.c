@@ -1,6 +1,8 @@
-/* Housekeeping: keys whose time is over are deleted, and memory is given back, a share of the shards to each worker.
+/* Housekeeping: keys whose time is over are deleted, and memory is given back, a share of the
+ * shards to each worker.
  *
- * An expired key is deleted like any other: journalled as DEL, flushed as a deletion. The expiry index is exact, so nothing is sampled.
+ * An expired key is deleted like any other: journalled as DEL, flushed as a deletion. The expiry
+ * index is exact, so nothing is sampled.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"

@@ -282,7 +282,8 @@ static bool load_all_now(struct txn *t) NO_TSA
     return true;
 }
 
-/* Begins the loads of all keys that are missing. The queue is first in, first out, so waiting for the last one is waiting for all. */
+/* Begins the loads of all keys that are missing. The queue is first in, first out, so waiting for
+ * the last one is waiting for all. */
 static bool load_missing(struct txn *t, struct waiter *w) NO_TSA
 {
     struct slot *last = NULL;
@@ -402,7 +403,8 @@ static void append_argv(struct buf *out, uint32_t argc, const struct slice *argv
         buf_append_bulk(out, argv[i]);
 }
 
-/* Effects lie in one stream that starts in record_db; a request of another database is preceded by SELECT. */
+/* Effects lie in one stream that starts in record_db; a request of another database is preceded by
+ * SELECT. */
 static void select_db(struct txn *t)
 {
     if (t->db == t->effects_db)

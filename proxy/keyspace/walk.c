@@ -1,13 +1,14 @@
 /* SCAN, KEYS, DBSIZE, RANDOMKEY: the whole keyspace, resident or not.
  *
  * A cursor is
- *      phase:1 | generation:16 | shard:13 | position in the shard's hash space:32      resident entries
- *      phase:1 | generation:16 | id of a remembered place:45                           backend's keys
+ *      phase:1 | generation:16 | shard:13 | position in its hash space:32   resident entries
+ *      phase:1 | generation:16 | id of a remembered place:45                the backend's keys
  *
- * Resident entries come first, then the backend's keys that are not resident and not deleted. A key that a load brings in between would be
- * missed by both; so the cursor carries the generation of loads in which the walk began, and when loads have happened since,
- * the second phase also emits resident keys: twice is allowed, missing is not. A place that has been forgotten (there is room for
- * SCAN_PLACES) makes the second phase start over, for the same reason.
+ * Resident entries come first, then the backend's keys that are not resident and not deleted. A key
+ * that a load brings in between would be missed by both; so the cursor carries the generation of
+ * loads in which the walk began, and when loads have happened since, the second phase also emits
+ * resident keys: twice is allowed, missing is not. A place that has been forgotten (there is room
+ * for SCAN_PLACES) makes the second phase start over, for the same reason.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
@@ -176,7 +177,8 @@ static void ask(struct walk *w, enum page_kind kind, uint32_t limit, struct wait
     page_submit(w->ks, p);
 }
 
-/* Takes the answer apart: calls `use` for each key, leaves the last one in page.after; true when the page was full. */
+/* Takes the answer apart: calls `use` for each key, leaves the last one in page.after; true when
+ * the page was full. */
 static bool use_page(struct walk *w, void (*use)(void *ctx, enum value_type type, struct slice key),
                      void *ctx)
 {
@@ -329,7 +331,8 @@ enum walk_state walk_size(struct walk *w, struct txn *t, uint64_t *size, struct 
             return WALK_END;
         }
     }
-    /* With nothing dirty the backend's own count is right; else its keys are looked up in memory one by one. */
+    /* With nothing dirty the backend's own count is right; else its keys are looked up in memory
+     * one by one. */
     bool settled = !w->counting && writeback_dirty_keys(w->ks->wb) <= 0 && lane_is_idle(w->ks->wb);
     w->counting = !settled;
     ask(w, settled ? PAGE_COUNT : PAGE_KEYS, PAGE_MAX, waiter);

@@ -1,9 +1,11 @@
 /* WATCH: who wants to know that a key was changed.
  *
- * A shard with watched keys has a list of them; one without costs a change a single test. A watched key is bound to a
- * numbered database, so FLUSHDB and SWAPDB, which exchange what a number points to, look at the watched keys themselves.
+ * A shard with watched keys has a list of them; one without costs a change a single test. A watched
+ * key is bound to a numbered database, so FLUSHDB and SWAPDB, which exchange what a number points
+ * to, look at the watched keys themselves.
  *
- * Lock: the shard of the key, for its list; the owner's own fields belong to the client's worker, but for `broken`.
+ * Lock: the shard of the key, for its list; the owner's own fields belong to the client's worker,
+ * but for `broken`.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
@@ -84,7 +86,8 @@ bool watch_add(struct keyspace *ks, struct watch *w, uint32_t db, struct slice k
     return true;
 }
 
-/* The shard of a key that is on a list changes only under all locks: read it, lock it, and see whether it still is. */
+/* The shard of a key that is on a list changes only under all locks: read it, lock it, and see
+ * whether it still is. */
 static struct shard *lock_linked(struct watch_key *k) NO_TSA
 {
     for (;;) {

@@ -1,14 +1,14 @@
 /* A connection's life: bytes come in, become requests, are run, and their replies go out.
  *
- *            recv                       resp_parse                 command_run
- *   socket ───────> worker's buffer ───────────────> requests ───────────────────> session.reply
- *     │  ╲             │  ▲  a rest of a request          │  a key must be loaded:        │
- *     │   ╲            ▼  │  is kept by the               ▼  the request is kept, nothing │ end of
- *     │    ╲        conn.in  connection                PARKED  is read until its waiter   │ the turn
- *     │     ╲                                             │    has called                 ▼
- *     │      ╲──> blob of a big argument                  └──> run again             output_flush
- *     │           (no copy)                                                               │
- *     └<──────────────────────────────── send / sendmsg ──────────────────────────────────┘
+ *            recv                       resp_parse                command_run
+ *   socket ───────> worker's buffer ───────────────> requests ──────────────> session.reply
+ *     │  ╲             │  ▲                             │                         │
+ *     │   ╲            ▼  │ a rest of a request         │ a key must be loaded:   │ end of
+ *     │    ╲          conn.in                           ▼ the request is kept     │ the turn
+ *     │     ╲                                        PARKED                       │
+ *     │      ╲──> blob of a big argument                │ its waiter has called   ▼
+ *     │           (no copy)                             └──> run again       output_flush
+ *     └<──────────────────────────── send / sendmsg ──────────────────────────────┘
  *
  * - One recv per readiness and no probing for EAGAIN: a level-triggered loop comes back.
  * - An idle connection holds neither an input nor an output buffer.

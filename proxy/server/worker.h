@@ -4,7 +4,7 @@
  * One turn of the loop:
  *
  *   ev_run (one epoll_wait, then handlers: read, parse, run)
- *     └─> worker_end_turn: connections with input left over ─> wake the journal ─> write the replies
+ *     └─> worker_end_turn: input left over ─> wake the journal ─> write the replies
  *                          ─> free the connections that were closed
  *
  * Nothing is freed before the end of the turn, so a handler may close any connection it meets.

@@ -1,7 +1,7 @@
 /* See batch.h. Memory comes in chunks, so that a capture is a copy and not an allocation.
  *
- * Sorting compares eight bytes of each key first, taken behind the prefix that all keys share: keys of one application
- * mostly begin alike.
+ * Sorting compares eight bytes of each key first, taken behind the prefix that all keys share: keys
+ * of one application mostly begin alike.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/batch.h"
@@ -16,7 +16,8 @@ struct batch_chunk {
     char data[];
 };
 
-/* Memory for a captured value is not a size that a client may fail on: without it the change could not leave. */
+/* Memory for a captured value is not a size that a client may fail on: without it the change could
+ * not leave. */
 static void *chunk_take(struct batch_chunk **list, size_t want, size_t chunk_size)
 {
     struct batch_chunk *c = *list;

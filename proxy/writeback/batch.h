@@ -1,8 +1,9 @@
 /* A cut's batch: what every key that was dirty at the cut is to become in the backend.
  *
- * Captures come from the cutter and, where a writer reaches an entry first, from that writer's thread; each thread adds to
- * a part of its own, under the lock of the entry's shard. When the cutter has walked all shards the batch is complete,
- * and the shard locks have made every part visible to it. Then the flusher sorts it and owns it.
+ * Captures come from the cutter and, where a writer reaches an entry first, from that writer's
+ * thread; each thread adds to a part of its own, under the lock of the entry's shard. When the
+ * cutter has walked all shards the batch is complete, and the shard locks have made every part
+ * visible to it. Then the flusher sorts it and owns it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef WRITEBACK_BATCH_H
@@ -46,8 +47,8 @@ struct batch {
 
 struct batch *batch_new(uint32_t parts_len);
 void batch_free(struct batch **b);
-/* Copies the entry as it is now; aggregates: their changes, which are then forgotten, or everything where the entry says
- * REPLACE. Lock: the entry's shard. */
+/* Copies the entry as it is now; aggregates: their changes, which are then forgotten, or everything
+ * where the entry says REPLACE. Lock: the entry's shard. */
 void batch_capture(struct batch *b, uint32_t part, struct entry *e);
 /* Sorts everything into items. No captures after this. Thread: flusher. */
 void batch_seal(struct batch *b);

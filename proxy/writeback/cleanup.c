@@ -1,4 +1,5 @@
-/* What happens in memory once a batch is committed. Thread: cutter, a bounded number of entries under each lock.
+/* What happens in memory once a batch is committed. Thread: cutter, a bounded number of entries
+ * under each lock.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
@@ -27,7 +28,8 @@ static void settle(struct writeback *wb, const struct backend_item *item,
             entry_remove(wb->store, sh, e, hash);
             stat_add(STAT_invalidations, 1);
         } else if (e->type == VALUE_NONE && (e->flags & ENTRY_LOADING) == 0) {
-            /* The backend does not have the key either. Where a miss would load, that is worth remembering. */
+            /* The backend does not have the key either. Where a miss would load, that is worth
+             * remembering. */
             if (writeback_is_complete(wb, sh, item->db))
                 entry_remove(wb->store, sh, e, hash);
         }
@@ -73,8 +75,8 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
         }
         rc = RC_NOT_FOUND;
     } else if (held == ENTRY_IN_FLIGHT && !lane_is_failing(wb)) {
-        rc =
-            RC_AGAIN; /* before our commit it is a conflict, behind it news: soon it is clear which */
+        rc = RC_AGAIN; /* before our commit it is a conflict, behind it news: soon it is clear which
+                        */
     }
     lock_release(&sh->lock);
     return rc;

@@ -1,5 +1,6 @@
-/* The one place that decides a conflict: a key that was changed here and, since the proxy last looked, by somebody else in
- * the backend. Whatever is decided, the other version is kept in the conflict log.
+/* The one place that decides a conflict: a key that was changed here and, since the proxy last
+ * looked, by somebody else in the backend. Whatever is decided, the other version is kept in the
+ * conflict log.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"

@@ -1,5 +1,6 @@
-/* Dead letters: keys that the backend refuses for good. The rest of their batch goes on; they stay readable, in memory and
- * across restarts, until an operator has them retried or dropped, or a newer value replaces them.
+/* Dead letters: keys that the backend refuses for good. The rest of their batch goes on; they stay
+ * readable, in memory and across restarts, until an operator has them retried or dropped, or a
+ * newer value replaces them.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
@@ -111,7 +112,8 @@ static bool is_wanted(const struct retry *r, uint64_t id)
     return false;
 }
 
-/* The record stays until the backend has the value (then it is superseded) or refuses it again (then it is replaced). */
+/* The record stays until the backend has the value (then it is superseded) or refuses it again
+ * (then it is replaced). */
 static bool retry_one(void *ctx, const struct ledger_record *r)
 {
     struct retry *retry = ctx;

@@ -106,7 +106,8 @@ void writeback_close(struct writeback **wb);
 
 /* --- Hooks of a transaction. Lock: the entry's shard. --- */
 
-/* Must be called with every entry that a transaction is about to change: captures it if it is still owed to an earlier cut. */
+/* Must be called with every entry that a transaction is about to change: captures it if it is still
+ * owed to an earlier cut. */
 static inline bool writeback_must_capture(const struct entry *e, uint16_t cut)
 {
     return (e->flags & ENTRY_DIRTY) != 0 && ((e->flags & ENTRY_CUT_ODD) != 0) != ((cut & 1) != 0);
@@ -118,8 +119,8 @@ static inline int64_t writeback_weight(const struct entry *e)
 {
     return (int64_t)sizeof(*e) + e->key_len + e->value_len;
 }
-/* After a change: makes the entry dirty, or notes that one more change was folded into it. `before`: its weight before, when it was
- * dirty already. */
+/* After a change: makes the entry dirty, or notes that one more change was folded into it.
+ * `before`: its weight before, when it was dirty already. */
 void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e,
                        uint16_t cut, int64_t before) REQUIRES(sh->lock);
 /* Before the map of databases changes. Lock: all shards. */
@@ -138,8 +139,9 @@ static inline bool writeback_is_complete(const struct writeback *wb, const struc
            atomic_load_explicit(&wb->map.born_empty[store_db], memory_order_relaxed);
 }
 
-/* Somebody else has changed a key in the backend: drops what is clean here. RC_NOT_FOUND: nothing of it is unflushed. RC_OK: a
- * change here is still to be flushed, and will meet the other as a conflict. RC_AGAIN: ask again soon. Thread: loader. */
+/* Somebody else has changed a key in the backend: drops what is clean here. RC_NOT_FOUND: nothing
+ * of it is unflushed. RC_OK: a change here is still to be flushed, and will meet the other as a
+ * conflict. RC_AGAIN: ask again soon. Thread: loader. */
 enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key);
 
 int64_t writeback_dirty_keys(const struct writeback *wb);
@@ -159,7 +161,8 @@ void lane_set_paused(struct writeback *wb, bool on);
 void lane_hurry(struct writeback *wb); /* an operator asks: no backoff now */
 
 /* --- cleanup.c --- */
-/* After the commit: entries that were not changed again are clean, tombstones go, kept-theirs entries are dropped. */
+/* After the commit: entries that were not changed again are clean, tombstones go, kept-theirs
+ * entries are dropped. */
 void cleanup_batch(struct writeback *wb, const struct batch *b);
 
 /* --- conflict.c --- */
@@ -178,10 +181,11 @@ void dead_letters_make_dirty(struct writeback *wb, const uint64_t *ids, uint32_t
 void dead_letters_release(struct writeback *wb, const uint64_t *ids, uint32_t len);
 
 /* --- install.c --- */
-/* Adds an item's elements to the object of an aggregate being built (*object NULL at first). False: out of memory. */
+/* Adds an item's elements to the object of an aggregate being built (*object NULL at first). False:
+ * out of memory. */
 MUST_CHECK bool install_elements(const struct backend_item *item, void **object);
-/* Puts a value that the backend has (or had) into the table as a clean entry; object: from install_elements, taken over. Lock:
- * shard. NULL: out of memory, the object is freed. */
+/* Puts a value that the backend has (or had) into the table as a clean entry; object: from
+ * install_elements, taken over. Lock: shard. NULL: out of memory, the object is freed. */
 struct entry *install_entry(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
                             const struct backend_item *item, void **object) REQUIRES(sh->lock);
 /* maxmemory in bytes, 0 resolved to half of the machine or cgroup. */

@@ -7,9 +7,11 @@
 #include "backends/backend.h"
 #include "base/buf.h"
 
-/* Little-endian numbers and length-prefixed bytes. NULL items are encoded too, and come back as such. */
+/* Little-endian numbers and length-prefixed bytes. NULL items are encoded too, and come back as
+ * such. */
 void item_encode(struct buf *out, const struct backend_item *item);
-/* *known false: it was NULL. The slices point into `bytes`; *elements is a heap array that the caller frees. */
+/* *known false: it was NULL. The slices point into `bytes`; *elements is a heap array that the
+ * caller frees. */
 MUST_CHECK enum rc item_decode(struct slice bytes, bool *known, struct backend_item *item,
                                struct backend_element **elements, struct err *err);
 /* "hello", "{field: value, ...}", "(deleted)"; bytes escaped, cut at about `max`. */

@@ -1,13 +1,15 @@
 /* The flusher: applies one batch at a time to its backend and does not give up on it.
  *
- *   pending ──> apply ──OK──────────────────────> done ──> (cutter cleans up)
- *                 │ ──REJECTED──> the bad key is named, or found by bisection ──> dead letter ──> apply the rest
- *                 └──anything else──> wait: exponential backoff with full jitter (Brooker, "Exponential Backoff
- *                                     And Jitter", 2015); after breaker-failures in a row the breaker opens,
- *                                     after breaker-open-ms one try is let through
+ *   pending ──> apply ──OK──> done ──> (the cutter cleans up)
+ *                 ├──REJECTED──> the bad key is named, or found by bisection: a dead letter;
+ *                 │              the rest is applied
+ *                 └──anything else──> wait, and try again
  *
- * Items are absolute and the cut LSN commits with them, so a retry after an unknown outcome is harmless. Runs at lowered
- * priority and takes no lock that a worker waits for.
+ * The wait is exponential with jitter (Brooker, "Exponential Backoff And Jitter", 2015). After
+ * breaker-failures in a row the breaker opens; after breaker-open-ms one try is let through.
+ *
+ * Items are absolute and the cut LSN commits with them, so a retry after an unknown outcome is
+ * harmless. Runs at lowered priority and takes no lock that a worker waits for.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
@@ -89,8 +91,8 @@ static enum rc bury(struct selection *sel, uint32_t at, const struct err *why, s
     return rc;
 }
 
-/* Halves the range until the rejected keys are alone. What is applied on the way is applied for good: only for backends that
- * cannot name the key. */
+/* Halves the range until the rejected keys are alone. What is applied on the way is applied for
+ * good: only for backends that cannot name the key. */
 static enum rc bisect(struct selection *sel, uint32_t from, uint32_t len, struct err *err)
 {
     struct backend_applied applied;
@@ -191,7 +193,8 @@ static void note_success(struct writeback *wb, struct batch *b)
         log_line(LOG_NOTICE, "the backend takes data again after %" PRIu64 " failures", failures);
 }
 
-/* Waits until the pending batch may be tried (again); NULL when it is time to stop or to maintain. */
+/* Waits until the pending batch may be tried (again); NULL when it is time to stop or to maintain.
+ */
 static struct batch *next_batch(struct lane *l)
 {
     lock_acquire(&l->lock);

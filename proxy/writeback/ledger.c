@@ -1,5 +1,5 @@
-/* See ledger.h. A record in the file: length (u64), checksum of the body (XXH3-64), body; the body begins with the
- * record's number and its kind. A dropped record is a body of its own.
+/* See ledger.h. A record in the file: length (u64), checksum of the body (XXH3-64), body; the body
+ * begins with the record's number and its kind. A dropped record is a body of its own.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/ledger.h"

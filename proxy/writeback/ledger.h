@@ -1,7 +1,8 @@
 /* Durable records that an operator can list, retry and drop: dead letters and conflicts.
  *
- * One append-only file each, in the journal's directory: a record is written and synced before what it tells of is
- * given up. Records have numbers that stay. The file is rewritten when most of it has been dropped.
+ * One append-only file each, in the journal's directory: a record is written and synced before what
+ * it tells of is given up. Records have numbers that stay. The file is rewritten when most of it
+ * has been dropped.
  *
  * Thread: any; a lock inside.
  *
@@ -24,8 +25,8 @@ struct ledger_record {
     struct slice ours, base, theirs; /* encoded items, see item.h */
 };
 
-/* `drop_oldest`: at `records_max` the oldest record makes room; else adding fails with RC_FULL. A torn record at the end (the
- * process died while adding) is cut off. */
+/* `drop_oldest`: at `records_max` the oldest record makes room; else adding fails with RC_FULL. A
+ * torn record at the end (the process died while adding) is cut off. */
 MUST_CHECK enum rc ledger_open(const struct fs *fs, const char *dir, const char *name,
                                uint64_t records_max, bool drop_oldest, struct ledger **out,
                                struct err *err);

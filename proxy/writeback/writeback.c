@@ -1,9 +1,11 @@
 /* The cutter: decides when dirty data leaves, makes the cut, and cleans up behind it.
  *
- * A cut is a bump of the cut number in the journal's clock word. Whatever was stamped before belongs to it. The cutter then
- * walks the shards and captures what was dirty; a writer that reaches such an entry first captures it itself. The walk
- * holds each shard's lock for a few entries at a time and goes down the dirty list from its end: what a writer adds meanwhile
- * lies behind the place of the walk and belongs to the next cut, and what a writer's capture moves forward does too.
+ * A cut is a bump of the cut number in the journal's clock word. Whatever was stamped before
+ * belongs to it. The cutter then walks the shards and captures what was dirty; a writer that
+ * reaches such an entry first captures it itself. The walk holds each shard's lock for a few
+ * entries at a time and goes down the dirty list from its end: what a writer adds meanwhile lies
+ * behind the place of the walk and belongs to the next cut, and what a writer's capture moves
+ * forward does too.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
@@ -210,7 +212,8 @@ static bool is_dead(void *ctx, uint16_t db)
     return atomic_load_explicit(&m->state[db], memory_order_relaxed) == DBMAP_DEAD;
 }
 
-/* Entries of flushed databases go in small steps. A sweep that began when their last batch was committed finds all of them. */
+/* Entries of flushed databases go in small steps. A sweep that began when their last batch was
+ * committed finds all of them. */
 static bool sweep(struct writeback *wb)
 {
     if (atomic_load(&wb->map.dead) == 0) {

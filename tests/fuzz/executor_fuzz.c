@@ -1,5 +1,6 @@
-/* Any sequence of commands, run in process over a journal and the memory backend: nothing crashes or
- * hangs, and every command is answered by exactly one well-formed reply of the session's protocol.
+/* Any sequence of commands, run in process over a journal and the memory backend: nothing crashes
+ * or hangs, and every command is answered by exactly one well-formed reply of the session's
+ * protocol.
  *
  * An input is text, one command a line, words apart by spaces. So that short inputs reach far, a
  * word may be one byte of 0x80 and above: in the first place it names a command of the table,
@@ -221,7 +222,7 @@ static void load_options(void)
                     "--io-threads",
                     "1",
                     "--maxmemory",
-                    "256mb",
+                    "64mb",
                     "--write-delay-ms",
                     "5",
                     "--proto-max-bulk-len",

@@ -1,6 +1,7 @@
 /* A keyspace over the memory backend, for tests that drive transactions without a server.
  *
- * One call is one transaction; a parked one waits until it may run again. Failing is a test failure.
+ * One call is one transaction; a parked one waits until it may run again. Failing is a test
+ * failure.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef TESTS_SUPPORT_KS_H

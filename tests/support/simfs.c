@@ -353,7 +353,9 @@ void simfs_set_space(struct simfs *s, uint64_t bytes)
 uint64_t simfs_used(struct simfs *s)
 {
     lock_acquire(&s->lock);
-    uint64_t used = s->used;
+    uint64_t used = 0;
+    for (size_t i = 0; i < s->now.len; i++)
+        used += s->now.list[i].inode->now.len;
     lock_release(&s->lock);
     return used;
 }

@@ -50,8 +50,10 @@ const struct fs *simfs_fs(struct simfs *s);
  * at a time. A failing write may have written a part. */
 void simfs_fail(struct simfs *s, enum simfs_call kind, uint64_t nth, uint64_t times, int sys_errno);
 void simfs_heal(struct simfs *s);
-/* Sizes of all files together; a write beyond fails with ENOSPC. UINT64_MAX: no limit. */
+/* Room for all files together, removed ones included until the directory is synced; a write beyond
+ * fails with ENOSPC. UINT64_MAX: no limit. */
 void simfs_set_space(struct simfs *s, uint64_t bytes);
+/* Sizes of the files that have a name. */
 uint64_t simfs_used(struct simfs *s);
 /* Calls so far. */
 uint64_t simfs_count(struct simfs *s, enum simfs_call kind);

@@ -633,15 +633,6 @@ static void a_half_closed_client_gets_its_replies(void **state)
     hear_close(fd);
 }
 
-static void a_protocol_error_is_answered_and_ends_the_connection(void **state)
-{
-    (void)state;
-    int fd = dial();
-    say(fd, "PING\r\n*1\r\nno\r\nPING\r\n");
-    hear(fd, "+PONG\r\n-ERR Protocol error: expected '$', got 'n'\r\n");
-    hear_close(fd);
-}
-
 static void referenced_replies_arrive_intact(void **state)
 {
     (void)state;
@@ -706,27 +697,6 @@ static void before_authentication_limits_are_tight(void **state)
         say(fd, "$1\r\nx\r\n");
     hear(fd, "+OK\r\n+PONG\r\n");
     close(fd);
-}
-
-static void clients_beyond_maxclients_are_told_so(void **state)
-{
-    (void)state;
-    struct slice pairs[] = {SLICE("maxclients"), SLICE("2")};
-    struct err err;
-    const char *failed;
-    assert_int_equal(options_set(pairs, 1, &failed, &err), RC_OK);
-    int a = dial(), b = dial();
-    say(a, "PING\r\n");
-    hear(a, "+PONG\r\n");
-    say(b, "PING\r\n");
-    hear(b, "+PONG\r\n");
-    int c = dial();
-    hear(c, "-ERR max number of clients reached\r\n");
-    hear_close(c);
-    close(a);
-    say(b, "PING\r\n");
-    hear(b, "+PONG\r\n");
-    close(b);
 }
 
 static void loading_is_answered_until_the_keyspace_is_there(void **state)
@@ -806,11 +776,9 @@ int main(void)
         SERVER_TEST(many_withheld_replies_come_out_whole),
         SERVER_TEST(quit_waits_for_a_withheld_reply),
         SERVER_TEST(a_half_closed_client_gets_its_replies),
-        SERVER_TEST(a_protocol_error_is_answered_and_ends_the_connection),
         SERVER_TEST(referenced_replies_arrive_intact),
         SERVER_TEST(a_client_that_does_not_read_is_closed_at_its_limit),
         SERVER_TEST(before_authentication_limits_are_tight),
-        SERVER_TEST(clients_beyond_maxclients_are_told_so),
         SERVER_TEST(loading_is_answered_until_the_keyspace_is_there),
         SERVER_TEST(a_big_argument_arrives_in_pieces),
         SERVER_TEST(a_shutdown_request_reaches_the_process),

@@ -76,7 +76,8 @@ static void a_write_during_a_flush_leaves_with_the_next_one(void **state)
     assert_string_equal(ks_stored(&f, "k"), "new");
 }
 
-/* Two accounts and writers that move money between them; every state the backend ever has must add up. */
+/* Two accounts and writers that move money between them; every state the backend ever has must add
+ * up. */
 enum { PAIRS = 512 };
 static _Atomic bool running;
 

@@ -55,6 +55,20 @@ proto 3
 > HRANDFIELD h 5 WITHVALUES
 < any-order [["a", "1"], ["b", "2"]]
 
+# What HRANDFIELD can never send it does not begin
+> HSET h a 1
+weir > HRANDFIELD h -9223372036854775807
+< !ERR value is out of range
+weir > HRANDFIELD h -1000000000
+< !ERR value is out of range
+> HRANDFIELD h -10000
+< count 10000
+weir > HSET h a "x"*1000000
+weir > HRANDFIELD h -1000 WITHVALUES
+< !ERR value is out of range
+> HRANDFIELD h 1
+< ["a"]
+
 # HRANDFIELD says what it does not understand
 > HSET h a 1
 > HRANDFIELD h abc

@@ -76,11 +76,13 @@ static enum txn_state refuse(struct txn *t, const char *text)
     return TXN_REFUSED;
 }
 
-static enum txn_state hold_back(struct txn *t, struct waiter *w)
+/* Flushing will make room soon: the write waits for it, and is refused with `text` when that takes too
+ * long. */
+static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *text)
 {
     int64_t policy = option_num(OPT_backpressure_policy), now = clock_mono().us;
-    if (policy == BACKPRESSURE_OFF)
-        return TXN_READY;
+    if (policy == BACKPRESSURE_OFF) /* maxmemory alone refuses */
+        return text == REPLY_OOM ? refuse(t, text) : TXN_READY;
     bool may_wait = policy == BACKPRESSURE_DELAY && w != NULL;
     if (may_wait && w->since_us == 0) {
         w->since_us = now;
@@ -90,7 +92,7 @@ static enum txn_state hold_back(struct txn *t, struct waiter *w)
         stat_add(STAT_backpressure_refusals, 1);
         if (w != NULL)
             w->since_us = 0;
-        return refuse(t, REFUSED_PRESSURE);
+        return refuse(t, text);
     }
     wait_for_relief(t->ks, w);
     return TXN_PARKED;
@@ -124,13 +126,15 @@ static enum txn_state admit(struct txn *t, struct waiter *w)
     if ((t->flags & TXN_WHOLE) != 0 && !dbmap_has_room(&ks->wb->map))
         return refuse(t, REFUSED_FLUSHES);
     if ((t->flags & TXN_NO_OOM) == 0) {
+        enum txn_state state = TXN_READY;
         if (UNLIKELY(atomic_load_explicit(&ks->stuck, memory_order_relaxed)))
-            return refuse(t, REPLY_OOM);
-        if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) == 2)) {
-            enum txn_state state = hold_back(t, w);
-            if (state != TXN_READY)
-                return state;
-        }
+            state = writeback_dirty_keys(ks->wb) > 0 || !lane_is_idle(ks->wb)
+                        ? hold_back(t, w, REPLY_OOM)
+                        : refuse(t, REPLY_OOM);
+        else if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) == 2))
+            state = hold_back(t, w, REFUSED_PRESSURE);
+        if (state != TXN_READY)
+            return state;
         if (w != NULL)
             w->since_us = 0;
     }

@@ -72,7 +72,7 @@ void wait_for_relief(struct keyspace *ks, struct waiter *w)
 /* Puts those whose wait is over on *ready. */
 static void take_pressed(struct keyspace *ks, struct waiter **ready) REQUIRES(ks->wait_lock)
 {
-    bool relief = atomic_load(&ks->wb->pressure) < 2;
+    bool relief = atomic_load(&ks->wb->pressure) < 2 && !atomic_load(&ks->stuck);
     int64_t now = clock_mono().us, most = option_num(OPT_backpressure_max_delay_ms) * 1000;
     for (struct waiter **at = &ks->pressed; *at != NULL;) {
         struct waiter *w = *at;

@@ -79,6 +79,7 @@ struct writeback {
     uint32_t retries_len GUARDED_BY(lock);
     struct mono refreshed;                /* cutter only: when memory figures were read */
     uint32_t sweep_shard, sweep_position; /* cutter only */
+    uint32_t swept_dead;                  /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
     struct lane lane;
 };

@@ -213,16 +213,17 @@ static bool is_dead(void *ctx, uint16_t db)
 }
 
 /* Entries of flushed databases go in small steps. A sweep that began when their last batch was
- * committed finds all of them. */
+ * committed finds all of them; one that can not free anything new is not begun. */
 static bool sweep(struct writeback *wb)
 {
-    if (atomic_load(&wb->map.dead) == 0) {
-        wb->sweep_shard = wb->sweep_position = 0;
-        wb->sweep_lsn = 0;
-        return false;
+    uint32_t dead = atomic_load(&wb->map.dead);
+    if (wb->sweep_shard == 0 && wb->sweep_position == 0) {
+        uint64_t applied = lane_is_idle(wb) ? writeback_applied_lsn(wb) : 0;
+        if (dead == 0 || (dead == wb->swept_dead && applied <= wb->sweep_lsn))
+            return false;
+        wb->sweep_lsn = applied;
+        wb->swept_dead = dead;
     }
-    if (wb->sweep_shard == 0 && wb->sweep_position == 0)
-        wb->sweep_lsn = lane_is_idle(wb) ? writeback_applied_lsn(wb) : 0;
     for (int i = 0; i < 16; i++) {
         struct shard *sh = &wb->store->shards[wb->sweep_shard];
         lock_acquire(&sh->lock);
@@ -231,6 +232,7 @@ static bool sweep(struct writeback *wb)
         if (wb->sweep_position == 0 && ++wb->sweep_shard == wb->store->shards_len) {
             wb->sweep_shard = 0;
             dbmap_free_dead(&wb->map, wb->sweep_lsn);
+            wb->swept_dead -= dead - atomic_load(&wb->map.dead);
             break;
         }
     }

@@ -42,7 +42,7 @@ static struct journal the_journal;
 static _Atomic uint64_t last_lsn, durable_lsn, kicks, runs, freed_sessions, pending_frees;
 static _Atomic(struct waiter *) parked; /* the waiter of the PARK that waits */
 static _Atomic bool release;            /* PARK answers when it is run again */
-static _Atomic uint64_t reparks;
+static _Atomic uint64_t reparks, last_mark;
 
 struct command_worker {
     const struct host *host;
@@ -111,15 +111,20 @@ static void free_pending(void *pending)
     atomic_fetch_add(&pending_frees, 1);
 }
 
+static void end_pending(struct session *s)
+{
+    free(s->pending);
+    s->pending = NULL;
+    s->pending_free = NULL;
+}
+
 static enum run_result run_park(struct session *s, const struct request *r)
 {
     if (s->pending == NULL) {
         s->pending = malloc(1);
         s->pending_free = free_pending;
     } else if (atomic_load(&release)) {
-        free(s->pending);
-        s->pending = NULL;
-        s->pending_free = NULL;
+        end_pending(s);
         reply_bulk(&s->reply, r->argv[1]);
         return RUN_DONE;
     } else {
@@ -144,9 +149,7 @@ static enum run_result run_sleep(struct command_worker *w, struct session *s,
     }
     struct mono *until = s->pending;
     assert_true(clock_mono().us >= until->us);
-    free(until);
-    s->pending = NULL;
-    s->pending_free = NULL;
+    end_pending(s);
     reply_simple(&s->reply, "SLEPT");
     return RUN_DONE;
 }
@@ -177,9 +180,7 @@ static enum run_result run_count(struct command_worker *w, struct session *s)
         return RUN_PARKED;
     }
     reply_int(&s->reply, (int64_t)atomic_load((_Atomic uint64_t *)s->pending));
-    free(s->pending);
-    s->pending = NULL;
-    s->pending_free = NULL;
+    end_pending(s);
     return RUN_DONE;
 }
 
@@ -205,9 +206,7 @@ static enum run_result run_kill(struct command_worker *w, struct session *s)
         w->host->on_every_worker(w->host->ctx, kill_on_worker, id, &s->waiter);
         return RUN_PARKED;
     }
-    free(s->pending);
-    s->pending = NULL;
-    s->pending_free = NULL;
+    end_pending(s);
     reply_ok(&s->reply);
     return RUN_DONE;
 }
@@ -252,6 +251,12 @@ enum run_result command_run(struct command_worker *w, struct session *s, struct 
     } else if (slice_is_word(name, "auth")) {
         s->flags |= SESSION_AUTHENTICATED;
         reply_ok(&s->reply);
+    } else if (slice_is_word(name, "mark")) {
+        atomic_store(&last_mark, atomic_load(&runs));
+        reply_simple(&s->reply, "MARKED");
+    } else if (slice_is_word(name, "hold")) {
+        while (!atomic_load(&release))
+            poll(NULL, 0, 1);
     } else if (slice_is_word(name, "big"))
         run_big(s, r, false);
     else if (slice_is_word(name, "ref"))
@@ -264,8 +269,6 @@ enum run_result command_run(struct command_worker *w, struct session *s, struct 
         return run_count(w, s);
     else if (slice_is_word(name, "kill"))
         return run_kill(w, s);
-    else if (slice_is_word(name, "shutdown"))
-        w->host->shutdown(w->host->ctx, r->argc == 1);
     else if (slice_is_word(name, "quit")) {
         reply_ok(&s->reply);
         return RUN_CLOSE;
@@ -676,25 +679,44 @@ static void a_client_that_does_not_read_is_closed_at_its_limit(void **state)
     close(other);
 }
 
-static void before_authentication_limits_are_tight(void **state)
+static void one_client_does_not_keep_the_others_waiting(void **state)
 {
-    (void)state;
+    enum { N = 3000 };
+    char many[N * 3 + 1] = "", *one_thread[] = {"--io-threads", "1"};
     stop(state);
+    start_with(one_thread, 2);
+    server_attach(server, &the_keyspace);
+    int holder = dial(), before = dial(), busy = dial(), after = dial();
+    int all[] = {holder, before, busy, after};
+    for (int i = 0; i < 4; i++) {
+        say(all[i], "PING\r\n");
+        hear(all[i], "+PONG\r\n");
+    }
+    uint64_t ran = atomic_load(&runs);
+    say(holder, "HOLD\r\n"); /* the worker is inside of a command until all have sent */
+    await(&runs, ran + 1);
+    for (int i = 0; i < N; i++)
+        memcpy(many + i * 3, "x\r\n", 4);
+    say(before, "MARK\r\n"); /* readiness is seen in this order, or in the reverse */
+    say(busy, many);
+    say(after, "MARK\r\n");
+    atomic_store(&release, true);
+    hear(before, "+MARKED\r\n");
+    hear(after, "+MARKED\r\n");
+    assert_true(atomic_load(&last_mark) < ran + N);
+    for (int i = 0; i < 4; i++)
+        close(all[i]);
+}
+
+static void what_follows_auth_in_the_same_bytes_has_the_wide_limits(void **state)
+{
     char *extra[] = {"--requirepass", "secret"};
+    stop(state);
     start_with(extra, 2);
     server_attach(server, &the_keyspace);
     int fd = dial();
-    say(fd, "*11\r\n$4\r\nPING\r\n");
-    hear(fd, "-ERR Protocol error: unauthenticated multibulk length\r\n");
-    hear_close(fd);
-    fd = dial();
-    say(fd, "*2\r\n$4\r\nECHO\r\n$16385\r\n");
-    hear(fd, "-ERR Protocol error: unauthenticated bulk length\r\n");
-    hear_close(fd);
-    fd = dial(); /* what follows AUTH in the same bytes has the wide limits already */
-    say(fd, "AUTH secret\r\n*11\r\n$4\r\nPING\r\n");
-    for (int i = 0; i < 10; i++)
-        say(fd, "$1\r\nx\r\n");
+    say(fd, "AUTH x\r\n*11\r\n$4\r\nPING\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n$1\r\n5\r\n"
+            "$1\r\n6\r\n$1\r\n7\r\n$1\r\n8\r\n$1\r\n9\r\n$1\r\n0\r\n");
     hear(fd, "+OK\r\n+PONG\r\n");
     close(fd);
 }
@@ -731,20 +753,6 @@ static void a_big_argument_arrives_in_pieces(void **state)
     close(fd);
 }
 
-static void a_shutdown_request_reaches_the_process(void **state)
-{
-    (void)state;
-    int fd = dial();
-    assert_int_equal(server_take_request(server), SERVER_NOTHING);
-    say(fd, "SHUTDOWN\r\nPING\r\n");
-    hear(fd, "+PONG\r\n");
-    assert_int_equal(server_take_request(server), SERVER_STOP_DRAIN);
-    say(fd, "SHUTDOWN NOSAVE\r\nPING\r\n");
-    hear(fd, "+PONG\r\n");
-    assert_int_equal(server_take_request(server), SERVER_STOP_NOW);
-    close(fd);
-}
-
 static void stopping_sends_what_is_ready_and_closes(void **state)
 {
     (void)state;
@@ -778,10 +786,10 @@ int main(void)
         SERVER_TEST(a_half_closed_client_gets_its_replies),
         SERVER_TEST(referenced_replies_arrive_intact),
         SERVER_TEST(a_client_that_does_not_read_is_closed_at_its_limit),
-        SERVER_TEST(before_authentication_limits_are_tight),
+        SERVER_TEST(one_client_does_not_keep_the_others_waiting),
+        SERVER_TEST(what_follows_auth_in_the_same_bytes_has_the_wide_limits),
         SERVER_TEST(loading_is_answered_until_the_keyspace_is_there),
         SERVER_TEST(a_big_argument_arrives_in_pieces),
-        SERVER_TEST(a_shutdown_request_reaches_the_process),
         SERVER_TEST(stopping_sends_what_is_ready_and_closes),
     };
     if (mkdtemp(directory) == NULL)

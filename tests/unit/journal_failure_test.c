@@ -1,0 +1,309 @@
+/* A disk that fails: nothing that was appended is lost, nothing is acknowledged that is not synced,
+ * what failed is never trusted again, and the journal goes on by itself.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/log.h"
+#include "base/stats.h"
+#include "tests/support/journal_rig.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <cmocka.h>
+
+static struct journal_rig rig;
+
+static int set_up(void **state)
+{
+    (void)state;
+    log_set_level(LOG_NOTHING);
+    stats_reset();
+    rig_init(&rig, JOURNAL_FSYNC_ALWAYS);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    simfs_heal(rig.disk);
+    simfs_set_space(rig.disk, UINT64_MAX);
+    rig_fini(&rig);
+    return 0;
+}
+
+static bool is_failing(struct journal_rig *r)
+{
+    return journal_is_failing(r->j);
+}
+
+static bool is_running(struct journal_rig *r)
+{
+    return !journal_is_failing(r->j);
+}
+
+static bool has_spare(struct journal_rig *r)
+{
+    return simfs_used(r->disk) >= (2 * 64 + 2 * 20) << 10;
+}
+
+static uint64_t segments(void)
+{
+    struct journal_info i;
+    journal_get_info(rig.j, &i);
+    return i.segments;
+}
+
+/* Everything is durable: a machine that loses power now has all of it. */
+static void expect_all_after_power_loss(void)
+{
+    uint64_t last = journal_last_lsn(rig.j);
+    rig_sync(&rig);
+    rig_stop(&rig, SIMFS_NONE, 1);
+    rig_resume(&rig, 0, last);
+}
+
+static void a_failed_sync_is_answered_by_a_new_segment(void **state)
+{
+    (void)state;
+    for (int policy = JOURNAL_FSYNC_ALWAYS; policy <= JOURNAL_FSYNC_NO; policy++) {
+        stats_reset();
+        rig.options.fsync = (enum journal_fsync)policy;
+        rig_resume(&rig, 0, (uint64_t)policy * 40);
+        assert_true(rig_wait(has_spare, &rig));
+        rig_append(&rig, 20);
+        rig_sync(&rig);
+        uint64_t before = segments();
+        simfs_fail(rig.disk, SIMFS_SYNC, 1, 1, EIO);
+        rig_append(&rig, 20);
+        rig_sync(&rig);
+        assert_int_equal(stat_get(STAT_journal_sync_failures), 1);
+        assert_true(segments() >= before);
+        rig_stop(&rig, SIMFS_NONE, 1);
+    }
+    rig_resume(&rig, 0, 120);
+}
+
+static void a_failed_write_is_answered_by_a_new_segment(void **state)
+{
+    (void)state;
+    rig_resume(&rig, 0, 0);
+    assert_true(rig_wait(has_spare, &rig));
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    simfs_fail(rig.disk, SIMFS_PWRITE, 1, 1, EIO);
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    assert_int_equal(stat_get(STAT_journal_write_failures), 1);
+    expect_all_after_power_loss();
+}
+
+static void several_failures_in_a_row_are_survived(void **state)
+{
+    (void)state;
+    rig_resume(&rig, 0, 0);
+    for (uint64_t times = 1; times <= 4; times++) {
+        rig_append(&rig, 20);
+        rig_sync(&rig);
+        simfs_fail(rig.disk, SIMFS_SYNC, 1, times, EIO);
+        rig_append(&rig, 20);
+        rig_sync(&rig);
+        simfs_fail(rig.disk, SIMFS_PWRITE, 1, times, EIO);
+        rig_append(&rig, 20);
+        rig_sync(&rig);
+    }
+    expect_all_after_power_loss();
+}
+
+static void a_failed_sync_over_several_segments_keeps_all_of_them(void **state)
+{
+    (void)state;
+    rig.options.fsync = JOURNAL_FSYNC_NO;
+    rig_resume(&rig, 0, 0);
+    rig_append(&rig, 100);
+    rig_sync(&rig);
+    simfs_fail(rig.disk, SIMFS_SYNC, 2, 5, EIO);
+    rig_append(&rig, 900); /* some five segments */
+    rig_sync(&rig);
+    expect_all_after_power_loss();
+}
+
+static void a_full_disk_refuses_writes_and_resumes_by_itself(void **state)
+{
+    (void)state;
+    struct journal_info i;
+    rig_resume(&rig, 0, 0);
+    assert_true(rig_wait(has_spare, &rig));
+    simfs_set_space(rig.disk, simfs_used(rig.disk) + (10 << 10));
+    while (!journal_is_failing(rig.j)) {
+        enum rc rc = journal_wait_room(rig.j, 0, 600, 1000, &rig.err);
+        if (rc == RC_OK) {
+            history_append(&rig.h, rig.j, 0);
+            journal_kick(rig.j);
+        } else {
+            assert_int_equal(rc, RC_READONLY);
+        }
+    }
+    assert_int_equal(journal_reserve(rig.j, 0, 10, &rig.err), RC_READONLY);
+    assert_int_equal(journal_wait_room(rig.j, 0, 10, 10, &rig.err), RC_READONLY);
+    journal_get_info(rig.j, &i);
+    assert_int_equal(i.state, JOURNAL_FAILING);
+    assert_int_equal(i.error.code, RC_FULL);
+    assert_true(i.durable_lsn > 50);
+    assert_int_equal(journal_sync(rig.j, i.last_lsn, 250, &rig.err), RC_UNAVAILABLE);
+    simfs_set_space(rig.disk, UINT64_MAX);
+    assert_true(rig_wait(is_running, &rig));
+    rig_append(&rig, 20);
+    expect_all_after_power_loss();
+}
+
+static void a_trim_frees_a_full_disk(void **state)
+{
+    (void)state;
+    rig_resume(&rig, 0, 0);
+    rig_append(&rig, 400);
+    rig_sync(&rig);
+    assert_true(rig_wait(has_spare, &rig));
+    simfs_set_space(rig.disk, simfs_used(rig.disk));
+    while (!journal_is_failing(rig.j))
+        if (journal_wait_room(rig.j, 0, 600, 1000, &rig.err) == RC_OK) {
+            history_append(&rig.h, rig.j, 0);
+            journal_kick(rig.j);
+        }
+    journal_trim(rig.j, 400);
+    assert_true(rig_wait(is_running, &rig));
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+}
+
+static void a_disk_that_fails_for_long_comes_back(void **state)
+{
+    (void)state;
+    rig_resume(&rig, 0, 0);
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    simfs_fail(rig.disk, SIMFS_SYNC, 1, UINT64_MAX / 2, EIO);
+    rig_append(&rig, 1);
+    assert_true(rig_wait(is_failing, &rig));
+    assert_int_equal(journal_durable_lsn(rig.j), 20);
+    simfs_heal(rig.disk);
+    assert_true(rig_wait(is_running, &rig));
+    rig_sync(&rig);
+    expect_all_after_power_loss();
+}
+
+static void a_kill_while_failing_loses_nothing_that_was_appended(void **state)
+{
+    (void)state;
+    rig_resume(&rig, 0, 0);
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    simfs_fail(rig.disk, SIMFS_PWRITE, 1, UINT64_MAX / 2, EIO);
+    rig_append(&rig, 1);
+    assert_true(rig_wait(is_failing, &rig));
+    rig_stop(&rig, SIMFS_KILLED, 1); /* whose journal is closed while it fails, which ends */
+    rig_resume(&rig, 0, 21);
+}
+
+static void *append_big(void *arg)
+{
+    static char big[200 << 10];
+    struct slice part = {big, sizeof(big)};
+    (void)arg;
+    journal_append(rig.j, 1, journal_stamp(rig.j), (struct wall){1}, 0, 0, &part, 1);
+    return NULL;
+}
+
+static void an_oversize_record_survives_a_failed_sync(void **state)
+{
+    (void)state;
+    rig_resume(&rig, 0, 0);
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    simfs_fail(rig.disk, SIMFS_SYNC, 3, 4, EIO); /* behind those of the segment it needs */
+    append_big(NULL);
+    assert_int_equal(journal_durable_lsn(rig.j), 21);
+    rig_stop(&rig, SIMFS_NONE, 1);
+    rig_open(&rig);
+    struct history_check check;
+    assert_int_equal(rig_try_replay(&rig, 0, &check), RC_REJECTED);
+    assert_int_equal(check.records, 21);
+    assert_int_equal(rig_try_replay(&rig, 21, &check), RC_OK);
+}
+
+static void an_oversize_record_waits_until_the_disk_is_back(void **state)
+{
+    (void)state;
+    pthread_t producer;
+    rig_resume(&rig, 0, 0);
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    simfs_fail(rig.disk, SIMFS_SYNC, 1, UINT64_MAX / 2, EIO);
+    assert_int_equal(pthread_create(&producer, NULL, append_big, NULL), 0);
+    assert_true(rig_wait(is_failing, &rig));
+    assert_int_equal(journal_durable_lsn(rig.j), 20);
+    simfs_heal(rig.disk);
+    pthread_join(producer, NULL);
+    assert_int_equal(journal_durable_lsn(rig.j), 21);
+}
+
+static void a_start_that_fails_can_be_repeated(void **state)
+{
+    (void)state;
+    rig_resume(&rig, 0, 0);
+    rig_append(&rig, 20);
+    rig_stop(&rig, SIMFS_KILLED, 1);
+    const enum simfs_call kinds[] = {SIMFS_PWRITE,   SIMFS_SYNC, SIMFS_RENAME,
+                                     SIMFS_SYNC_DIR, SIMFS_OPEN, SIMFS_MAP};
+    int failures = 0;
+    for (size_t k = 0; k < COUNT_OF(kinds); k++)
+        for (uint64_t nth = 1; nth <= 8; nth++) {
+            simfs_fail(rig.disk, kinds[k], nth, 1, nth % 2 == 0 ? EIO : ENOSPC);
+            enum rc rc = rig_try_open(&rig);
+            if (rc == RC_OK)
+                rc = journal_start(rig.j, 0, &rig.err);
+            failures += rc != RC_OK;
+            rig_close(&rig);
+            simfs_heal(rig.disk);
+            rig_open(&rig);
+            assert_int_equal(rig_replay(&rig, 0), 20);
+            rig_close(&rig);
+        }
+    assert_true(failures > 15);
+}
+
+static void reading_errors_are_no_corruption(void **state)
+{
+    (void)state;
+    rig_resume(&rig, 0, 0);
+    rig_append(&rig, 200);
+    rig_close(&rig);
+    for (uint64_t nth = 1; nth <= 4; nth++) {
+        simfs_fail(rig.disk, SIMFS_PREAD, nth, 1, EIO);
+        enum rc rc = rig_try_open(&rig);
+        struct history_check check;
+        if (rc == RC_OK)
+            rc = rig_try_replay(&rig, 0, &check);
+        assert_true(rc == RC_IO || rc == RC_OK);
+        rig_close(&rig);
+    }
+}
+
+int main(void)
+{
+#define FAILURE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        FAILURE_TEST(a_failed_sync_is_answered_by_a_new_segment),
+        FAILURE_TEST(a_failed_write_is_answered_by_a_new_segment),
+        FAILURE_TEST(several_failures_in_a_row_are_survived),
+        FAILURE_TEST(a_failed_sync_over_several_segments_keeps_all_of_them),
+        FAILURE_TEST(a_full_disk_refuses_writes_and_resumes_by_itself),
+        FAILURE_TEST(a_trim_frees_a_full_disk),
+        FAILURE_TEST(a_disk_that_fails_for_long_comes_back),
+        FAILURE_TEST(a_kill_while_failing_loses_nothing_that_was_appended),
+        FAILURE_TEST(an_oversize_record_survives_a_failed_sync),
+        FAILURE_TEST(an_oversize_record_waits_until_the_disk_is_back),
+        FAILURE_TEST(a_start_that_fails_can_be_repeated),
+        FAILURE_TEST(reading_errors_are_no_corruption),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

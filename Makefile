@@ -48,7 +48,7 @@ FUZZ := $(patsubst tests/fuzz/%.c,build/fuzz/bin/%,$(wildcard tests/fuzz/*_fuzz.
 .PHONY: deps test-deps units fuzzers fuzz-programs bench-programs print-flags FORCE
 .DEFAULT_GOAL := all
 
-all: weir ## build ./weir, optimised
+all: weir weirctl ## build ./weir and ./weirctl, optimised
 
 run: deps ## install what is missing, build, and serve with proxy.conf
 	@$(MAKE) --no-print-directory all
@@ -86,7 +86,7 @@ analyze: ## clang's thread-safety analysis and clang-tidy
 	@tools/analyze
 
 clean: ## remove everything that was built
-	rm -rf build weir weir.new
+	rm -rf build weir weir.new weirctl weirctl.new
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | \
@@ -98,8 +98,12 @@ deps:
 test-deps: deps
 	@tools/install-packages test
 
-weir: build/release/weir FORCE
+weir weirctl: %: build/release/% FORCE
 	@cmp -s $< $@ || { cp $< $@.new && mv -f $@.new $@; }
+
+$(B)/weirctl: $(B)/tools/weirctl.o $(B)/libweir.a
+	@echo "  LD $@"
+	@$(CC) $(ALL_CFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/weir: $(B)/proxy/main.o $(B)/libweir.a
 	@echo "  LD $@"
@@ -148,5 +152,5 @@ print-flags:
 	@echo '$(ALL_CFLAGS)'
 
 .SECONDARY:
--include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(B)/proxy/main.d $(UNIT:%=%.d) $(BENCH:%=%.d)
+-include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(B)/proxy/main.d $(B)/tools/weirctl.d $(UNIT:%=%.d) $(BENCH:%=%.d)
 -include $(wildcard build/fuzz/tests/fuzz/*.d)

@@ -60,7 +60,7 @@ void command_worker_free(struct command_worker **w)
     if ((*w)->txn != NULL)
         txn_free(&(*w)->txn);
     free((*w)->keys);
-    free((*w)->key_counts);
+    free((*w)->key_runs);
     free(*w);
     *w = NULL;
 }
@@ -346,8 +346,6 @@ static enum step run_in_txn(struct command_worker *w, struct session *s,
         worker_reject(w, s, command, txn_refusal(w->txn));
         return STEP_REJECTED;
     }
-    if (UNLIKELY(found == 0)) /* the keys do not tell which database it speaks of */
-        txn_next_request(w->txn, r->raw, r->argc, r->argv, s->db);
     c->txn = w->txn;
     c->keys_len = (uint32_t)found;
     command->run(c);
@@ -455,7 +453,6 @@ static enum rc replay_in_txn(struct command_worker *w, struct txn *t, const stru
     if (state != TXN_READY)
         return err_set(err, RC_UNAVAILABLE, "journalled %s cannot be run: %s", command->name,
                        state == TXN_REFUSED ? txn_refusal(t) : "its key is not loaded");
-    txn_next_request(t, (struct slice){NULL, 0}, argc, argv, s->db);
     struct call c = {.session = s,
                      .reply = &s->reply,
                      .txn = t,

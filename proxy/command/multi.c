@@ -90,8 +90,8 @@ enum { DATABASES_MAX = 256 }; /* as many as the keyspace can have */
 
 /* What EXEC asks of the transaction. */
 struct group {
-    /* Which database, of those before EXEC, has each number where a request runs: SWAPDB in the
-     * queue exchanges two, and the keys of later requests are found by what they will name. */
+    /* Which number, as they are before EXEC, has the database that each number will name where a
+     * request runs: SWAPDB in the queue exchanges two. */
     uint16_t numbers[DATABASES_MAX];
     bool swapped;
     uint32_t keys;
@@ -101,15 +101,15 @@ struct group {
     bool needs_room; /* something in it is refused when memory is full */
 };
 
-static bool reserve_counts(struct command_worker *w, uint32_t n)
+static bool reserve_runs(struct command_worker *w, uint32_t n)
 {
-    if (n <= w->key_counts_cap)
+    if (n <= w->key_runs_cap)
         return true;
-    uint32_t *grown = realloc(w->key_counts, n * sizeof(*grown));
+    struct key_run *grown = realloc(w->key_runs, n * sizeof(*grown));
     if (grown == NULL)
         return false;
-    w->key_counts = grown;
-    w->key_counts_cap = n;
+    w->key_runs = grown;
+    w->key_runs_cap = n;
     return true;
 }
 
@@ -146,11 +146,20 @@ static void note_swap(struct group *g, const struct request *r)
     g->numbers[b] = number;
 }
 
-static void rename_databases(const struct group *g, struct txn_key *keys, uint32_t n)
+/* Keys behind a SWAPDB are looked for where the numbers point then; they have to be loaded from
+ * where they are before it, so each is named once more as that. */
+static bool add_swapped_keys(struct command_worker *w, struct group *g, uint32_t first, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (keys[i].db < DATABASES_MAX)
-            keys[i].db = g->numbers[keys[i].db];
+    if (!worker_reserve_keys(w, (uint64_t)g->keys + n))
+        return false;
+    for (uint32_t i = first; i < first + n; i++) {
+        const struct txn_key *key = &w->keys[i];
+        if (key->mode == KEY_OVERWRITE || key->mode == KEY_NONE || key->db >= DATABASES_MAX)
+            continue;
+        w->keys[g->keys++] =
+            (struct txn_key){.db = g->numbers[key->db], .mode = KEY_READ, .name = key->name};
+    }
+    return true;
 }
 
 /* A SELECT in the queue decides the database of those behind it. */
@@ -172,17 +181,17 @@ static bool add_watched_keys(struct command_worker *w, const struct session *s, 
     return true;
 }
 
-/* The keys of all queued requests into w->keys, their numbers into w->key_counts. */
+/* The keys of all queued requests into w->keys, where each has its own into w->key_runs. */
 static bool gather(struct command_worker *w, const struct session *s, struct group *g)
 {
     uint32_t db = s->db;
-    if (!reserve_counts(w, s->queue_len))
+    if (!reserve_runs(w, s->queue_len))
         return false;
     for (uint32_t i = 0; i < s->queue_len; i++) {
         const struct request *r = s->queue[i];
         const struct command *command = command_lookup(r->argc, r->argv);
         must(command != NULL);
-        w->key_counts[i] = 0;
+        w->key_runs[i] = (struct key_run){0, 0};
         db = database_after(command, r, db);
         if ((command->flags & CMD_NO_TXN) != 0)
             continue;
@@ -190,12 +199,12 @@ static bool gather(struct command_worker *w, const struct session *s, struct gro
         int found = worker_find_keys(w, command, db, r->argc, r->argv, g->keys);
         if (found < 0)
             return false;
-        if (g->swapped)
-            rename_databases(g, w->keys + g->keys, (uint32_t)found);
+        w->key_runs[i] = (struct key_run){g->keys, (uint32_t)found};
+        g->keys += (uint32_t)found;
+        if (g->swapped && !add_swapped_keys(w, g, g->keys - (uint32_t)found, (uint32_t)found))
+            return false;
         if (command->id == COMMAND_swapdb)
             note_swap(g, r);
-        w->key_counts[i] = (uint32_t)found;
-        g->keys += (uint32_t)found;
     }
     if (g->needs_txn && !g->touches)
         g->flags |= TXN_NO_TOUCH;
@@ -205,7 +214,7 @@ static bool gather(struct command_worker *w, const struct session *s, struct gro
 }
 
 static void run_queued(struct command_worker *w, struct session *s, struct txn *t,
-                       struct request *r, uint32_t key, uint32_t keys_len)
+                       struct request *r, struct key_run keys)
 {
     const struct command *command = command_lookup(r->argc, r->argv);
     uint64_t begin = w->last_ticks;
@@ -218,8 +227,8 @@ static void run_queued(struct command_worker *w, struct session *s, struct txn *
                      .argc = r->argc,
                      .argv = r->argv,
                      .blobs = r->blobs,
-                     .key = key,
-                     .keys_len = keys_len,
+                     .key = keys.first,
+                     .keys_len = keys.len,
                      .errors_before = s->reply.errors,
                      .in_exec = true};
     if (t != NULL)
@@ -232,11 +241,8 @@ static void run_queued(struct command_worker *w, struct session *s, struct txn *
 static void run_group(struct command_worker *w, struct session *s, struct txn *t)
 {
     reply_array(&s->reply, s->queue_len);
-    uint32_t key = 0;
-    for (uint32_t i = 0; i < s->queue_len; i++) {
-        run_queued(w, s, t, s->queue[i], key, w->key_counts[i]);
-        key += w->key_counts[i];
-    }
+    for (uint32_t i = 0; i < s->queue_len; i++)
+        run_queued(w, s, t, s->queue[i], w->key_runs[i]);
 }
 
 /* False: parked. *ran: the queued commands have run and have accounted for their errors. */

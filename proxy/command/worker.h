@@ -19,6 +19,10 @@ struct slot {
     uint32_t db;                   /* for which it was computed */
 };
 
+struct key_run {
+    uint32_t first, len;
+};
+
 struct command_worker {
     /* immutable */
     const struct host *host;
@@ -28,8 +32,8 @@ struct command_worker {
     struct txn *txn;
     struct txn_key *keys; /* scratch: keys of the running request, or of a whole EXEC */
     uint32_t keys_cap;
-    uint32_t *key_counts; /* scratch: EXEC, keys of each queued request */
-    uint32_t key_counts_cap;
+    struct key_run *key_runs; /* scratch: EXEC, which of the keys each queued request has */
+    uint32_t key_runs_cap;
     uint32_t slots_len;
     uint64_t last_ticks; /* end of the command before, which is where the next one begins */
     uint64_t slow_ticks; /* from here on a command is looked at by slow log and latency monitor */

@@ -542,7 +542,8 @@ void conn_sweep(struct conn *c, int64_t timeout_s)
         conn_doom(c);
         return;
     }
-    if ((c->flags & (CONN_PAUSED | CONN_CLOSING)) == 0 || c->marks_len > 0) {
+    if ((c->flags & (CONN_PAUSED | CONN_CLOSING | CONN_EOF)) == 0 || c->marks_len > 0 ||
+        output_len(c) == 0) {
         c->stall_since.us = 0;
     } else if (c->stall_since.us == 0) {
         c->stall_since = now;

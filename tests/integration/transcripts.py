@@ -167,9 +167,9 @@ def parse_pattern(s):
     number = parse_number(s)
     if number:
         return number
-    m = s.match(r"count (\d+)")
+    m = s.match(r"(count|distinct) (\d+)")
     if m:
-        return "count", int(m.group(1))
+        return m.group(1), int(m.group(2))
     word = s.match(r"[^\s,\]}:]+")
     if not word:
         raise Mismatch("cannot read the expected reply at: " + s.text[s.at:])
@@ -210,6 +210,8 @@ def matches(pattern, reply):
         return True
     if kind == "count":
         return have in ("array", "set") and len(value) == want
+    if kind == "distinct":
+        return have == "array" and len(value) == want == len(set(map(str, value)))
     if kind == "regex":
         text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
         return have in ("bulk", "simple", "error", "verbatim") and re.search(want, text) is not None

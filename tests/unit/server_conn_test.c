@@ -434,8 +434,6 @@ static struct waiter *await_parked(void)
     return w;
 }
 
-/* --- Tests --- */
-
 static void requests_are_answered_in_order_however_they_are_cut(void **state)
 {
     (void)state;

@@ -201,6 +201,13 @@ proto 3
 > HGETALL h
 > EXEC
 < [1, 0, 1, ["b", "2"]]
+> EXPIRE h 100
+> MULTI
+> HDEL h b
+> HSET h c 3
+> TTL h
+> EXEC
+< [1, 1, -1]
 
 # Setting a field keeps the TTL of the hash
 > HSET h a 1

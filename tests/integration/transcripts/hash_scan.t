@@ -25,7 +25,7 @@ proto 3
 > HRANDFIELD h 3
 < any-order ["a", "b", "c"]
 > HRANDFIELD h 2
-< count 2
+< distinct 2
 > HRANDFIELD h 0
 < []
 > HRANDFIELD h 0 WITHVALUES
@@ -93,9 +93,17 @@ weir > HRANDFIELD h -1000 WITHVALUES
 > HRANDFIELD h 12
 < any-order ["f1", "f2", "f3", "f4", "f5", "f6", "f7", "f8", "f9", "f10", "f11", "f12"]
 > HRANDFIELD h 3
-< count 3
+< distinct 3
+> HRANDFIELD h 3
+< distinct 3
+> HRANDFIELD h 3
+< distinct 3
+> HRANDFIELD h 3
+< distinct 3
+> HRANDFIELD h 3
+< distinct 3
 > HRANDFIELD h 11
-< count 11
+< distinct 11
 > HRANDFIELD h -100
 < count 100
 > HRANDFIELD h 2 WITHVALUES

@@ -30,13 +30,6 @@ static struct hash *edit_hash(struct call *c)
     return h;
 }
 
-/* An emptied hash is gone at once, also for the commands behind this one in EXEC. */
-static void drop_if_empty(struct call *c, const struct hash *h)
-{
-    if (hash_count(h) == 0)
-        txn_remove(c->txn, c->key);
-}
-
 static bool set_field(struct call *c, struct slice field, struct slice value)
 {
     struct hash *h = edit_hash(c);
@@ -44,7 +37,6 @@ static bool set_field(struct call *c, struct slice field, struct slice value)
         return false;
     if (hash_set(h, field, value) != HASH_OOM)
         return true;
-    drop_if_empty(c, h);
     call_out_of_memory(c);
     return false;
 }
@@ -69,7 +61,6 @@ static bool set_pairs(struct call *c, int64_t *added)
         if (result == HASH_OOM) {
             if (i > 2)
                 txn_effect(c->txn, i, c->argv);
-            drop_if_empty(c, h);
             call_out_of_memory(c);
             return false;
         }
@@ -104,6 +95,22 @@ void cmd_hsetnx(struct call *c)
         reply_int(c->reply, 1);
 }
 
+/* Removes fields from argument i on and counts them. With the last one the key goes, at once: what
+ * comes behind this command in EXEC finds neither hash nor TTL. */
+static int64_t remove_fields(struct call *c, struct hash *h, uint32_t i)
+{
+    int64_t removed = 0;
+    struct slice value;
+    for (; i < c->argc; i++) {
+        if (hash_count(h) == 1 && hash_get(h, c->argv[i], &value)) {
+            txn_remove(c->txn, c->key);
+            return removed + 1;
+        }
+        removed += hash_remove(h, c->argv[i]);
+    }
+    return removed;
+}
+
 void cmd_hdel(struct call *c)
 {
     const struct hash *present;
@@ -118,9 +125,7 @@ void cmd_hdel(struct call *c)
         struct hash *h = edit_hash(c);
         if (h == NULL)
             return;
-        for (; i < c->argc && hash_count(h) > 0; i++)
-            removed += hash_remove(h, c->argv[i]);
-        drop_if_empty(c, h);
+        removed = remove_fields(c, h, i);
     }
     reply_int(c->reply, removed);
 }

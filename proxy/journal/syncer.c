@@ -71,6 +71,10 @@ enum rc spare_step(struct journal *j, uint64_t bytes, bool *done, struct err *er
     struct spare *s = &j->making;
     *done = false;
     enum rc rc = RC_OK;
+    /* A segment that was trimmed meanwhile has its blocks already; on a full disk it is the only
+     * way on. */
+    if (s->file != NULL && s->bytes < j->options.segment_bytes && j->pool_len > 0)
+        spare_discard(j, s);
     if (s->file == NULL)
         rc = begin_spare(j, err);
     if (rc == RC_OK && s->bytes < bytes) {

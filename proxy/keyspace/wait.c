@@ -69,8 +69,9 @@ void wait_for_relief(struct keyspace *ks, struct waiter *w)
     lock_release(&ks->wait_lock);
 }
 
-/* Puts those whose wait is over on *ready. */
-static void take_pressed(struct keyspace *ks, struct waiter **ready) REQUIRES(ks->wait_lock)
+/* Waiters are called under the lock: once keyspace_cancel_wait() says that one will not be called, that
+ * is so. A call only passes the news on. */
+static void release_pressed(struct keyspace *ks) REQUIRES(ks->wait_lock)
 {
     bool relief = atomic_load(&ks->wb->pressure) < 2 && !atomic_load(&ks->stuck);
     int64_t now = clock_mono().us, most = option_num(OPT_backpressure_max_delay_ms) * 1000;
@@ -81,20 +82,13 @@ static void take_pressed(struct keyspace *ks, struct waiter **ready) REQUIRES(ks
             continue;
         }
         *at = w->next;
-        w->next = *ready;
-        *ready = w;
         atomic_fetch_sub(&ks->waiting, 1);
+        w->ready(w);
     }
 }
 
-void wait_look(struct keyspace *ks)
+static void release_reached(struct keyspace *ks) REQUIRES(ks->wait_lock)
 {
-    struct waiter *ready = NULL;
-    struct lsn_wait *done = NULL;
-    if (atomic_load(&ks->waiting) == 0)
-        return;
-    lock_acquire(&ks->wait_lock);
-    take_pressed(ks, &ready);
     for (struct lsn_wait **at = &ks->lsn_waits; *at != NULL;) {
         struct lsn_wait *w = *at;
         if (!is_reached(ks, w)) {
@@ -102,20 +96,18 @@ void wait_look(struct keyspace *ks)
             continue;
         }
         *at = w->next;
-        w->next = done;
-        done = w;
         atomic_fetch_sub(&ks->waiting, 1);
+        w->waiter->ready(w->waiter);
+        free(w);
     }
+}
+
+void wait_look(struct keyspace *ks)
+{
+    if (atomic_load(&ks->waiting) == 0)
+        return;
+    lock_acquire(&ks->wait_lock);
+    release_pressed(ks);
+    release_reached(ks);
     lock_release(&ks->wait_lock);
-    while (ready != NULL) {
-        struct waiter *next = ready->next;
-        ready->ready(ready);
-        ready = next;
-    }
-    while (done != NULL) {
-        struct lsn_wait *next = done->next;
-        done->waiter->ready(done->waiter);
-        free(done);
-        done = next;
-    }
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The Redis protocol as it is on the wire: every type of reply stays what it was, so that a test can
-tell RESP2 from RESP3. A client library would hide just that."""
+"""The Redis protocol as it is on the wire: every type of reply stays what it was, so that a test
+can tell RESP2 from RESP3. A client library would hide just that."""
 import collections
 import os
 import socket

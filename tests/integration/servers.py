@@ -95,8 +95,8 @@ class WeirServer(Server):
 
     def command(self):
         return [self.program, "--port", "0", "--unixsocket", self.path("socket"), "--dir",
-                self.dir, "--io-threads", str(WORKERS), "--journal-segment-size", "1mb", "--write-delay-ms",
-                "3600000", "--write-delay-max-ms", "3600000"] + self.args
+                self.dir, "--io-threads", str(WORKERS), "--journal-segment-size", "1mb",
+                "--write-delay-ms", "3600000", "--write-delay-max-ms", "3600000"] + self.args
 
 
 class RedisServer(Server):

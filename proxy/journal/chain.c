@@ -66,8 +66,10 @@ static enum rc read_header(struct chain *c, struct chain_segment *s, struct err 
         return rc;
     switch (format_check_header(page, got, &s->header)) {
     case FORMAT_NEWER:
-        return err_set(err, RC_FOREIGN, "journal '%s/%s' is of format %u, newer than this "
-                       "program's %d", c->dir, s->name, s->header.version, FORMAT_VERSION);
+        return err_set(err, RC_FOREIGN,
+                       "journal '%s/%s' is of format %u, newer than this "
+                       "program's %d",
+                       c->dir, s->name, s->header.version, FORMAT_VERSION);
     case FORMAT_GOOD:
         s->good = s->header.first_lsn == s->first_lsn;
         break;
@@ -88,7 +90,8 @@ static enum rc check_stores(struct chain *c, const uint8_t *store_id, struct err
         if (memcmp(s->header.store_id, store_id, 16) != 0)
             return err_set(err, RC_FOREIGN,
                            "journal '%s/%s' belongs to another store: a journal goes with the "
-                           "backend it was written for", c->dir, s->name);
+                           "backend it was written for",
+                           c->dir, s->name);
     }
     if (store_id != NULL)
         memcpy(c->store_id, store_id, 16);
@@ -156,6 +159,11 @@ void chain_close(struct chain *c)
 }
 
 /* ---- the window on a segment ---- */
+
+static size_t window_for(const struct chain_segment *s)
+{
+    return (size_t)min_u64(WINDOW_BYTES, max_u64(s->size, FORMAT_PAGE));
+}
 
 static void leave_segment(struct chain_walk *w)
 {
@@ -250,18 +258,18 @@ struct evidence {
 static enum rc find_markers(const struct chain *c, const struct chain_segment *s, uint64_t offset,
                             uint64_t break_lsn, struct evidence *found, struct err *err)
 {
-    enum { STEP = WINDOW_BYTES };
     struct fs_file *file;
     char *path = chain_path(c->dir, s->name);
     enum rc rc = c->fs->open(c->fs->ctx, path, FS_READ, &file, err);
     free(path);
     if (rc != RC_OK)
         return rc;
-    char *buf = malloc(STEP + FORMAT_MARKER_BYTES);
+    size_t step = window_for(s), got = step;
+    char *buf = malloc(step + FORMAT_MARKER_BYTES);
     must(buf != NULL);
-    for (size_t got = STEP; rc == RC_OK && got >= STEP; offset += STEP) {
-        rc = c->fs->pread(c->fs->ctx, file, buf, STEP + FORMAT_MARKER_BYTES, offset, &got, err);
-        for (size_t at = 0; rc == RC_OK && at < STEP && at + FORMAT_MARKER_BYTES <= got; at += 8) {
+    for (; rc == RC_OK && got >= step; offset += step) {
+        rc = c->fs->pread(c->fs->ctx, file, buf, step + FORMAT_MARKER_BYTES, offset, &got, err);
+        for (size_t at = 0; rc == RC_OK && at < step && at + FORMAT_MARKER_BYTES <= got; at += 8) {
             const struct record_header *head = (const void *)(buf + at);
             const struct marker_body *body = (const void *)(head + 1);
             if (head->flags != FORMAT_MARKER || head->len != sizeof(*body) ||
@@ -289,8 +297,7 @@ static enum rc damaged(const struct chain_walk *w, const struct evidence *found,
     return err_set(err, RC_CORRUPT,
                    "journal file '%s' is damaged at offset %llu: records from %llu %s are lost; "
                    "`weirctl journal salvage` keeps what is before",
-                   w->chain->segments[w->at].name,
-                   (unsigned long long)(w->buf_offset + w->from),
+                   w->chain->segments[w->at].name, (unsigned long long)(w->buf_offset + w->from),
                    (unsigned long long)w->next_lsn, until);
 }
 
@@ -302,8 +309,8 @@ static enum rc judge(struct chain_walk *w, bool zero, struct err *err)
     uint64_t offset = w->buf_offset + w->from;
     for (size_t i = w->at; i < c->len; i++) {
         const struct chain_segment *s = &c->segments[i];
-        enum rc rc = find_markers(c, s, i == w->at ? offset : FORMAT_DATA_AT, w->next_lsn, &found,
-                                  err);
+        enum rc rc =
+            find_markers(c, s, i == w->at ? offset : FORMAT_DATA_AT, w->next_lsn, &found, err);
         if (rc != RC_OK)
             return rc;
         if (i > w->at && s->good)
@@ -327,10 +334,10 @@ enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t af
     w->at = c->len;
     if (c->len == 0)
         return RC_OK;
-    w->cap = WINDOW_BYTES;
+    const struct chain_segment *first = &c->segments[0];
+    w->cap = window_for(first);
     w->buf = malloc(w->cap);
     must(w->buf != NULL);
-    const struct chain_segment *first = &c->segments[0];
     if (!first->good)
         return err_set(err, RC_CORRUPT,
                        "journal file '%s' has a damaged header: records from %llu on are lost; "

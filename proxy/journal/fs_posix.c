@@ -81,8 +81,7 @@ static enum rc posix_pwrite(void *ctx, struct fs_file *file, const void *from, s
     (void)ctx;
     size_t done = 0;
     while (done < len) {
-        ssize_t n =
-            pwrite(file->fd, (const char *)from + done, len - done, (off_t)(offset + done));
+        ssize_t n = pwrite(file->fd, (const char *)from + done, len - done, (off_t)(offset + done));
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0) /* 0 for a positive length: the disk takes no more */

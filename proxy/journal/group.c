@@ -120,8 +120,12 @@ static enum rc write_oversize(struct journal *j, struct oversize *o, struct err 
     struct chunk *c = &o->chunk;
     uint64_t bytes = format_record_bytes(o->head.len);
     atomic_store(&j->producers[j->last_source].oversize, NULL);
-    *c = (struct chunk){.number = s->number, .offset = j->offset, .len = bytes, .oversize = o,
-                        .first_lsn = o->head.lsn, .last_lsn = o->head.lsn};
+    *c = (struct chunk){.number = s->number,
+                        .offset = j->offset,
+                        .len = bytes,
+                        .oversize = o,
+                        .first_lsn = o->head.lsn,
+                        .last_lsn = o->head.lsn};
     retained_add_oversize(&j->retained, o);
     j->retained.bytes += bytes;
     j->gathered_lsn = o->head.lsn;
@@ -153,8 +157,8 @@ enum group_result group_write(struct journal *j, struct err *err)
     const struct record_header *record = find_record(j, j->gathered_lsn + 1, &o);
     if (record == NULL && o == NULL)
         return GROUP_NOTHING;
-    uint64_t bytes = format_record_bytes(record != NULL ? record->len : o->head.len) +
-                     FORMAT_MARKER_BYTES;
+    uint64_t bytes =
+        format_record_bytes(record != NULL ? record->len : o->head.len) + FORMAT_MARKER_BYTES;
     if (j->offset + bytes + FORMAT_TAIL_ZEROS > j->current->bytes) {
         j->need_bytes = FORMAT_DATA_AT + bytes + FORMAT_TAIL_ZEROS;
         return GROUP_NO_SEGMENT;

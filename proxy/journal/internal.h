@@ -1,7 +1,7 @@
 /* What the files of the journal share with each other: the journal itself and who owns which part
  * of it.
  *
- *   producers      append to rings, hand over oversize records, wait for room          (append.c)
+ *   producers      append to rings, hand over oversize records, wait for room         (journal.c)
  *   journal thread the only one that writes records and moves written_lsn, durable_lsn (writer.c)
  *   sync thread    syncs under everysec, prepares spare segments, trims                (syncer.c)
  *
@@ -107,7 +107,7 @@ struct journal {
     struct lock lock;
     struct cond wake_cond; /* to the journal thread */
     bool wake;
-    struct cond progress; /* durable_lsn, room in rings or the state changed */
+    struct cond progress;  /* durable_lsn, room in rings or the state changed */
     struct cond sync_cond; /* to the sync thread */
     bool sync_stop;
     struct sync_job job;
@@ -115,7 +115,7 @@ struct journal {
     uint64_t segments_len, segments_bytes;
     uint64_t trimmed_lsn;
     struct err error;
-    struct spare ready; /* file NULL: none */
+    struct spare ready;  /* file NULL: none */
     uint64_t spare_want; /* least size of the next one */
     bool spare_failed;   /* the last attempt; error says why */
 
@@ -126,21 +126,21 @@ struct journal {
     uint64_t spare_serial; /* the last one used */
 
     /* journal thread */
-    struct segment *current; /* NULL only while a new one cannot be made */
+    struct segment *current;  /* NULL only while a new one cannot be made */
     struct segment *unsynced; /* the oldest one that is not synced */
     uint64_t offset;          /* in current: end of the last group */
     uint64_t next_number;
     uint64_t gathered_lsn; /* taken out of the rings; written_lsn follows */
     struct retained retained;
-    bool broken;          /* current must not be written or synced again */
-    bool untried;         /* broken since the last attempt to go on */
-    uint64_t need_bytes;  /* 0, or current has no room: the size that the next one must have */
-    bool switched;        /* a sync is due because a segment was left */
-    bool tidy;            /* marker written, memory given back */
+    bool broken;         /* current must not be written or synced again */
+    bool untried;        /* broken since the last attempt to go on */
+    uint64_t need_bytes; /* 0, or current has no room: the size that the next one must have */
+    bool switched;       /* a sync is due because a segment was left */
+    bool tidy;           /* marker written, memory given back */
     uint32_t news_seen;
     uint32_t stalls; /* passes in a row that waited for an LSN that is not appended yet */
     enum { PASS_NOTHING, PASS_WROTE, PASS_BLOCKED } pass; /* the last one's result */
-    uint32_t last_source; /* producer of the last record, where the next one is likely */
+    uint32_t last_source;       /* producer of the last record, where the next one is likely */
     struct mono unsynced_since; /* us 0: nothing is unsynced */
     struct mono retry_at;
     struct mono stop_by; /* us 0: not stopping */

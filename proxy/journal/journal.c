@@ -178,7 +178,8 @@ void journal_append(struct journal *j, uint32_t producer, struct journal_stamp s
         return;
     if (sleeping == SLEEP_DEEP)
         journal_wake(j, SLEEP_DEEP);
-    else if (ring_used_seen(&p->ring) > p->ring.bytes / 4 && ring_used(&p->ring) > p->ring.bytes / 4)
+    else if (ring_used_seen(&p->ring) > p->ring.bytes / 4 &&
+             ring_used(&p->ring) > p->ring.bytes / 4)
         journal_wake(j, SLEEP_TICK);
 }
 

@@ -86,13 +86,16 @@ struct journal_info {
 struct journal;
 
 /* Opens or creates the directory, takes its lock, and checks the headers. A torn tail is cut off
- * with one log line; any other damage is RC_CORRUPT with file, offset and LSN range. No thread runs
- * yet. */
+ * with one log line; any other damage is RC_CORRUPT with file, offset and LSN range (damage in what
+ * the last segment knew to be synced is found by replaying it). Changes nothing on disk; no thread
+ * runs yet. */
 MUST_CHECK enum rc journal_open(const struct journal_options *options, struct journal **out,
                                 struct err *err);
 
 /* Calls each for every record above `after_lsn` in LSN order, segments first, then what the rings
- * hold: an exact prefix of what was appended. May be called again until journal_start. Errors of
+ * hold: an exact prefix of what was appended. After a kill (not after power loss) an LSN that was
+ * handed out and never appended is a JOURNAL_NOOP: it was not acknowledged, what follows may have
+ * been. May be called again until journal_start. Errors of
  * `each` end it. A gap between after_lsn and the oldest record is RC_CORRUPT. */
 MUST_CHECK enum rc journal_replay(struct journal *j, uint64_t after_lsn,
                                   enum rc (*each)(void *ctx, const struct journal_record *record,
@@ -115,8 +118,9 @@ uint16_t journal_cut(const struct journal *j);
 /* Before a transaction locks anything: makes sure that `bytes` of payload fit into the producer's
  * ring. RC_AGAIN: not now, the journal thread has been woken and the caller may wait with
  * journal_wait_room. RC_READONLY: JOURNAL_FAILING. RC_FULL: longer than JOURNAL_PAYLOAD_MAX. A
- * transaction that turns out to need more is still appended (outside of the ring, in memory, and
- * then it blocks in journal_append until it is in the segment). */
+ * transaction that turns out to need more, or more than half of a ring, is still appended: straight
+ * from its parts, and then it blocks in journal_append until it is durable, however long a failing
+ * disk may take. */
 MUST_CHECK enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes,
                                    struct err *err);
 /* Blocks up to timeout_ms for room. Thread: the producer. */
@@ -124,8 +128,8 @@ MUST_CHECK enum rc journal_wait_room(struct journal *j, uint32_t producer, uint6
                                      int64_t timeout_ms, struct err *err);
 
 /* Appends the record of a stamped LSN; the payload is the concatenation of parts. Lock: the
- * transaction's shards are still held. Each producer appends in the order of its stamps. Never
- * fails. Does not wake the journal thread under everysec/no unless the ring is filling. */
+ * transaction's shards are still held. Each producer appends in the order of its stamps (else the
+ * journal waits for the missing one forever). Never fails. Does not wake the journal thread under everysec/no unless the ring is filling. */
 void journal_append(struct journal *j, uint32_t producer, struct journal_stamp stamp,
                     struct wall now, uint32_t db, uint32_t flags, const struct slice *parts,
                     uint32_t parts_len);

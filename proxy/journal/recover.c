@@ -80,8 +80,7 @@ static enum rc advance_head(struct ring_walk *w, struct old_ring *old, struct er
                    "journal file '%s' is damaged at offset %llu: a record at or above %llu is "
                    "lost; `weirctl journal salvage` keeps what is before",
                    old->name,
-                   (unsigned long long)(FORMAT_PAGE +
-                                        (old->ring.cursor & (old->ring.bytes - 1))),
+                   (unsigned long long)(FORMAT_PAGE + (old->ring.cursor & (old->ring.bytes - 1))),
                    (unsigned long long)w->next_lsn);
 }
 

@@ -183,14 +183,14 @@ static void describe(struct journal *j, uint64_t *first_lsn, uint64_t *continues
 /* Everything written is durable, in `s`; what was not synced before never will be. */
 static void settle(struct journal *j, struct segment *s, uint64_t end)
 {
+    for (struct segment *old = j->unsynced; old != NULL; old = old->next)
+        if (old->file != NULL)
+            j->fs->close(j->fs->ctx, &old->file);
     segment_adopt(j, s, end);
     lock_acquire(&j->lock);
     s->named = true;
-    for (struct segment *old = j->oldest; old != s; old = old->next) {
-        if (old->file != NULL)
-            j->fs->close(j->fs->ctx, &old->file);
+    for (struct segment *old = j->oldest; old != s; old = old->next)
         old->synced = old->named = true;
-    }
     lock_release(&j->lock);
     j->unsynced = s;
     j->unsynced_since.us = 0;

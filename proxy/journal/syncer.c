@@ -153,8 +153,8 @@ static void retire(struct journal *j, struct segment *s)
     format_segment_name(name, s->first_lsn);
     format_spare_name(spare_name, j->spare_serial + 1);
     char *from = chain_path(j->dir, name), *to = chain_path(j->dir, spare_name);
-    enum rc rc = recycle ? j->fs->rename(j->fs->ctx, from, to, &err)
-                         : j->fs->remove(j->fs->ctx, from, &err);
+    enum rc rc =
+        recycle ? j->fs->rename(j->fs->ctx, from, to, &err) : j->fs->remove(j->fs->ctx, from, &err);
     if (rc != RC_OK)
         log_err(LOG_WARNING, "cannot retire a journal segment", &err);
     else if (recycle)

@@ -141,9 +141,8 @@ static void report_written(struct journal *j)
 
 static void plan_job(struct journal *j, struct sync_job *job)
 {
-    *job = (struct sync_job){.state = JOB_POSTED,
-                             .target = atomic_load(&j->written_lsn),
-                             .posted = clock_mono()};
+    *job = (struct sync_job){
+        .state = JOB_POSTED, .target = atomic_load(&j->written_lsn), .posted = clock_mono()};
     for (struct segment *s = j->unsynced; s != NULL; s = s->next) {
         must(job->files_len < UNSYNCED_SEGMENTS_MAX);
         job->files[job->files_len++] = s->file;
@@ -154,18 +153,19 @@ static void plan_job(struct journal *j, struct sync_job *job)
 /* All of the job's segments but the last are left for good; in the last there may be more by now. */
 static void job_succeeded(struct journal *j, const struct sync_job *job)
 {
-    lock_acquire(&j->lock);
     for (uint32_t i = 0; i < job->files_len; i++) {
         struct segment *s = j->unsynced;
+        bool left = i + 1 < job->files_len;
+        if (left) {
+            j->fs->close(j->fs->ctx, &s->file);
+            j->unsynced = s->next;
+        }
+        lock_acquire(&j->lock);
         s->named = true;
-        if (i + 1 == job->files_len)
-            break;
-        j->fs->close(j->fs->ctx, &s->file);
-        s->synced = true;
-        j->unsynced = s->next;
+        s->synced = left;
+        cond_signal(&j->sync_cond); /* something may be trimmed now */
+        lock_release(&j->lock);
     }
-    cond_signal(&j->sync_cond); /* something may be trimmed now */
-    lock_release(&j->lock);
     retained_drop(&j->retained, job->target);
     j->unsynced_since = atomic_load(&j->written_lsn) > job->target ? job->posted : (struct mono){0};
     atomic_store(&j->last_sync_us, job->took_us);

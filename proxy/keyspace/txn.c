@@ -443,10 +443,26 @@ void txn_close_request(struct txn *t)
     t->custom = true; /* done */
 }
 
+/* Aggregates that were left empty are gone. */
+static void remove_empty(struct txn *t) NO_TSA
+{
+    for (uint32_t i = 0; i < t->slots_len; i++) {
+        struct slot *s = &t->slots[i];
+        struct entry *e = slot_entry(t, s);
+        if (e == NULL || e->type == VALUE_NONE || e->type == VALUE_STRING ||
+            value_ops((enum value_type)e->type)->count(entry_object(e)) > 0)
+            continue;
+        if (entry_set_none(&t->ks->store, s->shard, e, s->hash, s->store_db, s->key->name) != NULL)
+            t->generation++;
+    }
+}
+
 void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv,
                       uint32_t db)
 {
     txn_close_request(t);
+    if (t->objects_edited)
+        remove_empty(t);
     begin_request(t, raw, argc, argv, db);
     t->multi = true;
 }
@@ -466,20 +482,6 @@ static void append_record(struct txn *t)
         parts[n++] = t->raw;
     journal_append(t->ks->journal, t->producer, t->stamp, t->now, t->record_db,
                    n == 0 ? JOURNAL_NOOP : 0, parts, n);
-}
-
-/* Aggregates that were left empty are gone. */
-static void remove_empty(struct txn *t) NO_TSA
-{
-    for (uint32_t i = 0; i < t->slots_len; i++) {
-        struct slot *s = &t->slots[i];
-        struct entry *e = slot_entry(t, s);
-        if (e == NULL || e->type == VALUE_NONE || e->type == VALUE_STRING ||
-            value_ops((enum value_type)e->type)->count(entry_object(e)) > 0)
-            continue;
-        if (entry_set_none(&t->ks->store, s->shard, e, s->hash, s->store_db, s->key->name) != NULL)
-            t->generation++;
-    }
 }
 
 /* Above maxmemory each write makes room for about what it took. */

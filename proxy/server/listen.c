@@ -22,7 +22,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ACCEPT_BURST = 64, ACCEPT_PAUSE_MS = 100 };
+enum { ACCEPT_BURST = 64, ACCEPT_PAUSE_MS = 100, GATHERED_CLIENTS = 128 };
 
 static const char text_max_clients[] = "-ERR max number of clients reached\r\n";
 static const char text_protected[] =
@@ -276,23 +276,28 @@ static void set_tcp_options(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
-/* The worker with the fewest connections; equals take turns. */
+/* A few connections are gathered on the first workers, then the one with the fewest takes the next.
+ *
+ * One loop that serves many connections finds several ready at a time; the same connections spread over
+ * more loops cost a wake-up and an epoll_wait each, and take the cores that the clients on this machine
+ * need: with 50 clients on two cores, one loop served 810 k GET/s at pipeline 16, two loops 431 k. */
 static struct host_worker *choose(struct acceptor *a, uint64_t *total)
 {
-    struct host_worker *best = NULL;
-    uint64_t best_clients = UINT64_MAX;
+    struct host_worker *gathering = NULL, *fewest = NULL;
+    uint64_t fewest_clients = UINT64_MAX, enough = GATHERED_CLIENTS / a->workers_len + 1;
     *total = 0;
     for (uint32_t i = 0; i < a->workers_len; i++) {
-        struct host_worker *w = &a->workers[(a->next + i) % a->workers_len];
+        struct host_worker *w = &a->workers[i];
         uint64_t clients = atomic_load_explicit(&w->clients, memory_order_relaxed);
         *total += clients;
-        if (clients < best_clients) {
-            best_clients = clients;
-            best = w;
+        if (gathering == NULL && clients < enough)
+            gathering = w;
+        if (clients < fewest_clients) {
+            fewest_clients = clients;
+            fewest = w;
         }
     }
-    a->next = best->number + 1;
-    return best;
+    return gathering != NULL ? gathering : fewest;
 }
 
 static void admit(struct acceptor *a, const struct listener *l, int fd,

@@ -24,7 +24,7 @@ struct acceptor {
     int spare_fd;    /* given up for a moment to refuse a client when descriptors run out */
     char *unix_path; /* removed at the end; NULL: none */
     int tcp_port;
-    uint32_t workers_len, next; /* next: who is asked first, so that equals take turns */
+    uint32_t workers_len;
     struct host_worker *workers;
     ev_timer pause; /* accepting goes on when it fires */
     struct mono complained_at;

@@ -129,7 +129,8 @@ MUST_CHECK enum rc journal_wait_room(struct journal *j, uint32_t producer, uint6
 
 /* Appends the record of a stamped LSN; the payload is the concatenation of parts. Lock: the
  * transaction's shards are still held. Each producer appends in the order of its stamps (else the
- * journal waits for the missing one forever). Never fails. Does not wake the journal thread under everysec/no unless the ring is filling. */
+ * journal waits for the missing one forever). Never fails. Under everysec/no it wakes the journal
+ * thread only from a deep sleep, or when the ring is filling. */
 void journal_append(struct journal *j, uint32_t producer, struct journal_stamp stamp,
                     struct wall now, uint32_t db, uint32_t flags, const struct slice *parts,
                     uint32_t parts_len);

@@ -523,8 +523,11 @@ static enum rc set_up_rings(struct journal *j, struct err *err)
     for (uint32_t p = 0; rc == RC_OK && p < j->producers_len; p++) {
         struct ring *ring = &j->producers[p].ring;
         ring_reset(ring, j->options.store_id, j->boot_id, p, j->run);
-        /* Best effort: an append that faults a page in from the disk would be slow. */
+        /* Best effort: an append that faults a page in would be slow. Only a store makes the page
+         * of a file writable. */
         (void)mlock(ring->page, (size_t)ring->bytes + FORMAT_PAGE);
+        for (uint64_t at = 0; at < ring->bytes; at += FORMAT_PAGE)
+            *(volatile char *)(ring->data + at) = 0;
     }
     return rc;
 }

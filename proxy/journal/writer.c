@@ -150,7 +150,7 @@ static void plan_job(struct journal *j, struct sync_job *job)
     }
 }
 
-/* All of the job's segments but the last are left for good; in the last there may be more by now. */
+/* All of the job's segments but the last are left for good; the last may hold more by now. */
 static void job_succeeded(struct journal *j, const struct sync_job *job)
 {
     for (uint32_t i = 0; i < job->files_len; i++) {

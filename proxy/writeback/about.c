@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RENDER_MAX = 512 };
+enum { RENDER_MAX = 512, RETRY_WAIT_US = 2000000 };
 
 void writeback_get_info(struct writeback *wb, struct writeback_info *out)
 {
@@ -149,8 +149,12 @@ uint64_t writeback_retry_dead_letter(struct writeback *wb, uint64_t id)
     wb->retries = grown;
     for (uint64_t i = 0; i < p.len; i++)
         wb->retries[wb->retries_len++] = p.ids[i];
+    wb->retries_asked += p.len;
     wb->flush_requested = true;
     cond_signal(&wb->cond);
+    int64_t until = clock_mono().us + RETRY_WAIT_US;
+    for (uint64_t mine = wb->retries_asked; wb->retries_done < mine && clock_mono().us < until;)
+        cond_wait_us(&wb->retried, &wb->lock, RETRY_WAIT_US);
     lock_release(&wb->lock);
     free(p.ids);
     return p.len;

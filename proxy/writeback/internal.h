@@ -77,6 +77,8 @@ struct writeback {
     bool flush_requested GUARDED_BY(lock);
     uint64_t *retries GUARDED_BY(lock); /* dead letters that an operator wants tried again */
     uint32_t retries_len GUARDED_BY(lock);
+    uint64_t retries_asked GUARDED_BY(lock), retries_done GUARDED_BY(lock);
+    struct cond retried;
     struct mono refreshed;                /* cutter only: when memory figures were read */
     uint32_t sweep_shard, sweep_position; /* cutter only */
     uint32_t swept_dead;                  /* cutter only: dead databases when it began */

@@ -248,9 +248,14 @@ static void retry_dead_letters(struct writeback *wb)
     wb->retries = NULL;
     wb->retries_len = 0;
     lock_release(&wb->lock);
-    if (len > 0)
-        dead_letters_make_dirty(wb, ids, len);
+    if (len == 0)
+        return;
+    dead_letters_make_dirty(wb, ids, len);
     free(ids);
+    lock_acquire(&wb->lock);
+    wb->retries_done += len;
+    cond_broadcast(&wb->retried);
+    lock_release(&wb->lock);
 }
 
 static void *cutter_main(void *arg)
@@ -302,6 +307,7 @@ enum rc writeback_open(const struct writeback_options *o, struct writeback **out
     memset(wb->producers, 0, o->producers * sizeof(*wb->producers));
     lock_init(&wb->lock);
     cond_init(&wb->cond);
+    cond_init(&wb->retried);
     lane_init(wb);
     dbmap_init(&wb->map, o->position, o->databases);
     atomic_store(&wb->applied_lsn, o->position->cut_lsn);

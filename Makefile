@@ -152,5 +152,6 @@ print-flags:
 	@echo '$(ALL_CFLAGS)'
 
 .SECONDARY:
--include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(B)/proxy/main.d $(B)/tools/weirctl.d $(UNIT:%=%.d) $(BENCH:%=%.d)
+-include $(OBJ:.o=.d) $(SUPPORT:.o=.d) $(B)/proxy/main.d $(B)/tools/weirctl.d $(UNIT:%=%.d) \
+	$(BENCH:%=%.d)
 -include $(wildcard build/fuzz/tests/fuzz/*.d)

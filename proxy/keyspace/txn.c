@@ -76,8 +76,8 @@ static enum txn_state refuse(struct txn *t, const char *text)
     return TXN_REFUSED;
 }
 
-/* Flushing will make room soon: the write waits for it, and is refused with `text` when that takes too
- * long. */
+/* Flushing will make room soon: the write waits for it, and is refused with `text` when that takes
+ * too long. */
 static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *text)
 {
     int64_t policy = option_num(OPT_backpressure_policy), now = clock_mono().us;

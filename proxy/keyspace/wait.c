@@ -69,8 +69,8 @@ void wait_for_relief(struct keyspace *ks, struct waiter *w)
     lock_release(&ks->wait_lock);
 }
 
-/* Waiters are called under the lock: once keyspace_cancel_wait() says that one will not be called, that
- * is so. A call only passes the news on. */
+/* Waiters are called under the lock: once keyspace_cancel_wait() says that one will not be called,
+ * that is so. A call only passes the news on. */
 static void release_pressed(struct keyspace *ks) REQUIRES(ks->wait_lock)
 {
     bool relief = atomic_load(&ks->wb->pressure) < 2 && !atomic_load(&ks->stuck);

@@ -278,9 +278,10 @@ static void set_tcp_options(int fd)
 
 /* A few connections are gathered on the first workers, then the one with the fewest takes the next.
  *
- * One loop that serves many connections finds several ready at a time; the same connections spread over
- * more loops cost a wake-up and an epoll_wait each, and take the cores that the clients on this machine
- * need: with 50 clients on two cores, one loop served 810 k GET/s at pipeline 16, two loops 431 k. */
+ * One loop that serves many connections finds several ready at a time; the same connections spread
+ * over more loops cost a wake-up and an epoll_wait each, and take the cores that the clients on
+ * this machine need: with 50 clients on two cores, one loop served 810 k GET/s at pipeline 16, two
+ * loops 431 k. */
 static struct host_worker *choose(struct acceptor *a, uint64_t *total)
 {
     struct host_worker *gathering = NULL, *fewest = NULL;

@@ -67,8 +67,8 @@ void writeback_each_dead_letter(struct writeback *wb,
                                 void *ctx);
 void writeback_each_conflict(struct writeback *wb,
                              void (*each)(void *ctx, const struct writeback_record *r), void *ctx);
-/* Retry (blocks until the cutter has done so): the key is made dirty again with its dead value if nothing newer is there, and the record
- * goes. id 0: all. Returns how many. */
+/* Retry (blocks until the cutter has done so): the key is made dirty again with its dead value if
+ * nothing newer is there, and the record goes. id 0: all. Returns how many. */
 uint64_t writeback_retry_dead_letter(struct writeback *wb, uint64_t id);
 uint64_t writeback_drop_dead_letter(struct writeback *wb, uint64_t id);
 uint64_t writeback_drop_conflict(struct writeback *wb, uint64_t id);

@@ -233,7 +233,7 @@ def running_out_of_descriptors_neither_spins_nor_stops_accepting():
         begin, cpu = time.monotonic(), weir.cpu_seconds()
         select.select([], [], [], 0.5)
         used = (weir.cpu_seconds() - cpu) / (time.monotonic() - begin)
-        # A thread that spins takes a whole core; an idle one under a sanitizer takes a third of one.
+        # A thread that spins takes a whole core; an idle one under a sanitizer a third of one.
         check(used < 0.6, "it spins: %.2f cores" % used)
         for c in clients:
             c.close()

@@ -100,8 +100,10 @@ static void release(struct keyspace **ksp)
     struct keyspace *ks = *ksp;
     *ksp = NULL;
     writeback_close(&ks->wb);
-    if (ks->journal != NULL)
-        journal_close(&ks->journal);
+    struct journal *journal = ks->journal; /* its thread asks us for it until it has stopped */
+    if (journal != NULL)
+        journal_close(&journal);
+    ks->journal = NULL;
     if (ks->backend != NULL)
         ks->ops->close(&ks->backend);
     if (ks->store.shards != NULL)

@@ -295,6 +295,7 @@ static bool load_missing(struct txn *t, struct waiter *w) NO_TSA
         if (must_load(t, &t->slots[i]))
             last = &t->slots[i];
     }
+    must(last != NULL);
     for (struct slot *s = t->slots; s <= last; s++) {
         if (s != last && !must_load(t, s))
             continue;

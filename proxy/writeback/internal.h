@@ -16,7 +16,7 @@
 
 #include <stdatomic.h>
 
-enum { LANE_NICE = 10, LEDGER_RECORDS_MAX = 10000 };
+enum { LANE_NICE = 5, LEDGER_RECORDS_MAX = 10000 };
 
 /* Dirty totals, one block per thread that changes entries; only the sum means something. */
 struct wb_producer {

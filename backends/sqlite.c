@@ -25,6 +25,7 @@ enum {
     MAINTAIN_CHUNK_ROWS = 2000,
     WRITER_CACHE_KIB = 64 * 1024,
     READER_CACHE_KIB = 32 * 1024,
+    CACHE_IDLE_US = 2000000,
     WAL_BYTES_KEPT = 64 * 1024 * 1024, /* of the WAL file after a checkpoint emptied it */
 };
 
@@ -471,6 +472,19 @@ static enum rc checkpoint_if_due(struct sqlite_backend *b, bool idle, struct err
     return rc;
 }
 
+/* Pages that were cached for batches go back to the allocator when none came for a while: what is
+ * resident is then the proxy's, not the backend's. The system's cache still has them. */
+static void release_cache_if_idle(struct sqlite_backend *b)
+{
+    struct mono now = clock_mono();
+    if (b->applied_since) {
+        b->busy_at = now;
+    } else if (b->busy_at.us != 0 && now.us - b->busy_at.us > CACHE_IDLE_US) {
+        sqlite3_db_release_memory(b->writer.db);
+        b->busy_at.us = 0;
+    }
+}
+
 static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *more, struct err *err)
 {
     struct sqlite_backend *b = of(pb);
@@ -487,6 +501,7 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
     *more = rc == RC_OK && (log_left || rows_left);
     if (rc == RC_OK)
         rc = checkpoint_if_due(b, !b->applied_since && !*more, err);
+    release_cache_if_idle(b);
     b->applied_since = false;
     return rc;
 }

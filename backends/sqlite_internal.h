@@ -11,6 +11,7 @@
 #define BACKENDS_SQLITE_INTERNAL_H
 
 #include "backends/backend.h"
+#include "base/clock.h"
 #include "base/lock.h"
 
 #include <sqlite3.h>
@@ -143,6 +144,7 @@ struct sqlite_backend {
     struct sqlite_piece before; /* a conflict: what it held */
     int wal_pages;              /* after our last commit */
     bool applied_since;         /* a batch since the last maintain */
+    struct mono busy_at;        /* when maintain last saw a batch; 0: its cache was given back */
     int64_t polled_before[3];   /* polled_seq at the last commits of a whole batch, newest first */
     bool warned_about_log;
 

@@ -16,7 +16,7 @@
 
 #include <stdatomic.h>
 
-enum { LANE_NICE = 5, LEDGER_RECORDS_MAX = 10000 };
+enum { LANE_NICE = 10, LEDGER_RECORDS_MAX = 10000 };
 
 /* Dirty totals, one block per thread that changes entries; only the sum means something. */
 struct wb_producer {
@@ -79,6 +79,9 @@ struct writeback {
     uint32_t retries_len GUARDED_BY(lock);
     uint64_t retries_asked GUARDED_BY(lock), retries_done GUARDED_BY(lock);
     struct cond retried;
+    struct mono surge_at;                 /* cutter only: when the rate of changes was measured */
+    uint64_t surge_writes;                /* and how many there had been */
+    bool surging;                         /* cutter only: more than SURGE_PER_S changes a second */
     struct mono refreshed;                /* cutter only: when memory figures were read */
     uint32_t sweep_shard, sweep_position; /* cutter only */
     uint32_t swept_dead;                  /* cutter only: dead databases when it began */

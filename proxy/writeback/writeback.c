@@ -20,7 +20,9 @@ enum {
     BUSY_TICK_US = 5000,
     IDLE_TICK_US = 50000,
     REFRESH_US = 100000,
-    SWEEP_SLOTS = 4096
+    SWEEP_SLOTS = 4096,
+    SURGE_WINDOW_US = 100000,
+    SURGE_PER_S = 10000
 };
 
 int64_t writeback_dirty_keys(const struct writeback *wb)
@@ -159,6 +161,28 @@ static bool is_resting(struct writeback *wb)
            lane.last_flush_age_ms < (rest_ms < most ? rest_ms : most);
 }
 
+static void measure_surge(struct writeback *wb)
+{
+    struct mono now = clock_mono();
+    int64_t passed_us = now.us - wb->surge_at.us;
+    if (passed_us < SURGE_WINDOW_US)
+        return;
+    uint64_t writes = stat_get(STAT_writes);
+    uint64_t changes = writes > wb->surge_writes ? writes - wb->surge_writes : 0;
+    wb->surging = changes * 1000000 / (uint64_t)passed_us > SURGE_PER_S;
+    wb->surge_at = now;
+    wb->surge_writes = writes;
+}
+
+/* A surge is absorbed first: while it lasts, a flush that would take the workers' cores and their
+ * disk waits, ten times as long as usual at most. */
+static bool is_deferred(struct writeback *wb, int64_t age_us)
+{
+    int64_t most = option_num(OPT_write_delay_max_ms), usual = option_num(OPT_write_delay_ms);
+    int64_t stretched_ms = usual * 10 < most ? usual * 10 : most;
+    return wb->surging && age_us < stretched_ms * 1000;
+}
+
 static bool should_cut(struct writeback *wb, bool requested)
 {
     if (!lane_is_idle(wb) || atomic_load(&wb->pausing))
@@ -175,7 +199,7 @@ static bool should_cut(struct writeback *wb, bool requested)
     bool due = age_us >= option_num(OPT_write_delay_ms) * 1000 ||
                keys >= option_num(OPT_write_batch_keys) ||
                writeback_dirty_bytes(wb) >= option_num(OPT_write_batch_bytes);
-    return due && !is_resting(wb);
+    return due && !is_deferred(wb, age_us) && !is_resting(wb);
 }
 
 static void look_at_pressure(struct writeback *wb)
@@ -267,6 +291,7 @@ static void *cutter_main(void *arg)
         if (done != NULL)
             finish_batch(wb, done);
         look_at_pressure(wb);
+        measure_surge(wb);
         retry_dead_letters(wb);
         if (should_cut(wb, requested)) {
             make_cut(wb);

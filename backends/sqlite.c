@@ -340,8 +340,8 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
     if (rc == RC_OK) {
         sqlite3_wal_hook(b->writer.db, wal_grew, b);
         rc = checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
-        if (rc == RC_FULL || rc == RC_BUSY) /* the WAL can be read as it is; maintain() tries again */
-            rc = RC_OK;
+        if (rc == RC_FULL || rc == RC_BUSY)
+            rc = RC_OK; /* the WAL can be read as it is; maintain() tries again */
     }
     return rc;
 }

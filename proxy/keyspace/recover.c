@@ -50,7 +50,7 @@ static enum rc run(struct recovery *r, const struct request *q, struct err *err)
     return o->replay(o->replay_ctx, r->t, r->db, q->argc, q->argv, err);
 }
 
-/* The first argument is the key of nearly every effect; for the others this is wasted, not wrong. */
+/* The first argument is the key of nearly every effect; for the others this is a wasted hint. */
 static void prefetch(struct recovery *r, const struct request *requests, size_t n)
 {
     uint64_t hashes[BATCH];

@@ -217,6 +217,19 @@ def an_endless_request_is_closed_at_the_query_buffer_limit():
                    "both clients to be closed")
 
 
+def quietest_half_second(weir, enough):
+    """Cores used in the quietest of up to twenty half seconds: what start-up left to do may take a
+    while, what spins never rests."""
+    least = float("inf")
+    for _ in range(20):
+        begin, cpu = time.monotonic(), weir.cpu_seconds()
+        select.select([], [], [], 0.5)
+        least = min(least, (weir.cpu_seconds() - cpu) / (time.monotonic() - begin))
+        if least < enough:
+            break
+    return least
+
+
 def running_out_of_descriptors_neither_spins_nor_stops_accepting():
     def few():
         resource.setrlimit(resource.RLIMIT_NOFILE, (70, 70))
@@ -230,11 +243,8 @@ def running_out_of_descriptors_neither_spins_nor_stops_accepting():
         wait_until(lambda: "cannot accept a connection" in weir.log() or
                    "max number" in str(clients[-1].socket.recv(100, socket.MSG_DONTWAIT)),
                    "descriptors to run out")
-        begin, cpu = time.monotonic(), weir.cpu_seconds()
-        select.select([], [], [], 0.5)
-        used = (weir.cpu_seconds() - cpu) / (time.monotonic() - begin)
-        # A thread that spins takes a whole core; an idle one under a sanitizer a third of one.
-        check(used < 0.6, "it spins: %.2f cores" % used)
+        used = quietest_half_second(weir, 0.3)
+        check(used < 0.3, "it spins: %.2f cores" % used)
         for c in clients:
             c.close()
 
@@ -254,9 +264,7 @@ def an_idle_server_uses_no_cpu():
         clients = [weir.connect() for _ in range(20)]
         for c in clients:
             c.call("PING")
-        begin, cpu = time.monotonic(), weir.cpu_seconds()
-        select.select([], [], [], 1)
-        used = (weir.cpu_seconds() - cpu) / (time.monotonic() - begin)
+        used = quietest_half_second(weir, 0.2)
         check(used < 0.2, "idle, but uses %.2f cores" % used)
 
 

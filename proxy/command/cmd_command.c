@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/syntax.h"
 #include "command/worker.h"
-#include "resp/glob.h"
+#include "base/glob.h"
 
 #include <stdlib.h>
 

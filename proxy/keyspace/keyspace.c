@@ -236,7 +236,7 @@ void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info 
     };
 }
 
-static void explain_entry(struct keyspace *ks, const struct entry *e, struct buf *out)
+static void explain_entry(const struct entry *e, struct buf *out)
 {
     struct value v;
     entry_value(e, &v);
@@ -253,7 +253,6 @@ static void explain_entry(struct keyspace *ks, const struct entry *e, struct buf
     buf_printf(out, "expires_at_ms:%" PRId64 "\r\n", entry_expires_at(e));
     buf_printf(out, "memory_bytes:%zu\r\n", entry_memory(e));
     buf_printf(out, "idle_seconds:%" PRId64 "\r\n", store_idle_seconds(e));
-    (void)ks;
 }
 
 enum txn_state keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key, struct buf *out)
@@ -264,7 +263,7 @@ enum txn_state keyspace_explain(struct keyspace *ks, uint32_t db, struct slice k
     lock_acquire(&sh->lock);
     const struct entry *e = entry_find(&ks->store, sh, hash, store_db, key);
     if (e != NULL)
-        explain_entry(ks, e, out);
+        explain_entry(e, out);
     else
         buf_printf(out, "resident:no\r\nmiss:%s\r\n",
                    writeback_is_complete(ks->wb, sh, store_db)

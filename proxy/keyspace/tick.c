@@ -92,7 +92,7 @@ static size_t evict_shard(struct keyspace *ks, struct shard *sh, bool volatile_o
 static void evict(struct keyspace *ks, uint32_t worker, uint32_t workers, int64_t until_us)
 {
     bool volatile_only = option_num(OPT_maxmemory_policy) <= 3;
-    size_t limit = writeback_maxmemory(), used = memory_allocated();
+    size_t limit = (size_t)option_num(OPT_maxmemory), used = memory_allocated();
     size_t excess = used > limit ? (used - limit) / workers + 1 : 0, freed = 0;
     bool any = false;
     while (freed < excess && clock_mono().us < until_us) {

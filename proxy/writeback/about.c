@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
 
-#include "config/options.h"
 #include "writeback/item.h"
 
 #include <stdio.h>
@@ -179,9 +178,4 @@ uint64_t writeback_drop_conflict(struct writeback *wb, uint64_t id)
 {
     struct pick p = pick(wb->conflicts, id);
     return drop_picked(wb->conflicts, &p);
-}
-
-uint64_t writeback_maxmemory(void)
-{
-    return (uint64_t)option_num(OPT_maxmemory); /* 0 is resolved there */
 }

@@ -194,7 +194,5 @@ MUST_CHECK bool install_elements(const struct backend_item *item, void **object)
  * install_elements, taken over. Lock: shard. NULL: out of memory, the object is freed. */
 struct entry *install_entry(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
                             const struct backend_item *item, void **object) REQUIRES(sh->lock);
-/* maxmemory in bytes, 0 resolved to half of the machine or cgroup. */
-uint64_t writeback_maxmemory(void);
 
 #endif

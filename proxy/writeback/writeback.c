@@ -210,7 +210,7 @@ static void look_at_pressure(struct writeback *wb)
         return;
     wb->refreshed = now;
     memory_refresh();
-    int64_t limit = (int64_t)writeback_maxmemory();
+    int64_t limit = option_num(OPT_maxmemory);
     int64_t held = writeback_dirty_bytes(wb) + (int64_t)atomic_load(&wb->in_flight_bytes);
     struct journal_info journal;
     journal_get_info(wb->journal, &journal);

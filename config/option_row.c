@@ -14,6 +14,9 @@ const struct option_row option_rows[OPT_COUNT] = {
 const struct option_alias option_aliases[] = {
     {"hash-max-ziplist-entries", OPT_hash_max_listpack_entries},
     {"hash-max-ziplist-value", OPT_hash_max_listpack_value},
+    {"list-max-ziplist-size", OPT_list_max_listpack_size},
+    {"zset-max-ziplist-entries", OPT_zset_max_listpack_entries},
+    {"zset-max-ziplist-value", OPT_zset_max_listpack_value},
     {"appendonly", OPT_journal},
     {"appendfsync", OPT_journal_fsync},
 };

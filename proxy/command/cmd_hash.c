@@ -5,6 +5,7 @@
 #include "command/args.h"
 
 #include "base/num.h"
+#include "store/hash.h"
 
 #include <math.h>
 
@@ -21,10 +22,10 @@ static bool read_hash(struct call *c, const struct hash **out)
 /* --- Writing --- */
 
 /* The hash to change; NULL: out of memory, replied. The type was checked. */
-static struct hash *edit_hash(struct call *c)
+static struct hash **edit_hash(struct call *c)
 {
     bool created;
-    struct hash *h = txn_edit_hash(c->txn, c->key, &created);
+    struct hash **h = txn_edit_hash(c->txn, c->key, &created);
     if (h == NULL)
         call_out_of_memory(c);
     return h;
@@ -32,7 +33,7 @@ static struct hash *edit_hash(struct call *c)
 
 static bool set_field(struct call *c, struct slice field, struct slice value)
 {
-    struct hash *h = edit_hash(c);
+    struct hash **h = edit_hash(c);
     if (h == NULL)
         return false;
     if (hash_set(h, field, value) != HASH_OOM)
@@ -53,7 +54,7 @@ static bool set_pairs(struct call *c, int64_t *added)
     }
     if (!read_hash(c, &present))
         return false;
-    struct hash *h = edit_hash(c);
+    struct hash **h = edit_hash(c);
     if (h == NULL)
         return false;
     for (uint32_t i = 2; i < c->argc; i += 2) {
@@ -97,12 +98,12 @@ void cmd_hsetnx(struct call *c)
 
 /* Removes fields from argument i on and counts them. With the last one the key goes, at once: what
  * comes behind this command in EXEC finds neither hash nor TTL. */
-static int64_t remove_fields(struct call *c, struct hash *h, uint32_t i)
+static int64_t remove_fields(struct call *c, struct hash **h, uint32_t i)
 {
     int64_t removed = 0;
     struct slice value;
     for (; i < c->argc; i++) {
-        if (hash_count(h) == 1 && hash_get(h, c->argv[i], &value)) {
+        if (hash_count(*h) == 1 && hash_get(*h, c->argv[i], &value)) {
             txn_remove(c->txn, c->key);
             return removed + 1;
         }
@@ -122,7 +123,7 @@ void cmd_hdel(struct call *c)
     while (present != NULL && i < c->argc && !hash_get(present, c->argv[i], &value))
         i++;
     if (present != NULL && i < c->argc) {
-        struct hash *h = edit_hash(c);
+        struct hash **h = edit_hash(c);
         if (h == NULL)
             return;
         removed = remove_fields(c, h, i);

@@ -5,6 +5,7 @@
 
 #include "base/glob.h"
 #include "base/num.h"
+#include "store/hash.h"
 
 #include <stdlib.h>
 #include <sys/random.h>

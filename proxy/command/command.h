@@ -131,6 +131,12 @@ MUST_CHECK bool call_int(struct call *c, uint32_t i, int64_t *out, const char *e
  * WRONGTYPE was replied. */
 MUST_CHECK bool call_read(struct call *c, uint32_t i, enum value_type type,
                           const struct value **out);
+/* Tells whoever listens what was done to key number i, see txn_notify. */
+static inline void call_notify(struct call *c, enum notify_class class, const char *event,
+                               uint32_t i)
+{
+    txn_notify(c->txn, class, event, c->key + i);
+}
 /* The command waits: the session's waiter has been handed to something that will call it. */
 void call_park(struct call *c);
 void call_out_of_memory(struct call *c); /* replies -OOM */

@@ -42,6 +42,19 @@ void txn_object_info(struct txn *t, uint32_t k, struct txn_object_info *out)
     out->memory_bytes = entry_memory(e);
 }
 
+/* --- Telling --- */
+
+void txn_notify(struct txn *t, enum notify_class class, const char *event, uint32_t k)
+{
+    struct keyspace *ks = t->ks;
+    unsigned wanted = atomic_load_explicit(&ks->notify, memory_order_relaxed);
+    if (LIKELY((wanted & class) == 0) || ks->replaying)
+        return;
+    const struct txn_key *key = t->slots[k].key;
+    struct keyspace_event told = {class, event, key->db, key->name, t->stamped ? t->stamp.lsn : 0};
+    ks->options.on_event(ks->options.ctx, &told);
+}
+
 /* --- The frame of every change --- */
 
 struct edit {
@@ -167,54 +180,6 @@ char *txn_edit_string(struct txn *t, uint32_t k, size_t new_len) NO_TSA
     return end_edit(t, &edit, e) == RC_OK ? at : NULL;
 }
 
-/* --- Aggregates --- */
-
-struct hash *txn_edit_hash(struct txn *t, uint32_t k, bool *created) NO_TSA
-{
-    struct edit edit = begin_edit(t, k);
-    struct slot *s = edit.slot;
-    t->objects_edited = true;
-    *created = edit.entry == NULL || edit.entry->type == VALUE_NONE;
-    if (!*created) {
-        must(edit.entry->type == VALUE_HASH);
-        return end_edit(t, &edit, edit.entry) == RC_OK ? entry_object(edit.entry) : NULL;
-    }
-    struct hash *h = hash_try_new();
-    struct entry *e = NULL;
-    if (h != NULL)
-        e = entry_set_object(&t->ks->store, s->shard, edit.entry, s->hash, s->store_db,
-                             s->key->name, VALUE_HASH, h, 0);
-    if (e != NULL)
-        e->flags |= ENTRY_REPLACE;
-    else if (h != NULL)
-        hash_ops.free(h);
-    return end_edit(t, &edit, e) == RC_OK ? h : NULL;
-}
-
-/* --- Removal and expiry --- */
-
-bool txn_remove(struct txn *t, uint32_t k)
-{
-    if (!txn_is_live(t, slot_entry(t, &t->slots[k])))
-        return false;
-    return set_none(t, k) == RC_OK;
-}
-
-void txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms) NO_TSA
-{
-    must(txn_is_live(t, slot_entry(t, &t->slots[k])));
-    if (is_past(t, expires_at_ms)) {
-        must(set_none(t, k) == RC_OK);
-        return;
-    }
-    struct edit edit = begin_edit(t, k);
-    struct slot *s = edit.slot;
-    struct entry *e = entry_set_expiry(&t->ks->store, s->shard, edit.entry, s->hash, expires_at_ms);
-    must(end_edit(t, &edit, e) == RC_OK || e == NULL);
-}
-
-/* --- RENAME and COPY --- */
-
 /* Puts a string or an object at `to`; the object is taken over on success. */
 static enum rc put(struct txn *t, uint32_t to, const struct value *v, void *object) NO_TSA
 {
@@ -240,6 +205,67 @@ static enum rc put(struct txn *t, uint32_t to, const struct value *v, void *obje
         e->flags |= ENTRY_RAW;
     return end_edit(t, &edit, e);
 }
+
+/* --- Aggregates --- */
+
+void **txn_edit_object(struct txn *t, uint32_t k, enum value_type type, bool *created) NO_TSA
+{
+    const struct value_ops *ops = value_ops(type);
+    struct edit edit = begin_edit(t, k);
+    struct slot *s = edit.slot;
+    t->objects_edited = true;
+    bool creates = edit.entry == NULL || edit.entry->type == VALUE_NONE;
+    if (created != NULL)
+        *created = creates;
+    if (!creates) {
+        must(edit.entry->type == type);
+        return end_edit(t, &edit, edit.entry) == RC_OK ? entry_object_place(edit.entry) : NULL;
+    }
+    void *object = ops->try_new();
+    struct entry *e = NULL;
+    if (object != NULL)
+        e = entry_set_object(&t->ks->store, s->shard, edit.entry, s->hash, s->store_db,
+                             s->key->name, type, object, 0);
+    if (e != NULL)
+        e->flags |= ENTRY_REPLACE;
+    else if (object != NULL)
+        ops->free(object);
+    return end_edit(t, &edit, e) == RC_OK ? entry_object_place(e) : NULL;
+}
+
+enum rc txn_put_object(struct txn *t, uint32_t k, enum value_type type, void **object)
+{
+    struct value v = {.type = type};
+    must(*object != NULL && value_ops(type)->count(*object) > 0);
+    enum rc rc = put(t, k, &v, *object);
+    if (rc == RC_OK)
+        *object = NULL;
+    return rc;
+}
+
+/* --- Removal and expiry --- */
+
+bool txn_remove(struct txn *t, uint32_t k)
+{
+    if (!txn_is_live(t, slot_entry(t, &t->slots[k])))
+        return false;
+    return set_none(t, k) == RC_OK;
+}
+
+void txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms) NO_TSA
+{
+    must(txn_is_live(t, slot_entry(t, &t->slots[k])));
+    if (is_past(t, expires_at_ms)) {
+        must(set_none(t, k) == RC_OK);
+        return;
+    }
+    struct edit edit = begin_edit(t, k);
+    struct slot *s = edit.slot;
+    struct entry *e = entry_set_expiry(&t->ks->store, s->shard, edit.entry, s->hash, expires_at_ms);
+    must(end_edit(t, &edit, e) == RC_OK || e == NULL);
+}
+
+/* --- RENAME and COPY --- */
 
 enum rc txn_copy(struct txn *t, uint32_t from, uint32_t to)
 {

@@ -122,6 +122,12 @@ void keyspace_apply_settings(void)
 {
     value_limits.hash_max_listpack_entries = setting(OPT_hash_max_listpack_entries);
     value_limits.hash_max_listpack_value = setting(OPT_hash_max_listpack_value);
+    value_limits.list_max_listpack_size = (int32_t)option_num(OPT_list_max_listpack_size);
+    value_limits.set_max_intset_entries = setting(OPT_set_max_intset_entries);
+    value_limits.set_max_listpack_entries = setting(OPT_set_max_listpack_entries);
+    value_limits.set_max_listpack_value = setting(OPT_set_max_listpack_value);
+    value_limits.zset_max_listpack_entries = setting(OPT_zset_max_listpack_entries);
+    value_limits.zset_max_listpack_value = setting(OPT_zset_max_listpack_value);
     store_settings.lfu_log_factor = setting(OPT_lfu_log_factor);
     store_settings.lfu_decay_minutes = setting(OPT_lfu_decay_time);
 }

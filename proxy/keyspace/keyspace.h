@@ -110,6 +110,9 @@ struct keyspace_options {
     enum rc (*replay)(void *ctx, struct txn *t, uint32_t db, uint32_t argc,
                       const struct slice *argv, struct err *err);
     void *replay_ctx;
+    /* Whoever listens to keyspace events; called under shard locks, must only pass it on. May be
+     * NULL. */
+    void (*on_event)(void *ctx, const struct keyspace_event *event);
     void (*on_replay_progress)(void *ctx, uint64_t done, uint64_t total); /* may be NULL */
 };
 MUST_CHECK enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **out,

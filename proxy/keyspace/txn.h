@@ -22,10 +22,14 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "store/hash.h"
+#include "keyspace/events.h"
 #include "store/value.h"
 
 struct keyspace;
+struct hash;
+struct list;
+struct set;
+struct zset;
 struct txn; /* one per worker, made by txn_new; a nested one is not possible */
 
 /* What a command does with a key; it decides whether a miss loads. */
@@ -110,9 +114,25 @@ MUST_CHECK enum rc txn_set_blob(struct txn *t, uint32_t k, struct slice value, s
 /* A string made `new_len` bytes long and writable, old bytes kept, rest zero, expiry kept; absent
  * counts as empty. NULL: out of memory. The caller has checked the type and STORE_STRING_MAX. */
 char *txn_edit_string(struct txn *t, uint32_t k, size_t new_len);
-/* The hash to change, created when absent (then *created); the caller has checked the type. NULL:
- * out of memory. A hash left empty at commit is removed. */
-struct hash *txn_edit_hash(struct txn *t, uint32_t k, bool *created);
+/* The aggregate to change: the place of its pointer, since it may move when it changes. Valid until
+ * the next call of a txn_ function that changes a key. Created when absent (then *created, which
+ * may be NULL); the caller has checked the type. NULL: out of memory. One that is left empty is
+ * removed when the request ends, or by the handler with txn_remove() where it matters before. */
+void **txn_edit_object(struct txn *t, uint32_t k, enum value_type type, bool *created);
+#define TXN_EDIT(type_name, TYPE)                                                    \
+    static inline struct type_name **txn_edit_##type_name(struct txn *t, uint32_t k, \
+                                                          bool *created)             \
+    {                                                                                \
+        return (struct type_name **)(void *)txn_edit_object(t, k, TYPE, created);    \
+    }
+TXN_EDIT(hash, VALUE_HASH)
+TXN_EDIT(list, VALUE_LIST)
+TXN_EDIT(set, VALUE_SET)
+TXN_EDIT(zset, VALUE_ZSET)
+#undef TXN_EDIT
+/* A new aggregate over whatever is there, without expiry (SUNIONSTORE, SORT STORE). It must not be
+ * empty. Taken over (*object is NULLed) unless RC_NOMEM. */
+MUST_CHECK enum rc txn_put_object(struct txn *t, uint32_t k, enum value_type type, void **object);
 /* True when there was a live key. */
 bool txn_remove(struct txn *t, uint32_t k);
 /* 0: persist. In the past: deletes the key. The key exists. */
@@ -125,6 +145,10 @@ MUST_CHECK enum rc txn_copy(struct txn *t, uint32_t from, uint32_t to);
 /* Replaces the request as the journalled effect; several calls add several effects, in order.
  * Arguments are copied. */
 void txn_effect(struct txn *t, uint32_t argc, const struct slice *argv);
+
+/* Tells whoever listens (notify-keyspace-events) what was done to a key, under Redis's name for it:
+ * txn_notify(t, NOTIFY_LIST, "lpush", k). Nothing when nobody listens. */
+void txn_notify(struct txn *t, enum notify_class class, const char *event, uint32_t k);
 
 /* Whole databases; TXN_WHOLE. Database numbers. */
 void txn_flush_db(struct txn *t, uint32_t db);

@@ -53,14 +53,26 @@ static const char *payload_of(const struct entry *e)
     return e->data + entry_key_offset(e) + e->key_len;
 }
 
+/* Between the key and the pointer to an object, so that the pointer can be changed in place. */
+static size_t object_padding(size_t key_len)
+{
+    return -key_len % sizeof(void *);
+}
+
 struct content entry_content(const struct entry *e)
 {
     struct content c = {.type = e->type};
     if (e->is_blob)
         memcpy(&c.blob, payload_of(e), sizeof(c.blob));
     else if (e->type != VALUE_NONE && e->type != VALUE_STRING)
-        memcpy(&c.object, payload_of(e), sizeof(c.object));
+        memcpy(&c.object, payload_of(e) + object_padding(e->key_len), sizeof(c.object));
     return c;
+}
+
+void **entry_object_place(struct entry *e)
+{
+    must(entry_content(e).object != NULL);
+    return (void **)(void *)(entry_payload(e) + object_padding(e->key_len));
 }
 
 void *entry_object(const struct entry *e)
@@ -282,7 +294,10 @@ struct entry *entry_set_object(struct store *s, struct shard *sh, struct entry *
                                int64_t expires_at_ms)
 {
     must(value_ops(type) != NULL);
-    struct form f = {type, false, &object, sizeof(object), expires_at_ms};
+    char payload[2 * sizeof(object)] = {0};
+    size_t padding = object_padding(key.len);
+    memcpy(payload + padding, &object, sizeof(object));
+    struct form f = {type, false, payload, padding + sizeof(object), expires_at_ms};
     return put(s, sh, old, hash, db, key, &f);
 }
 

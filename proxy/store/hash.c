@@ -161,13 +161,14 @@ static enum hash_set_result set_field(struct hash *h, struct slice name, struct 
     return adds ? HASH_ADDED : HASH_UPDATED;
 }
 
-enum hash_set_result hash_set(struct hash *h, struct slice field, struct slice value)
+enum hash_set_result hash_set(struct hash **h, struct slice field, struct slice value)
 {
-    return set_field(h, field, value, false);
+    return set_field(*h, field, value, false);
 }
 
-bool hash_remove(struct hash *h, struct slice field)
+bool hash_remove(struct hash **place, struct slice field)
 {
+    struct hash *h = *place;
     struct found at = find(h, field);
     if (!at.there || (at.flags & FIELD_DEAD) != 0)
         return false;
@@ -274,6 +275,11 @@ void hash_random(const struct hash *h, uint64_t random, struct slice *field, str
 
 /* --- What write-back asks of every type --- */
 
+static void *ops_try_new(void)
+{
+    return hash_try_new();
+}
+
 static void ops_free(void *object)
 {
     struct hash *h = object;
@@ -309,7 +315,7 @@ struct copying {
 static bool copy_one(void *ctx, struct slice field, struct slice value)
 {
     struct copying *c = ctx;
-    c->failed = hash_set(c->to, field, value) == HASH_OOM;
+    c->failed = hash_set(&c->to, field, value) == HASH_OOM;
     return !c->failed;
 }
 
@@ -373,9 +379,9 @@ static void capture_packed(const struct capture *c)
     packed_trim(p);
 }
 
-static void ops_capture(void *object, bool everything, struct change_sink *sink)
+static void ops_capture(void **object, bool everything, struct change_sink *sink)
 {
-    struct hash *h = object;
+    struct hash *h = *object;
     struct capture c = {h, sink, everything};
     if (!h->is_table) {
         capture_packed(&c);
@@ -398,6 +404,7 @@ static bool ops_load(void **object, struct slice name, struct slice value, int64
 
 const struct value_ops hash_ops = {
     .type = VALUE_HASH,
+    .try_new = ops_try_new,
     .free = ops_free,
     .count = ops_count,
     .memory = ops_memory,

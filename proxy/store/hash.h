@@ -17,10 +17,10 @@ struct hash *hash_try_new(void);
 size_t hash_count(const struct hash *h);
 /* The slice is valid until the hash changes. */
 bool hash_get(const struct hash *h, struct slice field, struct slice *value);
-/* Neither field nor value may lie in the hash itself. */
+/* Changing may move the hash. Neither field nor value may lie in the hash itself. */
 enum hash_set_result { HASH_ADDED, HASH_UPDATED, HASH_OOM /* unchanged */ };
-MUST_CHECK enum hash_set_result hash_set(struct hash *h, struct slice field, struct slice value);
-bool hash_remove(struct hash *h, struct slice field); /* true when it was there */
+MUST_CHECK enum hash_set_result hash_set(struct hash **h, struct slice field, struct slice value);
+bool hash_remove(struct hash **h, struct slice field); /* true when it was there */
 
 /* All fields, in insertion order while the hash is small; stop by returning false. The hash must
  * not change meanwhile. */

@@ -155,7 +155,8 @@ void *entry_take_object(struct store *s, struct shard *sh, struct entry *e, uint
 struct slice entry_key(const struct entry *e);
 int64_t entry_expires_at(const struct entry *e); /* 0: never */
 void entry_value(const struct entry *e, struct value *out);
-void *entry_object(const struct entry *e); /* aggregates, to edit */
+void *entry_object(const struct entry *e);  /* aggregates */
+void **entry_object_place(struct entry *e); /* the same, to change: valid until the entry moves */
 /* Allocation, value included, its table slot and expiry item; from the sizes, without asking the
  * allocator. */
 size_t entry_memory(const struct entry *e);

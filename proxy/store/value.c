@@ -10,6 +10,12 @@ enum { EMBEDDED_MAX = 44 }; /* longer strings are "raw" in Redis */
 struct value_limits value_limits = {
     .hash_max_listpack_entries = 128,
     .hash_max_listpack_value = 64,
+    .list_max_listpack_size = -2,
+    .set_max_intset_entries = 512,
+    .set_max_listpack_entries = 128,
+    .set_max_listpack_value = 64,
+    .zset_max_listpack_entries = 128,
+    .zset_max_listpack_value = 64,
 };
 
 const struct value_ops *value_ops(enum value_type type)

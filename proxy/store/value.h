@@ -33,8 +33,10 @@ struct change_sink {
                     double score, bool removed);
 };
 
+/* An object may move when it changes: who changes one passes the place of its pointer. */
 struct value_ops {
     enum value_type type;
+    void *(*try_new)(void);     /* an empty one; NULL: out of memory */
     void (*free)(void *object); /* may be slow for a large one: called without a lock held */
     size_t (*count)(const void *object);         /* elements */
     size_t (*memory)(const void *object);        /* bytes allocated */
@@ -45,7 +47,7 @@ struct value_ops {
     size_t (*changes)(const void *object, bool everything);
     /* Emits the changed elements (everything: all of them, none as removed) and forgets that they
      * are changed. */
-    void (*capture)(void *object, bool everything, struct change_sink *sink);
+    void (*capture)(void **object, bool everything, struct change_sink *sink);
     /* Puts one element that the backend has: does not count as a change, and does not undo one.
      * *object NULL: the object is made. False: out of memory. */
     MUST_CHECK bool (*load)(void **object, struct slice name, struct slice value, int64_t position,
@@ -62,6 +64,12 @@ const char *value_encoding(const struct value *v);
 struct value_limits {
     _Atomic uint32_t hash_max_listpack_entries; /* 128 */
     _Atomic uint32_t hash_max_listpack_value;   /* 64 */
+    _Atomic int32_t list_max_listpack_size;     /* -2: nodes of 8 KB; positive: elements */
+    _Atomic uint32_t set_max_intset_entries;    /* 512 */
+    _Atomic uint32_t set_max_listpack_entries;  /* 128 */
+    _Atomic uint32_t set_max_listpack_value;    /* 64 */
+    _Atomic uint32_t zset_max_listpack_entries; /* 128 */
+    _Atomic uint32_t zset_max_listpack_value;   /* 64 */
 };
 extern struct value_limits value_limits;
 

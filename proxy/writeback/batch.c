@@ -114,7 +114,7 @@ static void capture_object(struct batch_part *part, struct entry *e, struct back
         elements.elements =
             chunk_take(&part->bytes, changes * sizeof(*elements.elements), BYTES_PER_CHUNK);
     struct change_sink sink = {.ctx = &elements, .element = take_element};
-    ops->capture(object, item->replace, &sink);
+    ops->capture(entry_object_place(e), item->replace, &sink);
     item->elements = elements.elements;
     item->elements_len = elements.len;
     e->flags &= (uint8_t)~ENTRY_REPLACE;

@@ -5,6 +5,7 @@
 #include "command/command.h"
 #include "config/options.h"
 #include "journal/journal.h"
+#include "store/hash.h"
 #include "writeback/internal.h"
 
 #include <setjmp.h>
@@ -192,7 +193,7 @@ void ks_hset(struct ks_fixture *f, int worker, const char *key, const char *fiel
     bool created;
     struct slice argv[] = {SLICE("HSET"), slice_str(key), slice_str(field), slice_str(value)};
     begin_one(f, worker, key, KEY_UPDATE, TXN_WRITES, &k, 4, argv);
-    struct hash *h = txn_edit_hash(f->t[worker], 0, &created);
+    struct hash **h = txn_edit_hash(f->t[worker], 0, &created);
     assert_non_null(h);
     assert_true(hash_set(h, slice_str(field), slice_str(value)) != HASH_OOM);
     txn_commit(f->t[worker]);

@@ -250,7 +250,7 @@ static void an_object_is_taken_out_and_put_elsewhere(void **state) NO_TSA
     (void)state;
     struct slice from = SLICE("from"), to = SLICE("to");
     struct hash *h = hash_try_new();
-    assert_int_equal(hash_set(h, SLICE("f"), SLICE("v")), HASH_ADDED);
+    assert_int_equal(hash_set(&h, SLICE("f"), SLICE("v")), HASH_ADDED);
     struct entry *e =
         entry_set_object(&store, shard, NULL, hash_of(from), 1, from, VALUE_HASH, h, 1000);
     assert_ptr_equal(entry_object(e), h);
@@ -277,7 +277,7 @@ static void large_objects_are_freed_later(void **state) NO_TSA
     for (int i = 0; i < 1000; i++) {
         char field[16];
         size_t len = (size_t)snprintf(field, sizeof(field), "%d", i);
-        assert_int_equal(hash_set(h, slice_of(field, len), SLICE("v")), HASH_ADDED);
+        assert_int_equal(hash_set(&h, slice_of(field, len), SLICE("v")), HASH_ADDED);
     }
     struct entry *e = entry_set_object(&store, shard, NULL, hash_of(key), 1, key, VALUE_HASH, h, 0);
     entry_remove(&store, shard, e, hash_of(key));

@@ -435,7 +435,7 @@ static void names_are_matched_by_glob_without_case(void **state)
     size_t n = 0;
     for (size_t i = 0; i < names.len; i++)
         n += names.data[i] == ' ';
-    assert_int_equal(n, OPT_COUNT + 4);
+    assert_int_equal(n, OPT_COUNT + 7);
     buf_fini(&names);
 }
 

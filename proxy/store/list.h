@@ -1,4 +1,4 @@
-/* The list type: a deque of packed nodes; pushes and pops at both ends are O(1), however long it is.
+/* The list type: a deque of packed nodes; pushes and pops at both ends are O(1), whatever its size.
  *
  * Every element has a position that orders it in the backend (struct backend_element); changed and
  * removed positions are remembered for write-back, so that a list used as a queue costs the ends

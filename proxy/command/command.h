@@ -58,6 +58,7 @@ struct call {
     uint32_t key, keys_len;
     uint64_t errors_before; /* of the reply: what is above is this command's failure */
     bool in_exec;
+    struct blocked_call *serving; /* runs for a client that waits; see blocking.c */
     bool parked; /* set by call_park: no reply was written, run again when the waiter was called */
 };
 

@@ -9,11 +9,13 @@
  * grown: a command's time runs from the end of the one before it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "command/blocking.h"
 #include "command/slowlog.h"
 #include "command/ticks.h"
 #include "command/worker.h"
 #include "config/options.h"
 #include "journal/journal.h"
+#include "keyspace/block.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +58,10 @@ void command_worker_free(struct command_worker **w)
     if ((*w)->replay != NULL) {
         session_fini((*w)->replay, (*w)->ks);
         free((*w)->replay);
+    }
+    if ((*w)->serving != NULL) {
+        session_fini((*w)->serving, (*w)->ks);
+        free((*w)->serving);
     }
     if ((*w)->txn != NULL)
         txn_free(&(*w)->txn);
@@ -382,21 +388,11 @@ static enum run_result park(struct session *s)
     return RUN_PARKED;
 }
 
-enum run_result command_run(struct command_worker *w, struct session *s, struct request *r,
-                            int slot)
+/* Checks and runs a request whose row was looked up. */
+static enum run_result run_found(struct command_worker *w, struct session *s,
+                                 const struct command *command, struct request *r, uint64_t hash,
+                                 uint32_t hash_db)
 {
-    const struct command *command;
-    uint64_t hash = 0;
-    uint32_t hash_db = 0;
-    if (LIKELY(slot >= 0 && (uint32_t)slot < w->slots_len)) {
-        command = w->slots[slot].command;
-        hash = w->slots[slot].hash;
-        hash_db = w->slots[slot].db;
-    } else {
-        begin_batch(w);
-        command = command_lookup(r->argc, r->argv);
-    }
-    s->flags &= ~(unsigned)SESSION_PARKED;
     if (UNLIKELY(!check(w, s, command, r)))
         return finish(s, false);
     s->last_command = command;
@@ -426,6 +422,33 @@ enum run_result command_run(struct command_worker *w, struct session *s, struct 
     }
     worker_account(w, s, command, r->argc, r->argv, c.errors_before, begin);
     return finish(s, true);
+}
+
+enum run_result command_run(struct command_worker *w, struct session *s, struct request *r,
+                            int slot)
+{
+    const struct command *command;
+    uint64_t hash = 0;
+    uint32_t hash_db = 0;
+    if (LIKELY(slot >= 0 && (uint32_t)slot < w->slots_len)) {
+        command = w->slots[slot].command;
+        hash = w->slots[slot].hash;
+        hash_db = w->slots[slot].db;
+    } else {
+        begin_batch(w);
+        command = command_lookup(r->argc, r->argv);
+    }
+    s->flags &= ~(unsigned)SESSION_PARKED;
+    if (UNLIKELY(s->blocked != NULL) && blocking_resume(s) == BLOCKED_REPLIED)
+        return finish(s, true);
+    enum run_result result = run_found(w, s, command, r, hash, hash_db);
+    /* A client that ran its own command again kept its place in the queues until now. */
+    if (UNLIKELY(s->blocked != NULL) && result != RUN_PARKED)
+        blocking_end(s);
+    /* What was committed may be what others wait for. */
+    if (UNLIKELY(w->txn != NULL && txn_has_ready(w->txn)))
+        blocking_serve(w);
+    return result;
 }
 
 /* --- Recovery --- */

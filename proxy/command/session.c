@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/session.h"
 
+#include "command/blocking.h"
 #include "command/worker.h"
 #include "config/options.h"
 
@@ -47,6 +48,8 @@ static void drop_pending(struct session *s)
 
 void session_fini(struct session *s, struct keyspace *ks)
 {
+    if (s->blocked != NULL)
+        blocking_end(s);
     drop_pending(s);
     session_unwatch(s, ks);
     multi_free_queue(s);

@@ -120,6 +120,8 @@ static enum rc end_edit(struct txn *t, struct edit *edit, struct entry *e) NO_TS
     atomic_store_explicit(&t->ks->wb->map.touched[s->store_db], true, memory_order_relaxed);
     if (UNLIKELY(s->shard->watch != NULL))
         watch_touch(t->ks, s->shard, s->store_db, s->key->name);
+    if (UNLIKELY(s->shard->blocked != NULL))
+        block_note(t, s);
     return RC_OK;
 }
 
@@ -346,6 +348,7 @@ void txn_flush_db(struct txn *t, uint32_t db)
     dbmap_renew(map, db, t->stamp.lsn);
     atomic_store(&map->changed, true);
     watch_databases_changed(t, db, db, old, old);
+    block_databases_changed(t, db, db);
     resolve_again(t);
 }
 
@@ -366,5 +369,6 @@ void txn_swap_db(struct txn *t, uint32_t a, uint32_t b)
     dbmap_swap(map, a, b);
     atomic_store(&map->changed, true);
     watch_databases_changed(t, a, b, old_a, old_b);
+    block_databases_changed(t, a, b);
     resolve_again(t);
 }

@@ -7,6 +7,7 @@
 #ifndef KEYSPACE_INTERNAL_H
 #define KEYSPACE_INTERNAL_H
 
+#include "keyspace/block.h"
 #include "keyspace/keyspace.h"
 #include "writeback/internal.h"
 
@@ -126,6 +127,7 @@ struct txn {
     bool multi;          /* more than one request: raw must be copied */
     bool objects_edited;
     struct buf effects;
+    struct block_ready *ready; /* keys that somebody waits for, changed since they were taken */
 };
 
 /* --- txn.c --- */
@@ -162,6 +164,14 @@ void watch_touch(struct keyspace *ks, struct shard *sh, uint32_t store_db, struc
 /* Databases were flushed (b == a) or exchanged. Lock: all shards; the map has changed already;
  * old_a, old_b: store databases before. */
 void watch_databases_changed(struct txn *t, uint32_t a, uint32_t b, uint32_t old_a, uint32_t old_b);
+
+/* --- block.c --- */
+/* A key was changed that somebody may wait for. */
+void block_note(struct txn *t, const struct slot *s);
+/* A key may have come into being without a transaction: from the backend. Lock: none. */
+void block_look_again(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct slice key);
+/* Database numbers a and b point elsewhere now. Lock: all shards. */
+void block_databases_changed(struct txn *t, uint32_t a, uint32_t b);
 
 /* --- wait.c --- */
 /* A writer is held back; woken when pressure falls or its time is over. */

@@ -16,7 +16,9 @@
 
 #include "base/log.h"
 #include "base/stats.h"
+#include "config/options.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 enum { POLL_US = 50000 };
@@ -150,6 +152,8 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
     }
     lock_release(&sh->lock);
     wake(w, failed);
+    if (item->type == VALUE_LIST || item->type == VALUE_ZSET)
+        block_look_again(ks, load->hash, load->store_db, key);
 }
 
 /* The key could not be read: it is not resident after all, and whoever waits is told. */
@@ -177,8 +181,11 @@ struct arriving {
     struct backend_item head; /* of the key that is being put together; its key is the load's */
     bool open;
     void *object;
-    bool out_of_memory;
+    uint64_t bytes; /* that have come of an aggregate */
+    enum rc failed; /* RC_NOMEM, or RC_FULL: larger than load-max-bytes; what follows is skipped */
 };
+
+enum { ELEMENT_COST = 32 /* what an element takes up beside its bytes, at the least */ };
 
 static void finish_one(struct arriving *a)
 {
@@ -190,8 +197,13 @@ static void finish_one(struct arriving *a)
     stat_add(STAT_backend_loads, 1);
     if (a->head.type == VALUE_NONE)
         stat_add(STAT_backend_load_absent, 1);
-    if (a->out_of_memory)
-        fail(a->ks, load, RC_NOMEM);
+    if (a->failed == RC_FULL)
+        log_line(LOG_WARNING,
+                 "a value is larger in the backend than load-max-bytes (%" PRId64
+                 "): its key cannot be used",
+                 option_num(OPT_load_max_bytes));
+    if (a->failed != RC_OK)
+        fail(a->ks, load, a->failed);
     else
         install(a->ks, load, &a->head, &a->object);
     if (a->object != NULL)
@@ -204,6 +216,21 @@ static bool is_aggregate(enum value_type type)
     return type != VALUE_NONE && type != VALUE_STRING;
 }
 
+/* Adds a piece of an aggregate to what has come of it. */
+static void add_piece(struct arriving *a, const struct backend_item *item)
+{
+    for (uint32_t i = 0; i < item->elements_len; i++)
+        a->bytes += item->elements[i].name.len + item->elements[i].value.len + ELEMENT_COST;
+    if (!a->ks->replaying && a->bytes > (uint64_t)option_num(OPT_load_max_bytes))
+        a->failed = RC_FULL;
+    else if (!install_elements(item, &a->object))
+        a->failed = RC_NOMEM;
+    if (a->failed == RC_OK || a->object == NULL)
+        return;
+    value_ops(item->type)->free(a->object);
+    a->object = NULL;
+}
+
 static enum rc arrive(void *ctx, const struct backend_item *item)
 {
     struct arriving *a = ctx;
@@ -213,11 +240,12 @@ static enum rc arrive(void *ctx, const struct backend_item *item)
         if (a->done >= a->len)
             return RC_INVALID;
         a->open = true;
-        a->out_of_memory = false;
+        a->failed = RC_OK;
+        a->bytes = 0;
         a->head = *item;
     }
-    if (is_aggregate(item->type) && !a->out_of_memory)
-        a->out_of_memory = !install_elements(item, &a->object);
+    if (is_aggregate(item->type) && a->failed == RC_OK)
+        add_piece(a, item);
     if (!is_aggregate(item->type))
         finish_one(a); /* its bytes are only valid now */
     return RC_OK;
@@ -306,7 +334,9 @@ static void answer_page(struct keyspace *ks, struct page *p)
 static enum rc drop_changed(void *ctx, const struct backend_item *item)
 {
     struct keyspace *ks = ctx;
-    return writeback_invalidate(ks->wb, item->db, item->key);
+    enum rc rc = writeback_invalidate(ks->wb, item->db, item->key);
+    block_look_again(ks, store_hash(&ks->store, item->db, item->key), item->db, item->key);
+    return rc;
 }
 
 static uint32_t take_loads(struct loader *l, struct load **loads) REQUIRES(l->lock)

@@ -27,6 +27,9 @@ static const char REFUSED_PRESSURE[] =
 static const char REFUSED_ROOM[] = "TRYAGAIN the journal's disk does not keep up. Try again later.";
 static const char REFUSED_LOAD[] =
     "TRYAGAIN the backend is unavailable and this key is not in memory. See WEIR BACKENDS.";
+static const char REFUSED_LOAD_SIZE[] =
+    "ERR the value of this key is larger in the backend than load-max-bytes allows. Raise it with "
+    "CONFIG SET, or delete the key.";
 static const char REFUSED_LARGE[] = "ERR the command is too large for the journal";
 static const char REFUSED_FLUSHES[] =
     "TRYAGAIN too many databases were flushed and are still being removed";
@@ -54,6 +57,11 @@ void txn_free(struct txn **tp)
     if (t->slots != t->inline_slots)
         free(t->slots);
     buf_fini(&t->effects);
+    while (t->ready != NULL) {
+        struct block_ready *next = t->ready->next;
+        free(t->ready);
+        t->ready = next;
+    }
     free(t->locked);
     free(t);
 }
@@ -83,6 +91,8 @@ static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *tex
     int64_t policy = option_num(OPT_backpressure_policy), now = clock_mono().us;
     if (policy == BACKPRESSURE_OFF) /* maxmemory alone refuses */
         return text == REPLY_OOM ? refuse(t, text) : TXN_READY;
+    if ((t->flags & TXN_TRY) != 0)
+        return TXN_PARKED;
     bool may_wait = policy == BACKPRESSURE_DELAY && w != NULL;
     if (may_wait && w->since_us == 0) {
         w->since_us = now;
@@ -318,6 +328,8 @@ static enum txn_state make_resident(struct txn *t, struct waiter *w)
         return TXN_READY;
     if (t->ks->replaying)
         return load_all_now(t) ? TXN_READY : refuse(t, REFUSED_LOAD);
+    if ((t->flags & TXN_TRY) != 0)
+        return TXN_PARKED;
     if (w == NULL)
         return TXN_READY;
     return load_missing(t, w) ? TXN_PARKED : refuse(t, REPLY_OOM);
@@ -367,8 +379,9 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     begin_request(t, raw, argc, argv, keys_len > 0 ? keys[0].db : 0);
     t->effects_db = t->record_db = t->db;
     if (waiter != NULL && waiter->failed != RC_OK) {
+        bool too_large = waiter->failed == RC_FULL;
         waiter->failed = RC_OK;
-        return refuse(t, REFUSED_LOAD);
+        return refuse(t, too_large ? REFUSED_LOAD_SIZE : REFUSED_LOAD);
     }
     if (!take_slots(t, keys, keys_len))
         return refuse(t, REPLY_OOM);

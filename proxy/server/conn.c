@@ -21,6 +21,7 @@
 #include "server/conn.h"
 
 #include "base/log.h"
+#include "command/blocking.h"
 #include "config/options.h"
 
 #include <assert.h>
@@ -112,7 +113,11 @@ void conn_reap(struct conn *c)
     c->flags = (c->flags & CONN_PARKED) | CONN_GONE;
     if (c->flags & CONN_PARKED) {
         atomic_fetch_sub_explicit(&w->blocked, 1, memory_order_relaxed);
-        if (w->keyspace == NULL || !keyspace_cancel_wait(w->keyspace, &c->session.waiter)) {
+        struct session *s = &c->session;
+        bool is_free = s->blocked != NULL
+                           ? blocking_abandon(s)
+                           : w->keyspace != NULL && keyspace_cancel_wait(w->keyspace, &s->waiter);
+        if (!is_free) {
             c->all_prev = NULL;
             c->all_next = w->gone;
             if (w->gone != NULL)
@@ -122,6 +127,14 @@ void conn_reap(struct conn *c)
         }
     }
     conn_free(c);
+}
+
+void conn_end_waits(struct host_worker *w)
+{
+    for (struct conn *c = w->gone; c != NULL; c = c->all_next) {
+        if (c->session.blocked != NULL)
+            blocking_end(&c->session);
+    }
 }
 
 void conn_free_pool(struct host_worker *w)
@@ -509,7 +522,9 @@ static void on_wake(struct ev_loop *loop, ev_timer *timer, int events)
     struct conn *c = (struct conn *)((char *)timer - offsetof(struct conn, wake));
     int64_t left_us = c->wake_at.us - clock_mono().us;
     ev_timer_stop(loop, timer);
-    if (left_us > 0) { /* libev counts from the beginning of the turn in which it was set */
+    if (c->session.blocked != NULL && left_us <= 0) {
+        blocking_expire(&c->session);
+    } else if (left_us > 0) { /* libev counts from the beginning of the turn in which it was set */
         set_wake(c, left_us);
     } else if (c->wake_alone || (c->worker->keyspace != NULL &&
                                  keyspace_cancel_wait(c->worker->keyspace, &c->session.waiter))) {

@@ -109,6 +109,9 @@ void conn_sweep(struct conn *c, int64_t timeout_s);
 void conn_wake_at(struct conn *c, struct mono deadline);
 /* After the keyspace is closed: frees the structs, also of those whose waiter never called. */
 void conn_free_pool(struct host_worker *w);
+/* All workers have stopped and the keyspace is still there: clients that left while another worker
+ * was serving them leave the queues of their keys. */
+void conn_end_waits(struct host_worker *w);
 
 /* --- output.c --- */
 

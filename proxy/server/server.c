@@ -295,6 +295,8 @@ void server_stop(struct server *s)
         worker_order(&s->workers[i], WORKER_QUIESCE | WORKER_STOP);
     for (uint32_t i = 0; i < s->workers_len; i++)
         worker_join(&s->workers[i]);
+    for (uint32_t i = 0; i < s->workers_len; i++)
+        conn_end_waits(&s->workers[i]);
     acceptor_close(&s->acceptor);
 }
 

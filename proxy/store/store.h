@@ -81,6 +81,7 @@ struct shard {
     uint64_t last_lsn;       /* newest effect on any key here: what a read depends on */
     bool evicted;            /* something was dropped: a miss is no longer proof of absence */
     void *watch;             /* keyspace/watch.c: watched keys, NULL mostly */
+    void *blocked;           /* keyspace/block.c: keys that clients wait for, NULL mostly */
     _Atomic uint32_t index;
 } __attribute__((aligned(CACHE_LINE)));
 

@@ -57,7 +57,7 @@ static void append_row(const struct option_row *row, struct buf *out)
     buf_printf(&help, "%s%s", row->help, (row->flags & OPTION_IMMUTABLE) != 0 ? " [start]" : "");
     append_comment(help.data, out);
     buf_fini(&help);
-    if (row->words != NULL)
+    if (row->kind == OPTION_KIND_ENUM)
         append_words(row->words, out);
     bool quote = row->def[0] == '\0' || (!list && strchr(row->def, ' ') != NULL);
     buf_printf(out, quote ? "%s \"%s\"\n\n" : "%s %s\n\n", row->name, row->def);

@@ -11,10 +11,12 @@ enum option_kind {
     OPTION_KIND_INT,
     OPTION_KIND_OCTAL,
     OPTION_KIND_BYTES,
+    OPTION_KIND_SHARE,
     OPTION_KIND_MS,
     OPTION_KIND_SECONDS,
     OPTION_KIND_PERCENT,
     OPTION_KIND_ENUM,
+    OPTION_KIND_LETTERS, /* a set: letter i of `words` is bit i of the number */
     OPTION_KIND_TEXT,
     OPTION_KIND_LIST,
     OPTION_KIND_LIMITS,
@@ -27,7 +29,7 @@ struct option_row {
     const char *def;
     int64_t min, max;
     unsigned flags;
-    const char *words; /* ENUM: joined by '|' */
+    const char *words; /* ENUM: joined by '|'; LETTERS: the letters */
     const char *help;
 };
 

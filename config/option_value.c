@@ -43,6 +43,18 @@ static bool parse_bytes(struct slice text, int64_t *out)
     return false;
 }
 
+/* "5%" is -5. */
+static bool parse_share(struct slice text, int64_t *out)
+{
+    if (text.len == 0 || text.ptr[text.len - 1] != '%')
+        return parse_bytes(text, out);
+    text.len--;
+    if (!num_parse_i64(text, out) || *out < 0)
+        return false;
+    *out = -*out;
+    return true;
+}
+
 static bool parse_octal(struct slice text, int64_t *out)
 {
     *out = 0;
@@ -86,6 +98,50 @@ static enum rc parse_enum(const struct option_row *row, struct slice text, int64
     return rc;
 }
 
+/* --- sets of letters: the classes of keyspace notifications --- */
+
+/* Redis's order of writing: the classes that A stands for, then what A leaves out. */
+static const char letters_of_a[] = "g$lshzxetd", letters_behind[] = "nKEm";
+
+static int64_t letter_bit(const struct option_row *row, char letter)
+{
+    const char *at = letter == '\0' ? NULL : strchr(row->words, letter);
+    return at == NULL ? 0 : INT64_C(1) << (at - row->words);
+}
+
+static enum rc parse_letters(const struct option_row *row, struct slice text, int64_t *out,
+                             struct err *err)
+{
+    *out = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        int64_t bit = letter_bit(row, text.ptr[i]);
+        if (text.ptr[i] == 'A')
+            for (const char *a = letters_of_a; *a != '\0'; a++)
+                bit |= letter_bit(row, *a);
+        if (bit == 0)
+            return err_set(err, RC_INVALID,
+                           "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+        *out |= bit;
+    }
+    return RC_OK;
+}
+
+static void append_letters(const struct option_row *row, int64_t set, struct buf *out)
+{
+    int64_t all = 0;
+    for (const char *a = letters_of_a; *a != '\0'; a++)
+        all |= letter_bit(row, *a);
+    if ((set & all) == all)
+        buf_append_str(out, "A");
+    else
+        for (const char *a = letters_of_a; *a != '\0'; a++)
+            if ((set & letter_bit(row, *a)) != 0)
+                buf_append(out, a, 1);
+    for (const char *a = letters_behind; *a != '\0'; a++)
+        if ((set & letter_bit(row, *a)) != 0)
+            buf_append(out, a, 1);
+}
+
 static enum rc check_bounds(const struct option_row *row, int64_t *n, struct err *err)
 {
     if ((row->flags & OPTION_CLAMP) != 0)
@@ -115,9 +171,17 @@ static enum rc parse_number(const struct option_row *row, struct slice text, int
         return RC_OK;
     case OPTION_KIND_ENUM:
         return parse_enum(row, text, n, err);
+    case OPTION_KIND_LETTERS:
+        return parse_letters(row, text, n, err);
     case OPTION_KIND_BYTES:
         if (!parse_bytes(text, n))
             return err_set(err, RC_INVALID, "argument must be a memory value");
+        break;
+    case OPTION_KIND_SHARE:
+        if (!parse_share(text, n))
+            return err_set(err, RC_INVALID, "argument must be a memory or percent value");
+        if (*n < -100)
+            return err_set(err, RC_INVALID, "percentage argument must be less or equal to 100");
         break;
     case OPTION_KIND_OCTAL:
         if (!parse_octal(text, n))
@@ -311,8 +375,12 @@ void option_value_format(enum option_id id, const struct option_value *v, struct
         buf_append_str(out, v->num != 0 ? "yes" : "no");
     else if (row->kind == OPTION_KIND_ENUM)
         append_word_of(row, v->num, out);
+    else if (row->kind == OPTION_KIND_LETTERS)
+        append_letters(row, v->num, out);
     else if (row->kind == OPTION_KIND_OCTAL)
         buf_printf(out, "%" PRIo64, (uint64_t)v->num);
+    else if (row->kind == OPTION_KIND_SHARE && v->num < 0)
+        buf_printf(out, "%" PRId64 "%%", -v->num);
     else
         buf_printf(out, "%" PRId64, v->num);
 }
@@ -386,10 +454,12 @@ void option_value_write(enum option_id id, const struct option_value *v, struct 
     enum option_kind kind = option_rows[id].kind;
     if (kind == OPTION_KIND_LIMITS)
         write_limits(v, out);
-    else if (kind == OPTION_KIND_BYTES)
+    else if (kind == OPTION_KIND_BYTES || (kind == OPTION_KIND_SHARE && v->num >= 0))
         append_bytes(v->num, out);
     else if (kind == OPTION_KIND_TEXT)
         append_quoted(slice_str(v->text), out);
+    else if (kind == OPTION_KIND_LETTERS && v->num == 0)
+        append_quoted(SLICE(""), out);
     else if (option_row_is_list(id))
         write_list(slice_str(v->text), out);
     else

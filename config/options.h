@@ -13,7 +13,8 @@
 #include "base/err.h"
 
 /* A row of options.def is OPTION(id, "name", kind, default text, min, max, flags, enum words or
- * NULL, "help"). Kinds: BOOL yes/no - INT - OCTAL - BYTES ("100mb") - MS (milliseconds) - SECONDS -
+ * NULL, "help"). Kinds: BOOL yes/no - INT - OCTAL - BYTES ("100mb") - SHARE (bytes, or "5%" of
+ * maxmemory, which is kept as -5) - MS (milliseconds) - SECONDS -
  * PERCENT - ENUM - TEXT - LIST (words) - LIMITS (output buffers by class of client: a line changes
  * the classes that it names) - PERCENTILES. Of several lines the last one counts, as in Redis. */
 enum option_flag {
@@ -36,7 +37,8 @@ enum option_id {
 MUST_CHECK enum rc options_load(const char *path, int argc, char *const *argv, struct err *err);
 void options_reset(void); /* all defaults, as before options_load */
 
-/* BOOL 0/1, ENUM the index of the word, all others the number in the base unit (bytes, ms, s).
+/* BOOL 0/1, ENUM the index of the word, LETTERS a bit for each, all others the number in the base
+ * unit (bytes, ms, s).
  * Where 0 is configured for "as the machine is" (maxmemory, io-threads), this is what the machine
  * has; CONFIG GET and option_text show the 0. Thread: any, lock-free. */
 int64_t option_num(enum option_id id);

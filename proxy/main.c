@@ -67,6 +67,8 @@ static enum rc on_option_changed(void *ctx, enum option_id id, struct err *err)
     if (id == OPT_loglevel)
         log_set_level((enum log_level)option_num(OPT_loglevel));
     keyspace_apply_settings();
+    if (id == OPT_notify_keyspace_events)
+        keyspace_apply_notify(ks);
     if (id == OPT_journal_fsync && keyspace_journal(ks) != NULL)
         journal_set_fsync(keyspace_journal(ks), (enum journal_fsync)option_num(OPT_journal_fsync));
     return RC_OK;
@@ -91,6 +93,7 @@ static enum rc open_keyspace(struct server *server, struct keyspace **out, struc
     struct keyspace_options options = {
         .workers = server_workers(server),
         .on_journal_progress = server_on_journal_progress,
+        .on_event = server_on_event,
         .ctx = server,
         .replay = command_replay,
         .replay_ctx = replayer,

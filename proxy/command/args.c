@@ -68,17 +68,21 @@ bool args_expiry(struct call *c, uint32_t i, enum expiry_unit unit, int64_t *at_
     return true;
 }
 
-static bool is_replay(const struct call *c)
+bool args_is_replay(const struct call *c)
 {
     const struct command_worker *w = worker_current();
     return w != NULL && w->replay != NULL && w->replay == c->session;
 }
 
-bool args_string_fits(struct call *c, uint64_t old_len, uint64_t more)
+uint64_t args_string_max(const struct call *c)
 {
     uint64_t max = STORE_STRING_MAX;
-    if (!is_replay(c))
-        max = min_u64(max, (uint64_t)option_num(OPT_proto_max_bulk_len));
+    return args_is_replay(c) ? max : min_u64(max, (uint64_t)option_num(OPT_proto_max_bulk_len));
+}
+
+bool args_string_fits(struct call *c, uint64_t old_len, uint64_t more)
+{
+    uint64_t max = args_string_max(c);
     if (more <= max && old_len <= max - more)
         return true;
     reply_error(c->reply, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");

@@ -36,9 +36,12 @@ enum expiry_unit {
 /* Argument i, which must be positive, as an absolute time in milliseconds. */
 MUST_CHECK bool args_expiry(struct call *c, uint32_t i, enum expiry_unit unit, int64_t *at_ms);
 
-/* False, with a reply, when a string of old_len bytes grown by `more` would be too long. Recovery
- * is held to the store's limit only: a value accepted once must come back whatever the
- * configuration says now. */
+/* Recovery runs an effect: what is configured now must not change what was done then. */
+bool args_is_replay(const struct call *c);
+/* How long a string may become. Recovery is held to the store's limit only: a value accepted once
+ * must come back whatever the configuration says now. */
+uint64_t args_string_max(const struct call *c);
+/* False, with a reply, when a string of old_len bytes grown by `more` would be longer. */
 MUST_CHECK bool args_string_fits(struct call *c, uint64_t old_len, uint64_t more);
 
 /* What one reply may take up before a command refuses to go on. */

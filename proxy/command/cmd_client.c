@@ -14,21 +14,27 @@
 
 /* --- One line about a session --- */
 
-static void append_flags(struct buf *out, const struct session *s)
+/* The letters in Redis's order. Whoever asks is not blocked by asking. */
+static void append_flags(struct buf *out, const struct session *s, bool is_caller)
 {
-    static const struct {
-        unsigned flag;
-        const char *letter;
+    const struct {
+        bool holds;
+        char letter;
     } letters[] = {
-        {SESSION_MULTI, "x"},    {SESSION_CLOSE_AFTER_REPLY, "c"}, {SESSION_UNIX, "U"},
-        {SESSION_NO_EVICT, "e"}, {SESSION_NO_TOUCH, "T"},
+        {(s->flags & SESSION_MONITOR) != 0, 'O'},
+        {session_is_subscribed(s), 'P'},
+        {(s->flags & SESSION_MULTI) != 0, 'x'},
+        {(s->flags & SESSION_PARKED) != 0 && !is_caller, 'b'},
+        {atomic_load_explicit(&s->watch.broken, memory_order_relaxed), 'd'},
+        {(s->flags & SESSION_CLOSE_AFTER_REPLY) != 0, 'c'},
+        {(s->flags & SESSION_UNIX) != 0, 'U'},
+        {(s->flags & SESSION_NO_EVICT) != 0, 'e'},
+        {(s->flags & SESSION_NO_TOUCH) != 0, 'T'},
     };
     size_t before = out->len;
     for (size_t i = 0; i < COUNT_OF(letters); i++)
-        if ((s->flags & letters[i].flag) != 0)
-            buf_append_str(out, letters[i].letter);
-    if (atomic_load_explicit(&s->watch.broken, memory_order_relaxed))
-        buf_append_str(out, "d");
+        if (letters[i].holds)
+            buf_append(out, &letters[i].letter, 1);
     if (out->len == before)
         buf_append_str(out, "N");
 }
@@ -38,8 +44,10 @@ static const char *text_or_empty(const char *text)
     return text == NULL ? "" : text;
 }
 
-/* Thread: the session's worker. */
-static void append_session(struct buf *out, const struct host *host, const struct session *s)
+/* `argv_bytes`: of the arguments of the request that runs now, 0 where the connection knows.
+ * Thread: the session's worker. */
+static void append_session(struct buf *out, const struct host *host, const struct session *s,
+                           bool is_caller, size_t argv_bytes)
 {
     struct host_session_info info = {0};
     host->session_info(s, &info);
@@ -48,16 +56,19 @@ static void append_session(struct buf *out, const struct host *host, const struc
                (unsigned long long)s->id, s->addr, s->laddr, s->fd, text_or_empty(s->name),
                (long long)((now - s->connected_at.us) / 1000000),
                (long long)((now - s->last_active_at.us) / 1000000));
-    append_flags(out, s);
+    append_flags(out, s, is_caller);
+    buf_printf(out, " db=%u sub=%u psub=%u ssub=%u multi=%d qbuf=%zu qbuf-free=%zu argv-mem=%zu ",
+               s->db, s->subscriptions[PUBSUB_CHANNEL], s->subscriptions[PUBSUB_PATTERN],
+               s->subscriptions[PUBSUB_SHARD],
+               (s->flags & SESSION_MULTI) != 0 ? (int)s->queue_len : -1, info.query_buffer,
+               info.query_buffer_free, info.argv_bytes + argv_bytes);
     buf_printf(out,
-               " db=%u sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 "
-               "multi-mem=%zu rbs=%zu rbp=0 obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s "
+               "multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s "
                "user=default redir=-1 resp=%u lib-name=%s lib-ver=%s\n",
-               s->db, (s->flags & SESSION_MULTI) != 0 ? (int)s->queue_len : -1, info.query_buffer,
-               info.query_buffer_free, s->queue_bytes, s->reply.buf.cap, s->reply.buf.len,
-               s->reply.refs_len, info.output_bytes, info.memory_bytes, info.events,
-               s->last_command == NULL ? "NULL" : s->last_command->name, s->reply.proto,
-               text_or_empty(s->lib_name), text_or_empty(s->lib_ver));
+               s->queue_bytes, s->reply.buf.cap, info.output_peak, info.output_plain,
+               info.output_refs, info.output_bytes - info.output_plain, info.memory_bytes,
+               info.events, s->last_command == NULL ? "NULL" : s->last_command->name,
+               s->reply.proto, text_or_empty(s->lib_name), text_or_empty(s->lib_ver));
 }
 
 /* --- Going round --- */
@@ -65,7 +76,8 @@ static void append_session(struct buf *out, const struct host *host, const struc
 struct filter {
     uint64_t *ids; /* NULL: any */
     uint32_t ids_len;
-    bool other_type;          /* a type that no client here has */
+    bool nobody; /* an address that no client can have */
+    enum { TYPE_ANY, TYPE_NORMAL, TYPE_PUBSUB, TYPE_OTHER } type;
     struct slice addr, laddr; /* ptr NULL: any */
     bool skip_me;
 };
@@ -105,7 +117,9 @@ static bool passes(const struct filter *f, const struct session *s)
     bool listed = f->ids == NULL;
     for (uint32_t i = 0; i < f->ids_len && !listed; i++)
         listed = f->ids[i] == s->id;
-    return listed && !f->other_type &&
+    bool of_type =
+        f->type == TYPE_ANY || f->type == (session_is_subscribed(s) ? TYPE_PUBSUB : TYPE_NORMAL);
+    return listed && of_type && !f->nobody &&
            (f->addr.ptr == NULL || slice_eq(f->addr, slice_str(s->addr))) &&
            (f->laddr.ptr == NULL || slice_eq(f->laddr, slice_str(s->laddr)));
 }
@@ -123,7 +137,7 @@ static void list_one(struct round *r, const struct session *s)
         r->lines_cap = cap;
     }
     size_t at = r->text.len;
-    append_session(&r->text, r->host, s);
+    append_session(&r->text, r->host, s, s == r->caller, 0);
     r->lines[r->lines_len++] = (struct line){s->id, at, r->text.len - at};
 }
 
@@ -191,15 +205,15 @@ static struct round *round_take(struct session *s)
 
 /* --- Filters --- */
 
-/* Every client here is a normal one. */
+/* Clients listen to channels or are normal ones; there are no replicas. The last type counts. */
 static bool parse_type(struct call *c, uint32_t i, struct filter *f)
 {
     struct slice type = c->argv[i];
-    if (slice_is_word(type, "normal"))
-        return true;
-    f->other_type = true;
-    if (slice_is_word(type, "master") || slice_is_word(type, "replica") ||
-        slice_is_word(type, "slave") || slice_is_word(type, "pubsub"))
+    f->type = slice_is_word(type, "normal")   ? TYPE_NORMAL
+              : slice_is_word(type, "pubsub") ? TYPE_PUBSUB
+                                              : TYPE_OTHER;
+    if (f->type != TYPE_OTHER || slice_is_word(type, "master") || slice_is_word(type, "replica") ||
+        slice_is_word(type, "slave"))
         return true;
     reply_errorf(c->reply, "ERR Unknown client type '%.*s'", (int)min_u64(type.len, 128), type.ptr);
     return false;
@@ -227,7 +241,7 @@ static void set_address(struct round *r, int which, struct slice text)
     struct slice *place = which == 0 ? &r->filter.addr : &r->filter.laddr;
     size_t len = text.len;
     if (len > sizeof(r->addresses[which])) { /* longer than any address: no client has it */
-        r->filter.other_type = true;
+        r->filter.nobody = true;
         len = 0;
     }
     if (len > 0)
@@ -381,7 +395,10 @@ void cmd_client_kill(struct call *c)
 void cmd_client_info(struct call *c)
 {
     struct buf line = {0};
-    append_session(&line, c->host, c->session);
+    size_t argv_bytes = 0;
+    for (uint32_t i = 0; i < c->argc; i++)
+        argv_bytes += c->argv[i].len;
+    append_session(&line, c->host, c->session, true, argv_bytes);
     reply_verbatim(c->reply, "txt", buf_slice(&line));
     buf_fini(&line);
 }

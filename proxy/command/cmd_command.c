@@ -492,7 +492,8 @@ static void get_keys(struct call *c, bool with_flags)
         reply_error(c->reply, "ERR Invalid command specified");
         return;
     }
-    if (command->first_key == 0 && command->find_keys == NULL) {
+    bool not_keys = strcmp(command->specs, "not_key") == 0; /* channels in the place of keys */
+    if (not_keys || (command->first_key == 0 && command->find_keys == NULL)) {
         reply_error(c->reply, "ERR The command has no key arguments");
         return;
     }

@@ -157,10 +157,20 @@ void cmd_hello(struct call *c)
     reply_hello(c);
 }
 
+/* Between messages an answer must look like one. */
+static void reply_pong(struct call *c)
+{
+    reply_array(c->reply, 2);
+    reply_bulk_str(c->reply, "pong");
+    reply_bulk(c->reply, c->argc == 2 ? c->argv[1] : SLICE(""));
+}
+
 void cmd_ping(struct call *c)
 {
     if (c->argc > 2)
         reply_error(c->reply, "ERR wrong number of arguments for 'ping' command");
+    else if (session_is_subscribed(c->session) && c->reply->proto < 3)
+        reply_pong(c);
     else if (c->argc == 2)
         reply_bulk(c->reply, c->argv[1]);
     else
@@ -194,8 +204,23 @@ void cmd_quit(struct call *c)
     c->session->flags |= SESSION_CLOSE_AFTER_REPLY;
 }
 
+static void forget_name(void *arg, struct slice name)
+{
+    (void)arg;
+    (void)name;
+}
+
+static void unsubscribe_all(struct call *c)
+{
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++)
+        while (c->session->subscriptions[kind] > 0)
+            (void)c->host->pubsub->unsubscribe_oldest(c->session, (enum pubsub_kind)kind,
+                                                      forget_name, NULL);
+}
+
 void cmd_reset(struct call *c)
 {
+    unsubscribe_all(c);
     session_reset(c->session, c->keyspace, !password_is_set());
     reply_simple(c->reply, "RESET");
 }

@@ -31,15 +31,17 @@ static struct hash **edit_hash(struct call *c)
     return h;
 }
 
-static bool set_field(struct call *c, struct slice field, struct slice value)
+static bool set_field(struct call *c, struct slice field, struct slice value, const char *event)
 {
     struct hash **h = edit_hash(c);
     if (h == NULL)
         return false;
-    if (hash_set(h, field, value) != HASH_OOM)
-        return true;
-    call_out_of_memory(c);
-    return false;
+    if (hash_set(h, field, value) == HASH_OOM) {
+        call_out_of_memory(c);
+        return false;
+    }
+    call_notify(c, NOTIFY_HASH, event, 0);
+    return true;
 }
 
 /* Sets all pairs and counts the new fields; false: an error was replied, and what was set until
@@ -60,13 +62,16 @@ static bool set_pairs(struct call *c, int64_t *added)
     for (uint32_t i = 2; i < c->argc; i += 2) {
         enum hash_set_result result = hash_set(h, c->argv[i], c->argv[i + 1]);
         if (result == HASH_OOM) {
-            if (i > 2)
+            if (i > 2) {
                 txn_effect(c->txn, i, c->argv);
+                call_notify(c, NOTIFY_HASH, "hset", 0);
+            }
             call_out_of_memory(c);
             return false;
         }
         *added += result == HASH_ADDED;
     }
+    call_notify(c, NOTIFY_HASH, "hset", 0);
     return true;
 }
 
@@ -92,7 +97,7 @@ void cmd_hsetnx(struct call *c)
         return;
     if (h != NULL && hash_get(h, c->argv[2], &value))
         reply_int(c->reply, 0);
-    else if (set_field(c, c->argv[2], c->argv[3]))
+    else if (set_field(c, c->argv[2], c->argv[3], "hset"))
         reply_int(c->reply, 1);
 }
 
@@ -127,6 +132,9 @@ void cmd_hdel(struct call *c)
         if (h == NULL)
             return;
         removed = remove_fields(c, h, i);
+        call_notify(c, NOTIFY_HASH, "hdel", 0);
+        if (txn_peek(c->txn, c->key) == NULL)
+            call_notify(c, NOTIFY_GENERIC, "del", 0);
     }
     reply_int(c->reply, removed);
 }
@@ -147,7 +155,7 @@ void cmd_hincrby(struct call *c)
         return;
     }
     char digits[NUM_I64_MAX];
-    if (set_field(c, c->argv[2], slice_of(digits, num_format_i64(digits, n))))
+    if (set_field(c, c->argv[2], slice_of(digits, num_format_i64(digits, n)), "hincrby"))
         reply_int(c->reply, n);
 }
 
@@ -177,7 +185,7 @@ void cmd_hincrbyfloat(struct call *c)
     }
     char digits[NUM_LONG_DOUBLE_MAX];
     struct slice text = slice_of(digits, num_format_long_double(digits, n));
-    if (!set_field(c, c->argv[2], text))
+    if (!set_field(c, c->argv[2], text, "hincrbyfloat"))
         return;
     struct slice effect[] = {SLICE("HSET"), c->argv[1], c->argv[2], text};
     txn_effect(c->txn, COUNT_OF(effect), effect);

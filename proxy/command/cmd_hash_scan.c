@@ -2,37 +2,15 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/args.h"
+#include "command/draw.h"
 
 #include "base/glob.h"
 #include "base/num.h"
 #include "store/hash.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 /* --- HRANDFIELD --- */
-
-/* splitmix64 (Steele, Lea, Flood, OOPSLA 2014): a Weyl sequence, scrambled. */
-static uint64_t random_bits(void)
-{
-    static _Thread_local uint64_t state;
-    static _Thread_local bool seeded;
-    if (!seeded) {
-        seeded = true;
-        if (getrandom(&state, sizeof(state), GRND_NONBLOCK) != (ssize_t)sizeof(state))
-            state = (uint64_t)clock_mono().us;
-    }
-    uint64_t z = (state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-/* Evenly distributed in 0..n-1 (Lemire 2019, without the last correction: off by n / 2^64). */
-static uint64_t random_below(uint64_t n)
-{
-    return (uint64_t)(((unsigned __int128)random_bits() * n) >> 64);
-}
 
 struct draw {
     struct call *c;
@@ -69,7 +47,7 @@ static void draw_any(struct draw *d, const struct hash *h, uint64_t n)
     reply_draw_header(d, n);
     for (uint64_t i = 0; i < n; i++) {
         struct slice field, value;
-        hash_random(h, random_bits(), &field, &value);
+        hash_random(h, draw_bits(), &field, &value);
         reply_drawn(d, field, value);
         if (r->buf.len - mark > limit) {
             reply_truncate(r, mark);
@@ -83,7 +61,7 @@ static void draw_any(struct draw *d, const struct hash *h, uint64_t n)
 static bool draw_next(void *ctx, struct slice field, struct slice value)
 {
     struct draw *d = ctx;
-    if (random_below(d->left--) < d->need) {
+    if (draw_below(d->left--) < d->need) {
         d->need--;
         reply_drawn(d, field, value);
     }
@@ -103,7 +81,7 @@ static bool draw_few(struct draw *d, const struct hash *h, uint64_t n)
     reply_draw_header(d, n);
     while (n > 0) {
         struct slice field, value;
-        hash_random(h, random_bits(), &field, &value);
+        hash_random(h, draw_bits(), &field, &value);
         size_t at = ((uintptr_t)field.ptr * 0x9e3779b97f4a7c15u >> 20) & (slots - 1);
         while (drawn[at] != NULL && drawn[at] != field.ptr)
             at = (at + 1) & (slots - 1);
@@ -166,7 +144,7 @@ void cmd_hrandfield(struct call *c)
             reply_null(c->reply);
             return;
         }
-        hash_random(v->object, random_bits(), &field, &value);
+        hash_random(v->object, draw_bits(), &field, &value);
         reply_bulk(c->reply, field);
     } else if (v == NULL || count == 0) {
         reply_array(c->reply, 0);

@@ -4,6 +4,7 @@
 #include "command/args.h"
 #include "command/find_keys.h"
 
+#include "base/stats.h"
 #include "config/options.h"
 
 #include <stdlib.h>
@@ -11,8 +12,12 @@
 static void remove_keys(struct call *c)
 {
     int64_t removed = 0;
-    for (uint32_t i = 0; i < c->keys_len; i++)
-        removed += txn_remove(c->txn, c->key + i);
+    for (uint32_t i = 0; i < c->keys_len; i++) {
+        if (!txn_remove(c->txn, c->key + i))
+            continue;
+        call_notify(c, NOTIFY_GENERIC, "del", i);
+        removed++;
+    }
     reply_int(c->reply, removed);
 }
 
@@ -85,6 +90,8 @@ static void move_to_name(struct call *c, bool only_new)
             call_out_of_memory(c);
             return;
         }
+        call_notify(c, NOTIFY_GENERIC, "rename_from", 0);
+        call_notify(c, NOTIFY_GENERIC, "rename_to", 1);
         if (only_new)
             args_effect_as(c, "RENAME", 3);
     }
@@ -173,6 +180,7 @@ void cmd_copy(struct call *c)
         return;
     }
     effect_copy(c);
+    call_notify(c, NOTIFY_GENERIC, "copy_to", 1);
     reply_int(c->reply, 1);
 }
 
@@ -203,8 +211,11 @@ void cmd_move(struct call *c)
         reply_int(c->reply, 0);
     else if (txn_rename(c->txn, c->key, c->key + 1) != RC_OK)
         call_out_of_memory(c);
-    else
+    else {
+        call_notify(c, NOTIFY_GENERIC, "move_from", 0);
+        call_notify(c, NOTIFY_GENERIC, "move_to", 1);
         reply_int(c->reply, 1);
+    }
 }
 
 /* --- Whole databases --- */
@@ -253,10 +264,12 @@ void cmd_flushall(struct call *c)
 
 static const struct value *object_value(struct call *c)
 {
-    const struct value *v = txn_read(c->txn, c->key);
-    if (v == NULL)
+    if (txn_peek(c->txn, c->key) == NULL) { /* counted as a miss, but nobody is told of it */
+        stat_add(STAT_keyspace_misses, 1);
         reply_null(c->reply);
-    return v;
+        return NULL;
+    }
+    return txn_read(c->txn, c->key);
 }
 
 /* maxmemory-policy decides which of the two uses of the access byte is on show, as in Redis. */

@@ -46,8 +46,7 @@ static void trim(uint64_t keep) REQUIRES(log_lock)
     }
 }
 
-/* Passwords do not go into a log. */
-static bool is_secret(const struct slice *argv, uint32_t argc, uint32_t i)
+bool slowlog_is_secret(const struct slice *argv, uint32_t argc, uint32_t i)
 {
     if (slice_is_word(argv[0], "auth"))
         return i > 0;
@@ -75,7 +74,7 @@ static void keep_args(struct slow_entry *e, uint32_t argc, const struct slice *a
     for (uint32_t i = 0; i < e->argc; i++) {
         if (argc > SLOWLOG_ARGS_MAX && i == SLOWLOG_ARGS_MAX - 1)
             buf_printf(&e->args[i], "... (%u more arguments)", argc - SLOWLOG_ARGS_MAX + 1);
-        else if (is_secret(argv, argc, i))
+        else if (slowlog_is_secret(argv, argc, i))
             buf_append_str(&e->args[i], "(redacted)");
         else
             keep_arg(&e->args[i], argv[i]);

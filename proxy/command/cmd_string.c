@@ -86,6 +86,16 @@ int find_keys_set(uint32_t argc, const struct slice *argv, struct txn_key *keys)
     return 1;
 }
 
+/* SET GET, GETSET and their like look the key up as readers do. */
+static bool read_old(struct call *c, const struct value **old)
+{
+    if (!call_read(c, 0, VALUE_STRING, old))
+        return false;
+    if (*old == NULL)
+        call_notify(c, NOTIFY_MISS, "keymiss", 0);
+    return true;
+}
+
 static void reply_value(struct call *c, const struct value *v)
 {
     if (v == NULL)
@@ -114,6 +124,11 @@ static bool store_arg(struct call *c, uint32_t arg, int64_t at_ms, bool verbatim
         args_effect_key(c, "DEL", c->argv[1]);
     else if (!verbatim)
         args_effect_set(c, c->argv[1], value, at_ms);
+    call_notify(c, NOTIFY_STRING, "set", 0);
+    if (at_ms > 0)
+        call_notify(c, NOTIFY_GENERIC, "expire", 0);
+    if (past) /* it was there for no time at all */
+        call_notify(c, NOTIFY_EXPIRED, "expired", 0);
     return true;
 }
 
@@ -125,7 +140,7 @@ static void set_conditional(struct call *c, const struct set_options *o, int64_t
     if (!args_string_fits(c, 0, c->argv[2].len))
         return;
     if (get) {
-        if (!call_read(c, 0, VALUE_STRING, &old))
+        if (!read_old(c, &old))
             return;
         reply_value(c, old);
     } else {
@@ -194,7 +209,7 @@ void cmd_getset(struct call *c)
 {
     size_t mark = c->reply->buf.len;
     const struct value *v;
-    if (!args_string_fits(c, 0, c->argv[2].len) || !call_read(c, 0, VALUE_STRING, &v))
+    if (!args_string_fits(c, 0, c->argv[2].len) || !read_old(c, &v))
         return;
     reply_value(c, v);
     (void)store_arg(c, 2, 0, false, mark);
@@ -203,11 +218,13 @@ void cmd_getset(struct call *c)
 void cmd_getdel(struct call *c)
 {
     const struct value *v;
-    if (!call_read(c, 0, VALUE_STRING, &v))
+    if (!read_old(c, &v))
         return;
     reply_value(c, v);
-    if (v != NULL && txn_remove(c->txn, c->key))
+    if (v != NULL && txn_remove(c->txn, c->key)) {
         args_effect_key(c, "DEL", c->argv[1]);
+        call_notify(c, NOTIFY_GENERIC, "del", 0);
+    }
 }
 
 void cmd_getex(struct call *c)
@@ -215,8 +232,7 @@ void cmd_getex(struct call *c)
     struct set_options o;
     const struct value *v;
     int64_t at_ms;
-    if (!parse_options(c, 2, SET_ANY_EXPIRY | SET_PERSIST, &o) ||
-        !call_read(c, 0, VALUE_STRING, &v))
+    if (!parse_options(c, 2, SET_ANY_EXPIRY | SET_PERSIST, &o) || !read_old(c, &v))
         return;
     if (v == NULL) {
         reply_null(c->reply);
@@ -228,12 +244,15 @@ void cmd_getex(struct call *c)
     if (at_ms > 0 && at_ms <= txn_now(c->txn).ms) {
         txn_remove(c->txn, c->key);
         args_effect_key(c, "DEL", c->argv[1]);
+        call_notify(c, NOTIFY_GENERIC, "del", 0);
     } else if (at_ms > 0) {
         txn_set_expiry(c->txn, c->key, at_ms);
         args_effect_expiry(c, c->argv[1], at_ms);
+        call_notify(c, NOTIFY_GENERIC, "expire", 0);
     } else if ((o.flags & SET_PERSIST) != 0 && v->expires_at_ms != 0) {
         txn_set_expiry(c->txn, c->key, 0);
         args_effect_key(c, "PERSIST", c->argv[1]);
+        call_notify(c, NOTIFY_GENERIC, "persist", 0);
     }
 }
 
@@ -276,6 +295,7 @@ static bool set_pairs(struct call *c)
             call_out_of_memory(c);
             return false;
         }
+        call_notify(c, NOTIFY_STRING, "set", i);
     }
     return true;
 }

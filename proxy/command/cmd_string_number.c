@@ -28,8 +28,10 @@ static void increment(struct call *c, int64_t by)
     struct slice text = slice_of(digits, num_format_i64(digits, n));
     if (txn_set_string(c->txn, c->key, text, TXN_KEEP_TTL) != RC_OK)
         call_out_of_memory(c);
-    else
+    else {
+        call_notify(c, NOTIFY_STRING, "incrby", 0);
         reply_int(c->reply, n);
+    }
 }
 
 void cmd_incr(struct call *c)
@@ -83,5 +85,6 @@ void cmd_incrbyfloat(struct call *c)
         return;
     }
     args_effect_set(c, c->argv[1], text, TXN_KEEP_TTL);
+    call_notify(c, NOTIFY_STRING, "incrbyfloat", 0);
     reply_bulk(c->reply, text);
 }

@@ -21,10 +21,12 @@ void cmd_append(struct call *c)
     if (v == NULL) {
         if (!args_string_fits(c, 0, tail.len))
             return;
-        if (txn_set_blob(c->txn, c->key, tail, call_blob(c, 2), 0) != RC_OK)
+        if (txn_set_blob(c->txn, c->key, tail, call_blob(c, 2), 0) != RC_OK) {
             call_out_of_memory(c);
-        else
-            reply_int(c->reply, (int64_t)tail.len);
+            return;
+        }
+        call_notify(c, NOTIFY_STRING, "append", 0);
+        reply_int(c->reply, (int64_t)tail.len);
         return;
     }
     size_t old_len = v->str.len;
@@ -38,6 +40,7 @@ void cmd_append(struct call *c)
         }
         memcpy(bytes + old_len, tail.ptr, tail.len);
     }
+    call_notify(c, NOTIFY_STRING, "append", 0);
     reply_int(c->reply, (int64_t)(old_len + tail.len));
 }
 
@@ -97,6 +100,7 @@ void cmd_setrange(struct call *c)
             return;
         }
         memcpy(bytes + offset, part.ptr, part.len);
+        call_notify(c, NOTIFY_STRING, "setrange", 0);
     }
     reply_int(c->reply, (int64_t)len);
 }

@@ -63,6 +63,7 @@ static struct bucket {
     struct letters letters;
     uint32_t len;
     uint32_t id_plus_1; /* 0: free */
+    bool underscore;    /* in the name: the one other character there is */
 } buckets[BUCKETS];
 static bool buckets_ready;
 
@@ -83,7 +84,8 @@ static inline uint64_t load4(const char *p)
 }
 
 /* Setting the case bit maps no other byte to a letter, so two texts of equal length with equal
- * letters are the same name if one of them has only letters. */
+ * letters are the same name if one of them has only letters. It makes a DEL of an underscore, so
+ * where a name has one the text is looked at again. */
 static inline struct letters letters_of(struct slice name)
 {
     const char *p = name.ptr;
@@ -118,12 +120,13 @@ static void fill(void)
             continue;
         must(name.len > 0 && name.len <= NAME_MAX_LEN);
         for (size_t i = 0; i < name.len; i++)
-            must(name.ptr[i] >= 'a' && name.ptr[i] <= 'z');
+            must((name.ptr[i] >= 'a' && name.ptr[i] <= 'z') || name.ptr[i] == '_');
         struct letters l = letters_of(name);
         size_t b = bucket_of(l, name.len);
         while (buckets[b].id_plus_1 != 0)
             b = (b + 1) % BUCKETS;
-        buckets[b] = (struct bucket){l, (uint32_t)name.len, id + 1};
+        bool underscore = memchr(name.ptr, '_', name.len) != NULL;
+        buckets[b] = (struct bucket){l, (uint32_t)name.len, id + 1, underscore};
     }
     __atomic_store_n(&buckets_ready, true, __ATOMIC_RELEASE);
 }
@@ -144,8 +147,10 @@ const struct command *command_find(struct slice name)
     struct letters l = letters_of(name);
     for (size_t b = bucket_of(l, name.len); buckets[b].id_plus_1 != 0; b = (b + 1) % BUCKETS) {
         const struct bucket *at = &buckets[b];
-        if (at->letters.head == l.head && at->letters.tail == l.tail && at->len == name.len)
-            return &rows[at->id_plus_1 - 1];
+        if (at->letters.head == l.head && at->letters.tail == l.tail && at->len == name.len) {
+            bool other = UNLIKELY(at->underscore) && memchr(name.ptr, 0x7f, name.len) != NULL;
+            return other ? NULL : &rows[at->id_plus_1 - 1];
+        }
     }
     return NULL;
 }

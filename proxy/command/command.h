@@ -35,6 +35,7 @@ enum command_flag { /* names as in COMMAND INFO */
                                                  `parent|sub` rows follow it */
                     CMD_NO_TOUCH = 1u << 20,  /* ours: looks at a key without marking it as used */
                     CMD_NO_ASYNC_LOADING = 1u << 21,
+                    CMD_ELEMENT = 1u << 22, /* ours: behind the key stands a field or member */
 };
 
 enum command_id {
@@ -48,7 +49,8 @@ enum command_id {
 struct call {
     struct session *session;
     struct reply *reply; /* the session's */
-    struct txn *txn;     /* open while the handler runs, unless CMD_NO_TXN */
+    struct txn *txn;     /* open while the handler runs, unless CMD_NO_TXN; NULLed by a handler that
+                            has ended it */
     struct keyspace *keyspace;
     const struct host *host;
     const struct command *command;

@@ -9,6 +9,7 @@
  * grown: a command's time runs from the end of the one before it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "command/attention.h"
 #include "command/blocking.h"
 #include "command/slowlog.h"
 #include "command/ticks.h"
@@ -67,6 +68,7 @@ void command_worker_free(struct command_worker **w)
         txn_free(&(*w)->txn);
     free((*w)->keys);
     free((*w)->key_runs);
+    buf_fini(&(*w)->shown);
     free(*w);
     *w = NULL;
 }
@@ -104,12 +106,28 @@ static void begin_batch(struct command_worker *w)
     current = w;
 }
 
+/* Requests that name one key again and again are about its elements. */
+static void prefetch_elements(struct command_worker *w, const struct request *requests, bool near)
+{
+    enum { NAME_MAX_BYTES = 256 }; /* more is not worth hashing */
+    for (uint32_t i = 0; i < w->slots_len; i++) {
+        const struct slot *slot = &w->slots[i];
+        const struct request *r = &requests[i];
+        if (slot->hash == 0 || (slot->command->flags & CMD_ELEMENT) == 0 || r->argc < 3 ||
+            r->argv[2].len > NAME_MAX_BYTES)
+            continue;
+        if ((i > 0 && w->slots[i - 1].hash == slot->hash) ||
+            (i + 1 < w->slots_len && w->slots[i + 1].hash == slot->hash))
+            keyspace_prefetch_element(w->ks, slot->hash, r->argv[2], near);
+    }
+}
+
 void command_prefetch(struct command_worker *w, struct session *s, const struct request *requests,
                       size_t n)
 {
     begin_batch(w);
     w->slots_len = (uint32_t)min_u64(n, WORKER_SLOTS);
-    bool hashes = w->ks != NULL && n > 1 && (s->flags & SESSION_MULTI) == 0;
+    bool hashes = w->ks != NULL && n > 1 && (s->flags & SESSION_MULTI) == 0, elements = false;
     for (uint32_t i = 0; i < w->slots_len; i++) {
         const struct request *r = &requests[i];
         struct slot *slot = &w->slots[i];
@@ -122,12 +140,17 @@ void command_prefetch(struct command_worker *w, struct session *s, const struct 
         slot->db = s->db;
         slot->hash = keyspace_hash(w->ks, s->db, r->argv[slot->command->first_key]);
         keyspace_prefetch_bucket(w->ks, slot->hash);
+        elements |= (slot->command->flags & CMD_ELEMENT) != 0;
     }
     if (!hashes)
         return;
     for (uint32_t i = 0; i < w->slots_len; i++)
         if (w->slots[i].hash != 0)
             keyspace_prefetch_entry(w->ks, w->slots[i].hash);
+    if (!elements)
+        return;
+    prefetch_elements(w, requests, false);
+    prefetch_elements(w, requests, true);
 }
 
 static void count_error(struct command_worker *w, struct session *s, uint64_t errors)
@@ -251,6 +274,26 @@ static bool runs_at_once_in_multi(const struct command *command)
     }
 }
 
+/* What a RESP2 client that listens to channels may still send: only these answers cannot be taken
+ * for a message. */
+static bool goes_with_messages(const struct command *command)
+{
+    switch (command->id) {
+    case COMMAND_subscribe:
+    case COMMAND_psubscribe:
+    case COMMAND_ssubscribe:
+    case COMMAND_unsubscribe:
+    case COMMAND_punsubscribe:
+    case COMMAND_sunsubscribe:
+    case COMMAND_ping:
+    case COMMAND_quit:
+    case COMMAND_reset:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static bool arity_holds(const struct command *command, uint32_t argc)
 {
     return command->arity >= 0 ? argc == (uint32_t)command->arity
@@ -289,6 +332,15 @@ static bool check(struct command_worker *w, struct session *s, const struct comm
         worker_reject(w, s, command, "ERR Command not allowed inside a transaction");
         return false;
     }
+    if (UNLIKELY(session_is_subscribed(s)) && s->reply.proto < 3 && !goes_with_messages(command)) {
+        char text[192];
+        snprintf(text, sizeof(text),
+                 "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / "
+                 "RESET are allowed in this context",
+                 command->name);
+        worker_reject(w, s, command, text);
+        return false;
+    }
     if (UNLIKELY(w->ks == NULL) &&
         ((command->flags & CMD_LOADING) == 0 || (command->flags & CMD_NO_TXN) == 0)) {
         worker_reject(w, s, command, "LOADING Redis is loading the dataset in memory");
@@ -322,6 +374,15 @@ void worker_commit(struct command_worker *w, struct session *s, bool writes)
 
 enum step { STEP_DONE, STEP_PARKED, STEP_REJECTED };
 
+/* A request of a command that may write, which does not: BITFIELD with nothing but GETs. */
+static bool only_reads(const struct txn_key *keys, int found)
+{
+    int reads = 0;
+    while (reads < found && keys[reads].mode == KEY_READ)
+        reads++;
+    return found > 0 && reads == found;
+}
+
 /* Begin, handler, commit. */
 static enum step run_in_txn(struct command_worker *w, struct session *s,
                             const struct command *command, struct request *r, uint64_t hash,
@@ -344,8 +405,11 @@ static enum step run_in_txn(struct command_worker *w, struct session *s,
     if (found > 0 && hash != 0 && keys[0].db == hash_db &&
         keys[0].name.ptr == r->argv[command->first_key].ptr)
         keys[0].hash = hash;
-    enum txn_state state = txn_begin(w->txn, keys, (uint32_t)found, worker_txn_flags(command, s),
-                                     r->raw, r->argc, r->argv, &s->waiter);
+    unsigned flags = worker_txn_flags(command, s);
+    if (UNLIKELY(command->find_keys != NULL) && only_reads(keys, found))
+        flags &= ~(unsigned)TXN_WRITES; /* so no memory and no journal can refuse it */
+    enum txn_state state =
+        txn_begin(w->txn, keys, (uint32_t)found, flags, r->raw, r->argc, r->argv, &s->waiter);
     if (UNLIKELY(state == TXN_PARKED))
         return STEP_PARKED;
     if (UNLIKELY(state == TXN_REFUSED)) {
@@ -355,7 +419,8 @@ static enum step run_in_txn(struct command_worker *w, struct session *s,
     c->txn = w->txn;
     c->keys_len = (uint32_t)found;
     command->run(c);
-    worker_commit(w, s, (command->flags & CMD_WRITE) != 0);
+    if (LIKELY(c->txn != NULL)) /* SORT may have ended it */
+        worker_commit(w, s, (command->flags & CMD_WRITE) != 0);
     return STEP_DONE;
 }
 
@@ -388,6 +453,12 @@ static enum run_result park(struct session *s)
     return RUN_PARKED;
 }
 
+/* The command has begun and waits for something; being run again it is not a new one. */
+static bool is_under_way(const struct session *s)
+{
+    return s->pending != NULL || s->blocked != NULL;
+}
+
 /* Checks and runs a request whose row was looked up. */
 static enum run_result run_found(struct command_worker *w, struct session *s,
                                  const struct command *command, struct request *r, uint64_t hash,
@@ -396,6 +467,15 @@ static enum run_result run_found(struct command_worker *w, struct session *s,
     if (UNLIKELY(!check(w, s, command, r)))
         return finish(s, false);
     s->last_command = command;
+    unsigned attention = attention_now();
+    bool resumed = false; /* shown and let through when it began */
+    if (UNLIKELY(attention != 0)) {
+        resumed = is_under_way(s);
+        if (!resumed && monitor_refuses(w, s, command))
+            return finish(s, false);
+        if (!resumed && (attention & ATTENTION_PAUSE) != 0 && pause_holds(w->host, s, command))
+            return park(s);
+    }
     if (UNLIKELY((s->flags & SESSION_MULTI) != 0) && !runs_at_once_in_multi(command))
         return multi_queue(w, s, command, r) == RUN_CLOSE ? RUN_CLOSE : finish(s, false);
 
@@ -416,11 +496,16 @@ static enum run_result run_found(struct command_worker *w, struct session *s,
         step = run_in_txn(w, s, command, r, hash, hash_db, &c);
     if (UNLIKELY(step != STEP_DONE))
         return step == STEP_PARKED ? park(s) : finish(s, false);
+    bool shows = UNLIKELY((attention & ATTENTION_MONITOR) != 0) && !resumed;
     if (UNLIKELY(c.parked)) {
         must(s->reply.errors == c.errors_before);
+        if (shows && is_under_way(s))
+            monitor_show(w, s, command, r->argc, r->argv);
         return park(s);
     }
     worker_account(w, s, command, r->argc, r->argv, c.errors_before, begin);
+    if (shows)
+        monitor_show(w, s, command, r->argc, r->argv);
     return finish(s, true);
 }
 
@@ -438,7 +523,7 @@ enum run_result command_run(struct command_worker *w, struct session *s, struct 
         begin_batch(w);
         command = command_lookup(r->argc, r->argv);
     }
-    s->flags &= ~(unsigned)SESSION_PARKED;
+    s->flags &= ~(unsigned)(SESSION_PARKED | SESSION_POSTPONED);
     if (UNLIKELY(s->blocked != NULL) && blocking_resume(s) == BLOCKED_REPLIED)
         return finish(s, true);
     enum run_result result = run_found(w, s, command, r, hash, hash_db);

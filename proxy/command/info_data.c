@@ -66,9 +66,8 @@ static const char absent_stats[] =
     "instantaneous_input_repl_kbps:0.00\r\ninstantaneous_output_repl_kbps:0.00\r\n"
     "sync_full:0\r\nsync_partial_ok:0\r\nsync_partial_err:0\r\nexpired_stale_perc:0.00\r\n"
     "expired_time_cap_reached_count:0\r\nexpire_cycle_cpu_milliseconds:0\r\n"
-    "evicted_clients:0\r\ntotal_eviction_exceeded_time:0\r\n"
-    "current_eviction_exceeded_time:0\r\npubsub_channels:0\r\npubsub_patterns:0\r\n"
-    "pubsubshard_channels:0\r\nlatest_fork_usec:0\r\ntotal_forks:0\r\n"
+    "total_eviction_exceeded_time:0\r\n"
+    "current_eviction_exceeded_time:0\r\nlatest_fork_usec:0\r\ntotal_forks:0\r\n"
     "migrate_cached_sockets:0\r\nslave_expires_tracked_keys:0\r\nactive_defrag_hits:0\r\n"
     "active_defrag_misses:0\r\nactive_defrag_key_hits:0\r\nactive_defrag_key_misses:0\r\n"
     "total_active_defrag_time:0\r\ncurrent_active_defrag_time:0\r\ntracking_total_keys:0\r\n"
@@ -87,6 +86,7 @@ void info_stats(const struct info_sources *from, struct buf *out)
         STAT_rejected_connections,
         STAT_expired_keys,
         STAT_evicted_keys,
+        STAT_evicted_clients,
         STAT_keyspace_hits,
         STAT_keyspace_misses,
         STAT_total_error_replies,
@@ -103,6 +103,10 @@ void info_stats(const struct info_sources *from, struct buf *out)
                "instantaneous_output_kbps:%.2f\r\n",
                ll(from->host.instantaneous_ops), from->host.instantaneous_input_kbps,
                from->host.instantaneous_output_kbps);
+    buf_printf(out, "pubsub_channels:%lld\r\npubsub_patterns:%lld\r\npubsubshard_channels:%lld\r\n",
+               ll(from->host.pubsub_topics[PUBSUB_CHANNEL]),
+               ll(from->host.pubsub_topics[PUBSUB_PATTERN]),
+               ll(from->host.pubsub_topics[PUBSUB_SHARD]));
     buf_append_str(out, absent_stats);
 }
 

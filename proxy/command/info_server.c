@@ -1,6 +1,7 @@
 /* INFO server, clients, memory, cpu: the process.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "command/attention.h"
 #include "command/info.h"
 #include "command/ticks.h"
 #include "command/version.h"
@@ -74,6 +75,12 @@ void info_clients(const struct info_sources *from, struct buf *out)
                ll(host->clients), (long long)option_num(OPT_maxclients),
                ll(host->input_buffers_bytes), ll(host->output_buffers_bytes), ll(host->blocked),
                ll(host->max_clients_seen));
+    static const char *const held[] = {"none", "write", "all"};
+    int64_t left_ms;
+    enum pause_mode mode = pause_now(&left_ms);
+    buf_printf(out,
+               "paused_reason:%s\r\npaused_actions:%s\r\npaused_timeout_milliseconds:%lld\r\n",
+               mode == PAUSE_NONE ? "none" : "client_pause", held[mode], (long long)left_ms);
 }
 
 static uint64_t resident_bytes(void)
@@ -142,7 +149,7 @@ void info_memory(const struct info_sources *from, struct buf *out)
                "mem_clients_normal:%lld\r\nmem_cluster_links:0\r\nmem_aof_buffer:0\r\n"
                "mem_allocator:%s\r\nactive_defrag_running:0\r\nlazyfree_pending_objects:0\r\n"
                "lazyfreed_objects:0\r\n",
-               ll(buffers),
+               ll(from->host.clients_bytes),
 #ifdef WEIR_NO_JEMALLOC
                "libc"
 #else

@@ -10,6 +10,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/num.h"
+#include "command/attention.h"
 #include "command/worker.h"
 #include "config/options.h"
 
@@ -99,6 +100,7 @@ struct group {
     bool needs_txn;
     bool touches;    /* something in it marks keys as used */
     bool needs_room; /* something in it is refused when memory is full */
+    bool sorts;      /* something in it names keys by values */
 };
 
 static bool reserve_runs(struct command_worker *w, uint32_t n)
@@ -236,6 +238,8 @@ static void run_queued(struct command_worker *w, struct session *s, struct txn *
     command->run(&c);
     must(!c.parked);
     worker_account(w, s, command, r->argc, r->argv, c.errors_before, begin);
+    if (UNLIKELY((attention_now() & ATTENTION_MONITOR) != 0))
+        monitor_show(w, s, command, r->argc, r->argv);
 }
 
 static void run_group(struct command_worker *w, struct session *s, struct txn *t)

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/session.h"
 
+#include "command/attention.h"
 #include "command/blocking.h"
 #include "command/worker.h"
 #include "config/options.h"
@@ -51,6 +52,7 @@ void session_fini(struct session *s, struct keyspace *ks)
     if (s->blocked != NULL)
         blocking_end(s);
     drop_pending(s);
+    monitor_leave(s);
     session_unwatch(s, ks);
     multi_free_queue(s);
     forget_names(s);
@@ -60,6 +62,7 @@ void session_fini(struct session *s, struct keyspace *ks)
 void session_reset(struct session *s, struct keyspace *ks, bool authenticated)
 {
     drop_pending(s);
+    monitor_leave(s);
     multi_discard(s, ks);
     free(s->name);
     s->name = NULL;

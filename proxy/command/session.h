@@ -13,6 +13,7 @@
 
 struct command;
 struct host;
+struct blocked_call; /* blocking.c */
 
 enum session_flag {
     SESSION_AUTHENTICATED = 1,
@@ -26,6 +27,16 @@ enum session_flag {
     SESSION_CLOSE_AFTER_REPLY = 256, /* QUIT, protocol error, CLIENT KILL of oneself */
     SESSION_PARKED = 512,
     SESSION_UNIX = 1024,
+    SESSION_POSTPONED = 2048, /* parked by CLIENT PAUSE */
+    SESSION_MONITOR = 4096,   /* gets a line for every command */
+};
+
+/* What a client can subscribe to. */
+enum pubsub_kind {
+    PUBSUB_CHANNEL,
+    PUBSUB_PATTERN,
+    PUBSUB_SHARD, /* a namespace of its own: SSUBSCRIBE */
+    PUBSUB_KINDS
 };
 
 struct session_watched {
@@ -54,8 +65,19 @@ struct session {
     struct waiter waiter; /* set up by server/; ready() resumes the connection */
     void *pending; /* state of the parked command, freed by pending_free when the client leaves */
     void (*pending_free)(void *pending);
+    struct blocked_call *blocked; /* while it waits for a key: BLPOP and its kind */
     int fd;
+    struct session *monitor_next; /* SESSION_MONITOR: the worker's others */
+    uint32_t subscriptions[PUBSUB_KINDS];
+    size_t subscription_bytes;
 };
+
+/* In Redis's words a client "in pub/sub mode": it listens to something. */
+static inline bool session_is_subscribed(const struct session *s)
+{
+    return (s->subscriptions[PUBSUB_CHANNEL] | s->subscriptions[PUBSUB_PATTERN] |
+            s->subscriptions[PUBSUB_SHARD]) != 0;
+}
 
 /* Authenticated at once where no password is set. */
 void session_init(struct session *s, uint64_t id);

@@ -41,6 +41,10 @@ struct command_worker {
     bool withholds;          /* journal-fsync always: replies wait for what they depend on */
     struct session *replay;  /* recovery's own, made at the first effect */
     struct session *serving; /* for commands of clients that waited: blocking.c */
+    struct session *monitors; /* of this worker; linked by monitor_next */
+    struct buf shown;         /* lines for all monitors, not posted yet */
+    uint64_t shown_lsn;       /* newest LSN that they depend on */
+    bool shown_lost;          /* there was no memory for a line */
     struct cmdstats *stats;  /* written here, read by all */
     struct stats_block *counters;
     struct slot slots[WORKER_SLOTS];
@@ -80,6 +84,13 @@ enum run_result multi_queue(struct command_worker *w, struct session *s,
 /* Ends MULTI and WATCH, whatever was queued. */
 void multi_discard(struct session *s, struct keyspace *ks);
 void multi_free_queue(struct session *s);
+
+/* cmd_sort.c: whether a SORT names keys by its elements, so that EXEC must lock every shard. */
+bool sort_may_name_keys(uint32_t argc, const struct slice *argv);
+/* Within EXEC, before anything runs: gets the keys that a queued SORT names by the elements as they
+ * are now. PARKED: as in txn_begin. */
+enum txn_state sort_prepare(struct command_worker *w, struct session *s, const struct request *r,
+                            struct key_run keys);
 
 /* The running worker of this thread: for handlers that need more than a call tells. */
 struct command_worker *worker_current(void);

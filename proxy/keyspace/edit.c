@@ -16,8 +16,12 @@ const struct value *txn_peek(struct txn *t, uint32_t k)
     must(t->open && k < t->slots_len);
     struct slot *s = &t->slots[k];
     struct entry *e = slot_entry(t, s);
-    if (!txn_is_live(t, e))
+    if (!txn_is_live(t, e)) {
+        if (UNLIKELY(keyspace_tells(t->ks, NOTIFY_EXPIRED)) && e != NULL && e->type != VALUE_NONE &&
+            entry_expired(e, t->now))
+            t->met_expired = s->shard;
         return NULL;
+    }
     entry_value(e, &s->view);
     return &s->view;
 }
@@ -30,6 +34,8 @@ const struct value *txn_read(struct txn *t, uint32_t k)
         stat_add(v != NULL ? STAT_keyspace_hits : STAT_keyspace_misses, 1);
     if (v == NULL && t->slots[k].entry != NULL)
         stat_add(STAT_negative_hits, 1);
+    if (v == NULL && t->slots[k].key->mode == KEY_READ)
+        txn_notify(t, NOTIFY_MISS, "keymiss", k);
     return v;
 }
 
@@ -47,11 +53,12 @@ void txn_object_info(struct txn *t, uint32_t k, struct txn_object_info *out)
 void txn_notify(struct txn *t, enum notify_class class, const char *event, uint32_t k)
 {
     struct keyspace *ks = t->ks;
-    unsigned wanted = atomic_load_explicit(&ks->notify, memory_order_relaxed);
-    if (LIKELY((wanted & class) == 0) || ks->replaying)
+    if (LIKELY(!keyspace_tells(ks, class)))
         return;
     const struct txn_key *key = t->slots[k].key;
-    struct keyspace_event told = {class, event, key->db, key->name, t->stamped ? t->stamp.lsn : 0};
+    /* A miss may be due to a deletion that is not durable yet. */
+    uint64_t lsn = t->stamped ? t->stamp.lsn : t->slots[k].shard->last_lsn;
+    struct keyspace_event told = {class, event, key->db, key->name, lsn};
     ks->options.on_event(ks->options.ctx, &told);
 }
 
@@ -61,12 +68,19 @@ struct edit {
     struct slot *slot;
     struct entry *entry;
     int64_t weight_before;
+    bool was_none; /* the entry stood for the absence of the key, or its time was over */
 };
 
-static void journal_expired(struct txn *t, struct slice key)
+static uint32_t slot_number(const struct txn *t, const struct slot *s)
+{
+    return (uint32_t)(s - t->slots);
+}
+
+static void journal_expired(struct txn *t, const struct slot *s)
 {
     bool custom = t->custom;
-    struct slice argv[] = {SLICE("DEL"), key};
+    struct slice argv[] = {SLICE("DEL"), s->key->name};
+    txn_notify(t, NOTIFY_EXPIRED, "expired", slot_number(t, s));
     txn_effect(t, 2, argv); /* goes before the effect of the request, which is still to come */
     t->custom = custom;
     stat_add(STAT_expired_keys, 1);
@@ -93,11 +107,12 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
         struct entry *gone =
             entry_set_none(&ks->store, s->shard, e, s->hash, s->store_db, s->key->name);
         if (gone != NULL) {
-            journal_expired(t, s->key->name);
+            journal_expired(t, s);
             e = gone;
         }
     }
-    return (struct edit){.slot = s, .entry = e, .weight_before = before};
+    return (struct edit){
+        .slot = s, .entry = e, .weight_before = before, .was_none = e->type == VALUE_NONE};
 }
 
 /* `e` is the entry at its place now, or NULL when memory ran out and nothing changed. */
@@ -122,6 +137,9 @@ static enum rc end_edit(struct txn *t, struct edit *edit, struct entry *e) NO_TS
         watch_touch(t->ks, s->shard, s->store_db, s->key->name);
     if (UNLIKELY(s->shard->blocked != NULL))
         block_note(t, s);
+    bool absent_before = edit->entry == NULL || edit->was_none;
+    if (absent_before && e->type != VALUE_NONE)
+        txn_notify(t, NOTIFY_NEW, "new", slot_number(t, s));
     return RC_OK;
 }
 
@@ -269,10 +287,18 @@ void txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms) NO_TSA
 
 /* --- RENAME and COPY --- */
 
+/* As Redis has it, what is overwritten here goes first, and the name is new again. */
+static void notify_renewed(struct txn *t, uint32_t to)
+{
+    if (UNLIKELY(keyspace_tells(t->ks, NOTIFY_NEW)) && txn_peek(t, to) != NULL)
+        txn_notify(t, NOTIFY_NEW, "new", to);
+}
+
 enum rc txn_copy(struct txn *t, uint32_t from, uint32_t to)
 {
     const struct value *v = txn_peek(t, from);
     must(v != NULL);
+    notify_renewed(t, to);
     if (v->type == VALUE_STRING)
         return put(t, to, v, NULL);
     void *object = value_ops(v->type)->copy(v->object);
@@ -289,6 +315,7 @@ enum rc txn_rename(struct txn *t, uint32_t from, uint32_t to) NO_TSA
     enum rc rc = RC_OK;
     const struct value *v = txn_peek(t, from);
     must(v != NULL);
+    notify_renewed(t, to);
     if (v->type == VALUE_STRING) {
         rc = put(t, to, v, NULL);
         return rc == RC_OK ? set_none(t, from) : rc;

@@ -10,7 +10,8 @@
 
 #include "base/slice.h"
 
-enum notify_class {                           /* the letters of notify-keyspace-events */
+enum notify_class {                           /* bits and letters of notify-keyspace-events, in the
+                                                 order of its row in options.def */
                     NOTIFY_KEYSPACE = 1 << 0, /* K */
                     NOTIFY_KEYEVENT = 1 << 1, /* E */
                     NOTIFY_GENERIC = 1 << 2,  /* g */

@@ -75,7 +75,7 @@ struct keyspace {
     struct keyspace_options options;
     uint32_t producers; /* workers and the cutter */
     bool replaying;     /* before the threads start */
-    _Atomic bool active_expire;
+    _Atomic bool active_expire, expiry_held;
     _Atomic unsigned notify;          /* enum notify_class bits that somebody wants */
     _Atomic bool stuck;               /* above maxmemory and nothing left to evict */
     _Atomic uint64_t load_generation; /* how often loads put keys into memory */
@@ -102,6 +102,11 @@ struct slot {
     struct value view;
 };
 
+struct joined_keys {
+    struct joined_keys *next;
+    struct txn_key keys[]; /* and their names behind */
+};
+
 struct txn {
     struct keyspace *ks;
     uint32_t producer;
@@ -116,6 +121,7 @@ struct txn {
     struct slot *slots;
     struct slot inline_slots[TXN_INLINE_SLOTS];
     uint64_t *locked; /* bitmap of shards, when there is more than one key */
+    struct joined_keys *joined; /* by txn_join: where their slots' keys are */
 
     struct slice raw; /* the running request */
     uint32_t argc;
@@ -127,8 +133,17 @@ struct txn {
     bool multi;          /* more than one request: raw must be copied */
     bool objects_edited;
     struct buf effects;
+    struct shard *met_expired; /* where a key was found whose time is over, if anybody is to hear
+                                  of that */
     struct block_ready *ready; /* keys that somebody waits for, changed since they were taken */
 };
+
+/* Whether somebody wants to hear of a class of events. */
+static inline bool keyspace_tells(const struct keyspace *ks, enum notify_class class)
+{
+    return (atomic_load_explicit(&ks->notify, memory_order_relaxed) & (unsigned)class) != 0 &&
+           !ks->replaying;
+}
 
 /* --- txn.c --- */
 bool txn_is_live(const struct txn *t, const struct entry *e);
@@ -177,6 +192,10 @@ void block_databases_changed(struct txn *t, uint32_t a, uint32_t b);
 /* A writer is held back; woken when pressure falls or its time is over. */
 void wait_for_relief(struct keyspace *ks, struct waiter *w);
 void wait_look(struct keyspace *ks);
+
+/* --- tick.c --- */
+/* Deletes a bounded number of a shard's expired keys. Lock: none; t is not open. */
+void expire_on_access(struct txn *t, struct shard *sh);
 
 /* --- recover.c --- */
 MUST_CHECK enum rc recover(struct keyspace *ks, uint64_t applied_lsn, struct err *err);

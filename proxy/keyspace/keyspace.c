@@ -132,6 +132,13 @@ void keyspace_apply_settings(void)
     store_settings.lfu_decay_minutes = setting(OPT_lfu_decay_time);
 }
 
+void keyspace_apply_notify(struct keyspace *ks)
+{
+    unsigned wanted = (unsigned)option_num(OPT_notify_keyspace_events);
+    bool heard = (wanted & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT)) != 0;
+    atomic_store(&ks->notify, heard && ks->options.on_event != NULL ? wanted : 0);
+}
+
 enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **out,
                       struct err *err)
 {
@@ -142,6 +149,7 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     ks->producers = options->workers + 1;
     atomic_store(&ks->active_expire, true);
     keyspace_apply_settings();
+    keyspace_apply_notify(ks);
     lock_init(&ks->wait_lock);
     lock_init(&ks->scan_lock);
     loader_init(ks);
@@ -230,6 +238,11 @@ void keyspace_prefetch_bucket(struct keyspace *ks, uint64_t hash)
 void keyspace_prefetch_entry(struct keyspace *ks, uint64_t hash)
 {
     store_prefetch_entry(&ks->store, hash);
+}
+
+void keyspace_prefetch_element(struct keyspace *ks, uint64_t hash, struct slice name, bool near)
+{
+    store_prefetch_element(&ks->store, hash, name, near);
 }
 
 void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info *out)

@@ -16,6 +16,7 @@ struct writeback;
 uint64_t keyspace_hash(struct keyspace *ks, uint32_t db, struct slice key);
 void keyspace_prefetch_bucket(struct keyspace *ks, uint64_t hash);
 void keyspace_prefetch_entry(struct keyspace *ks, uint64_t hash);
+void keyspace_prefetch_element(struct keyspace *ks, uint64_t hash, struct slice name, bool near);
 
 struct journal *keyspace_journal(struct keyspace *ks);
 struct writeback *keyspace_writeback(struct keyspace *ks);
@@ -88,6 +89,8 @@ struct keyspace_db_info {
 void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info *out);
 /* Frozen by DEBUG SET-ACTIVE-EXPIRE. */
 void keyspace_set_active_expire(struct keyspace *ks, bool on);
+/* While CLIENT PAUSE holds writers back, keyspace_tick() expires nothing. Thread: any. */
+void keyspace_hold_expiry(struct keyspace *ks, bool on);
 
 /* One line of "name:value\r\n" pairs that explain a key: residency, dirty, cut, in flight, expiry,
  * backend (WEIR EXPLAIN). */
@@ -97,6 +100,9 @@ enum txn_state keyspace_explain(struct keyspace *ks, uint32_t db, struct slice k
 /* Hands directives that the store keeps on its own (thresholds of encodings, LFU) on to it; after
  * CONFIG SET. Thread: any. */
 void keyspace_apply_settings(void);
+
+/* Takes notify-keyspace-events over; after CONFIG SET. Thread: any. */
+void keyspace_apply_notify(struct keyspace *ks);
 
 /* --- Wiring: main.c --- */
 

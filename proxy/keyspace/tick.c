@@ -39,6 +39,11 @@ static void expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_
     if (sh->watch != NULL)
         watch_touch(ks, sh, store_db, entry_key(gone));
     stat_add(STAT_expired_keys, 1);
+    if (keyspace_tells(ks, NOTIFY_EXPIRED)) {
+        struct keyspace_event told = {NOTIFY_EXPIRED, "expired", (uint32_t)number, entry_key(gone),
+                                      t->stamp.lsn};
+        ks->options.on_event(ks->options.ctx, &told);
+    }
 }
 
 /* Deletes a bounded number of due keys as one record; true when there may be more. */
@@ -76,6 +81,12 @@ static bool expire_shard(struct txn *t, struct shard *sh)
     more = expire_some(t, sh);
     lock_release(&sh->lock);
     return more;
+}
+
+void expire_on_access(struct txn *t, struct shard *sh)
+{
+    if (!atomic_load(&t->ks->expiry_held))
+        (void)expire_shard(t, sh);
 }
 
 static size_t evict_shard(struct keyspace *ks, struct shard *sh, bool volatile_only)
@@ -120,7 +131,8 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
     bool more = false;
     t->now = clock_wall();
     store_clock_tick(t->now);
-    for (uint32_t i = worker; i < ks->store.shards_len && atomic_load(&ks->active_expire);
+    bool expires = atomic_load(&ks->active_expire) && !atomic_load(&ks->expiry_held);
+    for (uint32_t i = worker; i < ks->store.shards_len && expires;
          i += workers) {
         while (expire_shard(t, &ks->store.shards[i])) {
             if (clock_mono().us >= until)
@@ -138,6 +150,11 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
     else
         atomic_store(&ks->stuck, false);
     return more;
+}
+
+void keyspace_hold_expiry(struct keyspace *ks, bool on)
+{
+    atomic_store_explicit(&ks->expiry_held, on, memory_order_relaxed);
 }
 
 void keyspace_set_active_expire(struct keyspace *ks, bool on)

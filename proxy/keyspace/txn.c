@@ -16,7 +16,7 @@ enum {
     BACKPRESSURE_DELAY = 0,
     BACKPRESSURE_OFF = 2
 };
-enum { ROOM_WAIT_MS = 1000, EFFECT_SLACK = 256 };
+enum { ROOM_WAIT_MS = 1000, EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
 
 static const char REFUSED_JOURNAL[] = "MISCONF Weir cannot write its journal, so it takes no "
                                       "writes until it can: see INFO writeback and "
@@ -30,6 +30,9 @@ static const char REFUSED_LOAD[] =
 static const char REFUSED_LOAD_SIZE[] =
     "ERR the value of this key is larger in the backend than load-max-bytes allows. Raise it with "
     "CONFIG SET, or delete the key.";
+static const char REFUSED_ABSENT[] =
+    "TRYAGAIN a key that this command names by a value is not in memory, and it cannot wait for it "
+    "within a transaction";
 static const char REFUSED_LARGE[] = "ERR the command is too large for the journal";
 static const char REFUSED_FLUSHES[] =
     "TRYAGAIN too many databases were flushed and are still being removed";
@@ -265,7 +268,9 @@ static bool needs_value(enum key_mode mode)
 static bool must_load(struct txn *t, struct slot *s) NO_TSA
 {
     struct entry *e = slot_entry(t, s);
-    if (!needs_value(s->key->mode))
+    /* A key that is overwritten is only "new" if the backend has none. */
+    if (!needs_value(s->key->mode) &&
+        (s->key->mode != KEY_OVERWRITE || LIKELY(!keyspace_tells(t->ks, NOTIFY_NEW))))
         return false;
     if (e == NULL)
         return !writeback_is_complete(t->ks->wb, s->shard, s->store_db);
@@ -356,6 +361,85 @@ static bool take_slots(struct txn *t, const struct txn_key *keys, uint32_t keys_
     return true;
 }
 
+static struct joined_keys *copy_keys(const struct txn_key *keys, uint32_t keys_len)
+{
+    size_t names = 0;
+    for (uint32_t i = 0; i < keys_len; i++)
+        names += keys[i].name.len;
+    struct joined_keys *copy = malloc(sizeof(*copy) + keys_len * sizeof(*keys) + names);
+    if (copy == NULL)
+        return NULL;
+    char *at = (char *)(copy->keys + keys_len);
+    for (uint32_t i = 0; i < keys_len; i++) {
+        copy->keys[i] = keys[i];
+        copy->keys[i].name.ptr = at;
+        if (keys[i].name.len > 0)
+            memcpy(at, keys[i].name.ptr, keys[i].name.len);
+        at += keys[i].name.len;
+    }
+    return copy;
+}
+
+static bool grow_slots(struct txn *t, uint32_t more)
+{
+    uint64_t needed = (uint64_t)t->slots_len + more;
+    if (needed <= t->slots_cap)
+        return true;
+    if (needed > UINT32_MAX)
+        return false;
+    struct slot *old = t->slots == t->inline_slots ? NULL : t->slots;
+    struct slot *grown = realloc(old, needed * sizeof(*grown));
+    if (grown == NULL)
+        return false;
+    if (old == NULL)
+        memcpy(grown, t->inline_slots, t->slots_len * sizeof(*grown));
+    t->slots = grown;
+    t->slots_cap = (uint32_t)needed;
+    return true;
+}
+
+static void forget_joined(struct txn *t)
+{
+    while (t->joined != NULL) {
+        struct joined_keys *next = t->joined->next;
+        free(t->joined);
+        t->joined = next;
+    }
+}
+
+enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
+                        struct waiter *waiter, uint32_t *first)
+{
+    must(t->open && (t->flags & TXN_WHOLE) != 0 && (waiter == NULL || !t->stamped));
+    struct joined_keys *copy = copy_keys(keys, keys_len);
+    if (copy == NULL || !grow_slots(t, keys_len)) {
+        free(copy);
+        return refuse(t, REPLY_OOM);
+    }
+    copy->next = t->joined;
+    t->joined = copy;
+    *first = t->slots_len;
+    bool missing = false;
+    for (uint32_t i = 0; i < keys_len; i++) {
+        struct slot *s = &t->slots[t->slots_len++];
+        *s = (struct slot){.key = &copy->keys[i], .generation = t->generation - 1};
+        slot_resolve(t, s);
+        missing |= must_load(t, s);
+        note_use(t, s);
+    }
+    if (!missing)
+        return TXN_READY;
+    if (waiter == NULL && (t->flags & TXN_TRY) == 0)
+        return refuse(t, REFUSED_ABSENT);
+    enum txn_state state = make_resident(t, waiter);
+    if (state == TXN_PARKED) {
+        unlock(t);
+        forget_joined(t);
+        t->open = false;
+    }
+    return state;
+}
+
 static void begin_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv,
                           uint32_t db)
 {
@@ -374,6 +458,7 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     struct keyspace *ks = t->ks;
     t->flags = flags;
     t->stamped = t->multi = t->objects_edited = false;
+    t->met_expired = NULL;
     t->generation++;
     t->effects.len = 0;
     begin_request(t, raw, argc, argv, keys_len > 0 ? keys[0].db : 0);
@@ -436,10 +521,16 @@ static void select_db(struct txn *t)
     t->effects_db = t->db;
 }
 
+bool txn_effect_fits(const struct txn *t, uint64_t bytes)
+{
+    /* Half of what a record can hold is for requests that are journalled as they are. */
+    return bytes <= JOURNAL_PAYLOAD_MAX / 2 && t->effects.len <= JOURNAL_PAYLOAD_MAX / 2 - bytes;
+}
+
 void txn_effect(struct txn *t, uint32_t argc, const struct slice *argv)
 {
     t->custom = true;
-    if (t->ks->replaying)
+    if (t->ks->replaying || argc == 0)
         return;
     select_db(t);
     append_argv(&t->effects, argc, argv);
@@ -535,5 +626,13 @@ uint64_t txn_commit(struct txn *t) NO_TSA
     t->open = false;
     if (t->effects.cap > 64 * 1024)
         buf_fini(&t->effects);
+    if (UNLIKELY(t->met_expired != NULL) && !t->stamped)
+        expire_on_access(t, t->met_expired);
+    forget_joined(t);
+    if (UNLIKELY(t->slots_cap > SLOTS_KEPT)) {
+        free(t->slots);
+        t->slots = t->inline_slots;
+        t->slots_cap = TXN_INLINE_SLOTS;
+    }
     return depends;
 }

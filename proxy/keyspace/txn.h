@@ -83,6 +83,12 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
                          unsigned flags, struct slice raw, uint32_t argc, const struct slice *argv,
                          struct waiter *waiter);
 const char *txn_refusal(const struct txn *t); /* "OOM command not allowed ..." */
+/* More keys for a TXN_WHOLE transaction, for a command that learns their names from values (SORT
+ * BY). They are copied; their numbers begin at *first. What txn_read returned before is no longer
+ * valid. PARKED: as in txn_begin; nothing may have been changed. REFUSED: the transaction goes on
+ * without them; with `waiter` NULL also when one of them would have to be loaded. */
+enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
+                        struct waiter *waiter, uint32_t *first);
 /* Ends the transaction: journals the effects, unlocks. Returns the LSN that the reply depends on
  * (0: none): its own, or under `always` that of the newest write it may have seen. */
 uint64_t txn_commit(struct txn *t);
@@ -144,8 +150,11 @@ MUST_CHECK enum rc txn_rename(struct txn *t, uint32_t from, uint32_t to);
 MUST_CHECK enum rc txn_copy(struct txn *t, uint32_t from, uint32_t to);
 
 /* Replaces the request as the journalled effect; several calls add several effects, in order.
- * Arguments are copied. */
+ * Arguments are copied. argc 0: nothing was changed after all (memory ran out behind an edit). */
 void txn_effect(struct txn *t, uint32_t argc, const struct slice *argv);
+/* False when effects of so many bytes more would make the record too long: for commands whose
+ * effect can be much longer than their request. */
+bool txn_effect_fits(const struct txn *t, uint64_t bytes);
 
 /* Tells whoever listens (notify-keyspace-events) what was done to a key, under Redis's name for it:
  * txn_notify(t, NOTIFY_LIST, "lpush", k). Nothing when nobody listens. */

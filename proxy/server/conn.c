@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "command/blocking.h"
 #include "config/options.h"
+#include "server/pubsub.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -30,7 +31,9 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { RUN_BARRED = CONN_PARKED | CONN_PAUSED | CONN_CLOSING | CONN_DOOMED | CONN_GONE };
+enum {
+    RUN_BARRED = CONN_PARKED | CONN_PAUSED | CONN_HELD | CONN_CLOSING | CONN_DOOMED | CONN_GONE
+};
 
 static _Atomic uint64_t next_id = 1;
 
@@ -45,6 +48,13 @@ void conn_doom(struct conn *c)
     c->worker->reap = c;
 }
 
+void conn_cut(struct conn *c)
+{
+    if ((c->flags & (CONN_DOOMED | CONN_GONE)) == 0)
+        (void)shutdown(c->session.fd, SHUT_RDWR);
+    conn_doom(c);
+}
+
 void conn_close_after_output(struct conn *c)
 {
     c->flags |= CONN_CLOSING;
@@ -56,8 +66,8 @@ void conn_close_when_done(struct conn *c)
 {
     if (output_len(c) > 0 || c->marks_len > 0)
         return;
-    if ((c->flags & CONN_CLOSING) != 0 ||
-        (c->flags & (CONN_EOF | CONN_PARKED | CONN_PAUSED | CONN_IN_RUNNABLE)) == CONN_EOF)
+    if ((c->flags & CONN_CLOSING) != 0 || (c->flags & (CONN_EOF | CONN_PARKED | CONN_PAUSED |
+                                                       CONN_HELD | CONN_IN_RUNNABLE)) == CONN_EOF)
         conn_doom(c);
 }
 
@@ -69,6 +79,8 @@ static void close_socket(struct conn *c)
     close(c->session.fd);
     c->session.fd = -1;
     output_forget(c);
+    limits_forget(c);
+    pubsub_forget(c);
     if (w->sweep == c)
         w->sweep = c->all_next;
     if (c->all_prev != NULL)
@@ -114,9 +126,11 @@ void conn_reap(struct conn *c)
     if (c->flags & CONN_PARKED) {
         atomic_fetch_sub_explicit(&w->blocked, 1, memory_order_relaxed);
         struct session *s = &c->session;
-        bool is_free = s->blocked != NULL
-                           ? blocking_abandon(s)
-                           : w->keyspace != NULL && keyspace_cancel_wait(w->keyspace, &s->waiter);
+        bool is_free = (s->flags & SESSION_POSTPONED) != 0;
+        if (!is_free)
+            is_free = s->blocked != NULL
+                          ? blocking_abandon(s)
+                          : w->keyspace != NULL && keyspace_cancel_wait(w->keyspace, &s->waiter);
         if (!is_free) {
             c->all_prev = NULL;
             c->all_next = w->gone;
@@ -191,6 +205,8 @@ static bool run_one(struct conn *c, struct request *r, int slot)
         output_withhold(c, c->stream_sent + output_len_at(c, buf_len, refs_len), s->depends_lsn);
         s->depends_lsn = 0;
     }
+    if (UNLIKELY(w->published))
+        pubsub_end_command(w, c);
     if (UNLIKELY(result == RUN_PARKED))
         park(c, r);
     else if (UNLIKELY(result == RUN_CLOSE || (s->flags & SESSION_CLOSE_AFTER_REPLY) != 0))
@@ -204,6 +220,8 @@ static size_t run_batch(struct conn *c, size_t n)
     struct host_worker *w = c->worker;
     struct reply *reply = &c->session.reply;
     w->ran = true;
+    if (UNLIKELY(atomic_load_explicit(&w->has_mail, memory_order_relaxed)))
+        pubsub_deliver(w);
     if (n > 1)
         command_prefetch(w->commands, &c->session, w->requests, n);
     size_t large = reply->buf.len + CONN_REPLY_LARGE;
@@ -339,6 +357,7 @@ void conn_run_on(struct conn *c)
     }
     if ((c->flags & CONN_EOF) != 0)
         output_queue(c);
+    conn_note_memory(c);
 }
 
 void conn_resume(struct conn *c)
@@ -362,7 +381,7 @@ void conn_resume(struct conn *c)
     bool more = run_one(c, c->waiting, -1);
     if ((c->flags & CONN_PARKED) == 0)
         request_free(&c->waiting);
-    output_queue(c);
+    output_queue(c); /* which notes the memory, too */
     if (more)
         conn_run_on(c);
 }
@@ -381,11 +400,42 @@ void conn_quiesce(struct conn *c)
     ev_io_stop(c->worker->loop, &c->readable);
 }
 
+static void got_bytes(struct conn *c, size_t n)
+{
+    struct host_worker *w = c->worker;
+    worker_count(w, STAT_total_net_input_bytes, n);
+    worker_count(w, STAT_total_reads_processed, 1);
+    c->session.bytes_in += n;
+    c->session.last_active_at = worker_now(w);
+}
+
+/* A client that waits for a key must be known to have gone before an element is handed to it. What
+ * it has sent behind is read ahead, within a bound, so that its end is seen. */
+static void watch_for_end(struct conn *c)
+{
+    if (c->in.len - c->in_head >= CONN_READ_AHEAD_MAX ||
+        !buf_try_reserve(&c->in, CONN_READ_AHEAD_MAX)) {
+        ev_io_stop(c->worker->loop, &c->readable);
+        return;
+    }
+    ssize_t n = recv(c->session.fd, c->in.data + c->in.len, CONN_READ_AHEAD_MAX, MSG_DONTWAIT);
+    if (n > 0) {
+        got_bytes(c, (size_t)n);
+        c->in.len += (size_t)n;
+    } else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+        conn_doom(c);
+    }
+}
+
 /* Nothing may be read now. The watcher stays on until there is something: most waits are over
  * before the client sends more. */
 static void on_unwanted(struct conn *c)
 {
     char byte;
+    if (c->session.blocked != NULL) {
+        watch_for_end(c);
+        return;
+    }
     ev_io_stop(c->worker->loop, &c->readable);
     if (recv(c->session.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno != EAGAIN &&
         errno != EWOULDBLOCK && errno != EINTR)
@@ -404,15 +454,6 @@ static void on_no_bytes(struct conn *c, ssize_t n)
     c->flags |= CONN_EOF;
     ev_io_stop(c->worker->loop, &c->readable);
     output_queue(c);
-}
-
-static void got_bytes(struct conn *c, size_t n)
-{
-    struct host_worker *w = c->worker;
-    worker_count(w, STAT_total_net_input_bytes, n);
-    worker_count(w, STAT_total_reads_processed, 1);
-    c->session.bytes_in += n;
-    c->session.last_active_at = worker_now(w);
 }
 
 /* A big argument goes where it will stay; what follows it goes to the shared buffer. */
@@ -489,6 +530,7 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
     else
         read_behind_rest(c);
     over_query_limit(c);
+    conn_note_memory(c);
 }
 
 static void on_writable(struct ev_loop *loop, ev_io *io, int events)
@@ -549,9 +591,14 @@ void conn_wake_at(struct conn *c, struct mono deadline)
 void conn_sweep(struct conn *c, int64_t timeout_s)
 {
     struct mono now = worker_now(c->worker);
+    if (now.us - c->peak_at.us > CONN_PEAK_SECONDS * INT64_C(1000000)) {
+        c->output_peak = 0;
+        c->peak_at = now;
+    }
     if ((c->flags & CONN_DOOMED) != 0 || output_check_limit(c, true))
         return;
     if (timeout_s > 0 && (c->flags & CONN_PARKED) == 0 && c->marks_len == 0 &&
+        !session_is_subscribed(&c->session) &&
         now.us - c->session.last_active_at.us > timeout_s * 1000000) {
         log_line(LOG_VERBOSE, "client %s closed: idle", c->session.addr);
         conn_doom(c);
@@ -620,5 +667,6 @@ void conn_open(struct host_worker *w, const struct accepted *a)
     ev_io_init(&c->writable, on_writable, a->fd, EV_WRITE);
     ev_timer_init(&c->wake, on_wake, 0., 0.);
     link_all(c);
+    conn_note_memory(c);
     ev_io_start(w->loop, &c->readable);
 }

@@ -13,12 +13,14 @@ enum {
     CONN_MARKS = 8,                     /* groups of replies that wait for different LSNs */
     CONN_INPUT_COPY_MAX = 8 * 1024,     /* a shorter rest of a request is read on in the shared
                                             buffer, a longer one where it is */
+    CONN_READ_AHEAD_MAX = 16 * 1024,    /* of a client that waits for a key */
     CONN_DIRECT_READ_MAX = 1024 * 1024, /* of a big argument, in one read */
     CONN_WRITE_EARLY = 64 * 1024,       /* output that is written before the end of the turn */
     CONN_WRITE_MAX = 4 * 1024 * 1024,   /* to one client in one turn */
     CONN_IOVECS = 64,
     CONN_REPLY_LARGE = 1024 * 1024, /* a batch is interrupted to write this much */
     CONN_LATE_CALL_US = 5000,
+    CONN_PEAK_SECONDS = 5,   /* how long the peak of a reply buffer is remembered */
     CONN_STALL_SECONDS = 60, /* a paused client that takes nothing is closed */
 };
 /* With this much output waiting, and no hard limit configured, no more of the client's requests are
@@ -35,7 +37,10 @@ enum conn_flag {
     CONN_CLOSING = 1u << 6, /* no more requests; closed when the output is written */
     CONN_PAUSED = 1u << 7,  /* too much output waits: nothing is read or run */
     CONN_GONE = 1u << 8,    /* socket closed; kept until its waiter has called */
+    CONN_HELD = 1u << 9,    /* publishes faster than others can deliver: nothing is read or run */
 };
+
+struct subscription;
 
 /* Output from stream offset `start` on must wait until the journal is durable up to lsn. */
 struct conn_mark {
@@ -60,6 +65,8 @@ struct conn {
     struct conn_mark marks[CONN_MARKS];
     uint32_t marks_head, marks_len;
     uint64_t mark_turn;      /* turn in which the newest mark was made */
+    size_t output_peak;      /* longest reply.buf of late ... */
+    struct mono peak_at;     /* ... since then */
     struct mono soft_since;  /* output above the soft limit since then; 0: it is not */
     struct mono stall_since; /* CONN_PAUSED and nothing was written since then */
 
@@ -67,6 +74,15 @@ struct conn {
     struct conn *all_next, *all_prev;
     struct conn *flush_next, *runnable_next, *reap_next;
     struct conn *withheld_next, *withheld_prev;
+
+    /* pubsub.c */
+    struct subscription *subs_first[PUBSUB_KINDS], *subs_last[PUBSUB_KINDS];
+    struct conn *held_next, *held_prev;
+
+    /* limits.c */
+    struct conn *bucket_next, *bucket_prev;
+    uint64_t counted; /* bytes; 0: not counted */
+    uint8_t bucket;
 
     ev_timer wake; /* session_wake_at */
     struct mono wake_at;
@@ -84,12 +100,22 @@ static inline struct conn *conn_of(const struct session *s)
     return (struct conn *)((uintptr_t)s - offsetof(struct conn, session));
 }
 
+/* The connection has read, run or written something. */
+static inline void conn_note_memory(struct conn *c)
+{
+    if (UNLIKELY(c->worker->memory.counts))
+        limits_update(c);
+}
+
 /* Takes the socket over. */
 void conn_open(struct host_worker *w, const struct accepted *a);
 /* No more requests; closes when the output is written. */
 void conn_close_after_output(struct conn *c);
 /* Closes at the end of the turn, output or not. */
 void conn_doom(struct conn *c);
+/* The same, and the other side sees the end at once: it is there before whoever asked for it has
+ * the answer. */
+void conn_cut(struct conn *c);
 /* End of turn: closes the socket and frees the connection, or keeps it while its waiter is out. */
 void conn_reap(struct conn *c);
 /* The waiter has called. */
@@ -120,6 +146,9 @@ uint64_t output_len(const struct conn *c);
 /* The same when only the first buf_len bytes and refs_len references count: the stream offset, less
  * what is sent, at which a reply begins. */
 uint64_t output_len_at(const struct conn *c, size_t buf_len, uint32_t refs_len);
+/* Appends bytes that no command of this connection asked for. Nothing may be appended by a command
+ * at that moment. */
+void output_push(struct conn *c, struct slice bytes, uint64_t lsn);
 /* Everything from `start` (a stream offset) on depends on lsn; called after each such command. */
 void output_withhold(struct conn *c, uint64_t start, uint64_t lsn);
 /* Puts the connection on the list of the end of the turn. */

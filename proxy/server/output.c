@@ -282,12 +282,32 @@ static void output_unpause(struct conn *c)
     conn_queue_run(c);
 }
 
+void output_push(struct conn *c, struct slice bytes, uint64_t lsn)
+{
+    struct reply *r = &c->session.reply;
+    if ((c->flags & (CONN_DOOMED | CONN_GONE | CONN_CLOSING)) != 0 || r->muted)
+        return;
+    worker_lend(c->worker, &r->buf);
+    if (!buf_try_reserve(&r->buf, bytes.len)) {
+        log_line(LOG_WARNING, "client %s closed: out of memory for its output", c->session.addr);
+        conn_doom(c);
+        return;
+    }
+    uint64_t start = c->stream_sent + output_len(c);
+    reply_raw(r, bytes);
+    if (lsn != 0)
+        output_withhold(c, start, lsn);
+    output_queue(c);
+    (void)output_check_limit(c, false);
+}
+
 void output_flush(struct conn *c)
 {
     if (UNLIKELY((c->flags & (CONN_DOOMED | CONN_GONE)) != 0))
         return;
     uint64_t free_to_go = output_free_to_go(c);
     bool blocked = false;
+    c->output_peak = max_u64(c->output_peak, c->session.reply.buf.len);
     if (free_to_go > 0) {
         worker_count(c->worker, STAT_total_writes_processed, 1);
         if (!output_write_all(c, min_u64(free_to_go, CONN_WRITE_MAX), &blocked)) {
@@ -298,6 +318,7 @@ void output_flush(struct conn *c)
         blocked = blocked || free_to_go > CONN_WRITE_MAX;
     }
     output_want_writable(c, blocked);
+    conn_note_memory(c);
     if (UNLIKELY((c->flags & CONN_PAUSED) != 0) && output_len(c) < CONN_OUTPUT_PAUSE / 2)
         output_unpause(c);
     if (UNLIKELY((c->flags & (CONN_EOF | CONN_CLOSING)) != 0))
@@ -328,13 +349,14 @@ bool output_check_limit(struct conn *c, bool with_soft)
         c->soft_since.us = 0;
         return false;
     }
-    struct output_limit limit = option_output_limit(OUTPUT_NORMAL);
+    bool subscribed = session_is_subscribed(&c->session);
+    struct output_limit limit = option_output_limit(subscribed ? OUTPUT_PUBSUB : OUTPUT_NORMAL);
     if (is_over(&limit, len, with_soft, worker_now(c->worker), &c->soft_since)) {
         worker_count(c->worker, STAT_client_output_buffer_limit_disconnections, 1);
         log_line(LOG_WARNING,
-                 "client %s closed: %llu bytes of replies wait for it, more than "
+                 "client %s closed: %llu bytes of %s wait for it, more than "
                  "client-output-buffer-limit allows",
-                 c->session.addr, (unsigned long long)len);
+                 c->session.addr, (unsigned long long)len, subscribed ? "messages" : "replies");
         conn_doom(c);
         return true;
     }

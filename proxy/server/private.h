@@ -9,6 +9,8 @@
 /* NULL while the keyspace recovers. Thread: any, after WORKER_SERVE was ordered. */
 struct keyspace *server_keyspace(struct server *s);
 struct acceptor *server_acceptor(struct server *s);
+/* Thread: any, for what is marked so. */
+struct host_worker *server_worker(struct server *s, uint32_t i);
 /* One more worker serves the keyspace. */
 void server_count_serving(struct server *s);
 /* Takes a sample for the per-second rates. Thread: the first worker. */

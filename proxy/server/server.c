@@ -7,6 +7,7 @@
 #include "config/options.h"
 #include "journal/journal.h"
 #include "server/conn.h"
+#include "server/pubsub.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -34,6 +35,7 @@ struct server {
     struct host_worker *workers;
     uint32_t workers_len;
     struct acceptor acceptor;
+    struct pubsub *pubsub;
     struct mono started_at;
     struct wall started_at_wall;
     char run_id[41];
@@ -90,9 +92,13 @@ void server_session_info(const struct session *session, struct host_session_info
         .query_buffer = c->in.len - c->in_head + resp_parser_memory(c->parser),
         .query_buffer_free = c->in.cap - c->in.len,
         .output_bytes = output_len(c),
+        .output_refs = c->session.reply.refs_len - c->refs_sent,
+        .output_plain = c->session.reply.buf.len - c->buf_sent,
+        .output_peak = c->output_peak,
+        .memory_bytes = limits_conn_bytes(c),
     };
-    out->memory_bytes = sizeof(*c) + c->in.cap + resp_parser_memory(c->parser) +
-                        c->session.reply.buf.cap + c->session.queue_bytes;
+    for (uint32_t i = 0; c->waiting != NULL && i < c->waiting->argc; i++)
+        out->argv_bytes += c->waiting->argv[i].len;
     snprintf(out->events, sizeof(out->events), "%s%s", ev_is_active(&c->readable) ? "r" : "",
              ev_is_active(&c->writable) ? "w" : "");
 }
@@ -101,7 +107,7 @@ static void host_session_close(struct session *session, bool now)
 {
     struct conn *c = conn_of(session);
     if (now)
-        conn_doom(c);
+        conn_cut(c);
     else
         conn_close_after_output(c);
 }
@@ -109,6 +115,11 @@ static void host_session_close(struct session *session, bool now)
 static void host_session_wake_at(struct session *session, struct mono deadline)
 {
     conn_wake_at(conn_of(session), deadline);
+}
+
+static void host_session_push(struct session *session, struct slice bytes, uint64_t lsn)
+{
+    output_push(conn_of(session), bytes, lsn);
 }
 
 static void host_shutdown(void *ctx, bool drain)
@@ -151,7 +162,10 @@ static void host_info_fill(void *ctx, struct host_info *out)
         out->blocked += atomic_load_explicit(&w->blocked, memory_order_relaxed);
         out->input_buffers_bytes += atomic_load_explicit(&w->input_bytes, memory_order_relaxed);
         out->output_buffers_bytes += atomic_load_explicit(&w->output_bytes, memory_order_relaxed);
+        out->clients_bytes += atomic_load_explicit(&w->client_bytes, memory_order_relaxed);
     }
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++)
+        out->pubsub_topics[kind] = pubsub_count(s->pubsub, (enum pubsub_kind)kind);
     uint64_t most = atomic_load_explicit(&s->most_clients, memory_order_relaxed);
     out->max_clients_seen = max_u64(most, out->clients);
     lock_acquire(&s->lock);
@@ -242,9 +256,11 @@ enum rc server_new(struct server **out, struct err *err)
         .session_info = server_session_info,
         .session_close = host_session_close,
         .session_wake_at = host_session_wake_at,
+        .session_push = host_session_push,
         .shutdown = host_shutdown,
         .shutdown_abort = host_shutdown_abort,
         .info = host_info_fill,
+        .pubsub = &pubsub_host,
     };
     s->workers_len = (uint32_t)max_u64(1, (uint64_t)option_num(OPT_io_threads));
     s->workers = aligned_alloc(CACHE_LINE, s->workers_len * sizeof(*s->workers));
@@ -253,6 +269,7 @@ enum rc server_new(struct server **out, struct err *err)
     memset(s->workers, 0, s->workers_len * sizeof(*s->workers));
     for (uint32_t i = 0; i < s->workers_len; i++)
         worker_init(&s->workers[i], s, i);
+    s->pubsub = pubsub_new(s->workers, s->workers_len);
     *out = s;
     return RC_OK;
 }
@@ -309,6 +326,7 @@ void server_free(struct server **sp)
     acceptor_close(&s->acceptor);
     for (uint32_t i = 0; i < s->workers_len; i++)
         worker_fini(&s->workers[i]);
+    pubsub_free(&s->pubsub);
     free(s->workers);
     free(s->seen_ticks);
     close(s->request_fd);
@@ -332,6 +350,11 @@ uint32_t server_workers(const struct server *s)
 struct keyspace *server_keyspace(struct server *s)
 {
     return atomic_load(&s->keyspace);
+}
+
+struct host_worker *server_worker(struct server *s, uint32_t i)
+{
+    return &s->workers[i];
 }
 
 struct acceptor *server_acceptor(struct server *s)
@@ -358,6 +381,12 @@ void server_on_journal_progress(void *server)
         if (durable >= atomic_load_explicit(&w->withheld_lsn, memory_order_relaxed))
             ev_async_send(w->loop, &w->wake);
     }
+}
+
+void server_on_event(void *server, const struct keyspace_event *event)
+{
+    (void)server;
+    pubsub_tell(event);
 }
 
 bool server_is_alive(struct server *s)

@@ -35,6 +35,8 @@ uint32_t server_workers(const struct server *s);
 void server_describe(const struct server *s, struct buf *out);
 /* For keyspace_options: releases replies that waited for the journal. Thread: any; never blocks. */
 void server_on_journal_progress(void *server);
+/* For keyspace_options: tells subscribers of keyspace notifications. Thread: a worker. */
+void server_on_event(void *server, const struct keyspace_event *event);
 /* True when every worker's loop has turned since the last call. Thread: one caller. */
 bool server_is_alive(struct server *s);
 

@@ -3,10 +3,12 @@
 #include "server/worker.h"
 
 #include "base/log.h"
+#include "command/attention.h"
 #include "config/options.h"
 #include "journal/journal.h"
 #include "server/conn.h"
 #include "server/private.h"
+#include "server/pubsub.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +171,7 @@ static void on_inbox(struct ev_loop *loop, ev_async *async, int events)
     if (orders & WORKER_QUIESCE)
         quiesce(w);
     take_accepted(w);
+    pubsub_deliver(w);
     take_jobs(w);
     take_ready(w);
     if (orders & WORKER_STOP)
@@ -260,10 +263,14 @@ static void worker_end_turn(struct host_worker *w)
 {
     if (w->runnable != NULL)
         run_runnable(w);
+    if (UNLIKELY(w->published))
+        pubsub_end_command(w, NULL);
     if (w->ran && w->journal != NULL)
         journal_kick(w->journal);
+    monitor_post(w->commands);
     output_release(w);
     flush_all(w);
+    limits_enforce(w);
     if (w->reap != NULL)
         reap_all(w);
     publish_stats(w);
@@ -289,12 +296,14 @@ static void sweep(struct host_worker *w, int64_t hz)
         server_session_info(&c->session, &info);
         w->pending_input_bytes += info.query_buffer + info.query_buffer_free;
         w->pending_output_bytes += info.output_bytes;
+        w->pending_client_bytes += info.memory_bytes;
         conn_sweep(c, timeout_s);
     }
     if (w->sweep == NULL) {
         atomic_store_explicit(&w->input_bytes, w->pending_input_bytes, memory_order_relaxed);
         atomic_store_explicit(&w->output_bytes, w->pending_output_bytes, memory_order_relaxed);
-        w->pending_input_bytes = w->pending_output_bytes = 0;
+        atomic_store_explicit(&w->client_bytes, w->pending_client_bytes, memory_order_relaxed);
+        w->pending_input_bytes = w->pending_output_bytes = w->pending_client_bytes = 0;
     }
 }
 
@@ -302,6 +311,7 @@ static void housekeep(struct host_worker *w)
 {
     if (w->keyspace == NULL)
         return;
+    keyspace_hold_expiry(w->keyspace, pause_now(NULL) != PAUSE_NONE);
     bool again = keyspace_tick(w->keyspace, command_worker_txn(w->commands), w->number,
                                server_workers(w->server), TICK_BUDGET_US);
     if (again && !ev_is_active(&w->again)) {
@@ -367,6 +377,7 @@ static void close_all(struct host_worker *w)
 static void *worker_run(void *arg)
 {
     struct host_worker *w = arg;
+    pubsub_attach(w);
     /* Without a keyspace it runs what may run while loading, and refuses the rest. */
     w->commands = command_worker_new(NULL, server_host(w->server), w->number);
     while (!w->stopped) {

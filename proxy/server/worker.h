@@ -17,6 +17,7 @@
 #include "base/lock.h"
 #include "base/stats.h"
 #include "command/command.h"
+#include "server/limits.h"
 #include "server/server.h"
 
 #include <sys/socket.h>
@@ -35,6 +36,8 @@ enum {
 
 struct conn;
 struct journal;
+struct pubsub;
+struct pubsub_worker;
 
 struct accepted { /* a new connection on its way to its worker */
     int fd;
@@ -68,6 +71,7 @@ struct inbox { /* all of it under the lock */
 struct host_worker {
     /* immutable after start */
     struct server *server;
+    struct pubsub *pubsub;
     uint32_t number;
     pthread_t thread;
     struct ev_loop *loop;
@@ -80,14 +84,19 @@ struct host_worker {
     _Atomic uint64_t withheld_lsn; /* lowest LSN that a reply waits for; UINT64_MAX: none */
     _Atomic uint64_t ticks;        /* turns of the timer: the watchdog looks at it */
     _Atomic uint64_t input_bytes, output_bytes; /* buffers, as of the last tick */
+    _Atomic uint64_t client_bytes;              /* of all connections, as of the last tick */
+    struct client_memory memory;
+    _Atomic bool has_mail;      /* messages for its subscribers */
+    struct pubsub_worker *mail; /* pubsub.c */
 
     /* loop only */
     struct keyspace *keyspace; /* NULL: still recovering */
     struct journal *journal;   /* NULL: none is kept */
     struct command_worker *commands;
-    bool quiet;   /* reads nothing any more */
-    bool stopped; /* leaves the loop at the end of the turn */
-    bool ran;     /* commands were run in this turn */
+    bool quiet;     /* reads nothing any more */
+    bool stopped;   /* leaves the loop at the end of the turn */
+    bool ran;       /* commands were run in this turn */
+    bool published; /* something was published that waits for its command to end */
     bool now_known;
     struct mono now;        /* one clock reading a turn */
     uint64_t turn;          /* counts turns */
@@ -106,7 +115,8 @@ struct host_worker {
     ev_timer tick;
     ev_timer again;            /* housekeeping that did not fit into a tick */
     uint64_t stat[STAT_COUNT]; /* of this turn: added to the process's at its end */
-    uint64_t pending_input_bytes, pending_output_bytes; /* being summed up by the sweep */
+    /* being summed up by the sweep */
+    uint64_t pending_input_bytes, pending_output_bytes, pending_client_bytes;
 } __attribute__((aligned(CACHE_LINE)));
 
 /* Aborts when the system refuses a loop. */

@@ -24,6 +24,10 @@ size_t list_count(const struct list *l);
 
 /* False: out of memory, unchanged. */
 MUST_CHECK bool list_push(struct list **l, enum list_end end, struct slice value);
+/* Pushes one after the other and returns how many were, fewer than n when memory ran out. What
+ * OBJECT ENCODING says depends on what is pushed together, as in Redis. */
+MUST_CHECK size_t list_push_all(struct list **l, enum list_end end, const struct slice *values,
+                                size_t n);
 /* The element at an end, or at an index; the slice is valid until the list changes. False: none. */
 bool list_peek(const struct list *l, enum list_end end, struct slice *value);
 bool list_at(const struct list *l, int64_t index, struct slice *value);

@@ -4,9 +4,12 @@
 
 #include "store/alloc.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
-enum { FLAG_BITS = 3 };
+enum { FLAG_BITS = 3, FLAG_MASK = (1 << FLAG_BITS) - 1, NARROW = 4, WIDE = 8, NARROW_MAX = 255 };
+
+static_assert(sizeof(struct packed) == WIDE, "the wide head has no holes");
 
 static size_t varint_len(uint64_t n)
 {
@@ -29,123 +32,257 @@ static inline uint64_t varint_read(const char *bytes, uint32_t *at)
 {
     uint8_t byte = (uint8_t)bytes[(*at)++];
     uint64_t n = byte & 127;
-    for (unsigned shift = 7; byte >= 128; shift += 7) {
+    for (unsigned shift = 7; UNLIKELY(byte >= 128); shift += 7) {
         byte = (uint8_t)bytes[(*at)++];
         n |= (uint64_t)(byte & 127) << shift;
     }
     return n;
 }
 
-static size_t pair_len(size_t name_len, size_t value_len)
+static inline bool is_wide(const struct packed *p)
 {
-    return varint_len((uint64_t)name_len << FLAG_BITS) + varint_len(value_len) + name_len +
-           value_len;
+    return (p->narrow.form & FORM_WIDE) != 0;
+}
+
+static inline bool is_valued(const struct packed *p)
+{
+    return (p->narrow.form & FORM_VALUED) != 0;
+}
+
+static inline uint32_t head_len(const struct packed *p)
+{
+    return is_wide(p) ? WIDE : NARROW;
+}
+
+static inline char *records(struct packed *p)
+{
+    return (char *)p + head_len(p);
+}
+
+static inline const char *records_seen(const struct packed *p)
+{
+    return (const char *)p + head_len(p);
+}
+
+static inline uint32_t len_of(const struct packed *p)
+{
+    return is_wide(p) ? p->wide.len : p->narrow.len;
+}
+
+static void set_len(struct packed *p, uint32_t len)
+{
+    if (is_wide(p))
+        p->wide.len = (uint16_t)len;
+    else
+        p->narrow.len = (uint8_t)len;
+}
+
+/* A record with the flags `was` becomes one with the flags `is`; -1: there is none. The shortest
+ * records but one take two bytes, so the counts fit wherever the length does. */
+static void account(struct packed *p, int was, int is)
+{
+    int live = (is >= 0 && (is & FIELD_DEAD) == 0) - (was >= 0 && (was & FIELD_DEAD) == 0);
+    int changed = (is >= 0 && (is & FIELD_CHANGED) != 0) - (was >= 0 && (was & FIELD_CHANGED) != 0);
+    if (is_wide(p)) {
+        p->wide.count = (uint16_t)(p->wide.count + live);
+        p->wide.changed = (uint16_t)(p->wide.changed + changed);
+    } else {
+        p->narrow.count = (uint8_t)(p->narrow.count + live);
+        p->narrow.changed = (uint8_t)(p->narrow.changed + changed);
+    }
+}
+
+struct packed *packed_try_new(bool valued)
+{
+    struct packed *p = alloc_try(alloc_size_class(sizeof(*p)));
+    if (p != NULL) {
+        memset(p, 0, sizeof(*p));
+        p->narrow.form = valued ? FORM_VALUED : 0;
+    }
+    return p;
+}
+
+uint32_t packed_count(const struct packed *p)
+{
+    return is_wide(p) ? p->wide.count : p->narrow.count;
+}
+
+uint32_t packed_changed(const struct packed *p)
+{
+    return is_wide(p) ? p->wide.changed : p->narrow.changed;
+}
+
+size_t packed_memory(const struct packed *p)
+{
+    return alloc_size_class(head_len(p) + len_of(p));
+}
+
+/* --- Reading --- */
+
+static inline void read_record(const char *bytes, bool valued, uint32_t at, struct packed_pair *out)
+{
+    out->at = at;
+    uint64_t head = varint_read(bytes, &at);
+    uint64_t value_len = valued ? varint_read(bytes, &at) : 0;
+    out->flags = (unsigned)head & FLAG_MASK;
+    out->name = slice_of(bytes + at, head >> FLAG_BITS);
+    out->value = slice_of(out->name.ptr + out->name.len, value_len);
+    out->end = at + (uint32_t)(out->name.len + value_len);
 }
 
 bool packed_read(const struct packed *p, uint32_t at, struct packed_pair *out)
 {
-    if (at >= p->len)
+    if (at >= len_of(p))
         return false;
-    out->at = at;
-    uint64_t head = varint_read(p->bytes, &at);
-    uint64_t value_len = varint_read(p->bytes, &at);
-    out->flags = (unsigned)head & ((1 << FLAG_BITS) - 1);
-    out->name = slice_of(p->bytes + at, head >> FLAG_BITS);
-    out->value = slice_of(out->name.ptr + out->name.len, value_len);
-    out->end = at + (uint32_t)(out->name.len + value_len);
+    read_record(records_seen(p), is_valued(p), at, out);
     return true;
 }
 
-bool packed_find(const struct packed *p, struct slice name, struct packed_pair *out)
+bool packed_find(const struct packed *p, struct slice name, struct packed_pair *out, uint32_t *dead)
 {
-    for (uint32_t at = 0; packed_read(p, at, out); at = out->end) {
+    const char *bytes = records_seen(p);
+    bool valued = is_valued(p);
+    uint32_t len = len_of(p);
+    *dead = 0;
+    for (uint32_t at = 0; at < len; at = out->end) {
+        read_record(bytes, valued, at, out);
         if (slice_eq(out->name, name))
             return true;
+        *dead += (out->flags & FIELD_DEAD) != 0;
     }
     return false;
+}
+
+/* --- Changing --- */
+
+static size_t record_len(const struct packed *p, size_t name_len, size_t value_len)
+{
+    return varint_len((uint64_t)name_len << FLAG_BITS) + name_len +
+           (is_valued(p) ? varint_len(value_len) + value_len : 0);
 }
 
 size_t packed_len_with(const struct packed *p, const struct packed_pair *pair, size_t name_len,
                        size_t value_len)
 {
-    return p->len - (pair == NULL ? 0 : pair->end - pair->at) + pair_len(name_len, value_len);
+    return len_of(p) - (pair == NULL ? 0 : pair->end - pair->at) +
+           record_len(p, name_len, value_len);
 }
 
-/* Makes bytes[at..end) `len` long; what is behind moves. */
-static bool splice(struct packed *p, uint32_t at, uint32_t end, uint32_t len)
+static bool resize(struct packed **place, size_t had, size_t bytes)
 {
-    uint32_t total = p->len - (end - at) + len;
-    if (total > p->cap) {
-        size_t cap = alloc_size_class(total);
-        char *bytes = alloc_try_resize(p->bytes, cap);
-        if (bytes == NULL)
-            return false;
-        p->bytes = bytes;
-        p->cap = (uint32_t)cap;
-    }
-    if (p->len > end)
-        memmove(p->bytes + at + len, p->bytes + end, p->len - end);
-    p->len = total;
+    size_t class = alloc_size_class(bytes);
+    if (class == alloc_size_class(had))
+        return true;
+    struct packed *moved = alloc_try_resize(*place, class);
+    if (moved == NULL)
+        return false;
+    *place = moved;
     return true;
 }
 
-bool packed_put(struct packed *p, const struct packed_pair *pair, struct slice name,
+/* Room for `total` bytes of records, of which there are fewer now. */
+static bool grow(struct packed **place, uint32_t total)
+{
+    struct packed *p = *place;
+    uint32_t len = len_of(p), head = head_len(p);
+    bool widen = !is_wide(p) && total > NARROW_MAX;
+    if (!resize(place, head + len, (widen ? WIDE : head) + total))
+        return false;
+    if (widen) {
+        p = *place;
+        struct packed was = *p;
+        memmove((char *)p + WIDE, (const char *)p + NARROW, len);
+        p->wide.form = was.narrow.form | FORM_WIDE;
+        p->wide.unused = 0;
+        p->wide.count = was.narrow.count;
+        p->wide.changed = was.narrow.changed;
+        p->wide.len = was.narrow.len;
+    }
+    return true;
+}
+
+/* Makes the bytes at..end `len` long; what is behind moves. */
+static bool splice(struct packed **place, uint32_t at, uint32_t end, uint32_t len)
+{
+    uint32_t had = len_of(*place), total = had - (end - at) + len;
+    if (total > had && !grow(place, total))
+        return false;
+    struct packed *p = *place;
+    char *bytes = records(p);
+    if (had > end && end != at + len)
+        memmove(bytes + at + len, bytes + end, had - end);
+    set_len(p, total);
+    if (total < had)
+        (void)resize(place, head_len(p) + had, head_len(p) + total); /* too large is no harm */
+    return true;
+}
+
+bool packed_put(struct packed **place, const struct packed_pair *pair, struct slice name,
                 struct slice value, unsigned flags)
 {
-    must(packed_len_with(p, pair, name.len, value.len) <= PACKED_MAX);
-    uint32_t at = pair == NULL ? p->len : pair->at;
-    if (!splice(p, at, pair == NULL ? p->len : pair->end, (uint32_t)pair_len(name.len, value.len)))
+    must(packed_len_with(*place, pair, name.len, value.len) <= PACKED_MAX);
+    uint32_t at = pair == NULL ? len_of(*place) : pair->at;
+    if (!splice(place, at, pair == NULL ? at : pair->end,
+                (uint32_t)record_len(*place, name.len, value.len)))
         return false;
-    char *out = p->bytes + at;
+    struct packed *p = *place;
+    account(p, pair == NULL ? -1 : (int)pair->flags, (int)flags);
+    char *out = records(p) + at;
     out += varint_write(out, (uint64_t)name.len << FLAG_BITS | flags);
-    out += varint_write(out, value.len);
+    if (is_valued(p))
+        out += varint_write(out, value.len);
     if (name.len > 0)
         memcpy(out, name.ptr, name.len);
-    if (value.len > 0)
+    if (is_valued(p) && value.len > 0)
         memcpy(out + name.len, value.ptr, value.len);
     return true;
 }
 
-/* The flags are the low bits of the pair's first byte. */
-void packed_set_flags(struct packed *p, const struct packed_pair *pair, unsigned flags)
+/* The flags are the low bits of the record's first byte. */
+static void put_flags(char *record, unsigned flags)
 {
-    unsigned byte = (uint8_t)p->bytes[pair->at];
-    p->bytes[pair->at] = (char)((byte & ~((1u << FLAG_BITS) - 1)) | flags);
+    *record = (char)(((unsigned)(uint8_t)*record & ~(unsigned)FLAG_MASK) | flags);
 }
 
-void packed_kill(struct packed *p, const struct packed_pair *pair, unsigned flags)
+void packed_kill(struct packed **place, const struct packed_pair *pair, unsigned flags)
 {
-    packed_set_flags(p, pair, flags);
+    struct packed *p = *place;
+    char *bytes = records(p);
+    put_flags(bytes + pair->at, flags);
+    account(p, (int)pair->flags, (int)flags);
+    if (!is_valued(p))
+        return;
     /* The value's length, then name and value: the name moves up to a length of one byte. */
-    uint32_t length_at = pair->at;
-    (void)varint_read(p->bytes, &length_at);
-    size_t name_len = pair->name.len;
-    memmove(p->bytes + length_at + 1, pair->name.ptr, name_len);
-    p->bytes[length_at] = 0;
-    must(splice(p, length_at + 1 + (uint32_t)name_len, pair->end, 0));
+    uint32_t length_at = pair->at, name_len = (uint32_t)pair->name.len;
+    (void)varint_read(bytes, &length_at);
+    memmove(bytes + length_at + 1, pair->name.ptr, name_len);
+    bytes[length_at] = 0;
+    must(splice(place, length_at + 1 + name_len, pair->end, 0));
 }
 
-void packed_cut(struct packed *p, const struct packed_pair *pair)
+void packed_cut(struct packed **place, const struct packed_pair *pair)
 {
-    must(splice(p, pair->at, pair->end, 0));
+    account(*place, (int)pair->flags, -1);
+    must(splice(place, pair->at, pair->end, 0));
 }
 
-void packed_trim(struct packed *p)
+void packed_settle(struct packed **place)
 {
-    size_t cap = alloc_size_class(p->len);
-    if (p->len == 0) {
-        packed_fini(p);
-    } else if (p->cap > 64 && cap < p->cap / 4 * 3) {
-        char *bytes = alloc_try_resize(p->bytes, cap);
-        if (bytes == NULL)
-            return;
-        p->bytes = bytes;
-        p->cap = (uint32_t)cap;
+    struct packed *p = *place;
+    char *bytes = records(p);
+    uint32_t had = len_of(p), to = 0;
+    struct packed_pair pair;
+    for (uint32_t at = 0; at < had; at = pair.end) {
+        read_record(bytes, is_valued(p), at, &pair);
+        account(p, (int)pair.flags, (pair.flags & FIELD_DEAD) != 0 ? -1 : 0);
+        if ((pair.flags & FIELD_DEAD) != 0)
+            continue;
+        put_flags(bytes + at, 0);
+        if (to != at)
+            memmove(bytes + to, bytes + at, pair.end - at);
+        to += pair.end - at;
     }
-}
-
-void packed_fini(struct packed *p)
-{
-    free(p->bytes);
-    *p = (struct packed){0};
+    set_len(p, to);
+    if (to < had)
+        (void)resize(place, head_len(p) + had, head_len(p) + to);
 }

@@ -18,6 +18,14 @@ struct set *set_try_new(void);
 size_t set_count(const struct set *s);
 bool set_has(const struct set *s, struct slice member);
 
+/* Before the first of `more` members, `first`, is added: Redis goes by the number of arguments when
+ * it chooses how to keep them, and so what OBJECT ENCODING says. False: out of memory, unchanged. */
+MUST_CHECK bool set_expect(struct set **s, struct slice first, size_t more);
+/* To "hashtable". False: out of memory, unchanged. */
+MUST_CHECK bool set_become_table(struct set **s);
+bool set_is_table(const struct set *s);  /* "hashtable" */
+bool set_is_intset(const struct set *s); /* "intset" */
+
 enum set_add_result { SET_ADDED, SET_PRESENT, SET_OOM /* unchanged */ };
 MUST_CHECK enum set_add_result set_add(struct set **s, struct slice member);
 /* True when it was there. `member` may lie in the set. Needs no memory. */
@@ -25,6 +33,9 @@ bool set_remove(struct set **s, struct slice member);
 
 /* Room for the text of a member that is kept as a number. */
 enum { SET_SCRATCH = 24 };
+
+/* Whether the slices of members stay valid while other members are removed. */
+bool set_members_stay(const struct set *s);
 
 /* All members: integers in growing order while the set is "intset", in insertion order while it is
  * "listpack". Stop by returning false. The set must not change meanwhile; the slice is valid during

@@ -108,6 +108,22 @@ void store_prefetch_entry(const struct store *s, uint64_t hash)
     }
 }
 
+void store_prefetch_element(const struct store *s, uint64_t hash, struct slice name, bool near)
+{
+    struct shard *sh = store_shard(s, hash);
+    if (!lock_try_acquire(&sh->lock))
+        return;
+    struct table_probe probe;
+    uint64_t *slot = table_first(sh->table, table_position(hash), &probe);
+    const struct entry *e = slot == NULL ? NULL : slot_pointer(*slot);
+    if (e != NULL && e->type != VALUE_NONE && e->type != VALUE_STRING) {
+        const struct value_ops *ops = value_ops((enum value_type)e->type);
+        if (ops->prefetch != NULL)
+            ops->prefetch(entry_object(e), name, near);
+    }
+    lock_release(&sh->lock);
+}
+
 /* --- Counting --- */
 
 static void count(_Atomic int64_t *n, bool was, bool is)

@@ -110,6 +110,8 @@ static inline struct shard *store_shard(const struct store *s, uint64_t hash)
  * the bucket and takes the lock if it is free, else does nothing. */
 void store_prefetch_bucket(const struct store *s, uint64_t hash);
 void store_prefetch_entry(const struct store *s, uint64_t hash);
+/* An element of an aggregate that is large, or was used just now; see prefetch in value.h. */
+void store_prefetch_element(const struct store *s, uint64_t hash, struct slice name, bool near);
 
 /* All functions from here on: Lock: the entry's shard. */
 

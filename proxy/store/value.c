@@ -4,6 +4,9 @@
 
 #include "base/num.h"
 #include "store/hash.h"
+#include "store/list.h"
+#include "store/set.h"
+#include "store/zset.h"
 
 enum { EMBEDDED_MAX = 44 }; /* longer strings are "raw" in Redis */
 
@@ -20,7 +23,18 @@ struct value_limits value_limits = {
 
 const struct value_ops *value_ops(enum value_type type)
 {
-    return type == VALUE_HASH ? &hash_ops : NULL;
+    switch (type) {
+    case VALUE_HASH:
+        return &hash_ops;
+    case VALUE_LIST:
+        return &list_ops;
+    case VALUE_SET:
+        return &set_ops;
+    case VALUE_ZSET:
+        return &zset_ops;
+    default:
+        return NULL;
+    }
 }
 
 const char *value_encoding(const struct value *v)

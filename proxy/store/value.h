@@ -43,6 +43,9 @@ struct value_ops {
     const char *(*encoding)(const void *object); /* OBJECT ENCODING: "listpack", "hashtable" */
     void *(*copy)(
         const void *object); /* deep, all of it counting as changed; NULL: out of memory */
+    /* NULL: never. True: what was removed is not known any more, so the next capture has to be one
+     * of everything, and the backend's elements go first. */
+    bool (*must_replace)(const void *object);
     /* Number of elements that capture() would emit. */
     size_t (*changes)(const void *object, bool everything);
     /* Emits the changed elements (everything: all of them, none as removed) and forgets that they
@@ -52,6 +55,9 @@ struct value_ops {
      * *object NULL: the object is made. False: out of memory. */
     MUST_CHECK bool (*load)(void **object, struct slice name, struct slice value, int64_t position,
                             double score);
+    /* A hint that this element will be looked for soon: brings closer what says where it is, then
+     * (`near`, a while later) the element. NULL: nothing to gain. */
+    void (*prefetch)(const void *object, struct slice name, bool near);
 };
 
 /* The table of a type; NULL for NONE, STRING and types this build does not have. */

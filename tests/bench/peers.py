@@ -206,11 +206,12 @@ def load_result(process):
     return result
 
 
-def redis_benchmark(peer, test, requests, pipeline, keys=1_000_000):
-    """One run: requests per second and latencies in milliseconds."""
+def redis_benchmark(peer, test, requests, pipeline, words=None, keys=1_000_000):
+    """One run: requests per second and latencies in milliseconds. words: a command instead of one
+    of its tests."""
     command = ["redis-benchmark", "-p", str(peer.port), "-c", str(CONNECTIONS),
                "-d", str(VALUE_BYTES), "-r", str(keys), "-n", str(requests), "-P", str(pipeline),
-               "-t", test, "--precision", "3"]
+               "--precision", "3"] + (words or ["-t", test])
     out = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                          check=True).stdout
     try:
@@ -224,10 +225,10 @@ def redis_benchmark(peer, test, requests, pipeline, keys=1_000_000):
     return {"rps": rps, "p50": float(row[2]), "p99": float(row[4]), "p999": p999}
 
 
-def measured_run(peer, test, requests, pipeline):
+def measured_run(peer, test, requests, pipeline, words=None):
     """redis_benchmark with the CPU time per request in microseconds beside it."""
     before = peer.cpu()
-    result = redis_benchmark(peer, test, requests, pipeline)
+    result = redis_benchmark(peer, test, requests, pipeline, words)
     serving, total = cpu_between(peer, before, peer.cpu())
     result["cpu_us"] = serving / 1e3 / requests
     result["cpu_all_us"] = total / 1e3 / requests

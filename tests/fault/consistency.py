@@ -3,7 +3,9 @@
 """The SQLite file alone is at every instant a state that the cache really had.
 
 Writers move money between accounts with MULTI/EXEC, so that the sum never changes, and count the
-transfers in a string and in a hash in the same transaction, so that the two never differ. Cuts run
+transfers in a string and in a hash in the same transaction, so that the two never differ. In the
+same transactions the money also moves between the members of a sorted set, a token goes from one
+list to another, and one from one set to another: sums and counts stay. Cuts run
 every few milliseconds, and the server is killed and restarted. All the while another process reads
 weir.db through its views, each time in one read transaction: it must see the sum, the two counts
 agreeing, and a count that never goes back. The journal is of no help to it, as if its disk had
@@ -23,6 +25,7 @@ from harness import PATIENCE, Gone, ReplyError, Seed, Server, run_checks, until
 
 ACCOUNTS = 64
 START = 1000
+TOKENS = 40  # in three lists, and as many in three sets
 WRITERS = 4
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "20"))
 
@@ -31,7 +34,11 @@ SELECT (SELECT count(*) FROM string WHERE key LIKE 'account:%'),
        (SELECT sum(CAST(value AS INTEGER)) FROM string WHERE key LIKE 'account:%'),
        (SELECT CAST(value AS INTEGER) FROM string WHERE key = 'transfers'),
        (SELECT CAST(value AS INTEGER) FROM hash WHERE key = 'ledger' AND field = 'transfers'),
-       (SELECT sum(CAST(value AS INTEGER)) FROM hash WHERE key = 'mirror')
+       (SELECT sum(CAST(value AS INTEGER)) FROM hash WHERE key = 'mirror'),
+       (SELECT CAST(sum(score) AS INTEGER) FROM zset WHERE key = 'scores'),
+       (SELECT count(*) FROM list WHERE key IN ('list:0', 'list:1', 'list:2')),
+       (SELECT count(DISTINCT member) * 1000 + count(*) FROM "set"
+         WHERE key IN ('set:0', 'set:1', 'set:2'))
 """
 
 
@@ -60,7 +67,7 @@ def watch_database(path, stop_file):
             time.sleep(0.001)
             continue
         reads += 1
-        accounts, total, transfers, ledger, mirror = row
+        accounts, total, transfers, ledger, mirror, scores, listed, members = row
         transfers, ledger = transfers or 0, ledger or 0
         if accounts not in (0, ACCOUNTS) or (complete and accounts == 0):
             sys.exit("%d accounts of %d are there" % (accounts, ACCOUNTS))
@@ -70,6 +77,11 @@ def watch_database(path, stop_file):
                      % (total, ACCOUNTS * START, transfers))
         if complete and mirror != ACCOUNTS * START:
             sys.exit("the sum of the hash is %s, not %d" % (mirror, ACCOUNTS * START))
+        if complete and scores != ACCOUNTS * START:
+            sys.exit("the sum of the sorted set is %s, not %d" % (scores, ACCOUNTS * START))
+        if complete and (listed, members) != (TOKENS, TOKENS * 1001):
+            sys.exit("%s tokens in the lists, %s in the sets (different * 1000 + all) of %d"
+                     % (listed, members, TOKENS))
         if transfers != ledger:
             sys.exit("the string counts %d transfers, the hash %d" % (transfers, ledger))
         if transfers < last:
@@ -89,6 +101,12 @@ def transfer(rng):
             ("INCRBY", "account:%d" % target, amount),
             ("HINCRBY", "mirror", "account:%d" % source, -amount),
             ("INCR", "transfers"),
+            ("ZINCRBY", "scores", amount, target),
+            ("ZINCRBY", "scores", -amount, source),
+            ("LMOVE", "list:%d" % rng.randrange(3), "list:%d" % rng.randrange(3),
+             rng.choice(("LEFT", "RIGHT")), rng.choice(("LEFT", "RIGHT"))),
+            ("SMOVE", "set:%d" % rng.randrange(3), "set:%d" % rng.randrange(3),
+             rng.randrange(TOKENS)),
             ("EXEC",)]
 
 
@@ -117,8 +135,11 @@ def write(server, rng, stopping, done, errors):
 
 def start_accounts(conn):
     pairs = [x for i in range(ACCOUNTS) for x in ("account:%d" % i, START)]
-    replies = conn.pipeline([("MULTI",), ("MSET", *pairs), ("HSET", "mirror", *pairs), ("EXEC",)])
-    assert replies[-1][0] == "OK", replies
+    scores = [x for i in range(ACCOUNTS) for x in (START, i)]
+    replies = conn.pipeline([("MULTI",), ("MSET", *pairs), ("HSET", "mirror", *pairs),
+                             ("ZADD", "scores", *scores), ("RPUSH", "list:0", *range(TOKENS)),
+                             ("SADD", "set:0", *range(TOKENS)), ("EXEC",)])
+    assert replies[-1] == ["OK", ACCOUNTS, ACCOUNTS, TOKENS, TOKENS], replies
 
 
 def one_round(server, rng, done):
@@ -156,7 +177,7 @@ def the_backend_always_shows_a_state_the_cache_had():
                 conn = server.connect()
                 kept = int(conn("GET", "transfers"))
                 assert kept >= len(done), "%d transfers kept, %d acknowledged" % (kept, len(done))
-                until(lambda: (read_once(server.database()) or [0] * 5)[2] == kept, 20,
+                until(lambda: (read_once(server.database()) or [0] * 8)[2] == kept, 20,
                       "the last transfer arrives in SQLite")
             finally:
                 with open(stop_file, "w", encoding="ascii"):

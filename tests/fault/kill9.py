@@ -20,136 +20,12 @@ import threading
 import time
 
 from harness import PATIENCE, Gone, ReplyError, Seed, Server, run_checks
+from model import KINDS, Model, read_database, read_state
 
 CONNECTIONS = 6
-KEYS = 12  # of each type, per connection
+KEYS = 8  # of each type, per connection
 ROUNDS = int(os.environ.get("FAULT_ROUNDS", "20"))
-TOLERANCE_MS = 30_000  # between a deadline set relative to the server's clock and our idea of it
 SEED = Seed()
-
-
-def now_ms():
-    return int(time.time() * 1000)
-
-
-class Model:
-    """What a Redis does with the commands this suite sends: state by key, and the reply."""
-
-    def __init__(self):
-        self.strings = {}  # key -> bytes
-        self.hashes = {}  # key -> {field: bytes}
-        self.deadlines = {}  # key -> wall ms, about
-
-    def run(self, command):
-        return getattr(self, "do_" + command[0].lower())(*command[1:])
-
-    def exists(self, key):
-        return key in self.strings or key in self.hashes
-
-    def drop(self, key):
-        self.deadlines.pop(key, None)
-        return (self.strings.pop(key, None) is not None) | (self.hashes.pop(key, None) is not None)
-
-    def do_set(self, key, value, *options):
-        if options[:1] == ("NX",) and self.exists(key):
-            return None
-        keep = options[:1] == ("KEEPTTL",)
-        deadline = self.deadlines.get(key) if keep else None
-        self.drop(key)
-        self.strings[key] = value
-        if options[:1] == ("EX",):
-            deadline = now_ms() + options[1] * 1000
-        if deadline:
-            self.deadlines[key] = deadline
-        return "OK"
-
-    def do_del(self, *keys):
-        return sum(self.drop(key) for key in keys)
-
-    def do_get(self, key):
-        return self.strings.get(key)
-
-    def do_getdel(self, key):
-        value = self.strings.get(key)
-        self.drop(key)
-        return value
-
-    def do_incrby(self, key, n):
-        value = int(self.strings.get(key, b"0")) + n
-        self.strings[key] = b"%d" % value
-        return value
-
-    def do_append(self, key, tail):
-        self.strings[key] = self.strings.get(key, b"") + tail
-        return len(self.strings[key])
-
-    def do_hset(self, key, *pairs):
-        fields = self.hashes.setdefault(key, {})
-        new = len(set(pairs[::2]) - set(fields))
-        fields.update(zip(pairs[::2], pairs[1::2]))
-        return new
-
-    def do_hincrby(self, key, field, n):
-        fields = self.hashes.setdefault(key, {})
-        value = int(fields.get(field, b"0")) + n
-        fields[field] = b"%d" % value
-        return value
-
-    def do_hdel(self, key, *names):
-        fields = self.hashes.get(key, {})
-        gone = sum(fields.pop(name, None) is not None for name in names)
-        if key in self.hashes and not fields:
-            self.drop(key)
-        return gone
-
-    def do_expire(self, key, seconds):
-        if not self.exists(key):
-            return 0
-        self.deadlines[key] = now_ms() + seconds * 1000
-        return 1
-
-    def do_pexpireat(self, key, at_ms):
-        """Only used with a moment that has passed: deletes."""
-        assert at_ms < now_ms()
-        return int(self.drop(key))
-
-    def do_persist(self, key):
-        return int(self.deadlines.pop(key, None) is not None)
-
-    def do_rename(self, old, new):
-        if not self.exists(old):
-            return ReplyError("ERR no such key")
-        table = self.strings if old in self.strings else self.hashes
-        value, deadline = table[old], self.deadlines.get(old)
-        self.drop(old)
-        self.drop(new)
-        table[new] = value
-        if deadline:
-            self.deadlines[new] = deadline
-        return "OK"
-
-    def same(self, other):
-        if self.strings != other.strings or self.hashes != other.hashes:
-            return False
-        if self.deadlines.keys() != other.deadlines.keys():
-            return False
-        return all(abs(at - other.deadlines[key]) < TOLERANCE_MS * PATIENCE
-                   for key, at in self.deadlines.items())
-
-    def difference(self, other):
-        out = []
-
-        def compare(what, mine, theirs, values):
-            for key in sorted(mine.keys() | theirs.keys()):
-                a, b = mine.get(key), theirs.get(key)
-                if isinstance(a, dict) and isinstance(b, dict):
-                    compare("%s %s" % (what, key), a, b, True)
-                elif a != b if values else (a is None) != (b is None):
-                    out.append("%s %s: expected %.80r, found %.80r" % (what, key, a, b))
-        compare("string", self.strings, other.strings, True)
-        compare("hash", self.hashes, other.hashes, True)
-        compare("deadline", self.deadlines, other.deadlines, False)
-        return "\n".join(out[:20])
 
 
 class Writer:
@@ -166,7 +42,7 @@ class Writer:
         self.error = None
 
     def keys(self):
-        return ["%s:%d:%d" % (kind, self.number, i) for kind in "snh" for i in range(KEYS)]
+        return ["%s:%d:%d" % (kind, self.number, i) for kind in KINDS for i in range(KEYS)]
 
     def value(self):
         self.sequence += 1
@@ -174,32 +50,79 @@ class Writer:
         head = b"%d.%d." % (self.number, self.sequence)
         return head + self.rng.randbytes(self.rng.randrange(size))
 
-    def random_command(self):
-        rng = self.rng
-        s, n, h = ("%s:%d:%d" % (kind, self.number, rng.randrange(KEYS)) for kind in "snh")
-        other = "s:%d:%d" % (self.number, rng.randrange(KEYS))
-        field, field2 = b"f%d" % rng.randrange(30), b"g%d" % rng.randrange(30)
-        choices = (
-            (8, lambda: ("SET", s, self.value())),
+    def key(self, kind):
+        return "%s:%d:%d" % (kind, self.number, self.rng.randrange(KEYS))
+
+    def string_commands(self):
+        rng, s, n = self.rng, self.key("s"), self.key("n")
+        return (
+            (6, lambda: ("SET", s, self.value())),
             (2, lambda: ("SET", s, self.value(), "EX", rng.randrange(50_000, 90_000))),
             (1, lambda: ("SET", s, self.value(), "KEEPTTL")),
             (1, lambda: ("SET", s, self.value(), "NX")),
             (2, lambda: ("GET", s)),
-            (3, lambda: ("APPEND", s, b"+%d" % rng.randrange(1000))),
-            (2, lambda: ("DEL", s, rng.choice((n, h)))),
+            (2, lambda: ("APPEND", s, b"+%d" % rng.randrange(1000))),
+            (1, lambda: ("SETBIT", s, rng.randrange(400), rng.randrange(2))),
             (1, lambda: ("GETDEL", s)),
-            (1, lambda: ("RENAME", s, other) if s != other else ("GET", s)),
-            (6, lambda: ("INCRBY", n, rng.randrange(-5, 100))),
-            (6, lambda: ("HSET", h, field, self.value()[:400], field2, b"%d" % self.sequence)),
-            (3, lambda: ("HINCRBY", h, b"count", rng.randrange(1, 9))),
-            (3, lambda: ("HDEL", h, field, field2)),
-            (2, lambda: ("EXPIRE", rng.choice((s, n, h)), rng.randrange(50_000, 90_000))),
-            (1, lambda: ("PERSIST", rng.choice((s, h)))),
-            (1, lambda: ("PEXPIREAT", rng.choice((s, n, h)), 1_000_000_000_000)),
+            (4, lambda: ("INCRBY", n, rng.randrange(-5, 100))),
             (4, lambda: ("INCRBY", "shared", 1)),
         )
-        weights = [weight for weight, _ in choices]
-        return rng.choices(choices, weights)[0][1]()
+
+    def collection_commands(self):
+        rng, h, t, t2 = self.rng, self.key("h"), self.key("t"), self.key("t")
+        field, field2 = b"f%d" % rng.randrange(30), b"g%d" % rng.randrange(30)
+        number, word = b"%d" % rng.randrange(40), b"m%d" % rng.randrange(300)
+        return (
+            (5, lambda: ("HSET", h, field, self.value()[:400], field2, b"%d" % self.sequence)),
+            (3, lambda: ("HINCRBY", h, b"count", rng.randrange(1, 9))),
+            (3, lambda: ("HDEL", h, field, field2)),
+            (4, lambda: ("SADD", t, number)),
+            (4, lambda: ("SADD", t, word, number)),
+            (4, lambda: ("SREM", t, word, number)),
+            (2, lambda: ("SMOVE", t, t2, number)),
+            (1, lambda: ("SUNIONSTORE", t, t2, self.key("t"))),
+            (1, lambda: ("SDIFFSTORE", t, t2, self.key("t"))),
+        )
+
+    def ordered_commands(self):
+        rng, a, b, z = self.rng, self.key("l"), self.key("l"), self.key("z")
+        ends, small = ("LEFT", "RIGHT"), b"%d" % rng.randrange(5)
+        member = b"m%d" % rng.randrange(200)
+        return (
+            (4, lambda: ("RPUSH", a, self.value()[:200], small)),
+            (3, lambda: ("LPUSH", a, small, self.value()[:200])),
+            (4, lambda: ("LPOP", a)),
+            (3, lambda: ("RPOP", a)),
+            (2, lambda: ("LMOVE", a, b, rng.choice(ends), rng.choice(ends))),
+            (1, lambda: ("LTRIM", a, rng.randrange(3), -1)),
+            (1, lambda: ("LREM", a, 2, small)),
+            (2, lambda: ("LINSERT", a, rng.choice(("BEFORE", "AFTER")), small, b"between")),
+            (2, lambda: ("LSET", a, rng.randrange(4), small)),
+            (6, lambda: ("ZADD", z, rng.randrange(100), member, rng.randrange(100), small)),
+            (3, lambda: ("ZINCRBY", z, rng.randrange(-9, 9), member)),
+            (3, lambda: ("ZREM", z, member, small)),
+            (2, lambda: ("ZPOPMIN", z)),
+            (1, lambda: ("ZREMRANGEBYRANK", z, 0, 1)),
+            (1, lambda: ("ZUNIONSTORE", z, 2, self.key("z"), self.key("z"))),
+        )
+
+    def key_commands(self):
+        rng = self.rng
+        kind = rng.choice(KINDS)
+        key, other = self.key(kind), self.key(kind)
+        return (
+            (2, lambda: ("DEL", key, self.key(rng.choice(KINDS)))),
+            (2, lambda: ("EXPIRE", key, rng.randrange(50_000, 90_000))),
+            (1, lambda: ("PERSIST", key)),
+            (1, lambda: ("PEXPIREAT", key, 1_000_000_000_000)),
+            (1, lambda: ("RENAME", key, other) if key != other else ("PERSIST", key)),
+            (1, lambda: ("COPY", key, other, "REPLACE") if key != other else ("PERSIST", key)),
+        )
+
+    def random_command(self):
+        choices = self.rng.choices((self.string_commands, self.collection_commands,
+                                    self.ordered_commands, self.key_commands), (5, 4, 6, 2))[0]()
+        return self.rng.choices(choices, [weight for weight, _ in choices])[0][1]()
 
     def random_operation(self):
         if self.rng.random() < 0.15:
@@ -275,25 +198,6 @@ class Writer:
                states[-1].difference(found)))
 
 
-def read_state(conn, keys):
-    """What the server says about keys, as a Model."""
-    found = Model()
-    requests = [("HGETALL" if key[0] == "h" else "GET", key) for key in keys]
-    values = conn.pipeline(requests)
-    ttls = conn.pipeline([("PTTL", key) for key in keys])
-    now = now_ms()
-    for key, value, ttl in zip(keys, values, ttls):
-        if isinstance(value, ReplyError):
-            raise value
-        if key[0] == "h" and value:
-            found.hashes[key] = dict(zip(value[::2], value[1::2]))
-        elif key[0] != "h" and value is not None:
-            found.strings[key] = value
-        if ttl >= 0:
-            found.deadlines[key] = now + ttl
-    return found
-
-
 class Run:
     def __init__(self, policy):
         self.rng = SEED.rng("run", policy)
@@ -341,26 +245,13 @@ class Run:
     def check_database(self):
         """SQLite alone, after a clean shutdown."""
         db = sqlite3.connect("file:%s?mode=ro" % self.server.database(), uri=True)
-        expected = Model()
+        expected, found = Model(), read_database(db)
         for writer in self.writers:
-            expected.strings.update(writer.model.strings)
-            expected.hashes.update(writer.model.hashes)
+            expected.values.update(writer.model.values)
             expected.deadlines.update(writer.model.deadlines)
-        expected.strings["shared"] = b"%d" % self.shared_low
-
-        def raw(value):
-            return value if isinstance(value, bytes) else str(value).encode()
-        found = Model()
-        for key, value, deadline in db.execute("SELECT key, value, expires_at FROM string"):
-            found.strings[key] = raw(value)
-            if deadline:
-                found.deadlines[key] = deadline
-        for key, field, value in db.execute("SELECT key, field, value FROM hash"):
-            found.hashes.setdefault(key, {})[raw(field)] = raw(value)
+        expected.values["shared"] = b"%d" % self.shared_low
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         db.close()
-        for key in expected.hashes:  # the view of hashes does not show their deadlines
-            expected.deadlines.pop(key, None)
         assert expected.same(found), "SQLite:\n" + expected.difference(found)
 
 

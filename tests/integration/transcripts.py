@@ -108,12 +108,12 @@ def parse_command(text):
 
 def parse_list(s, close):
     out = []
-    s.skip(" \t,")
+    s.skip(" \t")
     while not s.take(close):
         if s.done():
             raise Mismatch("'%s' is missing in the expected reply" % close)
         out.append(parse_pattern(s))
-        s.skip(" \t,")
+        s.match(r"[ \t]*,?[ \t]*")  # one comma: the next may begin a double
     return out
 
 
@@ -378,10 +378,10 @@ class Player:
             time.sleep(0.002)
 
     def walk(self, step):
-        """SCAN or HSCAN from cursor 0 to 0; * stands for the cursor."""
+        """SCAN or one of its kind from cursor 0 to 0; * stands for the cursor."""
         cursor, out, rounds = b"0", {}, 0
         args = parse_command(step.text)
-        pairs = args[0].upper() == b"HSCAN"
+        pairs = args[0].upper() in (b"HSCAN", b"ZSCAN")
         while rounds == 0 or cursor != b"0":
             rounds += 1
             reply = self.client("").call(*[cursor if a == b"*" else a for a in args])
@@ -485,6 +485,12 @@ def dump(server):
             if kind == "hash":
                 flat = [r.value for r in must_call(client, ["array"], b"HGETALL", key)]
                 value = sorted(zip(flat[::2], flat[1::2]))
+            elif kind == "set":
+                value = sorted(r.value for r in must_call(client, ["array"], b"SMEMBERS", key))
+            elif kind in ("list", "zset"):
+                args = [b"LRANGE", key, b"0", b"-1"] if kind == "list" else \
+                    [b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"]
+                value = [r.value for r in must_call(client, ["array"], *args)]
             else:
                 value = must_call(client, ["bulk", "nil"], b"GET", key)
             out[db, key] = (kind, must_call(client, ["int"], b"PEXPIRETIME", key), value)

@@ -1,0 +1,20 @@
+/* What the two files of bit commands share.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COMMAND_CMD_BITMAP_H
+#define COMMAND_CMD_BITMAP_H
+
+#include "command/command.h"
+
+/* A bit offset that a string may have. width > 0 (BITFIELD): so many bits from there on must fit,
+ * and "#2" means twice the width. False: replied. */
+MUST_CHECK bool bitmap_offset(struct call *c, struct slice text, unsigned width, uint64_t *out);
+
+/* For an edit that failed before anything was changed: nothing is journalled, -OOM is replied. */
+static inline void bitmap_out_of_memory(struct call *c)
+{
+    txn_effect(c->txn, 0, NULL);
+    call_out_of_memory(c);
+}
+
+#endif

@@ -1,0 +1,40 @@
+/* What the files of the sorted set commands share.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COMMAND_CMD_ZSET_H
+#define COMMAND_CMD_ZSET_H
+
+#include "command/args.h"
+#include "store/zset.h"
+
+/* The sorted set under key number i, NULL when it is absent; false: WRONGTYPE was replied. */
+MUST_CHECK bool zset_read(struct call *c, uint32_t i, const struct zset **out);
+/* The one to change, which exists or whose type was checked; NULL: out of memory, replied. */
+struct zset **zset_edit(struct call *c, uint32_t i);
+
+/* Makes *result, which must not be NULL, the value of key 0 and replies how many members it has; an
+ * empty one removes the key. Takes *result over, whatever happens. */
+void zset_store(struct call *c, struct zset **result, const char *event);
+void zset_discard(struct zset **z);
+
+/* Members as replies. */
+enum zset_layout {
+    ZSET_MEMBERS, /* alone */
+    ZSET_FLAT,    /* member, score, member, score: how RESP2 has them */
+    ZSET_PAIRS,   /* [member, score]: how RESP3 has them */
+};
+struct zset_replying {
+    struct reply *reply;
+    enum zset_layout layout;
+};
+static inline enum zset_layout zset_layout_with_scores(const struct reply *r)
+{
+    return r->proto >= 3 ? ZSET_PAIRS : ZSET_FLAT;
+}
+void zset_reply_header(const struct zset_replying *r, uint64_t n);
+bool zset_reply_member(void *ctx, struct slice member, double score); /* for zset_each */
+
+/* numkeys at argument i and as many keys behind it: how many, or -1 when that cannot be. */
+int zset_peek_numkeys(uint32_t argc, const struct slice *argv, uint32_t i);
+
+#endif

@@ -1,0 +1,450 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Two servers, the same commands. A duel plays a list of steps against both and compares every
+reply; it stops at the first difference.
+
+A step is a tuple:
+    ("cmd", connection, args)    neighbours on one connection go out as one pipeline
+    ("cut",)                     what stands before it has been answered before the rest is sent
+    ("walk", connection, args)   a SCAN to its end; the cursor is written as *
+    ("check",)                   the whole keyspace is compared
+    ("expire", connection, keys) the keys get a short life, and are awaited to be gone
+    ("version", connection, n)   HELLO n
+    (a disturbance,)             something happens to Weir alone: see disturb()
+"""
+import os
+import shutil
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+import compare  # noqa: E402
+import servers  # noqa: E402
+from wire import (NIL, NIL_ARRAY, NULL, PATIENCE, TIMEOUT_S, Connection, Error, Gone, Simple, encode, show,
+                  show_command)  # noqa: E402
+
+CONNECTIONS = 4
+DATABASES = 3  # that the commands use
+DISTURBANCES = ("flush", "evict", "kill", "restart", "lose-journal")
+OPTIONS = ["--proto-max-bulk-len", "1mb"]
+
+
+class Difference(Exception):
+    """The first difference of a duel."""
+
+    def __init__(self, at, args, redis, weir, note=""):
+        super().__init__(note)
+        self.at, self.args, self.redis, self.weir, self.note = at, args, redis, weir, note
+
+    def is_silence(self):
+        return self.note.startswith("a connection is lost")
+
+    def kind(self):
+        """What makes two differences the same one, more or less."""
+        def shape(reply):
+            return bytes(reply) if isinstance(reply, Error) else type(reply).__name__
+        if self.is_silence():
+            return (self.note,)
+        name = self.args[0].upper() if self.args else b""
+        return name, self.note.split(":")[0], shape(self.redis), shape(self.weir)
+
+    def __str__(self):
+        lines = ["command: %s" % show_command(self.args)] if self.args else []
+        if self.note:
+            lines.append(self.note)
+        lines += ["redis:   %s" % clipped(show(self.redis)), "weir:    %s" % clipped(show(self.weir))]
+        return "\n".join(lines)
+
+
+def clipped(text, most=1500):
+    return text if len(text) <= most else text[:most] + "... (%d characters)" % len(text)
+
+
+class Pair:
+    """One client of each server, and what is known about its state."""
+
+    def __init__(self, duel):
+        self.redis = Connection(duel.redis.path("socket"))
+        self.weir = Connection(duel.weir.path("socket"), duel.timeout)
+        self.queue = None  # of MULTI
+        self.before = None  # the last command and its replies
+        self.watched = {}  # (database, key): what Redis held when WATCH came
+
+    def close(self):
+        self.redis.close()
+        self.weir.close()
+
+    def send(self, encoded):
+        self.redis.send(encoded)
+        self.weir.send(encoded)
+
+    def read(self):
+        return self.redis.read(), self.weir.read()
+
+    def call(self, *args):
+        self.send(encode(args))
+        return self.read()
+
+    def note_watched(self, keys):
+        """What a watched key is like, from Redis alone; see Duel.watched_in_vain()."""
+        info = self.redis.call(b"CLIENT", b"INFO")
+        db = info.split(b" db=")[1].split()[0]
+        for key in keys:
+            self.watched.setdefault((db, key), likeness(self.redis, key))
+
+
+def likeness(redis, key):
+    dump = redis.call(b"DUMP", key)
+    return dump if isinstance(dump, bytes) else None, redis.call(b"PEXPIRETIME", key)
+
+
+class Duel:
+    def __init__(self, weir, redis, peer_is_redis=False):
+        self.weir = self.redis = None
+        self.timeout = TIMEOUT_S
+        self.pairs = {}
+        self.judge = compare.Judge()
+        self.commands = 0
+        self.plant = None  # (how many commands from now, a function that spoils Weir's reply)
+        try:
+            self.redis = servers.RedisServer(redis, OPTIONS)
+            self.weir = servers.RedisServer(redis, OPTIONS) if peer_is_redis \
+                else servers.WeirServer(weir, OPTIONS)
+            self.peer_is_redis = peer_is_redis
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self):
+        self.disconnect()
+        for server in (self.redis, self.weir):
+            if server is not None:
+                server.close()
+
+    def disconnect(self):
+        for pair in self.pairs.values():
+            pair.close()
+        self.pairs = {}
+
+    def pair(self, number):
+        if number not in self.pairs:
+            self.pairs[number] = Pair(self)
+        return self.pairs[number]
+
+    def fresh(self, settings):
+        """Both empty and set alike, no connection open."""
+        try:
+            self.empty(settings)
+        except (Gone, OSError):
+            self.weir.restart(kill=True)
+            self.empty(settings)
+
+    def empty(self, settings):
+        self.disconnect()
+        pair = self.pair("control")
+        for args in [(b"FLUSHALL",)] + [(b"CONFIG", b"SET", *s) for s in settings]:
+            for reply in pair.call(*args):
+                if reply != b"OK":
+                    raise RuntimeError("%s: %s" % (show_command(args), show(reply)))
+        self.judge.reloaded = False
+
+    # --- Playing steps ---
+
+    def play(self, steps):
+        batch = []
+        for at, step in enumerate(steps):
+            if step[0] == "cmd":
+                if batch and batch[0][1][1] != step[1]:
+                    self.play_batch(batch)
+                    batch = []
+                batch.append((at, step))
+                if step[2] and step[2][0].upper() in compare.FOLLOWED:
+                    self.play_batch(batch)
+                    batch = []
+                continue
+            self.play_batch(batch)
+            batch = []
+            if step[0] != "cut":
+                self.play_special(at, step)
+        self.play_batch(batch)
+
+    def play_special(self, at, step):
+        try:
+            if step[0] == "walk":
+                self.walk(at, self.pair(step[1]), step[2])
+            elif step[0] == "check":
+                self.check(at)
+            elif step[0] == "version":
+                self.pair(step[1]).call(b"HELLO", b"%d" % step[2])
+            elif step[0] == "expire":
+                self.expire(at, self.pair(step[1]), step[2])
+            else:
+                self.disturb(step[0])
+        except Gone as e:
+            raise self.lost(at, [], e) from e
+
+    def lost(self, at, args, error):
+        note = "a connection is lost: %s" % error
+        if not self.weir.alive():
+            note = "the server died with %d:\n%s" % (self.weir.process.wait(),
+                                                     self.weir.log_tail())
+        return Difference(at, args, NIL, NIL, note)
+
+    def play_batch(self, batch):
+        if not batch:
+            return
+        pair = self.pair(batch[0][1][1])
+        at, args = batch[0][0], batch[0][1][2]
+        try:
+            pair.send(b"".join(encode(step[2]) for _, step in batch))
+            for at, step in batch:
+                args = step[2]
+                r, w = pair.read()
+                self.commands += 1
+                if self.plant is not None:
+                    w = self.spoilt(args, w)
+                self.judge_reply(at, pair, args, r, w)
+        except Gone as e:
+            raise self.lost(at, args, e) from e
+
+    def spoilt(self, args, reply):
+        count, spoil = self.plant
+        self.plant = (count - 1, spoil)
+        return spoil(args, reply) if count <= 0 else reply
+
+    def judge_reply(self, at, pair, args, r, w):
+        name = args[0].upper()
+        if name == b"EXEC" and self.watched_in_vain(pair, r, w):
+            pass
+        elif name == b"EXEC" and pair.queue is not None and type(r) is list:
+            wrong = self.judge.same_transaction(pair.queue, r, w)
+            if wrong >= 0:
+                raise Difference(at, pair.queue[wrong], r[wrong], w[wrong], "within EXEC")
+            if wrong != -1:
+                raise Difference(at, args, r, w)
+        elif name == b"SCAN" and pair.queue is None and isinstance(w, list) and w[0] != b"0":
+            w = self.scanned_on(pair.weir, args, w)
+            if not self.judge.same(args, r, w):
+                raise Difference(at, args, r, w)
+        elif not self.judge.same(args, r, w, pair.before):
+            raise Difference(at, args, r, w, self.looked_again(pair, name))
+        self.follow(pair, name, args, r, w)
+        pair.before = (args, r, w)
+
+    @staticmethod
+    def looked_again(pair, name):
+        if name != b"DBSIZE" or pair.queue is not None:
+            return ""
+        counts = pair.call(b"DBSIZE")
+        keys = [set(reply) for reply in pair.call(b"KEYS", b"*")]
+        return "asked again: %s, only in Redis %s, only in Weir %s" % (
+            counts, sorted(keys[0] - keys[1]), sorted(keys[1] - keys[0]))
+
+    def watched_in_vain(self, pair, r, w):
+        """Redis takes a key for changed by a command that has left it as it was; in Weir nothing
+        has then been written. What a watching client has queued does not write, see rounds.py."""
+        if r not in (NIL_ARRAY, NULL) or type(w) is not list:
+            return False
+        redis = Connection(self.redis.path("socket"))
+        try:
+            for (db, key), was in pair.watched.items():
+                redis.call(b"SELECT", db)
+                if likeness(redis, key) != was:
+                    return False
+        finally:
+            redis.close()
+        reason = "a command that changes nothing does not touch a watched key"
+        self.judge.excused[reason] = self.judge.excused.get(reason, 0) + 1
+        return True
+
+    @staticmethod
+    def scanned_on(connection, args, reply):
+        """A step of SCAN may find less than it was asked for: the rest of the walk."""
+        items, cursor = list(reply[1]), reply[0]
+        for _ in range(1000):
+            reply = connection.call(args[0], cursor, *args[2:])
+            if isinstance(reply, Error):
+                return reply
+            items, cursor = items + reply[1], reply[0]
+            if cursor == b"0":
+                break
+        return [cursor, items]
+
+    def follow(self, pair, name, args, r, w):
+        """Keeps up with the state of a connection, and makes the servers equal again."""
+        if isinstance(r, Simple) and r == b"QUEUED":
+            if pair.queue is not None:
+                pair.queue.append(args)
+        elif name == b"MULTI" and not isinstance(r, Error):
+            pair.queue = []
+        elif name == b"WATCH" and r == b"OK":
+            pair.note_watched(args[1:])
+        elif name == b"UNWATCH" and r == b"OK":
+            pair.watched = {}
+        elif name in (b"EXEC", b"DISCARD") and not (
+                isinstance(r, Error) and r.startswith(b"ERR wrong number")):
+            pair.queue, pair.watched = None, {}
+        elif name == b"SPOP" and not isinstance(r, Error) and r not in (NIL, NULL, NIL_ARRAY):
+            members = list(r) + list(w) if isinstance(r, list) else [r, w]
+            if members:
+                removed = pair.call(b"SREM", args[1], *members)
+                if removed[0] != removed[1]:
+                    raise Difference(-1, args, *removed, "SPOP: it removed what it did not name")
+
+    def walk(self, at, pair, args):
+        """Every element that is there is met; one may be met twice."""
+        results, place = [], 1 if args[0] == b"SCAN" else 2
+        for connection in (pair.redis, pair.weir):
+            cursor, found, calls = b"0", set(), 0
+            while True:
+                reply = connection.call(*args[:place], cursor, *args[place + 1:])
+                calls += 1
+                if isinstance(reply, Error):
+                    found = reply
+                    break
+                items = reply[1]
+                if args[0].upper() in (b"HSCAN", b"ZSCAN"):
+                    items = [(k, float(v) if args[0].upper() == b"ZSCAN" else v)
+                             for k, v in zip(items[::2], items[1::2])]
+                found |= set(items)
+                cursor = reply[0]
+                if cursor == b"0":
+                    break
+                if calls > 100_000:
+                    raise Difference(at, args, NIL, cursor, "a walk has no end")
+            results.append(found)
+        self.commands += 1
+        if results[0] != results[1]:
+            raise Difference(at, args, *[listing(found) for found in results], "a walk to its end")
+
+    def expire(self, at, pair, keys):
+        for key in keys:
+            replies = pair.call(b"PEXPIRE", key, b"20")
+            if replies[0] != replies[1]:
+                raise Difference(at, [b"PEXPIRE", key, b"20"], *replies)
+        self.commands += len(keys)
+        deadline = time.monotonic() + 10 * PATIENCE
+        while True:
+            replies = pair.call(b"EXISTS", *keys)
+            sizes = pair.call(b"DBSIZE")
+            if replies[0] == 0 and replies[1] == 0 and sizes[0] == sizes[1]:
+                return
+            if time.monotonic() > deadline:
+                raise Difference(at, [b"EXISTS", *keys], *replies,
+                                 "a key does not expire: DBSIZE %s and %s" % sizes)
+            time.sleep(0.002)
+
+    # --- What happens to Weir alone ---
+
+    def control(self):
+        connection = Connection(self.weir.path("socket"))
+
+        def call(*args):
+            reply = connection.call(*args)
+            if isinstance(reply, Error):
+                raise RuntimeError("%s: %s" % (show_command(args), show(reply)))
+            return reply
+        return connection, call
+
+    def disturb(self, how):
+        if self.peer_is_redis:
+            if how in ("kill", "restart", "lose-journal"):
+                self.disconnect()
+            return
+        if how != "flush":
+            self.judge.reloaded = True
+        connection, call = self.control()
+        try:
+            if how in ("flush", "evict", "lose-journal"):
+                call(b"WEIR", b"FLUSH")
+            if how == "evict":
+                self.evict(call)
+        finally:
+            connection.close()
+        if how in ("kill", "restart", "lose-journal"):
+            self.disconnect()
+            self.weir.stop(signal.SIGTERM if how == "restart" else signal.SIGKILL)
+            if how == "lose-journal":
+                shutil.rmtree(self.weir.path("journal"))
+            self.weir.start()
+
+    def evict(self, call):
+        """All is clean after the flush; with no memory allowed it leaves, if it can be evicted."""
+        def resident():
+            text = call(b"INFO", b"stats")
+            return int(text.split(b"evicted_keys:")[1].split()[0])
+        call(b"CONFIG", b"SET", b"maxmemory", b"1")
+        last, since = resident(), time.monotonic()
+        while time.monotonic() - since < 0.25 * PATIENCE:
+            time.sleep(0.02)
+            now = resident()
+            if now != last:
+                last, since = now, time.monotonic()
+        call(b"CONFIG", b"SET", b"maxmemory", b"0")
+        self.await_room(call)
+
+    def await_room(self, call):
+        """Writes go on once the flusher has looked at the memory again."""
+        deadline = time.monotonic() + 10 * PATIENCE
+        while True:
+            call(b"WEIR", b"FLUSH")
+            try:
+                call(b"SELECT", b"15")
+                call(b"SET", b"room", b"1")
+                call(b"DEL", b"room")
+                return
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+
+    # --- The whole keyspace ---
+
+    def reading_commands(self, names):
+        """Those that Redis says do not write."""
+        connection = Connection(self.redis.path("socket"))
+        infos = connection.call(b"COMMAND", b"INFO", *names)
+        connection.close()
+        return {name for name, info in zip(names, infos)
+                if isinstance(info, list) and b"readonly" in info[2]}
+
+    def check(self, at):
+        pair = Pair(self)
+        try:
+            for db in range(DATABASES):
+                self.check_database(at, pair, b"%d" % db)
+        finally:
+            pair.close()
+
+    def check_database(self, at, pair, db):
+        pair.call(b"SELECT", db)
+        names = [sorted(reply) for reply in pair.call(b"KEYS", b"*")]
+        if names[0] != names[1]:
+            raise Difference(at, [b"KEYS", b"*"], *[listing(n) for n in names],
+                             "keyspace: the keys of database %s" % db.decode())
+        ask = [[b"DBSIZE"]]
+        for name in names[0]:
+            ask += [[b"TYPE", name], [b"PTTL", name], [b"OBJECT", b"ENCODING", name]]
+        replies = self.ask(at, pair, ask)
+        types = [r for args, r in zip(ask, replies) if args[0] == b"TYPE"]
+        everything = {b"string": (b"GET",), b"hash": (b"HGETALL",), b"set": (b"SMEMBERS",),
+                      b"list": (b"LRANGE", b"0", b"-1"),
+                      b"zset": (b"ZRANGE", b"0", b"-1", b"WITHSCORES")}
+        self.ask(at, pair, [[everything[t][0], name, *everything[t][1:]]
+                            for name, t in zip(names[0], types) if t in everything])
+
+    def ask(self, at, pair, commands):
+        pair.send(b"".join(map(encode, commands)))
+        out = []
+        for args in commands:
+            r, w = pair.read()
+            if not self.judge.same(args, r, w):
+                raise Difference(at, args, r, w, "keyspace")
+            out.append(r)
+        return out
+
+
+def listing(found):
+    return found if isinstance(found, Error) else [
+        k if isinstance(k, bytes) else repr(k).encode() for k in sorted(found)]

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One round: an endless seeded stream of steps, drawn from the tables of commands.
+
+A round starts from an empty keyspace, so that what it finds can be had again from the seed and the
+number of the round, and its history is short enough to be shrunk.
+"""
+import random
+
+import rows_basic
+import rows_collections
+from duel import CONNECTIONS, DISTURBANCES
+from grammar import Grammar
+
+FAMILIES = {
+    "strings": rows_basic.STRINGS, "bitmaps": rows_basic.BITMAPS,
+    "hyperloglogs": rows_basic.HYPERLOGLOGS, "hashes": rows_basic.HASHES,
+    "keys": rows_basic.KEYS, "whole": rows_basic.WHOLE, "connection": rows_basic.CONNECTION,
+    "lists": rows_collections.LISTS, "blocking": rows_collections.BLOCKING,
+    "sets": rows_collections.SETS, "sorted sets": rows_collections.SORTED_SETS,
+    "geo": rows_collections.GEO,
+}
+# How often a family is drawn, in a round without and with that family as its theme.
+SHARES = {"strings": 12, "bitmaps": 4, "hyperloglogs": 2, "hashes": 10, "keys": 14, "whole": 0.15,
+          "connection": 1, "lists": 10, "blocking": 0.4, "sets": 8, "sorted sets": 12, "geo": 5}
+THEMES = ("mixed", "strings", "hashes", "lists", "sets", "sorted sets", "geo", "bitmaps", "keys",
+          "mixed", "hyperloglogs")
+WORDS_OF_TRANSACTIONS = ("MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH")
+# A spoilt argument must not become a short time to live, nor the size of an endless reply.
+NOT_SPOILT = {b"SET", b"SETEX", b"PSETEX", b"GETEX", b"EXPIRE", b"PEXPIRE", b"EXPIREAT",
+              b"PEXPIREAT", b"HRANDFIELD", b"SRANDMEMBER", b"ZRANDMEMBER", b"SPOP", b"BLPOP",
+              b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BLMPOP", b"BZPOPMIN", b"BZPOPMAX", b"BZMPOP",
+              b"FLUSHALL", b"FLUSHDB", b"SCAN", b"SSCAN", b"HSCAN", b"ZSCAN", b"SORT", b"PFCOUNT"}
+SPOILING = (b"", b"0", b"-1", b"9223372036854775807", b"-9223372036854775808", b"2147483648",
+            b"nan", b"*", b"\x00", b"WITHSCORES", b"LIMIT", b"GET", b"1", b"x" * 70)
+SETTINGS = (
+    (),
+    ((b"hash-max-listpack-entries", b"8"), (b"hash-max-listpack-value", b"32"),
+     (b"zset-max-listpack-entries", b"8"), (b"zset-max-listpack-value", b"32"),
+     (b"set-max-intset-entries", b"16"), (b"list-max-listpack-size", b"4")),
+    ((b"hash-max-listpack-entries", b"0"), (b"zset-max-listpack-entries", b"0"),
+     (b"set-max-intset-entries", b"0"), (b"list-max-listpack-size", b"-1")),
+)
+DEFAULTS = ((b"hash-max-listpack-entries", b"128"), (b"hash-max-listpack-value", b"64"),
+            (b"zset-max-listpack-entries", b"128"), (b"zset-max-listpack-value", b"64"),
+            (b"set-max-intset-entries", b"512"), (b"list-max-listpack-size", b"-2"))
+
+# Weir takes a watched key for changed by these when it would have to ask the backend whether the key
+# was there at all: not drawn while something is watched.
+WHOLE = (b"FLUSHALL", b"FLUSHDB", b"SWAPDB")
+WALKS = ((b"SCAN", ""), (b"SSCAN", "e"), (b"HSCAN", "h"), (b"ZSCAN", "z"))
+
+
+def all_names():
+    names = {name for rows in FAMILIES.values() for name, _, _ in rows}
+    return names | set(WORDS_OF_TRANSACTIONS)
+
+
+class Round:
+    def __init__(self, seed, number, missing, reading):
+        self.random = random.Random("%d/%d" % (seed, number))
+        self.g = Grammar(self.random)
+        self.number, self.missing, self.reading = number, missing, reading
+        self.theme = THEMES[number % len(THEMES)]
+        self.settings = DEFAULTS + self.random.choice(SETTINGS)
+        self.in_multi = [False] * CONNECTIONS
+        self.watching = [False] * CONNECTIONS
+        self.disturbances = () if number % 3 == 0 else DISTURBANCES
+        rows, weights = [], []
+        for family, table in FAMILIES.items():
+            share = SHARES[family] * (8 if family == self.theme else 1)
+            total = sum(weight for _, weight, _ in table)
+            for name, weight, make in table:
+                if name not in missing:
+                    rows.append((tuple(name.encode().split()), make))
+                    weights.append(share * weight / total)
+        self.rows = rows
+        self.cumulative = []
+        for weight in weights:
+            self.cumulative.append((self.cumulative[-1] if self.cumulative else 0) + weight)
+
+    # --- One command ---
+
+    def made(self):
+        """One command; or two, where the first is what the second is judged by."""
+        words, make = self.random.choices(self.rows, cum_weights=self.cumulative)[0]
+        if words[0] in WHOLE and any(self.watching):
+            words, make = (b"DBSIZE",), lambda g: []
+        args = make(self.g)
+        if args and isinstance(args[0], list):
+            return args
+        args = [*words, *args]
+        g = self.g
+        if words[0] != b"PFCOUNT" and g.chance(0.035):
+            args = self.spoilt(args)
+        if g.chance(0.01):
+            args = [b"COMMAND", b"GETKEYS", *args]
+        return [args]
+
+    def spoilt(self, args):
+        g = self.g
+        r = g.roll()
+        if r < 0.3:
+            return args[:-1] if len(args) > 1 else args
+        if r < 0.45:
+            return args + [g.choose(SPOILING)]
+        if r < 0.55:
+            return args + args[-1:]
+        if r < 0.7:
+            return [g.any_case(args[0])] + args[1:]
+        if r < 0.75 and len(args) > 2:
+            return args[:1] + args[2:]
+        # The sorted sets that are asked by lex keep their equal scores.
+        if len(args) > 1 and args[0] not in NOT_SPOILT and args[1][:1] != b"x":
+            at = 1 + g.below(len(args) - 1)
+            return args[:at] + [g.choose(SPOILING)] + args[at + 1:]
+        return args
+
+    def command(self, connection):
+        """Args of the next one or two, with transactions in between."""
+        g = self.g
+        if self.in_multi[connection]:
+            if g.chance(0.12):
+                return [[g.word(b"EXEC")]]
+            if g.chance(0.02):
+                return [[b"DISCARD"]]
+            if g.chance(0.02):
+                return [[g.choose((b"MULTI", b"WATCH", b"UNWATCH", b"NOSUCH", b"GET", b"EXEC")),
+                         *([b"k"] * g.below(1))]]
+            made = self.made()
+            if made[-1][0].upper() == b"SPOP":
+                return made[:1]
+            # Whether a watched key was changed is not always seen alike: see watched_in_vain().
+            while self.watching[connection] and made[-1][0] not in self.reading:
+                made = self.made()
+            return made
+        r = g.roll()
+        if r < 0.012:
+            return [[g.word(b"MULTI")]]
+        if r < 0.024:
+            return [[b"WATCH", *g.any_keys(2)]]
+        if r < 0.027:
+            return [[g.choose((b"UNWATCH", b"DISCARD", b"EXEC"))]]
+        if r < 0.029:
+            return [[b"HELLO", g.choose((b"2", b"3"))]]
+        return self.made()
+
+    def note(self, connection, args):
+        """Follows the state that decides what is drawn next."""
+        name = args[0].upper()
+        if len(args) == 1 and name == b"MULTI":
+            self.in_multi[connection] = True
+        elif name == b"EXEC" or (len(args) == 1 and name == b"DISCARD"):
+            self.in_multi[connection] = self.watching[connection] = False
+        elif name == b"WATCH":
+            self.watching[connection] = True
+
+    # --- Steps ---
+
+    def start(self):
+        """HELLO of every connection: two of each protocol."""
+        self.in_multi = [False] * CONNECTIONS
+        self.watching = [False] * CONNECTIONS
+        return [("cmd", c, [b"SELECT", b"0"]) for c in range(CONNECTIONS)] + [
+            ("version", c, 2 + c % 2) for c in range(CONNECTIONS)]
+
+    def batch(self):
+        """Some commands on one connection, as one pipeline."""
+        g = self.g
+        connection = g.below(CONNECTIONS)
+        steps = [("cut",)]
+        for _ in range(1 + g.below(40) if g.chance(0.8) else 1):
+            for args in self.command(connection):
+                self.note(connection, args)
+                steps.append(("cmd", connection, args))
+        return steps
+
+    def walk(self):
+        g = self.g
+        name, kind = g.choose([(n, k) for n, k in WALKS if n.decode() not in self.missing])
+        args = [name, *([g.key(kind)] if kind else []), b"*",
+                *g.options((b"MATCH", g.pattern), (b"COUNT", lambda: g.integer(1, 5)), p=0.4)]
+        return args
+
+    def special(self, disturbances):
+        """What comes between batches now and then. A connection within MULTI is left alone."""
+        g = self.g
+        free = [c for c in range(CONNECTIONS) if not self.in_multi[c]]
+        r = g.roll()
+        if r < 0.5 and free:
+            return [("walk", g.choose(free), self.walk())]
+        if r < 0.6 and free:
+            return [("expire", g.choose(free), g.any_keys(3))]
+        if r < 0.75:
+            return [("check",)]
+        how = g.choose(disturbances) if disturbances else "flush"
+        steps = [(how,)]
+        if how in ("kill", "restart", "lose-journal"):
+            steps += self.start()
+        return steps + [("check",)]
+
+    def steps(self, commands):
+        """A list of lists of steps: each inner one is played before the next is drawn."""
+        disturbances = self.disturbances
+        yield self.start()
+        made = 0
+        while made < commands:
+            batch = self.batch()
+            made += len(batch) - 1
+            yield batch
+            if self.g.chance(0.02):
+                yield self.special(disturbances)
+        yield [("check",), ("flush",), ("check",)]
+        if disturbances:
+            yield [(self.g.choose(DISTURBANCES[1:]),), ("check",)]

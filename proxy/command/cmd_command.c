@@ -507,6 +507,8 @@ static void get_keys(struct call *c, bool with_flags)
         return;
     }
     int found = command_keys(command, c->session->db, argc, argv, keys);
+    if (found == 2 && keys[0].name.ptr == keys[1].name.ptr)
+        found = 1; /* MOVE: one argument, a key in two databases */
     if (found <= 0)
         reply_error(c->reply, "ERR Invalid arguments specified for command");
     else

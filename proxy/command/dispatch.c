@@ -197,7 +197,14 @@ void worker_reject(struct command_worker *w, struct session *s, const struct com
     uint64_t before = s->reply.errors;
     if ((s->flags & SESSION_MULTI) != 0)
         s->flags |= SESSION_MULTI_FAILED;
-    reply_error(&s->reply, text);
+    if (command != NULL && command->id == COMMAND_exec) {
+        bool plain = strncmp(text, "ERR ", 4) == 0;
+        reply_errorf(&s->reply, "EXECABORT Transaction discarded because of: %s",
+                     plain ? text + 4 : text);
+        multi_discard(s, w->ks);
+    } else {
+        reply_error(&s->reply, text);
+    }
     if (command != NULL)
         counter_add(&w->stats->commands[command->id].rejected, 1);
     count_error(w, s, s->reply.errors - before);

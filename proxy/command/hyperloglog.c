@@ -173,26 +173,33 @@ int hll_register(struct slice value, uint32_t index)
     return -1;
 }
 
-/* Twelve bytes are sixteen registers, eight of them in each half. */
-enum { DENSE_BLOCK = 16, DENSE_BLOCK_BYTES = 12 };
+/* Twelve bytes are sixteen registers, in two words of eight. */
+enum { WORD_REGISTERS = 8, BLOCK_REGISTERS = 16, BLOCK_BYTES = 12 };
 
-static void dense_block(const uint8_t *at, uint8_t *out)
+static uint64_t block_low(const uint8_t *at)
 {
-    uint64_t low = load_u64(at), high = load_u64(at + 4) >> 16;
-    for (unsigned i = 0; i < DENSE_BLOCK / 2; i++) {
-        out[i] = low >> 6 * i & HLL_REGISTER_MAX;
-        out[i + DENSE_BLOCK / 2] = high >> 6 * i & HLL_REGISTER_MAX;
+    return load_u64(at);
+}
+
+static uint64_t block_high(const uint8_t *at)
+{
+    return load_u64(at + 4) >> 16;
+}
+
+static void merge_word(uint8_t *registers, uint64_t word)
+{
+    for (unsigned i = 0; i < WORD_REGISTERS; i++) {
+        uint8_t count = word >> 6 * i & HLL_REGISTER_MAX;
+        registers[i] = registers[i] > count ? registers[i] : count;
     }
 }
 
 static void merge_dense(uint8_t *registers, const uint8_t *value)
 {
     const uint8_t *at = value + HLL_HEADER_LEN;
-    for (uint32_t i = 0; i < HLL_REGISTERS; i += DENSE_BLOCK, at += DENSE_BLOCK_BYTES) {
-        uint8_t block[DENSE_BLOCK];
-        dense_block(at, block);
-        for (unsigned k = 0; k < DENSE_BLOCK; k++)
-            registers[i + k] = registers[i + k] > block[k] ? registers[i + k] : block[k];
+    for (uint32_t i = 0; i < HLL_REGISTERS; i += BLOCK_REGISTERS, at += BLOCK_BYTES) {
+        merge_word(registers + i, block_low(at));
+        merge_word(registers + i + WORD_REGISTERS, block_high(at));
     }
 }
 
@@ -273,16 +280,24 @@ static bool estimate(const uint32_t *histogram, uint64_t *count)
     return true;
 }
 
-/* Four tables, so that equal neighbours do not wait for one another. */
+/* Several tables, so that equal neighbours do not wait for one another. */
 enum { TABLES = 4 };
+typedef uint32_t histogram_tables[TABLES][HLL_REGISTER_MAX + 1];
 
-static void count_block(uint32_t (*tables)[HLL_REGISTER_MAX + 1], const uint8_t *block)
+/* Written out: a loop costs half as much again. */
+static void count_word(histogram_tables tables, uint64_t word)
 {
-    for (unsigned k = 0; k < DENSE_BLOCK; k++)
-        tables[k % TABLES][block[k]]++;
+    tables[0][word & HLL_REGISTER_MAX]++;
+    tables[1][word >> 6 & HLL_REGISTER_MAX]++;
+    tables[2][word >> 12 & HLL_REGISTER_MAX]++;
+    tables[3][word >> 18 & HLL_REGISTER_MAX]++;
+    tables[0][word >> 24 & HLL_REGISTER_MAX]++;
+    tables[1][word >> 30 & HLL_REGISTER_MAX]++;
+    tables[2][word >> 36 & HLL_REGISTER_MAX]++;
+    tables[3][word >> 42 & HLL_REGISTER_MAX]++;
 }
 
-static bool estimate_tables(uint32_t (*tables)[HLL_REGISTER_MAX + 1], uint64_t *count)
+static bool estimate_tables(histogram_tables tables, uint64_t *count)
 {
     for (unsigned k = 1; k < TABLES; k++)
         for (unsigned i = 0; i <= HLL_REGISTER_MAX; i++)
@@ -292,21 +307,20 @@ static bool estimate_tables(uint32_t (*tables)[HLL_REGISTER_MAX + 1], uint64_t *
 
 bool hll_estimate(const uint8_t *registers, uint64_t *count)
 {
-    uint32_t tables[TABLES][HLL_REGISTER_MAX + 1] = {{0}};
-    for (uint32_t i = 0; i < HLL_REGISTERS; i += DENSE_BLOCK)
-        count_block(tables, registers + i);
+    histogram_tables tables = {{0}};
+    for (uint32_t i = 0; i < HLL_REGISTERS; i++)
+        tables[i % TABLES][registers[i]]++;
     return estimate_tables(tables, count);
 }
 
 bool hll_count(struct slice value, uint64_t *count)
 {
-    uint32_t tables[TABLES][HLL_REGISTER_MAX + 1] = {{0}};
+    histogram_tables tables = {{0}};
     if (hll_is_dense(value)) {
         const uint8_t *at = bytes_of(value) + HLL_HEADER_LEN;
-        for (uint32_t i = 0; i < HLL_REGISTERS; i += DENSE_BLOCK, at += DENSE_BLOCK_BYTES) {
-            uint8_t block[DENSE_BLOCK];
-            dense_block(at, block);
-            count_block(tables, block);
+        for (uint32_t i = 0; i < HLL_REGISTERS; i += BLOCK_REGISTERS, at += BLOCK_BYTES) {
+            count_word(tables, block_low(at));
+            count_word(tables, block_high(at));
         }
         return estimate_tables(tables, count);
     }

@@ -343,6 +343,7 @@ void cmd_watch(struct call *c)
 
 void cmd_unwatch(struct call *c)
 {
-    session_unwatch(c->session, c->keyspace);
+    if (!c->in_exec) /* EXEC ends the watching itself, once it has let go of the shards */
+        session_unwatch(c->session, c->keyspace);
     reply_ok(c->reply);
 }

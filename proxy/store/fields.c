@@ -61,6 +61,19 @@ struct field *fields_find(const struct fields *fs, struct slice name)
     return NULL;
 }
 
+void fields_prefetch(const struct fields *fs, struct slice name, bool near)
+{
+    uint32_t position = position_of(fs, name);
+    if (!near) {
+        table_prefetch(&fs->table, position);
+        return;
+    }
+    struct table_probe probe;
+    uint64_t *slot = table_first(&fs->table, position, &probe);
+    if (slot != NULL)
+        __builtin_prefetch(slot_pointer(*slot), 1);
+}
+
 static void note_recent(struct fields *fs, uint32_t position)
 {
     if (fs->recent_incomplete)

@@ -124,6 +124,11 @@ static bool ops_load(void **object, struct slice name, struct slice value, int64
     return result != NAMED_OOM;
 }
 
+static void ops_prefetch(const void *object, struct slice name, bool near)
+{
+    named_prefetch(object, name, near);
+}
+
 const struct value_ops hash_ops = {
     .type = VALUE_HASH,
     .try_new = ops_try_new,
@@ -135,4 +140,5 @@ const struct value_ops hash_ops = {
     .changes = ops_changes,
     .capture = ops_capture,
     .load = ops_load,
+    .prefetch = ops_prefetch,
 };

@@ -134,6 +134,12 @@ bool named_find(const struct named *n, struct slice name, struct slice *value)
     return true;
 }
 
+void named_prefetch(const struct named *n, struct slice name, bool near)
+{
+    if (is_table(n))
+        fields_prefetch(table_seen(n)->fields, name, near);
+}
+
 /* --- Changing --- */
 
 bool named_become_table(struct named **place, enum named_encoding encoding)

@@ -71,6 +71,7 @@ uint64_t named_scan(const struct named *n, uint64_t cursor, size_t count,
 void named_random(const struct named *n, uint64_t random, struct slice *name, struct slice *value);
 
 /* As in struct value_ops. */
+void named_prefetch(const struct named *n, struct slice name, bool near);
 size_t named_changes(const struct named *n, bool everything);
 void named_capture(struct named **place, bool everything, struct change_sink *sink);
 struct named *named_copy(const struct named *n);

@@ -444,6 +444,13 @@ static bool ops_load(void **object, struct slice name, struct slice value, int64
     return result != SET_OOM;
 }
 
+static void ops_prefetch(const void *object, struct slice name, bool near)
+{
+    const struct set *s = object;
+    if (!is_ints(s))
+        named_prefetch(named_seen(s), name, near);
+}
+
 const struct value_ops set_ops = {
     .type = VALUE_SET,
     .try_new = ops_try_new,
@@ -455,4 +462,5 @@ const struct value_ops set_ops = {
     .changes = ops_changes,
     .capture = ops_capture,
     .load = ops_load,
+    .prefetch = ops_prefetch,
 };

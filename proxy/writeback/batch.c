@@ -106,8 +106,8 @@ static void capture_object(struct batch_part *part, struct entry *e, struct back
 {
     const struct value_ops *ops = value_ops(item->type);
     void *object = entry_object(e);
-    item->replace = (e->flags & ENTRY_REPLACE) != 0 ||
-                    (ops->must_replace != NULL && ops->must_replace(object));
+    item->replace =
+        (e->flags & ENTRY_REPLACE) != 0 || (ops->must_replace != NULL && ops->must_replace(object));
     size_t changes = ops->changes(object, item->replace);
     must(changes <= UINT32_MAX);
     struct element_sink elements = {.part = part, .cap = (uint32_t)changes};

@@ -301,7 +301,8 @@ static void *cutter_main(void *arg)
         }
         bool sweeping = sweep(wb);
         store_free_later_run();
-        bool busy = sweeping || requested || writeback_dirty_keys(wb) > 0 || !lane_is_idle(wb);
+        bool busy = sweeping || requested || writeback_dirty_keys(wb) > 0 || !lane_is_idle(wb) ||
+                    atomic_load(&wb->memory_high); /* writers are refused until that is looked at */
         lock_acquire(&wb->lock);
         if (!wb->stopping && !wb->flush_requested)
             cond_wait_us(&wb->cond, &wb->lock, sweeping ? 100 : busy ? BUSY_TICK_US : IDLE_TICK_US);

@@ -143,7 +143,20 @@ class Run:
                 break
         for reason, count in sorted(self.arena.judge.excused.items()):
             print("%7d  excused: %s" % (count, reason))
+        self.tell()
         print("%d commands in %.1f s" % (self.arena.commands, time.monotonic() - began))
+
+    def tell(self):
+        """What was met, so that a reader sees that something was."""
+        arena = self.arena
+        total = sum(arena.kinds.values()) or 1
+        print("replies: " + ", ".join("%.1f %% %s" % (100 * n / total, kind)
+                                      for kind, n in arena.kinds.most_common()))
+        print("steps: " + ", ".join("%d %s" % (n, kind) for kind, n in arena.drawn.items()
+                                    if isinstance(kind, str)))
+        names = {name: arena.drawn[name.split()[0].encode()] for name in rounds.all_names()}
+        rarest = sorted(names, key=names.get)[:6]
+        print("rarest: " + ", ".join("%d %s" % (names[name], name) for name in rarest))
 
     def close(self):
         self.arena.close()

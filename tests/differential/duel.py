@@ -7,11 +7,15 @@ A step is a tuple:
     ("cut",)                     what stands before it has been answered before the rest is sent
     ("walk", connection, args)   a SCAN to its end; the cursor is written as *
     ("check",)                   the whole keyspace is compared
+    ("block", connection, args)  a command that waits, or is answered at once; until ("unblock",)
+                                 the commands of the others go out one by one
     ("expire", connection, keys) the keys get a short life, and are awaited to be gone
     ("version", connection, n)   HELLO n
     (a disturbance,)             something happens to Weir alone: see disturb()
 """
+import collections
 import os
+import select
 import shutil
 import signal
 import sys
@@ -67,9 +71,11 @@ class Pair:
     def __init__(self, duel):
         self.redis = Connection(duel.redis.path("socket"))
         self.weir = Connection(duel.weir.path("socket"), duel.timeout)
+        self.ids = [b"%d" % i for i in self.call(b"CLIENT", b"ID")]
         self.queue = None  # of MULTI
         self.before = None  # the last command and its replies
         self.watched = {}  # (database, key): what Redis held when WATCH came
+        self.waits = None  # the command that blocks
 
     def close(self):
         self.redis.close()
@@ -94,6 +100,18 @@ class Pair:
             self.watched.setdefault((db, key), likeness(self.redis, key))
 
 
+def kind_of_reply(reply):
+    if isinstance(reply, Error):
+        return "wrong type" if reply.startswith(b"WRONGTYPE") else "other error"
+    if reply in (NIL, NIL_ARRAY, NULL) or reply == 0 or reply == [] or reply == b"":
+        return "nothing found"
+    return "queued" if reply == b"QUEUED" else "something"
+
+
+def readable(connection):
+    return bool(connection.data) or bool(select.select([connection.socket], [], [], 0)[0])
+
+
 def likeness(redis, key):
     dump = redis.call(b"DUMP", key)
     return dump if isinstance(dump, bytes) else None, redis.call(b"PEXPIRETIME", key)
@@ -104,8 +122,11 @@ class Duel:
         self.weir = self.redis = None
         self.timeout = TIMEOUT_S
         self.pairs = {}
+        self.blocked = []  # (step, pair), who has waited longest first
         self.judge = compare.Judge()
         self.commands = 0
+        self.drawn = collections.Counter()  # commands by name, steps by kind
+        self.kinds = collections.Counter()  # of replies
         self.plant = None  # (how many commands from now, a function that spoils Weir's reply)
         try:
             self.redis = servers.RedisServer(redis, OPTIONS)
@@ -125,7 +146,7 @@ class Duel:
     def disconnect(self):
         for pair in self.pairs.values():
             pair.close()
-        self.pairs = {}
+        self.pairs, self.blocked = {}, []
 
     def pair(self, number):
         if number not in self.pairs:
@@ -159,7 +180,7 @@ class Duel:
                     self.play_batch(batch)
                     batch = []
                 batch.append((at, step))
-                if step[2] and step[2][0].upper() in compare.FOLLOWED:
+                if self.blocked or step[2][0].upper() in compare.FOLLOWED:
                     self.play_batch(batch)
                     batch = []
                 continue
@@ -170,8 +191,15 @@ class Duel:
         self.play_batch(batch)
 
     def play_special(self, at, step):
+        self.drawn[step[0]] += 1
         try:
-            if step[0] == "walk":
+            if step[0] == "block":
+                self.block(at, self.pair(step[1]), step[2])
+            elif step[0] == "unblock" or self.blocked:
+                self.unblock_all()
+            if step[0] in ("block", "unblock"):
+                pass
+            elif step[0] == "walk":
                 self.walk(at, self.pair(step[1]), step[2])
             elif step[0] == "check":
                 self.check(at)
@@ -197,6 +225,8 @@ class Duel:
         pair = self.pair(batch[0][1][1])
         at, args = batch[0][0], batch[0][1][2]
         try:
+            if pair.waits:
+                self.unblock_all()
             pair.send(b"".join(encode(step[2]) for _, step in batch))
             for at, step in batch:
                 args = step[2]
@@ -205,8 +235,58 @@ class Duel:
                 if self.plant is not None:
                     w = self.spoilt(args, w)
                 self.judge_reply(at, pair, args, r, w)
+            if self.blocked:
+                self.settle()
         except Gone as e:
             raise self.lost(at, args, e) from e
+
+    # --- Commands that wait ---
+
+    def waiting(self):
+        """How many clients are blocked in each server."""
+        replies = self.pair("control").call(b"INFO", b"clients")
+        return [int(bytes(r).split(b"blocked_clients:")[1].split()[0]) for r in replies]
+
+    def block(self, at, pair, args):
+        if pair.waits:
+            self.unblock_all()
+        pair.send(encode(args))
+        self.commands += 1
+        pair.waits = args
+        self.blocked.append((at, pair))
+        deadline = time.monotonic() + 5 * PATIENCE
+        while len(self.blocked) != self.waiting()[0] and not readable(pair.redis):
+            if time.monotonic() > deadline:
+                raise Difference(at, args, NIL, NIL, "Redis neither waits nor answers")
+        self.settle()
+
+    def settle(self):
+        """Who was served in Redis must be served in Weir, with the same; nobody else."""
+        deadline = time.monotonic() + 5 * PATIENCE
+        while True:
+            waiting = self.waiting()
+            served = [(at, pair) for at, pair in self.blocked if readable(pair.redis)]
+            if waiting[0] == len(self.blocked) - len(served) and waiting[0] == waiting[1]:
+                break
+            if time.monotonic() > deadline:
+                at, pair = self.blocked[0]
+                raise Difference(at, pair.waits, NIL, NIL,
+                                 "clients that wait: %d in Redis, %d in Weir" % tuple(waiting))
+        self.blocked = [b for b in self.blocked if b not in served]
+        for at, pair in served:
+            args, pair.waits = pair.waits, None
+            self.judge_reply(at, pair, args, *pair.read())
+
+    def unblock_all(self):
+        control = self.pair("control")
+        for i, (_, pair) in enumerate(list(self.blocked)):
+            how = (b"TIMEOUT", b"ERROR")[i % 2]
+            control.redis.send(encode((b"CLIENT", b"UNBLOCK", pair.ids[0], how)))
+            control.weir.send(encode((b"CLIENT", b"UNBLOCK", pair.ids[1], how)))
+            replies = control.read()
+            if replies[0] != replies[1]:
+                raise Difference(-1, [b"CLIENT", b"UNBLOCK"], *replies)
+            self.settle()
 
     def spoilt(self, args, reply):
         count, spoil = self.plant
@@ -229,6 +309,8 @@ class Duel:
                 raise Difference(at, args, r, w)
         elif not self.judge.same(args, r, w, pair.before):
             raise Difference(at, args, r, w, self.looked_again(pair, name))
+        self.drawn[name] += 1
+        self.kinds[kind_of_reply(r)] += 1
         self.follow(pair, name, args, r, w)
         pair.before = (args, r, w)
 

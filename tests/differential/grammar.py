@@ -32,6 +32,7 @@ SIZES = (7, 20, 32, 33, 43, 44, 45, 63, 64, 65, 100, 255, 256)
 class Grammar:
     def __init__(self, random):
         self.random = random
+        self.patient = False  # whether blocking commands may wait for good
         self.roll = random.random
         self.choose = random.choice
 

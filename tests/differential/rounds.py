@@ -26,10 +26,16 @@ THEMES = ("mixed", "strings", "hashes", "lists", "sets", "sorted sets", "geo", "
           "mixed", "hyperloglogs")
 WORDS_OF_TRANSACTIONS = ("MULTI", "EXEC", "DISCARD", "WATCH", "UNWATCH")
 # A spoilt argument must not become a short time to live, nor the size of an endless reply.
-NOT_SPOILT = {b"SET", b"SETEX", b"PSETEX", b"GETEX", b"EXPIRE", b"PEXPIRE", b"EXPIREAT",
-              b"PEXPIREAT", b"HRANDFIELD", b"SRANDMEMBER", b"ZRANDMEMBER", b"SPOP", b"BLPOP",
-              b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BLMPOP", b"BZPOPMIN", b"BZPOPMAX", b"BZMPOP",
-              b"FLUSHALL", b"FLUSHDB", b"SCAN", b"SSCAN", b"HSCAN", b"ZSCAN", b"SORT", b"PFCOUNT"}
+NO_OTHER_ARGUMENT = {
+    b"SET", b"SETEX", b"PSETEX", b"GETEX", b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT",
+    b"HRANDFIELD", b"SRANDMEMBER", b"ZRANDMEMBER", b"SPOP", b"FLUSHALL", b"FLUSHDB", b"SCAN",
+    b"SSCAN", b"HSCAN", b"ZSCAN", b"SORT"}
+# Nor may a wait become long, or PFCOUNT leave its note in the value. ZRANK may be longer in 7.2.
+NOT_SPOILT = {b"PFCOUNT", b"BLPOP", b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BLMPOP", b"BZPOPMIN",
+              b"BZPOPMAX", b"BZMPOP", b"ZRANK", b"ZREVRANK"}
+# What happens to a HyperLogLog that was tampered with is nobody's promise.
+TAMPERING = {b"APPEND", b"SETRANGE", b"SETBIT", b"BITFIELD", b"BITOP", b"RENAME", b"RENAMENX",
+             b"COPY", b"PFADD", b"PFMERGE"}
 SPOILING = (b"", b"0", b"-1", b"9223372036854775807", b"-9223372036854775808", b"2147483648",
             b"nan", b"*", b"\x00", b"WITHSCORES", b"LIMIT", b"GET", b"1", b"x" * 70)
 SETTINGS = (
@@ -90,11 +96,27 @@ class Round:
             return args
         args = [*words, *args]
         g = self.g
-        if words[0] != b"PFCOUNT" and g.chance(0.035):
+        if words[0] not in NOT_SPOILT and g.chance(0.035):
             args = self.spoilt(args)
+        if args[0] in (b"LREM", b"LPOS"):  # 7.2 refuses what it cannot negate
+            args = [b"-9223372036854775807" if a == b"-9223372036854775808" else a for a in args]
+        if args[0] in TAMPERING:
+            args = self.apart(args)
         if g.chance(0.01):
             args = [b"COMMAND", b"GETKEYS", *args]
         return [args]
+
+    @staticmethod
+    def apart(args):
+        """HyperLogLogs stay among themselves: p1 meets no s1."""
+        if args[0][:2] == b"PF" or args[1:2] and args[1][:1] == b"p":
+            from_kinds, to_kind = b"snb", b"p"
+        else:
+            from_kinds, to_kind = b"p", b"s"
+        if args[0] in (b"APPEND", b"SETRANGE", b"SETBIT", b"BITFIELD", b"BITOP"):
+            from_kinds, to_kind = b"p", b"s"
+        return args[:1] + [to_kind + a[1:] if len(a) == 2 and a[:1] in from_kinds
+                           and a[1:].isdigit() else a for a in args[1:]]
 
     def spoilt(self, args):
         g = self.g
@@ -110,7 +132,7 @@ class Round:
         if r < 0.75 and len(args) > 2:
             return args[:1] + args[2:]
         # The sorted sets that are asked by lex keep their equal scores.
-        if len(args) > 1 and args[0] not in NOT_SPOILT and args[1][:1] != b"x":
+        if len(args) > 1 and args[0] not in NO_OTHER_ARGUMENT and args[1][:1] != b"x":
             at = 1 + g.below(len(args) - 1)
             return args[:at] + [g.choose(SPOILING)] + args[at + 1:]
         return args
@@ -181,6 +203,29 @@ class Round:
                 *g.options((b"MATCH", g.pattern), (b"COUNT", lambda: g.integer(1, 5)), p=0.4)]
         return args
 
+    def blocking(self, free):
+        """Some clients wait, the others go on; at the end all are called back."""
+        g = self.g
+        rows = [row for row in rows_collections.BLOCKING if row[0] not in self.missing]
+        waiting = self.random.sample(free, min(len(free), 1 + g.below(2)))
+        others = [c for c in range(CONNECTIONS) if c not in waiting]
+        g.patient = True
+        steps = [("block", c, [name.encode(), *make(g)])
+                 for c in waiting for name, _, make in [g.choose(rows)]]
+        g.patient = False
+        for _ in range(2 + g.below(8)):
+            connection = g.choose(others)
+            table = g.choose((rows_collections.LISTS, rows_collections.SORTED_SETS))
+            made = [self.made()] if g.chance(0.2) else [
+                [[name.encode(), *args]] for name, _, make in table[:8]
+                for args in [make(g)] if g.chance(0.15) and name not in self.missing]
+            if self.in_multi[connection] or g.chance(0.1):
+                made = [self.command(connection)]
+            for args in [args for commands in made for args in commands]:
+                self.note(connection, args)
+                steps.append(("cmd", connection, args))
+        return steps + [("unblock",)]
+
     def special(self, disturbances):
         """What comes between batches now and then. A connection within MULTI is left alone."""
         g = self.g
@@ -188,9 +233,11 @@ class Round:
         r = g.roll()
         if r < 0.5 and free:
             return [("walk", g.choose(free), self.walk())]
+        if r < 0.7 and r >= 0.6 and len(free) > 1 and "BLPOP" not in self.missing:
+            return self.blocking(free)
         if r < 0.6 and free:
             return [("expire", g.choose(free), g.any_keys(3))]
-        if r < 0.75:
+        if r < 0.8:
             return [("check",)]
         how = g.choose(disturbances) if disturbances else "flush"
         steps = [(how,)]
@@ -207,7 +254,7 @@ class Round:
             batch = self.batch()
             made += len(batch) - 1
             yield batch
-            if self.g.chance(0.02):
+            if self.g.chance(0.05):
                 yield self.special(disturbances)
         yield [("check",), ("flush",), ("check",)]
         if disturbances:

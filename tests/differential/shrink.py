@@ -15,7 +15,7 @@ def keys_of(args):
 
 
 def names_of(step):
-    if step[0] == "cmd":
+    if step[0] in ("cmd", "block"):
         return keys_of(step[2])
     if step[0] == "expire":
         return set(step[2])
@@ -33,7 +33,7 @@ def related(steps, keys):
         if step[0] == "cmd" and step[2][0].upper() in (b"RENAME", b"COPY", b"RENAMENX"):
             if names_of(step) & pool:
                 pool = pool | set(step[2][1:3])
-    return [s for s in steps if names_of(s) & pool or s[0] in ("cut", "version", *duel.DISTURBANCES)
+    return [s for s in steps if names_of(s) & pool or s[0] in ("cut", "version", "unblock", *duel.DISTURBANCES)
             or (s[0] == "cmd" and s[2][0].upper() in STATE)]
 
 
@@ -94,6 +94,8 @@ def show_steps(steps, most=60):
     for step in shown[-most:]:
         if step[0] == "cmd":
             lines.append("%s> %s" % ("ABCD"[step[1]], show_command(step[2])))
+        elif step[0] == "block":
+            lines.append("%s>> %s" % ("ABCD"[step[1]], show_command(step[2])))
         elif step[0] == "version":
             lines.append("%s> HELLO %d" % ("ABCD"[step[1]], step[2]))
         elif step[0] in ("walk", "expire"):

@@ -1,8 +1,9 @@
 /* Any bytes as a stored sketch: they are refused, or the functions that read them agree, and it can
  * be added to and made dense without a register getting lower.
  *
- * The first bytes of an input are additions, two for each: a register and a count. The rest is the
- * value, behind a header that is made valid half of the time, in a block of exactly its length.
+ * The first byte of an input chooses how the value is made of its end: as it is, or behind a valid
+ * header, sparse or dense. In between are additions, three bytes each: a register and a count. The
+ * value lies in a block of exactly its length, so that reading past it is seen.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/hyperloglog.h"
@@ -57,23 +58,34 @@ static void check_adding(struct slice value, const uint8_t *additions, size_t le
          (hll_merge(after, hll_slice(&h)) && memcmp(registers, after, sizeof(after)) == 0));
 }
 
+enum form { AS_IT_IS, SPARSE, DENSE, FORMS };
+
+/* The value, of exactly *len bytes. */
+static uint8_t *make_value(enum form form, struct slice bytes, size_t *len)
+{
+    struct hll empty;
+    hll_init(&empty);
+    must(form != DENSE || hll_densify(&empty));
+    size_t header = form == AS_IT_IS ? 0 : HLL_HEADER_LEN;
+    *len = form == DENSE ? HLL_DENSE_LEN : header + bytes.len;
+    size_t used = (size_t)min_u64(bytes.len, *len - header);
+    uint8_t *value = calloc(*len > 0 ? *len : 1, 1);
+    must(value != NULL);
+    memcpy(value, empty.bytes, header);
+    if (used > 0)
+        memcpy(value + header, bytes.ptr, used);
+    return value;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size == 0)
         return 0;
-    bool make_valid = data[0] % 2 == 0;
-    size_t additions = min_u64((size_t)(data[0] / 2 % ADDITIONS) * ADDITION_LEN, size - 1);
-    const uint8_t *rest = data + 1 + additions;
-    size_t rest_len = size - 1 - additions, len = rest_len + (make_valid ? HLL_HEADER_LEN : 0);
-    uint8_t *value = malloc(len > 0 ? len : 1);
-    must(value != NULL);
-    if (make_valid) {
-        struct hll empty;
-        hll_init(&empty);
-        memcpy(value, empty.bytes, HLL_HEADER_LEN);
-    }
-    if (rest_len > 0)
-        memcpy(value + len - rest_len, rest, rest_len);
+    enum form form = (enum form)(data[0] % FORMS);
+    size_t len, additions = (size_t)(data[0] / FORMS % ADDITIONS) * ADDITION_LEN;
+    additions = (size_t)min_u64(additions, size - 1);
+    struct slice rest = slice_of(data + 1 + additions, size - 1 - additions);
+    uint8_t *value = make_value(form, rest, &len);
     if (hll_is_valid(slice_of(value, len))) {
         check_reading(slice_of(value, len));
         check_adding(slice_of(value, len), data + 1, additions);

@@ -10,12 +10,14 @@
 
 #include "base/log.h"
 #include "base/num.h"
+#include "command/attention.h"
 #include "command/command.h"
 #include "config/options.h"
 #include "journal/journal.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -89,6 +91,17 @@ void session_fini(struct session *s, struct keyspace *ks)
 {
     (void)ks;
     reply_fini(&s->reply);
+}
+
+void monitor_post(struct command_worker *w)
+{
+    (void)w;
+}
+
+void keyspace_hold_expiry(struct keyspace *ks, bool on)
+{
+    (void)ks;
+    (void)on;
 }
 
 void command_prefetch(struct command_worker *w, struct session *s, const struct request *requests,
@@ -274,18 +287,24 @@ static void hear_nothing_yet(int fd)
     assert_true(errno == EAGAIN);
 }
 
-/* A client of this worker. */
+/* A client of this worker. The first few gather on one worker, so the others stay for a while. */
 static int dial_worker(uint32_t number)
 {
-    for (;;) {
+    int others[256], n = 0, found = -1;
+    while (found < 0 && n < (int)COUNT_OF(others)) {
         char got[8];
         int fd = dial();
         say(fd, "WORKER\r\n");
         hear_some(fd, got, 4, "a number");
         if (got[1] == (char)('0' + number))
-            return fd;
-        close(fd);
+            found = fd;
+        else
+            others[n++] = fd;
     }
+    while (n > 0)
+        close(others[--n]);
+    assert_true(found >= 0);
+    return found;
 }
 
 #define KEYSPACE_SET "*3\r\n$7\r\nmessage\r\n$18\r\n__keyspace@3__:key\r\n$3\r\nset\r\n"
@@ -429,6 +448,74 @@ static void a_subscription_counts_once_and_ends_once(void **state)
     close(publisher);
 }
 
+enum { FLOOD = 400, FLOOD_BYTES = 64 * 1024, FLOOD_HELD_AT = 200 };
+
+static void *flood(void *arg)
+{
+    static char payload[FLOOD_BYTES + 1];
+    char head[64];
+    int fd = *(int *)arg;
+    memset(payload, 'x', FLOOD_BYTES);
+    snprintf(head, sizeof(head), "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$%d\r\n", FLOOD_BYTES);
+    for (int i = 0; i < FLOOD; i++) {
+        say(fd, head);
+        for (size_t sent = 0; sent < FLOOD_BYTES;) {
+            ssize_t n = send(fd, payload + sent, FLOOD_BYTES - sent, MSG_NOSIGNAL);
+            if (n <= 0)
+                return NULL;
+            sent += (size_t)n;
+        }
+        say(fd, "\r\n");
+    }
+    return NULL;
+}
+
+/* A worker that does not come to deliver has 8 MiB of mail, and no more than a message above that
+ * for each publisher. */
+static void who_publishes_faster_than_others_deliver_is_held(void **state)
+{
+    (void)state;
+    int listener = dial_worker(0), holder = dial_worker(0);
+    int publisher = dial_worker(1), other = dial_worker(1);
+    char got[16];
+    pthread_t thread;
+    say(listener, "SUBSCRIBE c\r\n");
+    hear(listener, "+OK\r\n");
+    say(holder, "HOLD set\r\n");
+    while (atomic_load(&told) == 0)
+        poll(NULL, 0, 1);
+    assert_int_equal(pthread_create(&thread, NULL, flood, &publisher), 0);
+    int replies = 0;
+    for (; replies < 100; replies++)
+        hear(publisher, ":1\r\n");
+    for (int i = 0; i < 1000; i++) { /* time enough to run all of it */
+        say(other, "PING\r\n");
+        hear(other, "+PONG\r\n");
+        while (recv(publisher, got, 4, MSG_DONTWAIT) == 4)
+            replies++;
+    }
+    assert_in_range(replies, 100, FLOOD_HELD_AT);
+    atomic_store(&release, true);
+    for (size_t left = (size_t)FLOOD * (FLOOD_BYTES + 34);
+         left > 0;) { /* the listener has to read */
+        static char some[65536];
+        struct pollfd p = {.fd = listener, .events = POLLIN};
+        assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+        ssize_t n = recv(listener, some, left < sizeof(some) ? left : sizeof(some), 0);
+        assert_true(n > 0);
+        left -= (size_t)n;
+    }
+    for (; replies < FLOOD; replies++)
+        hear(publisher, ":1\r\n");
+    pthread_join(thread, NULL);
+    say(listener, "PING\r\n");
+    hear(listener, "+PONG\r\n");
+    close(listener);
+    close(holder);
+    close(publisher);
+    close(other);
+}
+
 #define PUBSUB_TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -439,6 +526,7 @@ int main(void)
         PUBSUB_TEST(an_event_waits_until_its_change_is_durable),
         PUBSUB_TEST(who_subscribes_after_a_message_does_not_get_it),
         PUBSUB_TEST(messages_left_behind_by_a_client_are_freed),
+        PUBSUB_TEST(who_publishes_faster_than_others_deliver_is_held),
         PUBSUB_TEST(a_subscription_counts_once_and_ends_once),
     };
     if (mkdtemp(directory) == NULL)

@@ -181,3 +181,30 @@ weir > HGET h f
 weir > SELECT 5
 weir > GET b
 < "2"
+
+# UNWATCH inside a transaction does nothing, for EXEC has ended the watching
+> WATCH k
+< OK
+> MULTI
+< OK
+> UNWATCH
+< QUEUED
+> SET k v
+< QUEUED
+> EXEC
+< [OK, OK]
+
+# EXEC with arguments ends the transaction
+> WATCH k
+> MULTI
+< OK
+> SET k v
+< QUEUED
+> EXEC now
+< !EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command
+> EXEC
+< !ERR EXEC without MULTI
+> EXEC now
+< !EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command
+> EXISTS k
+< 0

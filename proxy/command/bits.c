@@ -14,11 +14,6 @@ static uint64_t load(const char *at)
     return word;
 }
 
-static void store(char *at, uint64_t word)
-{
-    memcpy(at, &word, sizeof(word));
-}
-
 static uint64_t count_bytes(const char *at, size_t len)
 {
     uint64_t n[STRIDE] = {0};
@@ -104,21 +99,26 @@ void bits_put(char *bytes, uint64_t offset, unsigned width, uint64_t value)
     memcpy(at, window, len);
 }
 
-/* A macro, so that the choice of the operation stays outside of the loop. */
-#define COMBINE(expression)                                                   \
-    do {                                                                      \
-        for (; len >= STRIDE * WORD;                                          \
-             out += STRIDE * WORD, in += STRIDE * WORD, len -= STRIDE * WORD) \
-            for (size_t i = 0; i < STRIDE; i++) {                             \
-                uint64_t a = load(out + i * WORD), b = load(in + i * WORD);   \
-                (void)a;                                                      \
-                store(out + i * WORD, (expression));                          \
-            }                                                                 \
-        for (; len > 0; out++, in++, len--) {                                 \
-            unsigned char a = (unsigned char)*out, b = (unsigned char)*in;    \
-            (void)a;                                                          \
-            *out = (char)(expression);                                        \
-        }                                                                     \
+/* The compiler makes of this whatever vectors the machine has. */
+typedef uint64_t chunk __attribute__((vector_size(STRIDE * WORD)));
+
+/* A macro, so that the choice of the operation stays outside of the loop; for a and b read a chunk
+ * or a byte. */
+#define COMBINE(expression)                                                     \
+    do {                                                                        \
+        for (; len >= sizeof(chunk);                                            \
+             out += sizeof(chunk), in += sizeof(chunk), len -= sizeof(chunk)) { \
+            chunk a, b;                                                         \
+            memcpy(&a, out, sizeof(a));                                         \
+            memcpy(&b, in, sizeof(b));                                          \
+            a = (expression);                                                   \
+            memcpy(out, &a, sizeof(a));                                         \
+        }                                                                       \
+        for (; len > 0; out++, in++, len--) {                                   \
+            unsigned char a = (unsigned char)*out, b = (unsigned char)*in;      \
+            a = (unsigned char)(expression);                                    \
+            *out = (char)a;                                                     \
+        }                                                                       \
     } while (0)
 
 void bits_combine(enum bits_operation op, char *out, const char *in, size_t len)

@@ -21,13 +21,20 @@ static bool read_hash(struct call *c, const struct hash **out)
 
 /* --- Writing --- */
 
+/* Memory ran out behind an edit. What the first `argc` arguments say was done. */
+static void fail_after(struct call *c, uint32_t argc)
+{
+    txn_effect(c->txn, argc > 2 ? argc : 0, c->argv);
+    call_out_of_memory(c);
+}
+
 /* The hash to change; NULL: out of memory, replied. The type was checked. */
 static struct hash **edit_hash(struct call *c)
 {
     bool created;
     struct hash **h = txn_edit_hash(c->txn, c->key, &created);
     if (h == NULL)
-        call_out_of_memory(c);
+        fail_after(c, 0);
     return h;
 }
 
@@ -37,7 +44,7 @@ static bool set_field(struct call *c, struct slice field, struct slice value, co
     if (h == NULL)
         return false;
     if (hash_set(h, field, value) == HASH_OOM) {
-        call_out_of_memory(c);
+        fail_after(c, 0);
         return false;
     }
     call_notify(c, NOTIFY_HASH, event, 0);
@@ -62,11 +69,9 @@ static bool set_pairs(struct call *c, int64_t *added)
     for (uint32_t i = 2; i < c->argc; i += 2) {
         enum hash_set_result result = hash_set(h, c->argv[i], c->argv[i + 1]);
         if (result == HASH_OOM) {
-            if (i > 2) {
-                txn_effect(c->txn, i, c->argv);
+            if (i > 2)
                 call_notify(c, NOTIFY_HASH, "hset", 0);
-            }
-            call_out_of_memory(c);
+            fail_after(c, i);
             return false;
         }
         *added += result == HASH_ADDED;

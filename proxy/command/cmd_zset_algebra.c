@@ -203,7 +203,7 @@ static void source_each(const struct source *s,
         set_each(s->set, walk_set, &w);
 }
 
-/* The smallest first, as in Redis: the order in which scores are summed shows in their last bits. */
+/* The smallest first, as in Redis: the order in which scores are summed shows in the last bits. */
 static int by_count(const void *left, const void *right)
 {
     const struct source *a = left, *b = right;

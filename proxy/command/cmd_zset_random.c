@@ -40,7 +40,7 @@ static void draw_any(struct call *c, struct zset_replying *r, const struct zset 
     }
 }
 
-/* Sampling without repetition (Floyd; Bentley, CACM 30/9, 1987): n draws and a bit for each rank. */
+/* Sampling without repetition (Floyd; Bentley, CACM 30/9, 1987): n draws, a bit for each rank. */
 static bool draw_few(struct zset_replying *r, const struct zset *z, uint64_t n)
 {
     size_t all = zset_count(z);

@@ -36,7 +36,7 @@ struct range {
 
 /* --- Bounds --- */
 
-/* As Redis does, which is laxer than with a score: "" is 0, spaces may lead, "1e999" is infinite. */
+/* As Redis does, laxer than with a score: "" is 0, spaces may lead, "1e999" is infinite. */
 static bool parse_score_bound(struct slice text, struct score_bound *out)
 {
     char copy[512], *end;

@@ -11,27 +11,27 @@
 
 #include "command/command.h"
 
-command_find_keys find_keys_set;      /* OVERWRITE, or UPDATE with NX, XX, GET or KEEPTTL */
-command_find_keys find_keys_rename;   /* from UPDATE, to OVERWRITE */
-command_find_keys find_keys_renamenx; /* from UPDATE, to UPDATE */
-command_find_keys find_keys_copy;     /* from READ, to by REPLACE; DB n names its database */
-command_find_keys find_keys_move;     /* the same name in two databases */
-command_find_keys find_keys_bitop;    /* destination REMOVE, sources READ */
-command_find_keys find_keys_bitfield; /* READ when it only GETs, else UPDATE */
-command_find_keys find_keys_pfmerge;  /* destination UPDATE, sources READ */
-command_find_keys find_keys_geosearchstore;    /* destination REMOVE, source READ */
-command_find_keys find_keys_georadius;         /* source READ, STORE or STOREDIST REMOVE */
+command_find_keys find_keys_set;            /* OVERWRITE, or UPDATE with NX, XX, GET or KEEPTTL */
+command_find_keys find_keys_rename;         /* from UPDATE, to OVERWRITE */
+command_find_keys find_keys_renamenx;       /* from UPDATE, to UPDATE */
+command_find_keys find_keys_copy;           /* from READ, to by REPLACE; DB n names its database */
+command_find_keys find_keys_move;           /* the same name in two databases */
+command_find_keys find_keys_bitop;          /* destination REMOVE, sources READ */
+command_find_keys find_keys_bitfield;       /* READ when it only GETs, else UPDATE */
+command_find_keys find_keys_pfmerge;        /* destination UPDATE, sources READ */
+command_find_keys find_keys_geosearchstore; /* destination REMOVE, source READ */
+command_find_keys find_keys_georadius;      /* source READ, STORE or STOREDIST REMOVE */
 command_find_keys find_keys_georadiusbymember; /* the same */
-command_find_keys find_keys_sort;              /* source READ, STORE REMOVE; not what BY, GET name */
+command_find_keys find_keys_sort;          /* source READ, STORE REMOVE; not what BY, GET name */
 command_find_keys find_keys_zalgebra;      /* sources READ: ZUNION, ZINTER, ZDIFF, ZINTERCARD */
 command_find_keys find_keys_zalgebrastore; /* destination REMOVE, sources READ */
 command_find_keys find_keys_zrangestore;   /* destination REMOVE, source READ */
 command_find_keys find_keys_zmpop;         /* UPDATE: ZMPOP */
 command_find_keys find_keys_bzmpop;        /* UPDATE: BZMPOP, whose timeout comes first */
-command_find_keys find_keys_setstore;   /* destination REMOVE, sources READ: SINTERSTORE ... */
-command_find_keys find_keys_sintercard; /* READ */
+command_find_keys find_keys_setstore;      /* destination REMOVE, sources READ: SINTERSTORE ... */
+command_find_keys find_keys_sintercard;    /* READ */
 command_find_keys find_keys_lmpop;         /* UPDATE: LMPOP */
 command_find_keys find_keys_blmpop;        /* UPDATE: BLMPOP, whose timeout comes first */
-command_find_keys find_keys_debug;    /* DEBUG OBJECT key */
+command_find_keys find_keys_debug;         /* DEBUG OBJECT key */
 
 #endif

@@ -342,6 +342,21 @@ static enum txn_state make_resident(struct txn *t, struct waiter *w)
 
 /* --- Begin, next, commit --- */
 
+/* A change cannot fail once it is made: the place on the dirty list is there before. */
+static bool reserve_dirty(struct txn *t) NO_TSA
+{
+    bool enough = true;
+    if (LIKELY(t->slots_len == 1))
+        return shard_try_reserve_dirty(t->slots[0].shard, 1);
+    for (uint32_t i = 0; i < t->slots_len && enough; i++) {
+        struct shard *sh = t->slots[i].shard;
+        enough = shard_try_reserve_dirty(sh, ++sh->dirty_wanted);
+    }
+    for (uint32_t i = 0; i < t->slots_len; i++)
+        t->slots[i].shard->dirty_wanted = 0;
+    return enough;
+}
+
 static bool take_slots(struct txn *t, const struct txn_key *keys, uint32_t keys_len)
 {
     if (UNLIKELY(keys_len > t->slots_cap)) {
@@ -482,6 +497,8 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     }
     lock_with_map(t);
     enum txn_state state = make_resident(t, waiter);
+    if (state == TXN_READY && (flags & TXN_WRITES) != 0 && UNLIKELY(!reserve_dirty(t)))
+        state = refuse(t, REPLY_OOM);
     if (state != TXN_READY)
         unlock(t);
     t->open = state == TXN_READY;

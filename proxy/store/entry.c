@@ -464,22 +464,35 @@ void *entry_take_object(struct store *s, struct shard *sh, struct entry *e, uint
 
 /* --- The dirty list --- */
 
+static bool grow_dirty(struct shard *sh, uint32_t n) REQUIRES(sh->lock)
+{
+    size_t wanted = (size_t)sh->dirty_len + n;
+    size_t cap = sh->dirty_cap < 16 ? 16 : (size_t)sh->dirty_cap * 3 / 2;
+    if (cap < wanted)
+        cap = wanted;
+    if (cap > STORE_DIRTY_MAX)
+        cap = STORE_DIRTY_MAX;
+    if (cap < wanted)
+        return false;
+    struct entry **list = alloc_try_resize(sh->dirty, cap * sizeof(struct entry *));
+    if (list == NULL)
+        return false;
+    sh->dirty = list;
+    sh->dirty_cap = (uint32_t)cap;
+    return true;
+}
+
+bool shard_try_reserve_dirty(struct shard *sh, uint32_t n)
+{
+    return LIKELY(sh->dirty_cap - sh->dirty_len >= n) || grow_dirty(sh, n);
+}
+
 bool entry_mark_dirty(struct shard *sh, struct entry *e, uint16_t cut)
 {
     if ((e->flags & ENTRY_DIRTY) != 0)
         return true;
-    if (sh->dirty_len == sh->dirty_cap) {
-        size_t cap = sh->dirty_cap < 16 ? 16 : (size_t)sh->dirty_cap * 3 / 2;
-        if (cap > STORE_DIRTY_MAX)
-            cap = STORE_DIRTY_MAX;
-        if (cap == sh->dirty_len)
-            return false;
-        struct entry **list = alloc_try_resize(sh->dirty, cap * sizeof(struct entry *));
-        if (list == NULL)
-            return false;
-        sh->dirty = list;
-        sh->dirty_cap = (uint32_t)cap;
-    }
+    if (!shard_try_reserve_dirty(sh, 1))
+        return false;
     e->dirty_index = sh->dirty_len & 0xffffff;
     sh->dirty[sh->dirty_len++] = e;
     e->flags &= (uint8_t)~ENTRY_CUT_ODD;

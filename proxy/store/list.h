@@ -6,6 +6,7 @@
  *
  * Lock: the shard of the key, for every function. A list may move when it changes. No argument may
  * lie in the list itself. Indices count from 0; a negative one counts from the tail (-1: the last).
+ * A value of a gigabyte or more, and an element beyond 2^30, are out of memory.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef STORE_LIST_H

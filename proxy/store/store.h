@@ -74,6 +74,7 @@ struct shard {
     struct table *table;
     struct entry **dirty; /* dirty list: every ENTRY_DIRTY entry once */
     uint32_t dirty_len, dirty_cap;
+    uint32_t dirty_wanted; /* by the transaction that is beginning */
     struct expiry_heap *expiry;
     size_t hand;             /* eviction hand: where in the hash space it stands */
     uint32_t proven;         /* entries that are */
@@ -170,6 +171,8 @@ static inline bool entry_expired(const struct entry *e, struct wall now)
 
 /* Dirty list. mark: adds (false: out of memory or STORE_DIRTY_MAX, unchanged) ; unmark: removes in
  * O(1) by moving the last one. */
+/* Room for n more; false: as mark. */
+MUST_CHECK bool shard_try_reserve_dirty(struct shard *sh, uint32_t n) REQUIRES(sh->lock);
 MUST_CHECK bool entry_mark_dirty(struct shard *sh, struct entry *e, uint16_t cut)
     REQUIRES(sh->lock);
 void entry_unmark_dirty(struct shard *sh, struct entry *e) REQUIRES(sh->lock);

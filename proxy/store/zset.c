@@ -27,7 +27,6 @@ struct zset_large {
     uint8_t is_tree; /* true */
     uint8_t is_large;
     uint32_t changed; /* members with FIELD_CHANGED, dead ones included */
-    uint32_t dead;
     struct fields *fields;
     struct zset_tree tree; /* live members */
 };
@@ -191,7 +190,6 @@ static bool become_tree(struct zset **z)
         return false;
     }
     l->changed = b->changed;
-    l->dead = b->dead;
     free(b);
     *z = (struct zset *)(void *)l;
     return true;
@@ -233,7 +231,6 @@ static enum zset_put_result put_in_tree(struct zset_large *l, struct slice membe
         return ZSET_OOM;
     set_field_score(f, score);
     l->changed += !f->changed && !loading;
-    l->dead -= dead;
     if (!loading)
         fields_set_flags(l->fields, f, FIELD_CHANGED | (f->fresh ? FIELD_FRESH : 0));
     return dead ? ZSET_ADDED : ZSET_UPDATED;
@@ -307,7 +304,6 @@ static void kill_field(struct zset_large *l, struct field *f)
         return;
     }
     l->changed += !f->changed;
-    l->dead++;
     fields_set_flags(l->fields, f, FIELD_CHANGED | FIELD_DEAD);
 }
 
@@ -601,7 +597,7 @@ static void ops_capture(void **object, bool everything, struct change_sink *sink
     if (everything)
         fields_walk(c.l->fields, capture_field, &c);
     fields_take_changed(c.l->fields, capture_field, &c);
-    c.l->changed = c.l->dead = 0;
+    c.l->changed = 0;
 }
 
 static bool ops_load(void **object, struct slice name, struct slice value, int64_t position,

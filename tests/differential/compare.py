@@ -225,6 +225,17 @@ class Judge:
                 return True
         return False
 
+    def same_events(self, redis, weir):
+        """Events, as (database and name, key), but for those of the known differences."""
+        for difference in known.EVENTS:
+            a, b = difference.without(redis), difference.without(weir)
+            if a != redis or b != weir:
+                redis, weir = a, b
+                self.excused[difference.reason] = self.excused.get(difference.reason, 0) + 1
+                if redis == weir:
+                    return True
+        return redis == weir
+
     def same_transaction(self, queue, r, w):
         """The index of the first command of an EXEC that differs; -1: none, -2: the whole."""
         if not (type(r) is list and type(w) is list and len(r) == len(w) == len(queue)):

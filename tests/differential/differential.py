@@ -16,6 +16,7 @@ import sys
 import time
 
 import duel
+import planted
 import rounds
 import shrink
 from wire import PATIENCE, TIMEOUT_S, Gone
@@ -123,6 +124,9 @@ class Run:
 
     def run(self):
         options, began = self.options, time.monotonic()
+        if not options.against_itself and options.round is None:
+            for name, problem in planted.faults_are_found(options, self.reading):
+                self.test(name, problem)
         missing = [] if options.against_itself else missing_commands(self.arena)
         if missing:
             print("skipped, %d unknown commands: %s" % (len(missing), " ".join(missing)))

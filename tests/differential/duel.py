@@ -9,6 +9,7 @@ A step is a tuple:
     ("check",)                   the whole keyspace is compared
     ("block", connection, args)  a command that waits, or is answered at once; until ("unblock",)
                                  the commands of the others go out one by one
+    ("listen",)                  keyspace events are compared from here on
     ("expire", connection, keys) the keys get a short life, and are awaited to be gone
     ("version", connection, n)   HELLO n
     (a disturbance,)             something happens to Weir alone: see disturb()
@@ -24,6 +25,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
 import compare  # noqa: E402
+import events  # noqa: E402
 import servers  # noqa: E402
 from wire import (NIL, NIL_ARRAY, NULL, PATIENCE, TIMEOUT_S, Connection, Error, Gone, Simple, encode, show,
                   show_command)  # noqa: E402
@@ -100,6 +102,10 @@ class Pair:
             self.watched.setdefault((db, key), likeness(self.redis, key))
 
 
+def told(list_of_events):
+    return [b" ".join(event) for event in list_of_events]
+
+
 def kind_of_reply(reply):
     if isinstance(reply, Error):
         return "wrong type" if reply.startswith(b"WRONGTYPE") else "other error"
@@ -127,7 +133,8 @@ class Duel:
         self.commands = 0
         self.drawn = collections.Counter()  # commands by name, steps by kind
         self.kinds = collections.Counter()  # of replies
-        self.plant = None  # (how many commands from now, a function that spoils Weir's reply)
+        self.listeners = None
+        self.plant = None  # (args, reply) -> reply: spoils Weir's, for planted.py
         try:
             self.redis = servers.RedisServer(redis, OPTIONS)
             self.weir = servers.RedisServer(redis, OPTIONS) if peer_is_redis \
@@ -147,6 +154,9 @@ class Duel:
         for pair in self.pairs.values():
             pair.close()
         self.pairs, self.blocked = {}, []
+        if self.listeners is not None:
+            self.listeners.close()
+            self.listeners = None
 
     def pair(self, number):
         if number not in self.pairs:
@@ -169,6 +179,21 @@ class Duel:
                 if reply != b"OK":
                     raise RuntimeError("%s: %s" % (show_command(args), show(reply)))
         self.judge.reloaded = False
+
+    def listen(self):
+        """From the next pipeline on keyspace events are compared; until disconnect()."""
+        pair = self.pair("control")
+        pair.call(b"CONFIG", b"SET", b"notify-keyspace-events", events.ALL)
+        self.listeners = events.Listeners(self.redis.path("socket"), self.weir.path("socket"))
+
+    def compare_events(self, batch):
+        """After a pipeline; what was asked there is told when the events differ."""
+        redis, weir = self.listeners.collect()
+        if redis == weir or self.judge.same_events(redis, weir):
+            return
+        at, args = batch[-1][0], batch[-1][1][2]
+        raise Difference(at, args, told(redis), told(weir),
+                         "events of a pipeline of %d" % len(batch))
 
     # --- Playing steps ---
 
@@ -207,8 +232,12 @@ class Duel:
                 self.pair(step[1]).call(b"HELLO", b"%d" % step[2])
             elif step[0] == "expire":
                 self.expire(at, self.pair(step[1]), step[2])
+            elif step[0] == "listen":
+                self.listen()
             else:
                 self.disturb(step[0])
+            if self.listeners is not None:
+                self.listeners.collect()
         except Gone as e:
             raise self.lost(at, [], e) from e
 
@@ -233,10 +262,12 @@ class Duel:
                 r, w = pair.read()
                 self.commands += 1
                 if self.plant is not None:
-                    w = self.spoilt(args, w)
+                    w = self.plant(args, w)
                 self.judge_reply(at, pair, args, r, w)
             if self.blocked:
                 self.settle()
+            if self.listeners is not None:
+                self.compare_events(batch)
         except Gone as e:
             raise self.lost(at, args, e) from e
 
@@ -287,11 +318,6 @@ class Duel:
             if replies[0] != replies[1]:
                 raise Difference(-1, [b"CLIENT", b"UNBLOCK"], *replies)
             self.settle()
-
-    def spoilt(self, args, reply):
-        count, spoil = self.plant
-        self.plant = (count - 1, spoil)
-        return spoil(args, reply) if count <= 0 else reply
 
     def judge_reply(self, at, pair, args, r, w):
         name = args[0].upper()

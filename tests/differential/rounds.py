@@ -70,6 +70,7 @@ class Round:
         self.settings = DEFAULTS + self.random.choice(SETTINGS)
         self.in_multi = [False] * CONNECTIONS
         self.watching = [False] * CONNECTIONS
+        self.listens = number % 2 == 1
         self.disturbances = () if number % 3 == 0 else DISTURBANCES
         rows, weights = [], []
         for family, table in FAMILIES.items():
@@ -183,7 +184,8 @@ class Round:
         self.in_multi = [False] * CONNECTIONS
         self.watching = [False] * CONNECTIONS
         return [("cmd", c, [b"SELECT", b"0"]) for c in range(CONNECTIONS)] + [
-            ("version", c, 2 + c % 2) for c in range(CONNECTIONS)]
+            ("version", c, 2 + c % 2) for c in range(CONNECTIONS)] + (
+                [("listen",)] if self.listens else [])
 
     def batch(self):
         """Some commands on one connection, as one pipeline."""

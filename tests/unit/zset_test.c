@@ -186,6 +186,25 @@ static void negative_zero_is_zero(void **state)
     zset_ops.free(z);
 }
 
+static void a_search_by_name_does_not_see_the_dead(void **state)
+{
+    (void)state;
+    static struct picture backend;
+    struct zset *z = zset_try_new();
+    put(&z, 1, 0, ZSET_ADDED);
+    put(&z, 3, 0, ZSET_ADDED);
+    put(&z, 2, 5, ZSET_ADDED);
+    put(&z, 4, -5, ZSET_ADDED);
+    clear(&backend);
+    capture(&z, &backend, false);
+    assert_true(zset_remove(&z, name_of(2)));
+    assert_true(zset_remove(&z, name_of(4)));
+    assert_int_equal(zset_below_lex(z, name_of(3), true), 2);
+    assert_int_equal(zset_below_lex(z, name_of(3), false), 1);
+    assert_int_equal(zset_below(z, -1, true), 0);
+    zset_ops.free(z);
+}
+
 static void a_member_may_be_any_bytes(void **state)
 {
     (void)state;
@@ -618,6 +637,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_are_ordered_by_score_then_name),
         cmocka_unit_test(negative_zero_is_zero),
+        cmocka_unit_test(a_search_by_name_does_not_see_the_dead),
         cmocka_unit_test(a_member_may_be_any_bytes),
         cmocka_unit_test(the_encoding_changes_at_the_limits_of_redis),
         cmocka_unit_test(a_block_that_gets_too_long_becomes_a_tree_unseen),

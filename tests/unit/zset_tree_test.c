@@ -329,6 +329,26 @@ static void random_changes_keep_the_order(void **state)
     assert_true(failures > 20);
 }
 
+static void random_removals_keep_the_separators(void **state)
+{
+    (void)state;
+    struct rig *r = rig_new();
+    for (unsigned i = 0; i < NAMES; i++)
+        put(r, i, i);
+    for (unsigned step = 0; r->len > 0; step++) {
+        struct field *taken[ZSET_LEAF_MAX];
+        size_t rank = draw(r, r->len);
+        assert_int_equal(zset_tree_take(&r->tree, rank, 1, taken), 1);
+        assert_ptr_equal(taken[0], r->model[rank].field);
+        r->len--;
+        memmove(r->model + rank, r->model + rank + 1, (r->len - rank) * sizeof(*r->model));
+        if (step % 25 == 0)
+            assert_true(zset_tree_check(&r->tree));
+    }
+    shows_the_model(r);
+    rig_free(r);
+}
+
 static void a_queue_that_moves_on_stays_small(void **state)
 {
     (void)state;
@@ -355,6 +375,7 @@ int main(void)
         cmocka_unit_test(names_order_equal_scores),
         cmocka_unit_test(a_search_by_name_among_different_scores_ends),
         cmocka_unit_test_teardown(random_changes_keep_the_order, no_more_failures),
+        cmocka_unit_test(random_removals_keep_the_separators),
         cmocka_unit_test(a_queue_that_moves_on_stays_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

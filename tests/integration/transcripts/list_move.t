@@ -266,3 +266,26 @@ proto 3
 < !ERR wrong number of arguments for 'brpoplpush' command
 > BLMPOP 0 1 a
 < !ERR wrong number of arguments for 'blmpop' command
+
+# A client that waits is served by whatever brings a list
+A>> BLPOP none l 0
+> RPUSH l x y
+< 2
+A< ["l", "x"]
+> LRANGE l 0 -1
+< ["y"]
+A>> BLMOVE src dst LEFT RIGHT 0
+> LPUSH src a
+< 1
+A< "a"
+A>> BLMPOP 0 2 none dst2 RIGHT COUNT 5
+> RENAME dst dst2
+A< ["dst2", ["a"]]
+> EXISTS src dst dst2
+< 0
+A>> BRPOPLPUSH l2 l 0
+> COPY l l2
+< 1
+A< "y"
+> LRANGE l 0 -1
+< ["y", "y"]

@@ -183,37 +183,37 @@ static void pop_several(struct call *c)
     popped_fini(&p);
 }
 
+static void pop_one_of(struct call *c)
+{
+    /* Edited first: a capture on the way may move what members lie in. */
+    struct set **s = txn_edit_set(c->txn, c->key, NULL);
+    must(s != NULL); /* it exists */
+    char scratch[SET_SCRATCH];
+    struct slice member = set_random(*s, draw_bits(), scratch);
+    reply_bulk(c->reply, member);
+    if (set_count(*s) == 1) {
+        pop_all(c);
+        return;
+    }
+    struct slice effect[] = {SLICE("SREM"), c->argv[1], member};
+    txn_effect(c->txn, COUNT_OF(effect), effect);
+    must(set_remove(s, member));
+    call_notify(c, NOTIFY_SET, "spop", 0);
+}
+
 void cmd_spop(struct call *c)
 {
     const struct value *v;
     if (c->argc > 3) {
         reply_error(c->reply, REPLY_SYNTAX);
-        return;
-    }
-    if (c->argc == 3) {
+    } else if (c->argc == 3) {
         pop_several(c);
-        return;
-    }
-    if (!call_read(c, 0, VALUE_SET, &v))
-        return;
-    if (v == NULL) {
-        reply_null(c->reply);
-        return;
-    }
-    char scratch[SET_SCRATCH];
-    struct popped one;
-    const struct set *s = v->object;
-    if (!popped_init(&one, s, 1)) {
-        call_out_of_memory(c);
-    } else {
-        pop_one(&one, set_random(s, draw_bits(), scratch));
-        reply_bulk(c->reply, one.argv[HEAD]);
-        if (set_count(s) == 1)
-            pop_all(c);
+    } else if (call_read(c, 0, VALUE_SET, &v)) {
+        if (v == NULL)
+            reply_null(c->reply);
         else
-            remove_popped(c, &one);
+            pop_one_of(c);
     }
-    popped_fini(&one);
 }
 
 /* --- SRANDMEMBER --- */

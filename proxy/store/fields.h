@@ -65,7 +65,7 @@ void fields_set_flags(struct fields *fs, struct field *f, unsigned flags);
 void fields_take_changed(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx);
 /* Calls `each` for every field; it may remove it. */
 void fields_walk(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx);
-/* Hints: the bucket of a field that will be looked for; then the field, where the bucket is near. */
+/* Hints: the bucket of a field that will be looked for; then, where that is near, the field. */
 void fields_prefetch(const struct fields *fs, struct slice name, bool near);
 size_t fields_memory(const struct fields *fs);
 

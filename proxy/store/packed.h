@@ -1,4 +1,4 @@
-/* Few named values as one block of bytes, in the order of their insertion: a small hash, or, without
+/* Few named values as one block of bytes, in the order of their insertion: a small hash or, without
  * values, a small set. The block is the object itself; it moves when it grows or shrinks.
  *
  *   block:   head  record ...

@@ -18,8 +18,8 @@ struct set *set_try_new(void);
 size_t set_count(const struct set *s);
 bool set_has(const struct set *s, struct slice member);
 
-/* Before the first of `more` members, `first`, is added: Redis goes by the number of arguments when
- * it chooses how to keep them, and so what OBJECT ENCODING says. False: out of memory, unchanged. */
+/* Before a command adds `more` members, the first of which is `first`: Redis chooses by that
+ * number what OBJECT ENCODING says. False: out of memory, unchanged. */
 MUST_CHECK bool set_expect(struct set **s, struct slice first, size_t more);
 /* To "hashtable". False: out of memory, unchanged. */
 MUST_CHECK bool set_become_table(struct set **s);

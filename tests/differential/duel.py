@@ -27,8 +27,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import compare  # noqa: E402
 import events  # noqa: E402
 import servers  # noqa: E402
-from wire import (NIL, NIL_ARRAY, NULL, PATIENCE, TIMEOUT_S, Connection, Error, Gone, Simple, encode, show,
-                  show_command)  # noqa: E402
+from wire import (NIL, NIL_ARRAY, NULL, PATIENCE, TIMEOUT_S, Connection, Error, Gone,
+                  Simple, encode, show, show_command)  # noqa: E402
 
 CONNECTIONS = 4
 DATABASES = 3  # that the commands use
@@ -59,7 +59,8 @@ class Difference(Exception):
         lines = ["command: %s" % show_command(self.args)] if self.args else []
         if self.note:
             lines.append(self.note)
-        lines += ["redis:   %s" % clipped(show(self.redis)), "weir:    %s" % clipped(show(self.weir))]
+        lines += ["redis:   %s" % clipped(show(self.redis)),
+                  "weir:    %s" % clipped(show(self.weir))]
         return "\n".join(lines)
 
 

@@ -67,12 +67,26 @@ def a_lost_change_of_any_type_is_found(arena, reading):
     return None
 
 
+def a_missing_event_is_found(arena, reading):
+    del reading
+    arena.plant = None
+    arena.fresh(rounds.DEFAULTS)
+    arena.play([("cmd", 0, [b"SET", b"s", b"v"]), ("listen",), ("cmd", 0, [b"APPEND", b"s", b"w"])])
+    connection = Connection(arena.weir.path("socket"))
+    connection.call(b"CONFIG", b"SET", b"notify-keyspace-events", b"El")
+    connection.close()
+    with contextlib.suppress(duel.Difference):
+        arena.play([("cmd", 0, [b"APPEND", b"s", b"x"])])
+        return "an event was swallowed and nobody noticed"
+    return None
+
+
 def faults_are_found(options, reading):
     """(name of the test, what is wrong or None) for each."""
     arena = duel.Duel(options.weir, options.redis, peer_is_redis=True)
     try:
         for test in (a_wrong_reply_is_found_and_its_history_is_short,
-                     a_lost_change_of_any_type_is_found):
+                     a_lost_change_of_any_type_is_found, a_missing_event_is_found):
             yield test.__name__.replace("_", " "), test(arena, reading)
     finally:
         arena.close()

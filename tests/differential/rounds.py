@@ -50,8 +50,8 @@ DEFAULTS = ((b"hash-max-listpack-entries", b"128"), (b"hash-max-listpack-value",
             (b"zset-max-listpack-entries", b"128"), (b"zset-max-listpack-value", b"64"),
             (b"set-max-intset-entries", b"512"), (b"list-max-listpack-size", b"-2"))
 
-# Weir takes a watched key for changed by these when it would have to ask the backend whether the key
-# was there at all: not drawn while something is watched.
+# Weir takes a watched key for changed by these when it would have to ask the backend whether the
+# key was there at all: not drawn while something is watched.
 WHOLE = (b"FLUSHALL", b"FLUSHDB", b"SWAPDB")
 WALKS = ((b"SCAN", ""), (b"SSCAN", "e"), (b"HSCAN", "h"), (b"ZSCAN", "z"))
 

@@ -24,6 +24,7 @@ def names_of(step):
 
 STATE = {b"MULTI", b"EXEC", b"DISCARD", b"WATCH", b"UNWATCH", b"SELECT", b"HELLO", b"SWAPDB",
          b"FLUSHALL", b"FLUSHDB"}
+KEPT = {"cut", "version", "unblock", "listen", *duel.DISTURBANCES}
 
 
 def related(steps, keys):
@@ -33,7 +34,7 @@ def related(steps, keys):
         if step[0] == "cmd" and step[2][0].upper() in (b"RENAME", b"COPY", b"RENAMENX"):
             if names_of(step) & pool:
                 pool = pool | set(step[2][1:3])
-    return [s for s in steps if names_of(s) & pool or s[0] in ("cut", "version", "unblock", "listen", *duel.DISTURBANCES)
+    return [s for s in steps if names_of(s) & pool or s[0] in KEPT
             or (s[0] == "cmd" and s[2][0].upper() in STATE)]
 
 

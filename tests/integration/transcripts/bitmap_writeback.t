@@ -95,7 +95,9 @@ until> SETBIT k 1 1
 < !OOM command not allowed when used memory > 'maxmemory'.
 > BITFIELD k GET u8 0
 < [97]
-> BITFIELD k SET u8 0 1
+> BITFIELD k GET u8 0 GET u8 8
+< [97, 98]
+until> BITFIELD k SET u8 0 97
 < !OOM command not allowed when used memory > 'maxmemory'.
 > CONFIG SET maxmemory 0
 until> SETBIT k 1 1

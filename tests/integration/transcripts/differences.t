@@ -1,5 +1,4 @@
 #| Differences that tests/differential has found: kept, so that they stay mended.
-server
 
 # EXEC with arguments aborts and ends the transaction
 > MULTI
@@ -45,9 +44,3 @@ server
 < ["a", "0", "b", "1"]
 > ZSCORE z a
 < "0"
-
-# SETBIT makes a string raw
-> SET k v
-> SETBIT k 3 1
-> OBJECT ENCODING k
-< "raw"

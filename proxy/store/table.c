@@ -156,15 +156,30 @@ uint32_t table_walk(struct table *t, uint32_t from, size_t count,
 void *table_random(const struct table *t, uint64_t random,
                    bool (*suits)(const void *ctx, const void *pointer), const void *ctx)
 {
+    enum { ROUNDS = 24, TRIES = 6 };
     size_t slots = table_slots(t);
     if (t->used == 0)
         return NULL;
-    /* Rejection keeps it uniform. Where nearly nothing suits, the next one that does has to do. */
-    for (int tries = 0; tries < 128; tries++) {
-        void *p = table_at(t, (size_t)(((unsigned __int128)random * slots) >> 64));
-        if (p != NULL && suits(ctx, p))
-            return p;
-        random = random * 6364136223846793005u + 1442695040888963407u;
+    /* Rejection keeps it uniform. The first try mostly does it; behind that several are prepared at
+     * once, so that their cache misses overlap. Where nearly nothing suits, the next one that does
+     * has to do. */
+    for (int round = 0; round < ROUNDS; round++) {
+        size_t at[TRIES];
+        void *found[TRIES];
+        int tries = round == 0 ? 1 : TRIES;
+        for (int i = 0; i < tries; i++) {
+            at[i] = (size_t)(((unsigned __int128)random * slots) >> 64);
+            random = random * 6364136223846793005u + 1442695040888963407u;
+            __builtin_prefetch(&table_buckets(t)[at[i] / BUCKET_SLOTS]);
+        }
+        for (int i = 0; i < tries; i++) {
+            found[i] = table_at(t, at[i]);
+            __builtin_prefetch(found[i]);
+        }
+        for (int i = 0; i < tries; i++) {
+            if (found[i] != NULL && suits(ctx, found[i]))
+                return found[i];
+        }
     }
     size_t start = (size_t)(((unsigned __int128)random * slots) >> 64);
     for (size_t i = 0; i < slots; i++) {

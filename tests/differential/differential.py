@@ -145,10 +145,20 @@ class Run:
             if len(self.seen) > DIFFERENCES_MOST:
                 print("too many differences, the rest is not played")
                 break
+        if not options.against_itself:
+            self.test("Weir ends in order", self.end())
         for reason, count in sorted(self.arena.judge.excused.items()):
             print("%7d  excused: %s" % (count, reason))
         self.tell()
         print("%d commands in %.1f s" % (self.arena.commands, time.monotonic() - began))
+
+    def end(self):
+        self.arena.disconnect()
+        try:
+            self.arena.end_in_order()
+        except duel.Difference as e:
+            return str(e)
+        return None
 
     def tell(self):
         """What was met, so that a reader sees that something was."""

@@ -473,10 +473,20 @@ class Duel:
             connection.close()
         if how in ("kill", "restart", "lose-journal"):
             self.disconnect()
-            self.weir.stop(signal.SIGTERM if how == "restart" else signal.SIGKILL)
+            if how == "restart":
+                self.end_in_order()
+            self.weir.stop(signal.SIGKILL)
             if how == "lose-journal":
                 shutil.rmtree(self.weir.path("journal"))
             self.weir.start()
+
+    def end_in_order(self):
+        """SIGTERM; a sanitizer that has found something says so in the exit status."""
+        self.weir.stop(signal.SIGTERM)
+        status = self.weir.process.returncode
+        if status != 0:
+            raise Difference(-1, [], NIL, NIL, "the server ended with status %d:\n%s" % (
+                status, self.weir.log_tail()))
 
     def evict(self, call):
         """All is clean after the flush; with no memory allowed it leaves, if it can be evicted."""

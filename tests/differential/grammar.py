@@ -158,27 +158,33 @@ class Grammar:
         if r < 0.85:
             return self.choose(WORDS)
         if r < 0.9:
-            return b"m%d" % self.below(300)
+            return b"m%d" % self.below(1000)
         return self.value()
 
     def members(self, key, most=5):
         """Keys with a low number keep to integers, so that intsets live for a while."""
-        n = 1 + self.below(most)
+        n = self.how_many(most)
         if key[1:2] in b"01" and self.chance(0.97):
             if self.chance(0.1):
                 return [self.choose((b"32767", b"-32768", b"32768", b"2147483648", b"-1",
                                      b"9223372036854775807", b"-9223372036854775808"))]
-            return [b"%d" % self.below(60) for _ in range(n)]
+            return [b"%d" % self.below(60 if n < 100 else 5000) for _ in range(n)]
         return [self.member() for _ in range(n)]
+
+    def how_many(self, most):
+        """A few; hundreds at times, so that every encoding is outgrown."""
+        if most > 1 and self.chance(0.005):
+            return 100 + self.below(500)
+        return 1 + self.below(most)
 
     def pairs(self, first, second, most=4):
         out = []
-        for _ in range(1 + self.below(most)):
+        for _ in range(self.how_many(most)):
             out += (first(), second())
         return out
 
     def some(self, make, most=4):
-        return [make() for _ in range(1 + self.below(most))]
+        return [make() for _ in range(self.how_many(most))]
 
     # --- Options ---
 

@@ -110,14 +110,16 @@ class Round:
     @staticmethod
     def apart(args):
         """HyperLogLogs stay among themselves: p1 meets no s1."""
-        if args[0][:2] == b"PF" or args[1:2] and args[1][:1] == b"p":
-            from_kinds, to_kind = b"snb", b"p"
-        else:
-            from_kinds, to_kind = b"p", b"s"
-        if args[0] in (b"APPEND", b"SETRANGE", b"SETBIT", b"BITFIELD", b"BITOP"):
-            from_kinds, to_kind = b"p", b"s"
-        return args[:1] + [to_kind + a[1:] if len(a) == 2 and a[:1] in from_kinds
-                           and a[1:].isdigit() else a for a in args[1:]]
+        def is_key(a, kinds):
+            return len(a) == 2 and a[:1] in kinds and a[1:].isdigit()
+        name, keys = args[0], args[1:]
+        if name in (b"PFADD", b"PFMERGE"):
+            of_keys = 1 if name == b"PFADD" else len(keys)
+            return [name] + [k if is_key(k, b"phlez") else b"p0" for k in keys[:of_keys]] \
+                + keys[of_keys:]
+        if name in (b"RENAME", b"RENAMENX", b"COPY") and keys and is_key(keys[0], b"p"):
+            return [name, keys[0]] + [k if is_key(k, b"p") else b"p0" for k in keys[1:2]] + keys[2:]
+        return [name] + [b"s" + k[1:] if is_key(k, b"p") else k for k in keys]
 
     def spoilt(self, args):
         g = self.g

@@ -14,7 +14,7 @@ const char *const model_key_names[MODEL_KEYS] = {"a", "b", "c", "d\xff", "e"};
 
 static struct text *texts[TEXT_BUCKETS];
 
-const struct text *text_of(struct slice bytes)
+const struct text *model_text(struct slice bytes)
 {
     uint32_t hash = 2166136261u;
     for (size_t i = 0; i < bytes.len; i++)
@@ -33,7 +33,7 @@ const struct text *text_of(struct slice bytes)
     return t;
 }
 
-void text_forget_all(void)
+void model_forget_texts(void)
 {
     for (int i = 0; i < TEXT_BUCKETS; i++) {
         while (texts[i] != NULL) {
@@ -54,7 +54,7 @@ int model_key(const struct text *name)
 
 /* --- Values --- */
 
-struct model_value *value_new(enum value_type type)
+struct model_value *model_value_new(enum value_type type)
 {
     struct model_value *v = calloc(1, sizeof(*v));
     must(v != NULL);
@@ -63,7 +63,7 @@ struct model_value *value_new(enum value_type type)
     return v;
 }
 
-void value_unref(struct model_value **vp)
+void model_value_unref(struct model_value **vp)
 {
     struct model_value *v = *vp;
     *vp = NULL;
@@ -82,7 +82,7 @@ static void reserve(struct model_value *v, uint32_t len)
     must(v->elements != NULL);
 }
 
-void value_insert(struct model_value *v, uint32_t at, struct model_element e)
+void model_value_insert(struct model_value *v, uint32_t at, struct model_element e)
 {
     reserve(v, v->len + 1);
     memmove(v->elements + at + 1, v->elements + at, (v->len - at) * sizeof(e));
@@ -90,16 +90,16 @@ void value_insert(struct model_value *v, uint32_t at, struct model_element e)
     v->len++;
 }
 
-void value_remove(struct model_value *v, uint32_t at, uint32_t n)
+void model_value_remove(struct model_value *v, uint32_t at, uint32_t n)
 {
     memmove(v->elements + at, v->elements + at + n, (v->len - at - n) * sizeof(*v->elements));
     v->len -= n;
 }
 
-void value_add(struct model_value *v, const struct text *name, const struct text *value,
-               double score)
+void model_value_add(struct model_value *v, const struct text *name, const struct text *value,
+                     double score)
 {
-    value_insert(v, v->len, (struct model_element){name, value, score});
+    model_value_insert(v, v->len, (struct model_element){name, value, score});
 }
 
 static int by_name(const void *a, const void *b)
@@ -108,13 +108,13 @@ static int by_name(const void *a, const void *b)
     return x->name < y->name ? -1 : x->name > y->name;
 }
 
-void value_sort(struct model_value *v)
+void model_value_sort(struct model_value *v)
 {
     if (v->type != VALUE_LIST && v->len > 0)
         qsort(v->elements, v->len, sizeof(*v->elements), by_name);
 }
 
-int64_t value_find(const struct model_value *v, const struct text *name)
+int64_t model_value_find(const struct model_value *v, const struct text *name)
 {
     int64_t low = 0, high = v->len;
     while (low < high) {
@@ -129,7 +129,7 @@ int64_t value_find(const struct model_value *v, const struct text *name)
     return -1 - low;
 }
 
-bool value_equal(const struct model_value *a, const struct model_value *b)
+bool model_value_equal(const struct model_value *a, const struct model_value *b)
 {
     if (a == NULL || b == NULL)
         return a == b;
@@ -175,7 +175,7 @@ static void show_elements(struct buf *out, const struct model_value *v)
     free(sorted);
 }
 
-const char *value_show(const struct model_value *v)
+const char *model_value_show(const struct model_value *v)
 {
     static char shown[2][SHOWN_MAX + 500];
     static int turn;
@@ -197,32 +197,32 @@ const char *value_show(const struct model_value *v)
 
 /* --- Slots and models --- */
 
-struct model_value *slot_own(struct model_slot *s)
+struct model_value *model_own(struct model_slot *s)
 {
     struct model_value *old = s->value;
     if (old->refs == 1)
         return old;
-    struct model_value *own = value_new(old->type);
+    struct model_value *own = model_value_new(old->type);
     own->expires_at_ms = old->expires_at_ms;
     reserve(own, old->len + 1);
     if (old->len > 0)
         memcpy(own->elements, old->elements, old->len * sizeof(*own->elements));
     own->len = old->len;
-    value_unref(&s->value);
+    model_value_unref(&s->value);
     s->value = own;
     return own;
 }
 
-struct model_value *slot_make(struct model_slot *s, enum value_type type)
+struct model_value *model_make(struct model_slot *s, enum value_type type)
 {
     if (s->value == NULL)
-        slot_put(s, value_new(type));
-    return slot_own(s);
+        model_put(s, model_value_new(type));
+    return model_own(s);
 }
 
-void slot_put(struct model_slot *s, struct model_value *v)
+void model_put(struct model_slot *s, struct model_value *v)
 {
-    value_unref(&s->value);
+    model_value_unref(&s->value);
     s->value = v;
     s->anew++;
 }
@@ -238,7 +238,7 @@ void model_clear(struct model *m)
 {
     for (int db = 0; db < MODEL_DBS; db++)
         for (int k = 0; k < MODEL_KEYS; k++)
-            value_unref(&m->dbs[db].keys[k].value);
+            model_value_unref(&m->dbs[db].keys[k].value);
 }
 
 void model_copy(struct model *to, const struct model *from)
@@ -257,7 +257,7 @@ void model_expire(struct model *m)
             struct model_slot *s = &m->dbs[db].keys[k];
             if (s->value != NULL && s->value->expires_at_ms != 0 &&
                 s->value->expires_at_ms <= m->now_ms)
-                slot_put(s, NULL);
+                model_put(s, NULL);
         }
     }
 }

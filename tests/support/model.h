@@ -57,8 +57,8 @@ struct model {
 
 extern const char *const model_key_names[MODEL_KEYS];
 
-const struct text *text_of(struct slice bytes);
-void text_forget_all(void); /* nothing holds one any more */
+const struct text *model_text(struct slice bytes);
+void model_forget_texts(void); /* nothing holds one any more */
 
 void model_init(struct model *m);
 void model_clear(struct model *m);
@@ -78,23 +78,23 @@ enum model_knows model_run(struct model *m, uint32_t db, uint32_t argc,
                            const struct text *const *argv, int *adopt);
 
 /* Values put together by hand: what a client or the backend shows. */
-struct model_value *value_new(enum value_type type);
-void value_unref(struct model_value **v);
-void value_add(struct model_value *v, const struct text *name, const struct text *value,
-               double score);
-void value_sort(struct model_value *v); /* after the last value_add, but for lists */
-bool value_equal(const struct model_value *a, const struct model_value *b); /* NULL: absent */
+struct model_value *model_value_new(enum value_type type);
+void model_value_unref(struct model_value **v);
+void model_value_add(struct model_value *v, const struct text *name, const struct text *value,
+                     double score);
+void model_value_sort(struct model_value *v); /* after the last model_value_add, but for lists */
+bool model_value_equal(const struct model_value *a, const struct model_value *b); /* NULL: absent */
 /* "hash{f: v, ...} until 17"; static buffers, two in turn. */
-const char *value_show(const struct model_value *v);
+const char *model_value_show(const struct model_value *v);
 
 /* For model_commands.c: the slot's value, made its own; created when absent. */
-struct model_value *slot_own(struct model_slot *s);
-struct model_value *slot_make(struct model_slot *s, enum value_type type);
+struct model_value *model_own(struct model_slot *s);
+struct model_value *model_make(struct model_slot *s, enum value_type type);
 /* v may be NULL: the key goes. Takes the reference over. */
-void slot_put(struct model_slot *s, struct model_value *v);
+void model_put(struct model_slot *s, struct model_value *v);
 /* Index of a name, or where it would be as -1 - index. */
-int64_t value_find(const struct model_value *v, const struct text *name);
-void value_insert(struct model_value *v, uint32_t at, struct model_element e);
-void value_remove(struct model_value *v, uint32_t at, uint32_t n);
+int64_t model_value_find(const struct model_value *v, const struct text *name);
+void model_value_insert(struct model_value *v, uint32_t at, struct model_element e);
+void model_value_remove(struct model_value *v, uint32_t at, uint32_t n);
 
 #endif

@@ -110,6 +110,8 @@ A> CLIENT PAUSE 1000000 WRITE
 < OK
 >> HSET h f v
 >> HGETALL h
-until> INFO clients
+A> EXISTS h
+< 0
 A> CLIENT UNPAUSE
 < OK
+. < 1

@@ -44,3 +44,13 @@
 < ["a", "0", "b", "1"]
 > ZSCORE z a
 < "0"
+
+# BLMPOP judges its timeout after all else
+> BLMPOP x 2 a b UP
+< !ERR syntax error
+> BLMPOP x 0 a LEFT
+< !ERR numkeys should be greater than 0
+> BLMPOP x 1 a LEFT COUNT 0
+< !ERR count should be greater than 0
+> BLMPOP x 1 a LEFT
+< !ERR timeout is not a float or out of range

@@ -5,6 +5,7 @@
 #include "command/command.h"
 #include "config/options.h"
 #include "journal/journal.h"
+#include "keyspace/internal.h"
 #include "store/hash.h"
 #include "writeback/internal.h"
 
@@ -27,7 +28,7 @@ static void start(struct ks_fixture *f)
 {
     struct err err = {0};
     char journal[96], backend[96];
-    char *argv[32];
+    char *argv[64];
     int argc = 0;
     snprintf(journal, sizeof(journal), "%s/journal", f->dir);
     snprintf(backend, sizeof(backend), "memory:%s", f->store);
@@ -87,6 +88,27 @@ void ks_restart(struct ks_fixture *f, bool drain)
 {
     stop(f, drain);
     start(f);
+}
+
+/* The hand passes each slot several times before an entry that was used goes. */
+size_t ks_evict(struct ks_fixture *f)
+{
+    struct store *store = &f->ks->store;
+    size_t evicted = 0;
+    for (uint32_t i = 0; i < store->shards_len; i++) {
+        struct shard *sh = &store->shards[i];
+        lock_acquire(&sh->lock);
+        for (int in_vain = 0; in_vain < 4; in_vain++) {
+            while (shard_evict(store, sh, 1 << 16, false) > 0) {
+                in_vain = 0;
+                evicted++;
+            }
+        }
+        store_check(store, sh);
+        lock_release(&sh->lock);
+    }
+    store_free_later_run();
+    return evicted;
 }
 
 void ks_destroy(struct ks_fixture *f)

@@ -24,6 +24,8 @@ void ks_make(struct ks_fixture *f, const char *const *more);
 /* Stops without flushing (drain false) and starts again on the same directory and store. */
 void ks_restart(struct ks_fixture *f, bool drain);
 void ks_destroy(struct ks_fixture *f);
+/* Drops every entry that may be dropped, that is, all that is clean; returns how many. */
+size_t ks_evict(struct ks_fixture *f);
 
 /* worker: which of the transactions (threads) to use. */
 void ks_set(struct ks_fixture *f, int worker, const char *key, const char *value);

@@ -40,6 +40,15 @@ bool args_peek_db(struct slice text, uint32_t *out)
     return true;
 }
 
+bool args_positive(struct call *c, uint32_t i, int64_t *out, const char *error)
+{
+    if (!call_int(c, i, out, error))
+        return false;
+    if (*out < 1)
+        reply_error(c->reply, error);
+    return *out >= 1;
+}
+
 bool args_db(struct call *c, uint32_t i, uint32_t *out)
 {
     int64_t n;

@@ -22,6 +22,8 @@ void args_wrong_number(struct call *c);
 void args_invalid_expiry(struct call *c);
 /* Parses argument i as a number that fits the C `int` of Redis (database numbers). */
 MUST_CHECK bool args_int32(struct call *c, uint32_t i, int64_t *out, const char *error);
+/* Parses argument i, which must be at least 1 (numkeys, COUNT); else replies `error`. */
+MUST_CHECK bool args_positive(struct call *c, uint32_t i, int64_t *out, const char *error);
 /* Parses argument i as a database number below `databases`. */
 MUST_CHECK bool args_db(struct call *c, uint32_t i, uint32_t *out);
 /* The same without a reply, for find_keys. */

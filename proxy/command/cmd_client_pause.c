@@ -19,7 +19,7 @@ _Atomic unsigned attention_bits;
 
 static struct lock pause_lock = {PTHREAD_MUTEX_INITIALIZER};
 /* Changed under the lock, read by everybody. */
-static _Atomic int pause_mode;     /* enum pause_mode */
+static _Atomic int pause_mode;      /* enum pause_mode */
 static _Atomic int64_t pause_until; /* monotonic, in microseconds */
 
 /* An end that lies beyond all clocks still fits into what is computed with it. */
@@ -99,8 +99,7 @@ bool pause_is_write(const struct session *s, const struct command *command)
 
 bool pause_holds(const struct host *host, struct session *s, const struct command *command)
 {
-    enum pause_mode mode =
-        (enum pause_mode)atomic_load_explicit(&pause_mode, memory_order_relaxed);
+    enum pause_mode mode = (enum pause_mode)atomic_load_explicit(&pause_mode, memory_order_relaxed);
     if (mode == PAUSE_NONE || (mode == PAUSE_WRITE && !pause_is_write(s, command)) ||
         pause_now(NULL) == PAUSE_NONE)
         return false;

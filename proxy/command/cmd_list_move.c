@@ -232,20 +232,11 @@ struct multi_pop {
     uint64_t count;
 };
 
-static bool parse_at_least_1(struct call *c, uint32_t i, int64_t *out, const char *error)
-{
-    if (!call_int(c, i, out, error))
-        return false;
-    if (*out < 1)
-        reply_error(c->reply, error);
-    return *out >= 1;
-}
-
 /* numkeys is argument `at`. */
 static bool parse_multi_pop(struct call *c, uint32_t at, struct multi_pop *out)
 {
     int64_t keys, count = 1;
-    if (!parse_at_least_1(c, at, &keys, "ERR numkeys should be greater than 0"))
+    if (!args_positive(c, at, &keys, "ERR numkeys should be greater than 0"))
         return false;
     if (keys >= (int64_t)(c->argc - at - 1)) {
         reply_error(c->reply, REPLY_SYNTAX);
@@ -255,12 +246,12 @@ static bool parse_multi_pop(struct call *c, uint32_t at, struct multi_pop *out)
     if (!parse_end(c, i++, &out->end))
         return false;
     bool counted = c->argc == i + 2 && args_is(c, i, "count");
-    if (counted && !parse_at_least_1(c, i + 1, &count, "ERR count should be greater than 0"))
+    if (counted && !args_positive(c, i + 1, &count, "ERR count should be greater than 0"))
         return false;
     if (c->argc > i && !counted) {
         /* The first of several counts is looked at before what is wrong behind it. */
         if (c->argc > i + 2 && args_is(c, i, "count") &&
-            !parse_at_least_1(c, i + 1, &count, "ERR count should be greater than 0"))
+            !args_positive(c, i + 1, &count, "ERR count should be greater than 0"))
             return false;
         reply_error(c->reply, REPLY_SYNTAX);
         return false;
@@ -281,7 +272,7 @@ void cmd_blmpop(struct call *c)
 {
     struct multi_pop p;
     int64_t timeout_ms;
-    if (call_timeout(c, 1, &timeout_ms) && parse_multi_pop(c, 2, &p) &&
+    if (parse_multi_pop(c, 2, &p) && call_timeout(c, 1, &timeout_ms) &&
         pop_first(c, 3, p.keys, p.end, p.count) == POPPED_NONE)
         call_block(c, p.keys, VALUE_LIST, timeout_ms, BLOCK_NULL_ARRAY);
 }

@@ -124,9 +124,9 @@ static void append_head(struct buf *out, const struct session *s)
     int addr_len = (int)strlen(s->addr);
     if (is_unix && addr_len > 2) /* ":0" in the place of a port */
         addr_len -= 2;
-    int n = snprintf(out->data + out->len, HEAD_MAX, "+%lld.%06ld [%u %s%.*s]",
-                     (long long)now.tv_sec, now.tv_nsec / 1000, s->db, is_unix ? "unix:" : "",
-                     addr_len, s->addr);
+    int n =
+        snprintf(out->data + out->len, HEAD_MAX, "+%lld.%06ld [%u %s%.*s]", (long long)now.tv_sec,
+                 now.tv_nsec / 1000, s->db, is_unix ? "unix:" : "", addr_len, s->addr);
     must(n > 0 && n < HEAD_MAX);
     out->len += (size_t)n;
 }

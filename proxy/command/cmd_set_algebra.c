@@ -272,12 +272,8 @@ void cmd_sdiff(struct call *c)
 static bool card_options(struct call *c, int64_t *limit)
 {
     int64_t n;
-    if (!call_int(c, 1, &n, "ERR numkeys should be greater than 0"))
+    if (!args_positive(c, 1, &n, "ERR numkeys should be greater than 0"))
         return false;
-    if (n < 1) {
-        reply_error(c->reply, "ERR numkeys should be greater than 0");
-        return false;
-    }
     if (n > (int64_t)c->argc - 2) {
         reply_error(c->reply, "ERR Number of keys can't be greater than number of args");
         return false;

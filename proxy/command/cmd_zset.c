@@ -175,7 +175,7 @@ static void stop_adding(struct call *c, const struct adding *a, uint32_t i, cons
     char digits[NUM_DOUBLE_MAX];
     if (i > a->first) {
         txn_effect(c->txn, i, c->argv);
-    } else if (zset_score(z, member, &score)) {
+    } else if (z != NULL && zset_score(z, member, &score)) {
         struct slice text = slice_of(digits, num_format_double(digits, score));
         struct slice effect[] = {SLICE("ZADD"), key, text, member};
         txn_effect(c->txn, COUNT_OF(effect), effect);
@@ -221,11 +221,11 @@ static bool add_members(struct call *c, const struct adding *a, struct added *ou
         }
         if (out->last != CHANGES)
             continue;
-        if (z == NULL && (z = zset_edit(c, 0)) == NULL)
-            return false;
-        enum zset_put_result result = zset_put(z, member, out->score);
+        if (z == NULL)
+            z = txn_edit_zset(c->txn, c->key, NULL);
+        enum zset_put_result result = z != NULL ? zset_put(z, member, out->score) : ZSET_OOM;
         if (result == ZSET_OOM) {
-            stop_adding(c, a, i, *z);
+            stop_adding(c, a, i, z != NULL ? *z : present);
             return false;
         }
         out->added += result == ZSET_ADDED;

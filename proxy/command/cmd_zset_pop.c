@@ -177,20 +177,11 @@ int find_keys_bzmpop(uint32_t argc, const struct slice *argv, struct txn_key *ke
     return find_keys_from(argc, argv, 2, keys);
 }
 
-static bool parse_positive(struct call *c, uint32_t i, int64_t *out, const char *error)
-{
-    if (!call_int(c, i, out, error))
-        return false;
-    if (*out < 1)
-        reply_error(c->reply, error);
-    return *out >= 1;
-}
-
 /* numkeys stands at argument i. */
 static bool parse_mpop(struct call *c, uint32_t i, const struct end **end, int64_t *count)
 {
     int64_t keys;
-    if (!parse_positive(c, i, &keys, "ERR numkeys should be greater than 0"))
+    if (!args_positive(c, i, &keys, "ERR numkeys should be greater than 0"))
         return false;
     bool valid = keys < (int64_t)c->argc - (int64_t)i - 1;
     uint32_t at = valid ? i + 1 + (uint32_t)keys : 0;
@@ -201,9 +192,10 @@ static bool parse_mpop(struct call *c, uint32_t i, const struct end **end, int64
     else
         valid = false;
     if (valid && at + 1 < c->argc) {
-        valid = at + 3 == c->argc && args_is(c, at + 1, "count");
-        if (valid && !parse_positive(c, at + 2, count, "ERR count should be greater than 0"))
+        valid = at + 2 < c->argc && args_is(c, at + 1, "count");
+        if (valid && !args_positive(c, at + 2, count, "ERR count should be greater than 0"))
             return false;
+        valid = valid && at + 3 == c->argc; /* the first of several counts is judged before them */
     }
     if (!valid)
         reply_error(c->reply, REPLY_SYNTAX);

@@ -78,8 +78,7 @@ void info_clients(const struct info_sources *from, struct buf *out)
     static const char *const held[] = {"none", "write", "all"};
     int64_t left_ms;
     enum pause_mode mode = pause_now(&left_ms);
-    buf_printf(out,
-               "paused_reason:%s\r\npaused_actions:%s\r\npaused_timeout_milliseconds:%lld\r\n",
+    buf_printf(out, "paused_reason:%s\r\npaused_actions:%s\r\npaused_timeout_milliseconds:%lld\r\n",
                mode == PAUSE_NONE ? "none" : "client_pause", held[mode], (long long)left_ms);
 }
 

@@ -38,14 +38,14 @@ struct command_worker {
     uint64_t last_ticks; /* end of the command before, which is where the next one begins */
     uint64_t slow_ticks; /* from here on a command is looked at by slow log and latency monitor */
     bool track_latency;
-    bool withholds;          /* journal-fsync always: replies wait for what they depend on */
-    struct session *replay;  /* recovery's own, made at the first effect */
-    struct session *serving; /* for commands of clients that waited: blocking.c */
+    bool withholds;           /* journal-fsync always: replies wait for what they depend on */
+    struct session *replay;   /* recovery's own, made at the first effect */
+    struct session *serving;  /* for commands of clients that waited: blocking.c */
     struct session *monitors; /* of this worker; linked by monitor_next */
     struct buf shown;         /* lines for all monitors, not posted yet */
     uint64_t shown_lsn;       /* newest LSN that they depend on */
     bool shown_lost;          /* there was no memory for a line */
-    struct cmdstats *stats;  /* written here, read by all */
+    struct cmdstats *stats;   /* written here, read by all */
     struct stats_block *counters;
     struct slot slots[WORKER_SLOTS];
 };

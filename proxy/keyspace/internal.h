@@ -120,7 +120,7 @@ struct txn {
     uint32_t slots_len, slots_cap;
     struct slot *slots;
     struct slot inline_slots[TXN_INLINE_SLOTS];
-    uint64_t *locked; /* bitmap of shards, when there is more than one key */
+    uint64_t *locked;           /* bitmap of shards, when there is more than one key */
     struct joined_keys *joined; /* by txn_join: where their slots' keys are */
 
     struct slice raw; /* the running request */

@@ -132,8 +132,7 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
     t->now = clock_wall();
     store_clock_tick(t->now);
     bool expires = atomic_load(&ks->active_expire) && !atomic_load(&ks->expiry_held);
-    for (uint32_t i = worker; i < ks->store.shards_len && expires;
-         i += workers) {
+    for (uint32_t i = worker; i < ks->store.shards_len && expires; i += workers) {
         while (expire_shard(t, &ks->store.shards[i])) {
             if (clock_mono().us >= until)
                 return true;

@@ -21,6 +21,7 @@
 #include "server/conn.h"
 
 #include "base/log.h"
+#include "command/attention.h"
 #include "command/blocking.h"
 #include "config/options.h"
 #include "server/pubsub.h"
@@ -253,6 +254,7 @@ static void check_output(struct conn *c)
 {
     if (LIKELY(c->session.reply.buf.len < CONN_WRITE_EARLY && c->session.reply.refs_len == 0))
         return;
+    monitor_post(c->worker->commands); /* before replies leave */
     if (!ev_is_active(&c->writable))
         output_flush(c);
     output_check_limit(c, false);

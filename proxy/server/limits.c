@@ -91,8 +91,7 @@ static void enter_bucket(struct conn *c, uint8_t bucket)
 static void count_bytes(struct conn *c, uint64_t bytes)
 {
     _Atomic uint64_t *sum = &c->worker->memory.bytes;
-    atomic_store_explicit(sum,
-                          atomic_load_explicit(sum, memory_order_relaxed) - c->counted + bytes,
+    atomic_store_explicit(sum, atomic_load_explicit(sum, memory_order_relaxed) - c->counted + bytes,
                           memory_order_relaxed);
     c->counted = bytes;
 }
@@ -177,8 +176,9 @@ static void complain(struct host_worker *w, uint64_t total)
     if (w->memory.complained)
         return;
     w->memory.complained = true;
-    log_line(LOG_WARNING, "Clients take %llu bytes, more than maxmemory-clients, and none of them "
-                          "may be closed (CLIENT NO-EVICT)",
+    log_line(LOG_WARNING,
+             "Clients take %llu bytes, more than maxmemory-clients, and none of them "
+             "may be closed (CLIENT NO-EVICT)",
              (unsigned long long)total);
 }
 

@@ -360,7 +360,15 @@ bool output_check_limit(struct conn *c, bool with_soft)
         conn_doom(c);
         return true;
     }
-    if (limit.hard_bytes == 0 && len > CONN_OUTPUT_PAUSE)
-        c->flags |= CONN_PAUSED;
+    if (LIKELY(limit.hard_bytes != 0 || len <= CONN_OUTPUT_PAUSE))
+        return false;
+    if ((c->session.flags & SESSION_MONITOR) != 0) { /* others make this output: no pause helps */
+        worker_count(c->worker, STAT_client_output_buffer_limit_disconnections, 1);
+        log_line(LOG_WARNING, "client %s closed: it does not read what MONITOR tells it",
+                 c->session.addr);
+        conn_doom(c);
+        return true;
+    }
+    c->flags |= CONN_PAUSED;
     return false;
 }

@@ -10,10 +10,15 @@ The seed is printed. A difference names the seed, the round and the number of th
 the shortest history that was found for it: `--seed S --round R` has it again.
 """
 import argparse
+import atexit
 import os
 import random
+import shutil
+import signal
 import sys
+import tempfile
 import time
+import traceback
 
 import duel
 import planted
@@ -60,6 +65,11 @@ def commands_without_row(arena):
 class Run:
     def __init__(self, options):
         self.options = options
+        # Weir is started again and again: what runs must not be built anew in between.
+        self.directory = tempfile.mkdtemp(prefix="differential-")
+        atexit.register(shutil.rmtree, self.directory, ignore_errors=True)
+        if not options.against_itself:
+            options.weir = shutil.copy(options.weir, os.path.join(self.directory, "weir"))
         self.arena = duel.Duel(options.weir, options.redis, options.against_itself)
         self.passed = self.failed = 0
         self.seen = {}
@@ -193,9 +203,12 @@ def main():
         options.seed = random.SystemRandom().randrange(1 << 31)
     print("seed %d" % int(options.seed), flush=True)
     options.seed = int(options.seed)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the servers are ended on the way out
     run = Run(options)
     try:
         run.run()
+    except (Gone, OSError, RuntimeError):
+        run.test("the run comes to its end", traceback.format_exc())
     finally:
         run.close()
     print("%d passed, %d failed" % (run.passed, run.failed))

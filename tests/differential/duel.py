@@ -239,14 +239,14 @@ class Duel:
                 self.disturb(step[0])
             if self.listeners is not None:
                 self.listeners.collect()
-        except Gone as e:
+        except (Gone, OSError, RuntimeError) as e:
             raise self.lost(at, [], e) from e
 
     def lost(self, at, args, error):
         note = "a connection is lost: %s" % error
         if not self.weir.alive():
-            note = "the server died with %d:\n%s" % (self.weir.process.wait(),
-                                                     self.weir.log_tail())
+            note = "the server died with %d: %s\n%s" % (self.weir.process.wait(), error,
+                                                        self.weir.log_tail())
         return Difference(at, args, NIL, NIL, note)
 
     def play_batch(self, batch):
@@ -351,19 +351,23 @@ class Duel:
             counts, sorted(keys[0] - keys[1]), sorted(keys[1] - keys[0]))
 
     def watched_in_vain(self, pair, r, w):
-        """Redis takes a key for changed by a command that has left it as it was; in Weir nothing
-        has then been written. What a watching client has queued does not write, see rounds.py."""
-        if r not in (NIL_ARRAY, NULL) or type(w) is not list:
+        """Redis takes a key for changed by a command that has left it as it was, where Weir has
+        written nothing; and not always the other way round. Which of the two is wrong the values
+        tell. What a watching client has queued does not write, see rounds.py."""
+        nothing = (NIL_ARRAY, NULL)
+        if (r in nothing) == (w in nothing) or isinstance(r, Error) or isinstance(w, Error):
             return False
-        redis = Connection(self.redis.path("socket"))
+        redis, changed = Connection(self.redis.path("socket")), False
         try:
             for (db, key), was in pair.watched.items():
                 redis.call(b"SELECT", db)
-                if likeness(redis, key) != was:
-                    return False
+                changed = changed or likeness(redis, key) != was
         finally:
             redis.close()
-        reason = "a command that changes nothing does not touch a watched key"
+        if changed != (w in nothing):
+            return False
+        reason = "Redis has not noticed that a watched key changed" if changed else \
+            "a command that changes nothing does not touch a watched key"
         self.judge.excused[reason] = self.judge.excused.get(reason, 0) + 1
         return True
 

@@ -237,9 +237,9 @@ def a_key_that_comes_from_the_backend_wakes():
     with Weir(TWO_WORKERS, "write-delay-ms 10") as weir:
         c, waiting = weir.connect(), weir.connect()
         block(weir, waiting, "BLPOP", "k", "0")
+        c.call("SET", "first", "v")
+        c.call("WEIR", "FLUSH")
         db = sqlite3.connect(os.path.join(weir.directory, "weir.db"), timeout=20)
-        wait_until(lambda: db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] > 5,
-                   "the tables")
         db.execute("INSERT INTO list(db, key, position, value) VALUES (0, 'k', 1, 'outside')")
         db.commit()
         db.close()

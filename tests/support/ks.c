@@ -99,7 +99,7 @@ size_t ks_evict(struct ks_fixture *f)
         struct shard *sh = &store->shards[i];
         lock_acquire(&sh->lock);
         for (int in_vain = 0; in_vain < 4; in_vain++) {
-            while (shard_evict(store, sh, 1 << 16, false) > 0) {
+            while (shard_evict(store, sh, 64, false) > 0) {
                 in_vain = 0;
                 evicted++;
             }

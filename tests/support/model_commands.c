@@ -151,7 +151,7 @@ static void do_append(struct run *r)
     struct model_slot *s = typed(r, 1, VALUE_STRING);
     if (s == NULL)
         return;
-    char joined[1024];
+    static char joined[64 * 1024];
     size_t len = 0;
     const struct text *parts[] = {s->value != NULL ? s->value->elements[0].value : NULL,
                                   r->argv[2]};
@@ -175,7 +175,8 @@ static void do_incrby(struct run *r)
     if (s->value != NULL && !num_parse_i64(s->value->elements[0].value->bytes, &old))
         return;
     int64_t until = s->value != NULL ? s->value->expires_at_ms : 0;
-    model_put(s, string_new(number_text(old + by), until));
+    if (!__builtin_add_overflow(old, by, &old))
+        model_put(s, string_new(number_text(old), until));
 }
 
 static void do_mset(struct run *r)
@@ -644,6 +645,11 @@ static void do_del(struct run *r)
             model_put(slot(r, i), NULL);
 }
 
+static void do_unlink(struct run *r)
+{
+    do_del(r);
+}
+
 static void do_pexpire(struct run *r)
 {
     struct model_slot *s = slot(r, 1);
@@ -737,64 +743,24 @@ static void do_flushall(struct run *r)
         flush(r, db);
 }
 
+/* clang-format off */
+#define ROWS(R) \
+    R(set) R(setnx) R(getset) R(getdel) R(getex) R(append) R(incrby) R(mset) R(msetnx) \
+    R(hset) R(hsetnx) R(hdel) R(hincrby) R(sadd) R(srem) R(smove) R(sunionstore) \
+    R(sinterstore) R(sdiffstore) R(zadd) R(zincrby) R(zrem) R(zpopmin) R(zpopmax) \
+    R(zremrangebyrank) R(zremrangebyscore) R(zunionstore) R(zinterstore) R(zdiffstore) \
+    R(lpush) R(rpush) R(lpushx) R(rpushx) R(lpop) R(rpop) R(lset) R(linsert) R(lrem) \
+    R(ltrim) R(lmove) R(rpoplpush) R(lmpop) R(del) R(unlink) R(pexpire) R(pexpireat) \
+    R(persist) R(rename) R(renamenx) R(copy) R(move) R(swapdb) R(flushdb) R(flushall)
+/* clang-format on */
+
 static const struct row {
     const char *name;
     void (*run)(struct run *r);
 } rows[] = {
-    {"set", do_set},
-    {"setnx", do_setnx},
-    {"getset", do_getset},
-    {"getdel", do_getdel},
-    {"getex", do_getex},
-    {"append", do_append},
-    {"incrby", do_incrby},
-    {"mset", do_mset},
-    {"msetnx", do_msetnx},
-    {"hset", do_hset},
-    {"hsetnx", do_hsetnx},
-    {"hdel", do_hdel},
-    {"hincrby", do_hincrby},
-    {"sadd", do_sadd},
-    {"srem", do_srem},
-    {"smove", do_smove},
-    {"sunionstore", do_sunionstore},
-    {"sinterstore", do_sinterstore},
-    {"sdiffstore", do_sdiffstore},
-    {"zadd", do_zadd},
-    {"zincrby", do_zincrby},
-    {"zrem", do_zrem},
-    {"zpopmin", do_zpopmin},
-    {"zpopmax", do_zpopmax},
-    {"zremrangebyrank", do_zremrangebyrank},
-    {"zremrangebyscore", do_zremrangebyscore},
-    {"zunionstore", do_zunionstore},
-    {"zinterstore", do_zinterstore},
-    {"zdiffstore", do_zdiffstore},
-    {"lpush", do_lpush},
-    {"rpush", do_rpush},
-    {"lpushx", do_lpushx},
-    {"rpushx", do_rpushx},
-    {"lpop", do_lpop},
-    {"rpop", do_rpop},
-    {"lset", do_lset},
-    {"linsert", do_linsert},
-    {"lrem", do_lrem},
-    {"ltrim", do_ltrim},
-    {"lmove", do_lmove},
-    {"rpoplpush", do_rpoplpush},
-    {"lmpop", do_lmpop},
-    {"del", do_del},
-    {"unlink", do_del},
-    {"pexpire", do_pexpire},
-    {"pexpireat", do_pexpireat},
-    {"persist", do_persist},
-    {"rename", do_rename},
-    {"renamenx", do_renamenx},
-    {"copy", do_copy},
-    {"move", do_move},
-    {"swapdb", do_swapdb},
-    {"flushdb", do_flushdb},
-    {"flushall", do_flushall},
+#define ROW(name) {#name, do_##name},
+    ROWS(ROW)
+#undef ROW
 };
 
 /* Commands whose result is random, or rounding, or geometry: the key (by argument; negative: from

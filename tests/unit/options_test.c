@@ -154,6 +154,7 @@ static void a_file_is_read_as_redis_reads_it(void **state)
          "journal no\nloglevel WARNING\n"
          "write-batch-bytes 3k\nclient-query-buffer-limit 2M\nproto-max-bulk-len 1gb\n"
          "dirty-low-watermark 10%\n"
+         "maxmemory-clients 5%\n"
          "latency-tracking-info-percentiles 50 99.99\n"
          "save \"\"\n"
          "port 7001");
@@ -170,6 +171,8 @@ static void a_file_is_read_as_redis_reads_it(void **state)
     assert_int_equal(option_num(OPT_client_query_buffer_limit), 2000000);
     assert_int_equal(option_num(OPT_proto_max_bulk_len), 1 << 30);
     assert_int_equal(option_num(OPT_dirty_low_watermark), 10);
+    assert_int_equal(option_num(OPT_maxmemory_clients), -5);
+    assert_text(OPT_maxmemory_clients, "5%");
     assert_text(OPT_latency_tracking_info_percentiles, "50 99.99");
     assert_text(OPT_save, "");
     assert_string_equal(options_path(), file);
@@ -346,6 +349,10 @@ static void a_set_is_all_or_none_with_redis_texts(void **state)
                         "'timeout' - argument must be between 0 and 2147483647 inclusive");
     assert_string_equal(config_set("maxmemory", "50%", NULL),
                         "'maxmemory' - argument must be a memory value");
+    assert_string_equal(config_set("maxmemory-clients", "-5", NULL),
+                        "'maxmemory-clients' - argument must be a memory or percent value");
+    assert_string_equal(config_set("maxmemory-clients", "101%", NULL),
+                        "'maxmemory-clients' - percentage argument must be less or equal to 100");
     assert_string_equal(config_set("latency-tracking-info-percentiles", "50 101", NULL),
                         "'latency-tracking-info-percentiles' - latency-tracking-info-percentiles "
                         "parameters should sit between [0.0,100.0]");

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/stats.h"
+#include "command/attention.h"
 #include "command/command.h"
 #include "config/options.h"
 #include "journal/journal.h"
@@ -288,6 +289,17 @@ bool keyspace_cancel_wait(struct keyspace *ks, struct waiter *w)
     (void)ks;
     (void)w;
     return false;
+}
+
+void keyspace_hold_expiry(struct keyspace *ks, bool on)
+{
+    (void)ks;
+    (void)on;
+}
+
+void monitor_post(struct command_worker *w)
+{
+    (void)w;
 }
 
 bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t workers,

@@ -107,6 +107,62 @@ weir > CLIENT NO-TOUCH off
 > CLIENT REPLY x
 < !ERR syntax error
 
+# What is not offered is said plainly
+weir > CLIENT TRACKING ON
+< !ERR unknown subcommand 'TRACKING'. Try CLIENT HELP.
+weir > CLIENT CACHING YES
+< !ERR unknown subcommand 'CACHING'. Try CLIENT HELP.
+> CLIENT MAINT_NOTIFICATIONS ON
+< !ERR unknown subcommand 'MAINT_NOTIFICATIONS'. Try CLIENT HELP.
+> CLIENT NOSUCH
+< !ERR unknown subcommand 'NOSUCH'. Try CLIENT HELP.
+> CLIENT
+< !ERR wrong number of arguments for 'client' command
+
+# The memory of all clients may have a limit, in bytes or as a share
+> CONFIG GET maxmemory-clients
+< ["maxmemory-clients", "0"]
+> CONFIG SET maxmemory-clients 7%
+< OK
+> CONFIG GET maxmemory-clients
+< ["maxmemory-clients", "7%"]
+> CONFIG SET maxmemory-clients 100mb
+< OK
+> CONFIG GET maxmemory-clients
+< ["maxmemory-clients", "104857600"]
+> CONFIG SET maxmemory-clients 101%
+< !ERR CONFIG SET failed (possibly related to argument 'maxmemory-clients') - percentage argument must be less or equal to 100
+> CONFIG SET maxmemory-clients -1%
+< !ERR CONFIG SET failed (possibly related to argument 'maxmemory-clients') - argument must be a memory or percent value
+> CONFIG SET maxmemory-clients 5.5%
+< !ERR CONFIG SET failed (possibly related to argument 'maxmemory-clients') - argument must be a memory or percent value
+> CONFIG SET maxmemory-clients 0
+< OK
+
+# LIST shows what a client is doing
+A> MULTI
+< OK
+A> PING
+< QUEUED
+> CLIENT LIST TYPE normal
+< /flags=xU? .* multi=1 .* cmd=(multi|ping) /
+A> DISCARD
+< OK
+A> SET w v
+A> WATCH w
+> SET w x
+> CLIENT LIST
+< /flags=dU? .*cmd=watch /
+A> UNWATCH
+< OK
+A>> BLPOP q 0
+until> CLIENT LIST
+< /flags=bU? .* argv-mem=7 .*cmd=blpop /
+> LPUSH q v
+A< ["q", "v"]
+> CLIENT INFO
+< / argv-mem=10 multi-mem=0 rbs=\d+ rbp=\d+ obl=0 oll=0 omem=0 tot-mem=\d+ events=r cmd=client\|info /
+
 # Tracking is off
 > CLIENT GETREDIR
 < -1

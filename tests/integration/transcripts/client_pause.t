@@ -45,7 +45,7 @@ A>> INCR n
 until> INFO clients
 < /blocked_clients:1\r/
 > CLIENT LIST
-< /flags=U?b .*cmd=set /
+< /flags=bU? .*cmd=set /
 > CLIENT UNPAUSE
 < OK
 A< OK
@@ -105,13 +105,14 @@ A< OK
 < OK
 
 # A client in RESP3 is held as well
-proto 3
-A> CLIENT PAUSE 1000000 WRITE
+B> HELLO 3
+> CLIENT PAUSE 1000000 WRITE
 < OK
->> HSET h f v
->> HGETALL h
-A> EXISTS h
+B>> HSET h f v
+B>> HGETALL h
+> EXISTS h
 < 0
-A> CLIENT UNPAUSE
+> CLIENT UNPAUSE
 < OK
-. < 1
+B< 1
+B< {"f": "v"}

@@ -234,7 +234,9 @@ proto 3
 > BLMPOP -1 1 a LEFT
 < !ERR timeout is negative
 > BLMPOP x 0 a LEFT
-<7.2 !ERR timeout is not a float or out of range
+< !ERR numkeys should be greater than 0
+> BLMPOP x 1 a LEFT
+< !ERR timeout is not a float or out of range
 > BLMPOP 0 0 a LEFT
 < !ERR numkeys should be greater than 0
 > BLMPOP 0 1 a UP

@@ -1,0 +1,157 @@
+/* Sorted set commands when memory runs out in the middle: what the client sees afterwards is what
+ * the journal brings back.
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "command/command.h"
+#include "store/alloc.h"
+#include "tests/support/ks.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { ARGS_MAX = 600, LONG = 70 /* more than a listpack takes */ };
+
+static struct ks_fixture ks;
+static struct command_worker *worker;
+static struct session session;
+static const struct host host;
+
+/* Only what the test itself allocates fails, not the threads behind it. */
+static _Thread_local int64_t fail_after = -1;
+static _Thread_local bool failed;
+
+static bool fail_once(void)
+{
+    if (fail_after < 0)
+        return false;
+    bool now = fail_after-- == 0;
+    failed |= now;
+    return now;
+}
+
+static void connect_client(void)
+{
+    worker = command_worker_new(ks.ks, &host, 0);
+    session_init(&session, 1);
+}
+
+static void disconnect_client(void)
+{
+    session_fini(&session, ks.ks);
+    command_worker_free(&worker);
+}
+
+static int make(void **state)
+{
+    (void)state;
+    ks_make(&ks, NULL);
+    connect_client();
+    alloc_should_fail = fail_once;
+    return 0;
+}
+
+static int destroy(void **state)
+{
+    (void)state;
+    alloc_should_fail = NULL;
+    disconnect_client();
+    ks_destroy(&ks);
+    return 0;
+}
+
+/* The reply, to be freed. "%" in a word is replaced by a long name. */
+static char *say(const char *line)
+{
+    static char name[LONG + 1];
+    memset(name, 'n', LONG);
+    char *copy = strdup(line);
+    struct slice argv[ARGS_MAX];
+    uint32_t argc = 0;
+    for (char *word = strtok(copy, " "); word != NULL; word = strtok(NULL, " ")) {
+        assert_true(argc < ARGS_MAX);
+        argv[argc++] = slice_str(strcmp(word, "%") == 0 ? name : word);
+    }
+    struct request r = {.argc = argc, .argv = argv};
+    assert_int_equal(command_run(worker, &session, &r, -1), RUN_DONE);
+    char *reply = strndup(session.reply.buf.data, session.reply.buf.len);
+    reply_truncate(&session.reply, 0);
+    free(copy);
+    return reply;
+}
+
+static void said(const char *line)
+{
+    char *reply = say(line);
+    assert_int_not_equal(reply[0], '-');
+    free(reply);
+}
+
+/* Enough members to fill a leaf, so that the next may need memory for a node. */
+static const char *many(void)
+{
+    static char line[8192];
+    size_t len = (size_t)snprintf(line, sizeof(line), "ZADD z");
+    for (int i = 0; i < 200; i++)
+        len += (size_t)snprintf(line + len, sizeof(line) - len, " %d member:%d", i, i);
+    return line;
+}
+
+static void what_is_left_after_a_failure_is_what_comes_back(void **state)
+{
+    (void)state;
+    static const char *const before[] = {NULL, "ZADD z 1 a 2 b", ""};
+    static const char *const lines[] = {
+        "ZADD z 5 a 6 x 7 % 8 y",
+        "ZADD z 5 %",
+        "ZADD z 9 a",
+        "ZINCRBY z 1.5 a",
+        "ZINCRBY z 1.5 %",
+        "ZADD z INCR 2 new",
+        "ZADD z GT CH 0 a 9 b 3 %",
+        "ZREM z a % x",
+        "ZPOPMIN z",
+        "ZREMRANGEBYSCORE z 1 1",
+        "ZADD z XX CH 50 a 1 b",
+    };
+    unsigned failures = 0;
+    for (unsigned b = 0; b < COUNT_OF(before); b++) {
+        for (unsigned i = 0; i < COUNT_OF(lines); i++) {
+            bool go_on = true;
+            for (int64_t k = 0; go_on; k++) {
+                said("FLUSHALL");
+                if (before[b] != NULL)
+                    said(before[b][0] != '\0' ? before[b] : many());
+                failed = false;
+                fail_after = k;
+                char *reply = say(lines[i]);
+                fail_after = -1;
+                go_on = failed;
+                failures += failed;
+                assert_true(failed || strstr(reply, "OOM") == NULL);
+                free(reply);
+                char *was = say("ZRANGE z 0 -1 WITHSCORES");
+                disconnect_client();
+                ks_restart(&ks, false);
+                connect_client();
+                char *is = say("ZRANGE z 0 -1 WITHSCORES");
+                if (strcmp(was, is) != 0)
+                    fail_msg("%s, allocation %d: %s is %s", lines[i], (int)k, was, is);
+                free(was);
+                free(is);
+            }
+        }
+    }
+    assert_true(failures > 30);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(what_is_left_after_a_failure_is_what_comes_back, make,
+                                        destroy),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

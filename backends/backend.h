@@ -114,6 +114,8 @@ struct backend; /* each backend defines its own, with `struct backend_base` firs
  * large aggregate comes in pieces of at most BACKEND_PIECE_BYTES: the first has replace = true, the
  * others false. */
 enum { BACKEND_PIECE_BYTES = 256 * 1024 };
+/* In expires_at_ms of a key that is to be loaded: an expired one too. */
+enum { BACKEND_EVEN_EXPIRED = -1 };
 typedef enum rc backend_emit(void *ctx, const struct backend_item *item);
 
 struct backend_ops {
@@ -132,9 +134,10 @@ struct backend_ops {
     enum rc (*maintain)(struct backend *b, int64_t budget_ms, bool *more, struct err *err)
         MUST_CHECK;
 
-    /* Loads n keys (db and key of keys[i] are read). emit gets an item for each, in order; a
-     * missing or expired key comes as VALUE_NONE. What is emitted is not older than the last poll()
-     * that returned before. */
+    /* Loads n keys (db, key and expires_at_ms of keys[i] are read). emit gets an item for each, in
+     * order; a missing key comes as VALUE_NONE, and so does an expired one, unless expires_at_ms is
+     * BACKEND_EVEN_EXPIRED (recovery: it was not, when the journalled command ran). What is emitted
+     * is not older than the last poll() that returned before. */
     enum rc (*load)(struct backend *b, const struct backend_item *keys, uint32_t n,
                     backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
     /* Emits keys (type, key and expiry; no values) of one store database in a fixed order, behind

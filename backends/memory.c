@@ -403,9 +403,10 @@ static enum rc emit_key(const struct memory_key *k, backend_emit *emit, void *ct
     return rc;
 }
 
-static bool has_something(const struct memory_key *k)
+static bool has_something(const struct memory_key *k, bool even_expired)
 {
-    return alive(k) && (k->item.type == VALUE_STRING || k->item.elements_len > 0);
+    return k != NULL && (even_expired || alive(k)) &&
+           (k->item.type == VALUE_STRING || k->item.elements_len > 0);
 }
 
 static enum rc memory_load(struct backend *b, const struct backend_item *keys, uint32_t n,
@@ -424,7 +425,8 @@ static enum rc memory_load(struct backend *b, const struct backend_item *keys, u
             settle(s, &keys[i]);
         lock_release(&s->lock);
         struct backend_item absent = {.db = keys[i].db, .key = keys[i].key, .replace = true};
-        rc = has_something(k) ? emit_key(k, emit, ctx) : emit(ctx, &absent);
+        bool even_expired = keys[i].expires_at_ms == BACKEND_EVEN_EXPIRED;
+        rc = has_something(k, even_expired) ? emit_key(k, emit, ctx) : emit(ctx, &absent);
         lock_acquire(&s->lock);
         memory_key_unref(k);
         lock_release(&s->lock);
@@ -444,7 +446,7 @@ static enum rc memory_scan(struct backend *b, uint32_t db, struct slice after, u
     if (after.len > 0 && at < s->keys_len && same_key(&s->keys[at]->item, &from))
         at++;
     for (; rc == RC_OK && limit > 0 && at < s->keys_len && s->keys[at]->item.db == db; at++) {
-        if (!has_something(s->keys[at]))
+        if (!has_something(s->keys[at], false))
             continue;
         struct backend_item item = {.db = db,
                                     .key = s->keys[at]->item.key,
@@ -465,7 +467,7 @@ static enum rc memory_count(struct backend *b, uint32_t db, uint64_t *out, struc
     enum rc rc = load_failure(s, err);
     *out = 0;
     for (size_t i = 0; i < s->keys_len; i++)
-        *out += s->keys[i]->item.db == db && has_something(s->keys[i]);
+        *out += s->keys[i]->item.db == db && has_something(s->keys[i], false);
     lock_release(&s->lock);
     return rc;
 }

@@ -49,6 +49,10 @@ void memory_edit(const char *name, const struct backend_item *item);
 /* What is stored under a key, expired or not; a string is appended to `value` (which may be NULL).
  * For aggregates open the store once more and load. */
 enum value_type memory_get(const char *name, uint32_t db, struct slice key, struct buf *value);
+/* Everything that is stored at one moment: each key as one item with all its elements, expired or
+ * not, and of which cut and map that is. Unlike a load it settles nothing. */
+void memory_each(const char *name, struct backend_position *position, backend_emit *emit,
+                 void *ctx);
 /* Keys in all store databases. */
 uint64_t memory_size(const char *name);
 uint64_t memory_cut_lsn(const char *name);

@@ -127,6 +127,17 @@ enum value_type memory_get(const char *name, uint32_t db, struct slice key, stru
     return type;
 }
 
+void memory_each(const char *name, struct backend_position *position, backend_emit *emit, void *ctx)
+{
+    struct memory_store *s = memory_store_get(name);
+    enum rc rc = RC_OK;
+    lock_acquire(&s->lock);
+    *position = (struct backend_position){.cut_lsn = s->cut_lsn, .dbmap = s->dbmap};
+    for (size_t i = 0; i < s->keys_len && rc == RC_OK; i++)
+        rc = emit(ctx, &s->keys[i]->item);
+    lock_release(&s->lock);
+}
+
 uint64_t memory_size(const char *name)
 {
     struct memory_store *s = memory_store_get(name);

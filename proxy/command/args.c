@@ -7,8 +7,6 @@
 #include "config/options.h"
 #include "store/store.h"
 
-#include <stdlib.h>
-
 void args_wrong_number(struct call *c)
 {
     reply_errorf(c->reply, "ERR wrong number of arguments for '%s' command", c->command->name);
@@ -188,12 +186,5 @@ void args_effect_expiry(struct call *c, struct slice key, int64_t at_ms)
 
 void args_effect_as(struct call *c, const char *name, uint32_t argc)
 {
-    struct slice few[8];
-    struct slice *argv = argc <= COUNT_OF(few) ? few : malloc(argc * sizeof(*argv));
-    must(argv != NULL);
-    memcpy(argv, c->argv, argc * sizeof(*argv));
-    argv[0] = slice_str(name);
-    txn_effect(c->txn, argc, argv);
-    if (argv != few)
-        free(argv);
+    txn_effect_as(c->txn, slice_str(name), argc, c->argv);
 }

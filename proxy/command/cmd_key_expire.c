@@ -72,8 +72,10 @@ static void expire(struct call *c, enum expiry_unit unit)
         txn_remove(c->txn, c->key);
         args_effect_key(c, "DEL", c->argv[1]);
         call_notify(c, NOTIFY_GENERIC, "del", 0);
+    } else if (txn_set_expiry(c->txn, c->key, at_ms) != RC_OK) {
+        call_out_of_memory(c);
+        return;
     } else {
-        txn_set_expiry(c->txn, c->key, at_ms);
         args_effect_expiry(c, c->argv[1], at_ms);
         call_notify(c, NOTIFY_GENERIC, "expire", 0);
     }
@@ -105,7 +107,7 @@ void cmd_persist(struct call *c)
     const struct value *v = txn_read(c->txn, c->key);
     bool expires = v != NULL && v->expires_at_ms != 0;
     if (expires) {
-        txn_set_expiry(c->txn, c->key, 0);
+        must(txn_set_expiry(c->txn, c->key, 0) == RC_OK);
         call_notify(c, NOTIFY_GENERIC, "persist", 0);
     }
     reply_int(c->reply, expires);

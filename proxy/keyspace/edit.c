@@ -78,10 +78,15 @@ static uint32_t slot_number(const struct txn *t, const struct slot *s)
 
 static void journal_expired(struct txn *t, const struct slot *s)
 {
+    if (t->ks->replaying)
+        return;
     bool custom = t->custom;
+    uint32_t db = t->db;
     struct slice argv[] = {SLICE("DEL"), s->key->name};
     txn_notify(t, NOTIFY_EXPIRED, "expired", slot_number(t, s));
+    t->db = s->key->db;
     txn_effect(t, 2, argv); /* goes before the effect of the request, which is still to come */
+    t->db = db;
     t->custom = custom;
     stat_add(STAT_expired_keys, 1);
 }
@@ -103,7 +108,7 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
         e->flags &= (uint8_t)~ENTRY_LOADING;
     }
     int64_t before = writeback_weight(e);
-    if (!ks->replaying && e->type != VALUE_NONE && entry_expired(e, t->now)) {
+    if (e->type != VALUE_NONE && entry_expired(e, t->now)) {
         struct entry *gone =
             entry_set_none(&ks->store, s->shard, e, s->hash, s->store_db, s->key->name);
         if (gone != NULL) {
@@ -267,22 +272,22 @@ enum rc txn_put_object(struct txn *t, uint32_t k, enum value_type type, void **o
 
 bool txn_remove(struct txn *t, uint32_t k)
 {
-    if (!txn_is_live(t, slot_entry(t, &t->slots[k])))
+    const struct entry *e = slot_entry(t, &t->slots[k]);
+    bool was_expired = t->ks->replaying && e != NULL && e->type != VALUE_NONE; /* and so deleted */
+    if (!txn_is_live(t, e) && !was_expired)
         return false;
     return set_none(t, k) == RC_OK;
 }
 
-void txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms) NO_TSA
+enum rc txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms) NO_TSA
 {
     must(txn_is_live(t, slot_entry(t, &t->slots[k])));
-    if (is_past(t, expires_at_ms)) {
-        must(set_none(t, k) == RC_OK);
-        return;
-    }
+    if (is_past(t, expires_at_ms))
+        return set_none(t, k);
     struct edit edit = begin_edit(t, k);
     struct slot *s = edit.slot;
     struct entry *e = entry_set_expiry(&t->ks->store, s->shard, edit.entry, s->hash, expires_at_ms);
-    must(end_edit(t, &edit, e) == RC_OK || e == NULL);
+    return end_edit(t, &edit, e);
 }
 
 /* --- RENAME and COPY --- */
@@ -321,21 +326,14 @@ enum rc txn_rename(struct txn *t, uint32_t from, uint32_t to) NO_TSA
         return rc == RC_OK ? set_none(t, from) : rc;
     }
     struct value moved = *v;
-    struct edit edit = begin_edit(t, from);
+    struct edit edit = begin_edit(t, from); /* a capture may move the object */
     struct slot *s = edit.slot;
-    void *object = entry_take_object(&t->ks->store, s->shard, edit.entry, s->hash);
-    t->generation++;
-    rc = put(t, to, &moved, object);
-    if (rc != RC_OK) { /* back where it was; the entry is there already, so this needs no memory */
-        struct entry *e =
-            entry_set_object(&t->ks->store, s->shard, slot_entry(t, s), s->hash, s->store_db,
-                             s->key->name, moved.type, object, moved.expires_at_ms);
-        must(e != NULL);
-        e->flags |= ENTRY_REPLACE;
-        must(end_edit(t, &edit, e) == RC_OK);
-        return rc;
-    }
-    return end_edit(t, &edit, slot_entry(t, s));
+    /* First where it goes, which needs memory; leaving needs none. */
+    rc = put(t, to, &moved, entry_object(edit.entry));
+    if (rc == RC_OK)
+        (void)entry_take_object(&t->ks->store, s->shard, edit.entry, s->hash);
+    must(end_edit(t, &edit, edit.entry) == RC_OK);
+    return rc;
 }
 
 /* --- Whole databases --- */

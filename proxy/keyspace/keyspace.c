@@ -162,6 +162,8 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
         rc = open_writeback(ks, &position, err);
     *out = ks; /* replay needs it */
     if (rc == RC_OK)
+        rc = dead_letters_restore(ks->wb, err);
+    if (rc == RC_OK)
         rc = recover(ks, position.cut_lsn, err);
     if (rc == RC_OK)
         rc = journal_start(ks->journal, position.cut_lsn, err);

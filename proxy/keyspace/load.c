@@ -258,7 +258,8 @@ static uint32_t load_batch(struct keyspace *ks, struct load **loads, uint32_t le
     struct arriving a = {.ks = ks, .loads = loads, .len = len};
     for (uint32_t i = 0; i < len; i++)
         keys[i] = (struct backend_item){.db = loads[i]->store_db,
-                                        .key = slice_of(loads[i]->key, loads[i]->key_len)};
+                                        .key = slice_of(loads[i]->key, loads[i]->key_len),
+                                        .expires_at_ms = ks->replaying ? BACKEND_EVEN_EXPIRED : 0};
     *rc = ks->ops->load(ks->backend, keys, len, arrive, &a, err);
     if (*rc == RC_OK) {
         finish_one(&a);

@@ -1,8 +1,9 @@
 /* Recovery: what the journal has above the backend's cut is run again.
  *
  * Effects are deterministic and the base is exactly the state at the cut, so running them in order
- * gives the state at the end of the journal. Wall time is that of the record: nothing expires on
- * the way but by a journalled deletion. Everything that is changed becomes dirty, and leaves with
+ * gives the state at the end of the journal. Wall time is that of the record: what had expired for
+ * the command that ran then is absent for it now, though it may only have looked at it, and what
+ * has expired since is not yet. Everything that is changed becomes dirty, and leaves with
  * the first cut. Nothing is written here, so recovery may be killed and run again.
  *
  * SPDX-License-Identifier: BSD-3-Clause */

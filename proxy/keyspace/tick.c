@@ -119,8 +119,33 @@ static void evict(struct keyspace *ks, uint32_t worker, uint32_t workers, int64_
         if (round == 0)
             break;
     }
-    atomic_store(&ks->stuck, !any);
+    atomic_store(&ks->stuck, excess > 0 && !any);
     store_free_later_run();
+}
+
+/* Known-absent keys beyond what may be remembered. Tombstones are bounded by what is unflushed. */
+static bool absent_are_many(struct keyspace *ks)
+{
+    return atomic_load(&ks->store.negatives) > option_num(OPT_negative_cache_keys) +
+                                                   writeback_dirty_keys(ks->wb) +
+                                                   (int64_t)atomic_load(&ks->wb->in_flight_keys);
+}
+
+/* Forgets them shard by shard, from another one each time. */
+static void forget_absent(struct keyspace *ks, uint32_t worker, uint32_t workers, int64_t until_us)
+{
+    uint32_t len = ks->store.shards_len, from = (uint32_t)clock_mono().us % len;
+    for (uint32_t i = 0; i < len && absent_are_many(ks) && clock_mono().us < until_us; i++) {
+        uint32_t index = (from + i) % len, position = 0;
+        struct shard *sh = &ks->store.shards[index];
+        if (index % workers != worker)
+            continue;
+        do {
+            lock_acquire(&sh->lock);
+            shard_forget_absent(&ks->store, sh, &position, EVICT_LOOK);
+            lock_release(&sh->lock);
+        } while (position != 0);
+    }
 }
 
 bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t workers,
@@ -142,9 +167,9 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
             break;
         }
     }
-    bool negatives = atomic_load(&ks->store.negatives) >
-                     option_num(OPT_negative_cache_keys) + writeback_dirty_keys(ks->wb);
-    if (atomic_load(&ks->wb->memory_high) || negatives)
+    if (absent_are_many(ks))
+        forget_absent(ks, worker, workers, until + budget_us);
+    if (atomic_load(&ks->wb->memory_high))
         evict(ks, worker, workers, until + budget_us);
     else
         atomic_store(&ks->stuck, false);

@@ -31,7 +31,7 @@ static const char REFUSED_LOAD_SIZE[] =
     "ERR the value of this key is larger in the backend than load-max-bytes allows. Raise it with "
     "CONFIG SET, or delete the key.";
 static const char REFUSED_ABSENT[] =
-    "TRYAGAIN a key that this command names by a value is not in memory, and it cannot wait for it "
+    "TRYAGAIN a key that this command names by a value is being loaded, which it cannot wait for "
     "within a transaction";
 static const char REFUSED_LARGE[] = "ERR the command is too large for the journal";
 static const char REFUSED_FLUSHES[] =
@@ -243,7 +243,7 @@ bool txn_is_live(const struct txn *t, const struct entry *e)
 {
     if (e == NULL || e->type == VALUE_NONE)
         return false;
-    if (!t->ks->replaying && entry_expired(e, t->now))
+    if (entry_expired(e, t->now))
         return false;
     if (UNLIKELY(t->objects_edited) && e->type != VALUE_STRING)
         return value_ops((enum value_type)e->type)->count(entry_object(e)) > 0;
@@ -422,6 +422,18 @@ static void forget_joined(struct txn *t)
     }
 }
 
+/* Nobody waits for these, but who tries again shall find them. */
+static void load_joined(struct txn *t, uint32_t first) NO_TSA
+{
+    for (uint32_t i = first; i < t->slots_len; i++) {
+        struct slot *s = &t->slots[i];
+        if (must_load(t, s) &&
+            !load_join(t->ks, s->shard, s->hash, s->store_db, s->key->name, NULL))
+            return;
+        t->generation++;
+    }
+}
+
 enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
                         struct waiter *waiter, uint32_t *first)
 {
@@ -444,8 +456,10 @@ enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys
     }
     if (!missing)
         return TXN_READY;
-    if (waiter == NULL && (t->flags & TXN_TRY) == 0)
+    if (waiter == NULL && (t->flags & TXN_TRY) == 0) {
+        load_joined(t, *first);
         return refuse(t, REFUSED_ABSENT);
+    }
     enum txn_state state = make_resident(t, waiter);
     if (state == TXN_PARKED) {
         unlock(t);
@@ -516,11 +530,16 @@ void txn_stamp(struct txn *t)
         t->stamp = journal_stamp(t->ks->journal);
 }
 
-static void append_argv(struct buf *out, uint32_t argc, const struct slice *argv)
+static void append_as(struct buf *out, struct slice name, uint32_t argc, const struct slice *argv)
 {
     buf_append_array_header(out, argc);
     for (uint32_t i = 0; i < argc; i++)
-        buf_append_bulk(out, argv[i]);
+        buf_append_bulk(out, i == 0 ? name : argv[i]);
+}
+
+static void append_argv(struct buf *out, uint32_t argc, const struct slice *argv)
+{
+    append_as(out, argc > 0 ? argv[0] : SLICE(""), argc, argv);
 }
 
 /* Effects lie in one stream that starts in record_db; a request of another database is preceded by
@@ -544,13 +563,21 @@ bool txn_effect_fits(const struct txn *t, uint64_t bytes)
     return bytes <= JOURNAL_PAYLOAD_MAX / 2 && t->effects.len <= JOURNAL_PAYLOAD_MAX / 2 - bytes;
 }
 
-void txn_effect(struct txn *t, uint32_t argc, const struct slice *argv)
+void txn_effect_as(struct txn *t, struct slice name, uint32_t argc, const struct slice *argv)
 {
     t->custom = true;
-    if (t->ks->replaying || argc == 0)
+    if (t->ks->replaying)
         return;
     select_db(t);
-    append_argv(&t->effects, argc, argv);
+    append_as(&t->effects, name, argc, argv);
+}
+
+void txn_effect(struct txn *t, uint32_t argc, const struct slice *argv)
+{
+    if (argc == 0)
+        t->custom = true;
+    else
+        txn_effect_as(t, argv[0], argc, argv);
 }
 
 void txn_close_request(struct txn *t)
@@ -593,7 +620,8 @@ static void append_record(struct txn *t)
 {
     struct slice parts[2];
     uint32_t n = 0;
-    bool verbatim = t->edited && !t->custom && !t->multi && t->raw.len > 0;
+    bool verbatim = t->edited && !t->custom && !t->multi && t->raw.len > 0 &&
+                    (t->effects.len == 0 || t->effects_db == t->db);
     if (!verbatim)
         txn_close_request(t);
     else if (t->effects.len == 0)

@@ -86,7 +86,7 @@ const char *txn_refusal(const struct txn *t); /* "OOM command not allowed ..." *
 /* More keys for a TXN_WHOLE transaction, for a command that learns their names from values (SORT
  * BY). They are copied; their numbers begin at *first. What txn_read returned before is no longer
  * valid. PARKED: as in txn_begin; nothing may have been changed. REFUSED: the transaction goes on
- * without them; with `waiter` NULL also when one of them would have to be loaded. */
+ * without them; with `waiter` NULL also when one of them has to be loaded, which is then begun. */
 enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
                         struct waiter *waiter, uint32_t *first);
 /* Ends the transaction: journals the effects, unlocks. Returns the LSN that the reply depends on
@@ -142,8 +142,9 @@ TXN_EDIT(zset, VALUE_ZSET)
 MUST_CHECK enum rc txn_put_object(struct txn *t, uint32_t k, enum value_type type, void **object);
 /* True when there was a live key. */
 bool txn_remove(struct txn *t, uint32_t k);
-/* 0: persist. In the past: deletes the key. The key exists. */
-void txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms);
+/* 0: persist. In the past: deletes the key. The key exists. RC_NOMEM, never for these two: it is as
+ * it was. */
+MUST_CHECK enum rc txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms);
 /* Moves or copies value and expiry over whatever is at `to`. The key at `from` exists, from and to
  * differ. */
 MUST_CHECK enum rc txn_rename(struct txn *t, uint32_t from, uint32_t to);
@@ -152,6 +153,8 @@ MUST_CHECK enum rc txn_copy(struct txn *t, uint32_t from, uint32_t to);
 /* Replaces the request as the journalled effect; several calls add several effects, in order.
  * Arguments are copied. argc 0: nothing was changed after all (memory ran out behind an edit). */
 void txn_effect(struct txn *t, uint32_t argc, const struct slice *argv);
+/* The same with a name in the place of the first argument. */
+void txn_effect_as(struct txn *t, struct slice name, uint32_t argc, const struct slice *argv);
 /* False when effects of so many bytes more would make the record too long: for commands whose
  * effect can be much longer than their request. */
 bool txn_effect_fits(const struct txn *t, uint64_t bytes);

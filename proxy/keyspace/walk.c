@@ -238,6 +238,8 @@ static void emit_backend_key(void *ctx, enum value_type type, struct slice key)
 static enum walk_state walk_backend(struct walk *w, struct txn *t, uint64_t *cursor, uint64_t count,
                                     struct emit *m, struct waiter *waiter, struct err *err)
 {
+    if (!w->asked && waiter == NULL)
+        return WALK_PARKED; /* for somebody who cannot wait: nothing is asked */
     if (!w->asked) {
         recall_place(w->ks, *cursor & PLACE_MASK, &w->page.after);
         ask(w, PAGE_KEYS,

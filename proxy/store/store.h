@@ -214,6 +214,10 @@ int64_t shard_next_due(const struct shard *sh) REQUIRES(sh->lock);
  * through a tenth of the memory. */
 size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile_only)
     REQUIRES(sh->lock);
+/* Drops keys that are known to be absent, and nothing else, `look` slots a call; *position moves
+ * on, 0 at the end. */
+void shard_forget_absent(struct store *s, struct shard *sh, uint32_t *position, size_t look)
+    REQUIRES(sh->lock);
 /* Drops entries of store databases that `dead` says no longer exist, `look` slots a call; *position
  * moves on, 0 at the end. Dirty or in-flight ones stay. */
 void shard_sweep(struct store *s, struct shard *sh, uint32_t *position, size_t look,

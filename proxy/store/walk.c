@@ -113,6 +113,29 @@ size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile
     return bytes;
 }
 
+/* --- Dropping what is known to be absent --- */
+
+struct forget {
+    struct store *s;
+    struct shard *sh;
+};
+
+/* Called within shard_forget_absent, under the lock. */
+static void forget_one(void *ctx, void *pointer) NO_TSA
+{
+    const struct forget *f = ctx;
+    struct entry *e = pointer;
+    if (e->type == VALUE_NONE && is_evictable(e, false))
+        entry_remove(f->s, f->sh, e, entry_hash(f->s, e));
+}
+
+void shard_forget_absent(struct store *s, struct shard *sh, uint32_t *position, size_t look)
+{
+    struct forget f = {s, sh};
+    uint32_t next = table_walk(sh->table, *position, look, forget_one, &f);
+    *position = next == TABLE_POSITIONS ? 0 : next;
+}
+
 /* --- Dropping whole databases --- */
 
 struct sweep {

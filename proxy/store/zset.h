@@ -24,7 +24,7 @@ bool zset_score(const struct zset *z, struct slice member, double *score);
 bool zset_rank(const struct zset *z, struct slice member, size_t *rank);
 
 enum zset_put_result { ZSET_ADDED, ZSET_UPDATED, ZSET_SAME, ZSET_OOM /* unchanged */ };
-/* score is not NaN. */
+/* score is not NaN; -0 is kept as 0. */
 MUST_CHECK enum zset_put_result zset_put(struct zset **z, struct slice member, double score);
 /* True when it was there. `member` may lie in the set. Needs no memory. */
 bool zset_remove(struct zset **z, struct slice member);

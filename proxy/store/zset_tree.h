@@ -8,8 +8,9 @@
  * range is walked from above.
  *
  * A full leaf gives to a neighbour that has room before it is split, and what comes in order fills
- * its leaves: so they are four fifths full or better. Two neighbours that fit into three quarters
- * of a leaf become one. Nothing below a node depends on it being half full.
+ * its leaves: a member takes 16 bytes if it came in order, 20 if not, and 22 after many moves at
+ * random. Two neighbours that fit into three quarters of a leaf become one. Nothing below a node
+ * depends on it being half full.
  *
  * The members themselves are the fields of the set (store/fields.h), which must not move; the tree
  * reads their names, never their values. Order: by score, then by the bytes of the member.

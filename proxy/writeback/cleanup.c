@@ -6,6 +6,26 @@
 
 enum { PREFETCH_AHEAD = 16 };
 
+bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct entry *e)
+{
+    uint32_t producer = wb->producers_len - 1;
+    e->flags |= ENTRY_REPLACE;
+    if ((e->flags & ENTRY_DIRTY) != 0)
+        return true;
+    if (!shard_try_reserve_dirty(sh, 1))
+        return false;
+    struct journal_stamp stamp = journal_stamp(wb->journal);
+    writeback_changed(wb, producer, sh, e, stamp.cut, 0);
+    journal_append(wb->journal, producer, stamp, clock_wall(), 0, JOURNAL_NOOP, NULL, 0);
+    return true;
+}
+
+/* Of theirs, a set of changes leaves what it does not name: the next cut writes all of ours. */
+static bool must_rewrite(const struct backend_item *item, enum batch_outcome outcome)
+{
+    return outcome == BATCH_APPLIED_OVER && item->type > VALUE_STRING && !item->replace;
+}
+
 static void settle(struct writeback *wb, const struct backend_item *item,
                    enum batch_outcome outcome, uint64_t hash)
 {
@@ -16,13 +36,15 @@ static void settle(struct writeback *wb, const struct backend_item *item,
         lock_release(&sh->lock); /* its whole database was flushed away meanwhile */
         return;
     }
-    if (outcome == BATCH_DEAD) { /* stays in flight: never evicted, so it stays readable */
+    if (outcome == BATCH_DEAD) {   /* stays in flight: never evicted, so it stays readable */
+        e->flags |= ENTRY_REPLACE; /* the backend lacks changes that will not be captured again */
         lock_release(&sh->lock);
         return;
     }
     e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
+    bool behind = must_rewrite(item, outcome) && !writeback_rewrite(wb, sh, e);
     if ((e->flags & ENTRY_DIRTY) == 0) {
-        if (outcome == BATCH_KEPT_THEIRS) {
+        if (outcome == BATCH_KEPT_THEIRS || behind) {
             sh->evicted = true;
             wb->on_dropped(wb->ctx, sh, item->db, item->key);
             entry_remove(wb->store, sh, e, hash);
@@ -33,6 +55,8 @@ static void settle(struct writeback *wb, const struct backend_item *item,
             if (writeback_is_complete(wb, sh, item->db))
                 entry_remove(wb->store, sh, e, hash);
         }
+    } else if (outcome == BATCH_KEPT_THEIRS) {
+        e->flags |= ENTRY_REPLACE; /* changes of ours mean nothing to theirs */
     }
     lock_release(&sh->lock);
 }
@@ -52,8 +76,8 @@ void cleanup_batch(struct writeback *wb, const struct batch *b)
         for (uint32_t k = 0; k < n; k++) {
             enum batch_outcome outcome = (enum batch_outcome)b->outcomes[i + k];
             settle(wb, &b->items[i + k], outcome, hashes[k]);
-            if (letters && outcome != BATCH_DEAD)
-                dead_letter_superseded(wb, &b->items[i + k]);
+            if (letters)
+                dead_letter_superseded(wb, &b->items[i + k], outcome == BATCH_DEAD);
         }
     }
 }
@@ -66,6 +90,7 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
     lock_acquire(&sh->lock);
     struct entry *e = entry_find(wb->store, sh, hash, store_db, key);
     unsigned held = e != NULL ? e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT | ENTRY_LOADING) : 0;
+    atomic_store_explicit(&wb->map.touched[store_db], true, memory_order_relaxed);
     if (held == 0) {
         sh->evicted = true;
         wb->on_dropped(wb->ctx, sh, store_db, key);

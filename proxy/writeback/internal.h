@@ -167,6 +167,10 @@ void lane_set_paused(struct writeback *wb, bool on);
 void lane_hurry(struct writeback *wb); /* an operator asks: no backoff now */
 
 /* --- cleanup.c --- */
+/* Makes an entry dirty, so that the next cut writes all of it. False: out of memory.
+ * Thread: cutter. */
+MUST_CHECK bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct entry *e)
+    REQUIRES(sh->lock);
 /* After the commit: entries that were not changed again are clean, tombstones go, kept-theirs
  * entries are dropped. */
 void cleanup_batch(struct writeback *wb, const struct batch *b);
@@ -176,11 +180,13 @@ enum backend_verdict conflict_decide(struct writeback *wb, struct batch *b, uint
                                      const struct backend_conflict *c);
 /* --- deadletter.c --- */
 MUST_CHECK enum rc dead_letter_add(struct writeback *wb, const struct backend_item *item,
-                                   const struct err *why, struct err *err);
-/* A newer value of the key reached the backend: what is kept of it is history. */
-void dead_letter_superseded(struct writeback *wb, const struct backend_item *item);
-/* At start: keys of dead letters are put back into memory, where nothing newer is there. */
-void dead_letters_restore(struct writeback *wb);
+                                   uint64_t cut_lsn, const struct err *why, struct err *err);
+/* A newer value of the key reached the backend, or (is_dead) the newest record: what is kept of it
+ * besides is history. */
+void dead_letter_superseded(struct writeback *wb, const struct backend_item *item, bool is_dead);
+/* At start, before the journal is replayed on top of that: keys of dead letters are put back into
+ * memory, as they were at the cut that the backend has. */
+MUST_CHECK enum rc dead_letters_restore(struct writeback *wb, struct err *err);
 /* Thread: cutter. Makes the keys of these records dirty again. */
 void dead_letters_make_dirty(struct writeback *wb, const uint64_t *ids, uint32_t len);
 /* The values of these records are given up: their keys are what the backend says they are. */

@@ -85,7 +85,7 @@ static void selection_fini(struct selection *sel)
 /* One key that the backend will not take is out of the way; the record is on disk first. */
 static enum rc bury(struct selection *sel, uint32_t at, const struct err *why, struct err *err)
 {
-    enum rc rc = dead_letter_add(sel->wb, &sel->items[at], why, err);
+    enum rc rc = dead_letter_add(sel->wb, &sel->items[at], sel->batch->cut_lsn, why, err);
     if (rc == RC_OK)
         sel->batch->outcomes[sel->index[at]] = BATCH_DEAD;
     return rc;

@@ -43,9 +43,9 @@ static bool decode_record(struct slice body, uint64_t *kind, struct ledger_recor
         return false;
     if (*kind == KIND_DROP)
         return true;
-    if (!decode_u64(&body, &time) || !decode_u64(&body, &db) || !decode_bytes(&body, &r->reason) ||
-        !decode_bytes(&body, &r->ours) || !decode_bytes(&body, &r->base) ||
-        !decode_bytes(&body, &r->theirs))
+    if (!decode_u64(&body, &time) || !decode_u64(&body, &db) || !decode_u64(&body, &r->lsn) ||
+        !decode_bytes(&body, &r->reason) || !decode_bytes(&body, &r->ours) ||
+        !decode_bytes(&body, &r->base) || !decode_bytes(&body, &r->theirs))
         return false;
     r->time.ms = (int64_t)time;
     r->db = (uint32_t)db;
@@ -58,6 +58,7 @@ static void encode_record(struct buf *out, const struct ledger_record *r)
     encode_u64(out, KIND_ADD);
     encode_u64(out, (uint64_t)r->time.ms);
     encode_u64(out, r->db);
+    encode_u64(out, r->lsn);
     encode_bytes(out, r->reason);
     encode_bytes(out, r->ours);
     encode_bytes(out, r->base);

@@ -20,7 +20,8 @@ struct ledger;
 struct ledger_record {
     uint64_t id;
     struct wall time;
-    uint32_t db; /* database number */
+    uint32_t db;  /* database number */
+    uint64_t lsn; /* of the cut that it is about */
     struct slice reason;
     struct slice ours, base, theirs; /* encoded items, see item.h */
 };

@@ -351,7 +351,6 @@ enum rc writeback_open(const struct writeback_options *o, struct writeback **out
 
 void writeback_start(struct writeback *wb)
 {
-    dead_letters_restore(wb);
     lane_start(wb);
     thread_start(&wb->thread, "cutter", 0, cutter_main, wb);
 }

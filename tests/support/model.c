@@ -256,8 +256,12 @@ void model_expire(struct model *m)
         for (int k = 0; k < MODEL_KEYS; k++) {
             struct model_slot *s = &m->dbs[db].keys[k];
             if (s->value != NULL && s->value->expires_at_ms != 0 &&
-                s->value->expires_at_ms <= m->now_ms)
+                s->value->expires_at_ms <= m->now_ms) {
+                m->faded += 1 + s->value->len;
+                s->touched += 1 + s->value->len;
+                s->expired++;
                 model_put(s, NULL);
+            }
         }
     }
 }

@@ -42,6 +42,7 @@ struct model_slot {
     struct model_value *value; /* NULL: absent */
     uint64_t touched;          /* elements named by commands */
     uint64_t anew;             /* times that everything of it may have to be written */
+    uint64_t expired;          /* times that its value did */
 };
 
 struct model_db {
@@ -52,6 +53,7 @@ struct model_db {
 struct model {
     int64_t now_ms;
     uint64_t next_id;
+    uint64_t faded; /* rows of what expired: they may be written all the same, or removed later */
     struct model_db dbs[MODEL_DBS];
 };
 

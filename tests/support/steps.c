@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-enum { PATIENCE_US = 10000000, CLOCK_START_S = 1800000000 };
+enum { SWAPS_MAX = 10000, PATIENCE_US = 10000000, CLOCK_START_S = 1800000000 };
 
 struct steps steps;
 static _Atomic int64_t clock_ms = INT64_C(1000) * CLOCK_START_S;
@@ -38,6 +38,7 @@ void steps_fail(const char *format, ...)
 {
     va_list args;
     va_start(args, format);
+    steps.report->cause = (uintptr_t)format;
     vsnprintf(steps.report->text, sizeof(steps.report->text), format, args);
     va_end(args);
     _exit(1);
@@ -50,10 +51,14 @@ static void await(bool (*condition)(void), const char *what)
     lock_init(&lock);
     cond_init(&tick);
     int64_t until = clock_mono().us + patience_us();
+    const struct writeback *wb = keyspace_writeback(steps.ks.ks);
     lock_acquire(&lock);
     for (int round = 0; !condition(); round++) {
         if (clock_mono().us > until)
-            steps_fail("waited in vain for %s", what);
+            steps_fail("waited in vain for %s; %lld keys dirty, %llu in flight, %u databases dead",
+                       what, (long long)writeback_dirty_keys(wb),
+                       (unsigned long long)atomic_load(&wb->in_flight_keys),
+                       atomic_load(&wb->map.dead));
         (void)cond_wait_us(&tick, &lock, round < 100 ? 20 : 1000);
     }
     lock_release(&lock);
@@ -100,14 +105,33 @@ static void disconnect_clients(void)
     for (int i = 0; i < 2; i++) {
         session_fini(&steps.clients[i].session, steps.ks.ks);
         buf_fini(&steps.clients[i].reply);
+        buf_fini(&steps.clients[i].raw);
     }
     command_worker_free(&steps.worker);
+}
+
+/* The request as it would come from a socket; argv points into it. */
+static struct slice encode(struct step_client *c, const struct words *w, struct slice *argv)
+{
+    size_t starts[STEP_WORDS_MAX];
+    c->raw.len = 0;
+    buf_printf(&c->raw, "*%u\r\n", w->len);
+    for (uint32_t i = 0; i < w->len; i++) {
+        buf_printf(&c->raw, "$%zu\r\n", w->slices[i].len);
+        starts[i] = c->raw.len;
+        buf_append_slice(&c->raw, w->slices[i]);
+        buf_append_str(&c->raw, "\r\n");
+    }
+    for (uint32_t i = 0; i < w->len; i++)
+        argv[i] = slice_of(c->raw.data + starts[i], w->slices[i].len);
+    return buf_slice(&c->raw);
 }
 
 /* False: it waits for a load. */
 static bool try_say(struct step_client *c, uint32_t db, const struct words *w)
 {
-    struct request r = {.argc = w->len, .argv = w->slices};
+    struct slice argv[STEP_WORDS_MAX];
+    struct request r = {.argc = w->len, .argv = argv, .raw = encode(c, w, argv)};
     if ((c->session.flags & SESSION_MULTI) == 0)
         c->session.db = db;
     if (command_run(steps.worker, &c->session, &r, -1) == RUN_PARKED)
@@ -164,9 +188,26 @@ void steps_say(uint32_t db, const struct words *w)
 
 /* --- Commands, here and in the model --- */
 
+/* What is made of a key that somebody else has changed is as uncertain as that. */
+static void spread_edits(const struct words *w)
+{
+    bool any = false;
+    for (int pass = 0; pass < 2; pass++) {
+        for (uint32_t i = 1; i < w->len; i++) {
+            int key = model_key(w->at[i]);
+            if (key < 0)
+                continue;
+            any |= steps.edited[key];
+            if (any && pass == 1)
+                steps.edited[key] = steps.tainted[key] = true;
+        }
+    }
+}
+
 static void take_into_model(uint32_t db, const struct words *w, const struct step_client *c)
 {
     int adopt = -1;
+    spread_edits(w);
     steps.model.now_ms = steps_clock().ms;
     if (model_run(&steps.model, db, w->len, w->at, &adopt) != MODEL_ADOPT)
         return;
@@ -282,13 +323,12 @@ static struct writeback *writeback(void)
     return keyspace_writeback(steps.ks.ks);
 }
 
-/* As many batches as cuts, and what is left to do behind the last one is done. */
+/* What is left to do behind a commit is done, too. */
 static bool is_committed(void)
 {
     struct writeback *wb = writeback();
-    return stat_get(STAT_batches) - steps.batches_base == stat_get(STAT_cuts) - steps.cuts_base &&
-           lane_is_idle(wb) && atomic_load(&wb->in_flight_keys) == 0 &&
-           writeback_applied_lsn(wb) >= atomic_load(&wb->last_cut_lsn);
+    return writeback_applied_lsn(wb) >= atomic_load(&wb->last_cut_lsn) && lane_is_idle(wb) &&
+           atomic_load(&wb->in_flight_keys) == 0;
 }
 
 static bool is_captured(void)
@@ -311,7 +351,7 @@ static bool can_cut(void)
 
 static void await_commit(void)
 {
-    if (steps.held || steps.down || steps.stuck != NULL || is_committed())
+    if (steps.held || steps.down || steps.stuck != NULL)
         return;
     await(is_committed, "a commit");
     atomic_fetch_add(&steps.report->commits, 1);
@@ -329,6 +369,32 @@ static void cut(void)
     atomic_store(&writeback()->pausing, true);
     atomic_fetch_add(&steps.report->cuts, 1);
     await_commit();
+}
+
+/* Databases are exchanged without pause while a cut is made: which map belongs to it? */
+static void cut_among_swaps(void)
+{
+    if (steps.loose || !is_committed() || !can_cut())
+        return;
+    static struct words w;
+    w.len = 0;
+    words_add(&w, SLICE("SWAPDB"));
+    words_add(&w, SLICE("0"));
+    words_add(&w, SLICE("1"));
+    steps.cuts_before = stat_get(STAT_cuts);
+    atomic_store(&writeback()->pausing, false);
+    writeback_request_flush(writeback());
+    for (int i = 0; i < SWAPS_MAX && !is_captured(); i++) {
+        steps_say(0, &w);
+        take_into_model(0, &w, &steps.clients[0]);
+        view_note_past();
+    }
+    await(is_captured, "a cut among swaps");
+    atomic_store(&writeback()->pausing, true);
+    steps.two_commits = true; /* the map as it is now may have gone, too */
+    atomic_fetch_add(&steps.report->cuts, 1);
+    await_commit();
+    steps.two_commits = false;
 }
 
 /* A shard that no key of the model can be in, as long as no database is flushed. */
@@ -352,7 +418,9 @@ static struct shard *free_shard(void)
 /* The cutter stops at a shard of which the lock is kept; behind it nothing is captured yet. */
 static void begin_split(void) NO_TSA
 {
-    struct shard *sh = steps.loose || !can_cut() ? NULL : free_shard();
+    bool sweeping = atomic_load(&writeback()->map.dead) > 0; /* it would be stuck in that */
+    struct shard *sh =
+        steps.loose || sweeping || !is_committed() || !can_cut() ? NULL : free_shard();
     if (sh == NULL)
         return;
     lock_acquire(&sh->lock);
@@ -411,30 +479,39 @@ static void release(void)
     await_commit();
 }
 
+static bool has_settled(void)
+{
+    return !atomic_load(&writeback()->map.changed) && (steps.down || is_committed());
+}
+
+/* A keyspace that has databases which its backend does not know makes a cut on its own. */
 static void after_open(void)
 {
-    steps.cuts_base = stat_get(STAT_cuts);
-    steps.batches_base = stat_get(STAT_batches);
-    atomic_store(&writeback()->pausing, !steps.loose);
+    if (steps.loose)
+        return;
+    await(has_settled, "the first cut");
+    atomic_store(&writeback()->pausing, true);
 }
 
 /* What is in flight is not committed before the end; then everything is to come back. */
 static void restart(bool drain)
 {
-    hold(false);
     if (drain) {
         set_down(false);
         atomic_store(&writeback()->pausing, false);
     } else if (steps.blocker == NULL) {
         memory_fail_applies(steps.ks.store, UINT64_MAX, RC_UNAVAILABLE);
     }
+    hold(false);
     disconnect_clients();
     ks_restart(&steps.ks, drain);
+    set_down(steps.down);
     after_open();
     connect_clients();
-    set_down(steps.down);
     atomic_fetch_add(&steps.report->restarts, 1);
+    steps.two_commits = true;
     view_check_backend();
+    steps.two_commits = false;
 }
 
 static void refuse(struct words *w)
@@ -442,7 +519,7 @@ static void refuse(struct words *w)
     int key = model_key(w->at[1]);
     if (steps.blocker != NULL || key < 0)
         return;
-    steps.refused[key] = steps.tainted[key] = true;
+    steps.tainted[key] = true;
     memory_reject_key(steps.ks.store, w->slices[1]);
 }
 
@@ -456,7 +533,6 @@ static void accept_all(void)
     if (steps.blocker == NULL)
         (void)writeback_retry_dead_letter(writeback(), 0);
     cut();
-    memset(steps.refused, 0, sizeof(steps.refused));
     memset(steps.tainted, 0, sizeof(steps.tainted));
     if (!steps.loose)
         view_check_backend();
@@ -469,7 +545,7 @@ static void edit(struct words *w)
     int key = model_key(w->at[2]);
     if (steps.blocker != NULL || key < 0 || !num_parse_i64(w->slices[1], &db))
         return;
-    steps.tainted[key] = true;
+    steps.tainted[key] = steps.edited[key] = true;
     uint32_t store_db = dbmap_store_db(&writeback()->map, (uint32_t)db);
     struct backend_element e = {.name = w->slices[3], .value = w->slices[3], .score = 1};
     enum value_type type =
@@ -502,6 +578,7 @@ static void settle(void)
     cut();
     polls_before = memory_counters(steps.ks.store).polls;
     await(has_polled, "the next poll");
+    cut(); /* what was written over theirs is written anew, as a whole */
     view_adopt_tainted();
 }
 
@@ -556,8 +633,10 @@ static void run_control_step(struct words *w)
         cut();
     else if (slice_is_word(word, "!split"))
         begin_split();
+    else if (slice_is_word(word, "!swaps"))
+        cut_among_swaps();
     else if (slice_is_word(word, "!hold"))
-        hold(lane_is_idle(writeback()));
+        hold(steps.held || lane_is_idle(writeback()));
     else if (slice_is_word(word, "!release"))
         release();
     else if (slice_is_word(word, "!fail") || slice_is_word(word, "!lost"))
@@ -616,14 +695,18 @@ static void open_step(struct words *w)
     model_init(&steps.model);
     steps.model.now_ms = steps_clock().ms;
     steps.rows_before = stat_get(STAT_flushed_rows);
-    steps.batches_before = stat_get(STAT_batches);
     view_note_past();
 }
 
 /* Everything leaves, comes back, and is compared for the last time. */
 static void finish(void)
 {
+    bool edited = false;
     end_split();
+    for (int key = 0; key < MODEL_KEYS; key++)
+        edited |= steps.edited[key];
+    if (edited)
+        settle();
     accept_all();
     if (!steps.loose) {
         cut();

@@ -7,6 +7,7 @@
  *                                              another says the rest
  *   !cut        a cut, and its commit unless something stands in the way
  *   !split      a cut of which a part is not captured yet while the next steps run
+ *   !swaps      a cut, while databases are exchanged all the time
  *   !hold       the backend takes nothing until !release: what is cut stays in flight
  *   !fail 2     the next two batches fail; !lost 2: are committed, and the answer is lost
  *   !down, !up  every batch fails
@@ -42,6 +43,7 @@ struct steps_report {
     atomic_ulong rows, rows_allowed; /* written, and what would have been the most */
     atomic_long step;                /* that is running */
     char scratch[2][160];            /* directories to remove, where a step has ended the process */
+    uintptr_t cause;                 /* of a failure: equal where it is the same kind */
     char text[STEPS_TEXT_MAX];       /* why it failed */
 };
 

@@ -22,7 +22,7 @@ struct step_client {
     struct lock lock;
     struct cond cond;
     bool ready;
-    struct buf reply;
+    struct buf reply, raw;
 };
 
 struct words {
@@ -45,13 +45,13 @@ struct steps {
     size_t pasts_len, pasts_cap;
     bool held, down, loose;   /* !hold, !down, !free */
     bool tainted[MODEL_KEYS]; /* the backend may have something else, in any database */
-    bool refused[MODEL_KEYS];
-    struct shard *stuck; /* of which the lock is held: !split */
+    bool edited[MODEL_KEYS];  /* and so a client may see something else */
+    bool two_commits;         /* may have been made since the backend was looked at */
+    struct shard *stuck;      /* of which the lock is held: !split */
     uint64_t cuts_before;
-    uint64_t cuts_base, batches_base; /* when the keyspace was opened */
-    uint64_t rows_before, batches_before, rows_written;
+    uint64_t rows_before, rows_written;
+    uint64_t faded_used;       /* rows that were due to expired keys */
     sqlite3 *reader, *blocker; /* NULL: the memory backend */
-    struct backend *memory;
     struct steps_report *report;
 };
 extern struct steps steps;

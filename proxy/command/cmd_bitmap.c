@@ -61,7 +61,7 @@ void cmd_setbit(struct call *c)
     if (before != bit || needed > len) {
         char *bytes = txn_edit_string(c->txn, c->key, needed > len ? needed : len);
         if (bytes == NULL) {
-            bitmap_out_of_memory(c);
+            call_out_of_memory(c);
             return;
         }
         bits_put(bytes, offset, 1, (uint64_t)bit);
@@ -269,7 +269,7 @@ void cmd_bitop(struct call *c)
         combine(c, op, result->data, len);
     }
     if (result == NULL || store_result(c, &result) != RC_OK) {
-        bitmap_out_of_memory(c);
+        call_out_of_memory(c);
     } else {
         call_notify(c, NOTIFY_STRING, "set", 0);
         reply_int(c->reply, (int64_t)len);

@@ -10,11 +10,4 @@
  * and "#2" means twice the width. False: replied. */
 MUST_CHECK bool bitmap_offset(struct call *c, struct slice text, unsigned width, uint64_t *out);
 
-/* For an edit that failed before anything was changed: nothing is journalled, -OOM is replied. */
-static inline void bitmap_out_of_memory(struct call *c)
-{
-    txn_effect(c->txn, 0, NULL);
-    call_out_of_memory(c);
-}
-
 #endif

@@ -257,7 +257,7 @@ static void bitfield(struct call *c, bool read_only)
         done = run_op(c, &plan, &op, &s);
     if (!done) {
         reply_truncate(c->reply, mark);
-        bitmap_out_of_memory(c);
+        call_out_of_memory(c);
     } else if (s.changed) {
         call_notify(c, NOTIFY_STRING, "setbit", 0);
     }

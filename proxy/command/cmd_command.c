@@ -100,26 +100,47 @@ static void reply_pair(struct reply *r, const char *name, int64_t n)
     reply_int(r, n);
 }
 
-/* One run of keys: from position `index` up to `last` further on (-1: to the end). */
-static void reply_key_spec(struct reply *r, const char *flags, size_t flags_len, int index,
-                           int last, int step)
+/* The type of a search, and a spec of so many pairs to follow. */
+static void reply_search(struct reply *r, const char *what, const char *type, uint64_t pairs)
 {
+    reply_bulk_str(r, what);
+    reply_map(r, 2);
+    reply_bulk_str(r, "type");
+    reply_bulk_str(r, type);
+    reply_bulk_str(r, "spec");
+    reply_map(r, pairs);
+}
+
+/* Flags end where a place begins. */
+static size_t flags_len(const char *group)
+{
+    return strcspn(group, "@;");
+}
+
+/* One run of keys: behind a word or unknown, if its group says so, else from position `index`; up
+ * to `last` further on (-1: to the end). */
+static void reply_key_spec(struct reply *r, const char *group, int index, int last, int step)
+{
+    const char *place = group + flags_len(group);
     reply_map(r, 3);
     reply_bulk_str(r, "flags");
-    reply_words(r, flags, flags_len, true);
-    reply_bulk_str(r, "begin_search");
-    reply_map(r, 2);
-    reply_bulk_str(r, "type");
-    reply_bulk_str(r, "index");
-    reply_bulk_str(r, "spec");
-    reply_map(r, 1);
-    reply_pair(r, "index", index);
-    reply_bulk_str(r, "find_keys");
-    reply_map(r, 2);
-    reply_bulk_str(r, "type");
-    reply_bulk_str(r, "range");
-    reply_bulk_str(r, "spec");
-    reply_map(r, 3);
+    reply_words(r, group, flags_len(group), true);
+    if (strncmp(place, "@?", 2) == 0) {
+        reply_search(r, "begin_search", "unknown", 0);
+        reply_search(r, "find_keys", "unknown", 0);
+        return;
+    }
+    if (*place == '@') {
+        size_t word_len = strcspn(++place, ":");
+        reply_search(r, "begin_search", "keyword", 2);
+        reply_bulk_str(r, "keyword");
+        reply_bulk(r, slice_of(place, word_len));
+        reply_pair(r, "startfrom", strtol(place + word_len + 1, NULL, 10));
+    } else {
+        reply_search(r, "begin_search", "index", 1);
+        reply_pair(r, "index", index);
+    }
+    reply_search(r, "find_keys", "range", 3);
     reply_pair(r, "lastkey", last);
     reply_pair(r, "keystep", step);
     reply_pair(r, "limit", 0);
@@ -141,9 +162,9 @@ static void reply_key_specs(struct reply *r, const struct command *command)
     for (uint32_t i = 0; i < n; i++) {
         size_t len = strcspn(text, ";");
         if (n > 1)
-            reply_key_spec(r, text, len, command->first_key + (int)i, 0, 1);
+            reply_key_spec(r, text, command->first_key + (int)i, 0, 1);
         else
-            reply_key_spec(r, text, len, command->first_key,
+            reply_key_spec(r, text, command->first_key,
                            command->last_key < 0 ? command->last_key
                                                  : command->last_key - command->first_key,
                            command->key_step);
@@ -417,7 +438,7 @@ static bool is_listed(const struct command *command, enum list_filter filter, st
 {
     switch (filter) {
     case LIST_ALL:
-        return !is_sub(command);
+        return true;
     case LIST_MODULE:
         return false;
     case LIST_ACL:
@@ -454,10 +475,7 @@ void cmd_command_list(struct call *c)
         reply_bulk_str(c->reply, command->name);
         n++;
     }
-    if (filter == LIST_ALL)
-        reply_set_end(c->reply, begin, n);
-    else
-        reply_array_end(c->reply, begin, n);
+    reply_array_end(c->reply, begin, n);
 }
 
 /* --- GETKEYS --- */
@@ -478,8 +496,14 @@ static const char *mode_flags(const struct command *command, const struct txn_ke
             return "RW access update";
         }
     const char *text = command->specs;
-    for (uint32_t n = count_specs(command); n > 1 && i > 0; n--, i--)
+    bool changes = key->mode != KEY_READ && key->mode != KEY_NONE;
+    for (uint32_t n = count_specs(command); n > 1; n--) {
+        bool only_reads = strncmp(text, "RO", 2) == 0;
+        if (i == 0 && !(changes && only_reads))
+            break;
+        i -= i > 0;
         text += strcspn(text, ";") + 2;
+    }
     return text;
 }
 
@@ -519,7 +543,7 @@ static void get_keys(struct call *c, bool with_flags)
         reply_bulk(c->reply, keys[i].name);
         if (with_flags) {
             const char *flags = mode_flags(command, &keys[i], (uint32_t)i);
-            reply_words(c->reply, flags, strcspn(flags, ";"), true);
+            reply_words(c->reply, flags, flags_len(flags), true);
         }
     }
     free(keys);

@@ -53,13 +53,6 @@ static void effect_dense(struct call *c)
     txn_effect(c->txn, COUNT_OF(dense), dense);
 }
 
-/* An edit failed before anything was changed: nothing is journalled. */
-static void out_of_memory(struct call *c)
-{
-    txn_effect(c->txn, 0, NULL);
-    call_out_of_memory(c);
-}
-
 /* Puts a sketch under key 0 unless it is the value already there. False: replied. */
 static bool store_sketch(struct call *c, const struct hll *h)
 {
@@ -69,7 +62,7 @@ static bool store_sketch(struct call *c, const struct hll *h)
         return true;
     char *place = txn_edit_string(c->txn, c->key, bytes.len);
     if (place == NULL) {
-        out_of_memory(c);
+        call_out_of_memory(c);
         return false;
     }
     memcpy(place, bytes.ptr, bytes.len);
@@ -96,7 +89,7 @@ static bool add_dense(struct call *c, uint32_t i)
 {
     char *value = txn_edit_string(c->txn, c->key, HLL_DENSE_LEN);
     if (value == NULL) {
-        out_of_memory(c);
+        call_out_of_memory(c);
         return false;
     }
     for (; i < c->argc; i++)

@@ -13,19 +13,12 @@ bool list_cmd_read(struct call *c, uint32_t i, const struct list **out)
     return true;
 }
 
-void list_cmd_out_of_memory(struct call *c)
-{
-    struct slice nothing[] = {SLICE("LTRIM"), c->argv[1], SLICE("0"), SLICE("-1")};
-    txn_effect(c->txn, COUNT_OF(nothing), nothing);
-    call_out_of_memory(c);
-}
-
 /* The list to change; NULL: out of memory, replied. The type was checked. */
 static struct list **edit_list(struct call *c)
 {
     struct list **l = txn_edit_list(c->txn, c->key, NULL);
     if (l == NULL)
-        list_cmd_out_of_memory(c);
+        call_out_of_memory(c);
     return l;
 }
 
@@ -51,7 +44,7 @@ static void push(struct call *c, enum list_end end, bool only_existing)
         return;
     uint32_t pushed = (uint32_t)list_push_all(l, end, c->argv + 2, c->argc - 2);
     if (pushed == 0) {
-        list_cmd_out_of_memory(c);
+        call_out_of_memory(c);
         return;
     }
     call_notify(c, NOTIFY_LIST, end == LIST_HEAD ? "lpush" : "rpush", 0);
@@ -128,7 +121,7 @@ void cmd_linsert(struct call *c)
     if (l == NULL)
         return;
     if (!list_insert(l, pivot.index + after, c->argv[4])) {
-        list_cmd_out_of_memory(c);
+        call_out_of_memory(c);
         return;
     }
     call_notify(c, NOTIFY_LIST, "linsert", 0);
@@ -346,7 +339,7 @@ void cmd_lset(struct call *c)
     if (l == NULL)
         return;
     if (!list_set(l, index, c->argv[3])) {
-        list_cmd_out_of_memory(c);
+        call_out_of_memory(c);
         return;
     }
     call_notify(c, NOTIFY_LIST, "lset", 0);

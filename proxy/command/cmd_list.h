@@ -14,10 +14,6 @@ MUST_CHECK bool list_cmd_read(struct call *c, uint32_t i, const struct list **ou
  * last of them; tells whoever listens. */
 void list_cmd_drop(struct call *c, uint32_t i, enum list_end end, size_t n);
 
-/* Replies -OOM for a command that edited a key and then changed nothing: the journal gets an effect
- * that changes nothing either, instead of the request. */
-void list_cmd_out_of_memory(struct call *c);
-
 /* Replies the n elements at an end, nearest to it first, as an array. */
 void list_cmd_reply_end(struct call *c, const struct list *l, enum list_end end, size_t n);
 

@@ -81,7 +81,7 @@ static bool move_element(struct call *c, struct move m)
     if (same ? rotate(c, from, m, value) : move_over(c, m, value))
         return true;
     reply_truncate(c->reply, mark);
-    list_cmd_out_of_memory(c);
+    call_out_of_memory(c);
     return false;
 }
 

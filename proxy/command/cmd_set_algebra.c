@@ -313,10 +313,8 @@ void cmd_sintercard(struct call *c)
 static bool put_result(struct call *c, const char *event, void **set, uint64_t len)
 {
     if (len > 0) {
-        if (txn_put_object(c->txn, c->key, VALUE_SET, set) != RC_OK) {
-            txn_effect(c->txn, 0, NULL);
+        if (txn_put_object(c->txn, c->key, VALUE_SET, set) != RC_OK)
             return false;
-        }
         call_notify(c, NOTIFY_SET, event, 0);
     } else if (txn_remove(c->txn, c->key)) {
         call_notify(c, NOTIFY_GENERIC, "del", 0);

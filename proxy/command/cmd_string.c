@@ -240,17 +240,22 @@ void cmd_getex(struct call *c)
     }
     if (!parse_expiry(c, &o, &at_ms))
         return;
+    size_t mark = c->reply->buf.len;
     reply_value(c, v);
     if (at_ms > 0 && at_ms <= txn_now(c->txn).ms) {
         txn_remove(c->txn, c->key);
         args_effect_key(c, "DEL", c->argv[1]);
         call_notify(c, NOTIFY_GENERIC, "del", 0);
     } else if (at_ms > 0) {
-        txn_set_expiry(c->txn, c->key, at_ms);
+        if (txn_set_expiry(c->txn, c->key, at_ms) != RC_OK) {
+            reply_truncate(c->reply, mark);
+            call_out_of_memory(c);
+            return;
+        }
         args_effect_expiry(c, c->argv[1], at_ms);
         call_notify(c, NOTIFY_GENERIC, "expire", 0);
     } else if ((o.flags & SET_PERSIST) != 0 && v->expires_at_ms != 0) {
-        txn_set_expiry(c->txn, c->key, 0);
+        must(txn_set_expiry(c->txn, c->key, 0) == RC_OK);
         args_effect_key(c, "PERSIST", c->argv[1]);
         call_notify(c, NOTIFY_GENERIC, "persist", 0);
     }

@@ -166,23 +166,11 @@ static enum verdict judge(const struct adding *a, const struct zset *z, struct s
     return *score == present ? SAME : CHANGES;
 }
 
-/* Memory ran out at argument i: what is journalled is what was done until then. Where that is
- * nothing, it is said of the member how it stands, since something has to be said. */
-static void stop_adding(struct call *c, const struct adding *a, uint32_t i, const struct zset *z)
+/* Memory ran out at argument i: what is journalled is what was done until then. */
+static void stop_adding(struct call *c, const struct adding *a, uint32_t i)
 {
-    struct slice key = c->argv[1], member = c->argv[i + 1];
-    double score;
-    char digits[NUM_DOUBLE_MAX];
-    if (i > a->first) {
+    if (i > a->first)
         txn_effect(c->txn, i, c->argv);
-    } else if (z != NULL && zset_score(z, member, &score)) {
-        struct slice text = slice_of(digits, num_format_double(digits, score));
-        struct slice effect[] = {SLICE("ZADD"), key, text, member};
-        txn_effect(c->txn, COUNT_OF(effect), effect);
-    } else {
-        struct slice effect[] = {SLICE("ZREM"), key, member};
-        txn_effect(c->txn, COUNT_OF(effect), effect);
-    }
     call_out_of_memory(c);
 }
 
@@ -225,7 +213,7 @@ static bool add_members(struct call *c, const struct adding *a, struct added *ou
             z = txn_edit_zset(c->txn, c->key, NULL);
         enum zset_put_result result = z != NULL ? zset_put(z, member, out->score) : ZSET_OOM;
         if (result == ZSET_OOM) {
-            stop_adding(c, a, i, z != NULL ? *z : present);
+            stop_adding(c, a, i);
             return false;
         }
         out->added += result == ZSET_ADDED;
@@ -239,10 +227,13 @@ static bool add_members(struct call *c, const struct adding *a, struct added *ou
 static void add(struct call *c, struct adding *a)
 {
     struct added done = {0};
-    if (!parse_adding(c, a) || !add_members(c, a, &done))
+    if (!parse_adding(c, a))
         return;
+    bool complete = add_members(c, a, &done);
     if (done.added + done.updated > 0)
         call_notify(c, NOTIFY_ZSET, a->incr ? "zincr" : "zadd", 0);
+    if (!complete)
+        return;
     if (!a->incr)
         reply_int(c->reply, a->ch ? done.added + done.updated : done.added);
     else if (done.last == REFUSED)

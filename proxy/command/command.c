@@ -52,10 +52,10 @@ static const struct command rows[COMMAND_COUNT] = {
 #undef COMMAND
 };
 
-enum { NAME_MAX_LEN = 16, BUCKETS = 512 };
+enum { NAME_MAX_LEN = 24, LETTERS = 16, BUCKETS = 1024 };
 _Static_assert(COMMAND_COUNT * 2 <= BUCKETS, "the table of names is at most half full");
 
-struct letters { /* a name of at most 16 letters, whatever their case */
+struct letters { /* the first eight of a name and the last eight, whatever their case */
     uint64_t head, tail;
 };
 
@@ -63,7 +63,7 @@ static struct bucket {
     struct letters letters;
     uint32_t len;
     uint32_t id_plus_1; /* 0: free */
-    bool underscore;    /* in the name: the one other character there is */
+    bool look_again;    /* its letters do not tell all: longer, or with an underscore */
 } buckets[BUCKETS];
 static bool buckets_ready;
 
@@ -84,8 +84,8 @@ static inline uint64_t load4(const char *p)
 }
 
 /* Setting the case bit maps no other byte to a letter, so two texts of equal length with equal
- * letters are the same name if one of them has only letters. It makes a DEL of an underscore, so
- * where a name has one the text is looked at again. */
+ * letters are the same name if one of them has only letters. It makes a DEL of an underscore, and
+ * the middle of a long name is not among them: such a name is looked at again. */
 static inline struct letters letters_of(struct slice name)
 {
     const char *p = name.ptr;
@@ -108,9 +108,9 @@ static inline struct letters letters_of(struct slice name)
 static inline size_t bucket_of(struct letters l, size_t len)
 {
     uint64_t h = (l.head ^ (l.tail * 3) ^ len) * UINT64_C(0x9E3779B97F4A7C15);
-    return (size_t)(h >> 55);
+    return (size_t)(h >> 54);
 }
-_Static_assert(BUCKETS == 1 << (64 - 55), "bucket_of yields an index");
+_Static_assert(BUCKETS == 1 << (64 - 54), "bucket_of yields an index");
 
 static void fill(void)
 {
@@ -125,8 +125,8 @@ static void fill(void)
         size_t b = bucket_of(l, name.len);
         while (buckets[b].id_plus_1 != 0)
             b = (b + 1) % BUCKETS;
-        bool underscore = memchr(name.ptr, '_', name.len) != NULL;
-        buckets[b] = (struct bucket){l, (uint32_t)name.len, id + 1, underscore};
+        bool look_again = name.len > LETTERS || memchr(name.ptr, '_', name.len) != NULL;
+        buckets[b] = (struct bucket){l, (uint32_t)name.len, id + 1, look_again};
     }
     __atomic_store_n(&buckets_ready, true, __ATOMIC_RELEASE);
 }
@@ -147,10 +147,10 @@ const struct command *command_find(struct slice name)
     struct letters l = letters_of(name);
     for (size_t b = bucket_of(l, name.len); buckets[b].id_plus_1 != 0; b = (b + 1) % BUCKETS) {
         const struct bucket *at = &buckets[b];
-        if (at->letters.head == l.head && at->letters.tail == l.tail && at->len == name.len) {
-            bool other = UNLIKELY(at->underscore) && memchr(name.ptr, 0x7f, name.len) != NULL;
-            return other ? NULL : &rows[at->id_plus_1 - 1];
-        }
+        const struct command *row = &rows[at->id_plus_1 - 1];
+        if (at->letters.head == l.head && at->letters.tail == l.tail && at->len == name.len &&
+            (LIKELY(!at->look_again) || slice_is_word(name, row->name)))
+            return row;
     }
     return NULL;
 }
@@ -213,6 +213,8 @@ void call_park(struct call *c)
 
 void call_out_of_memory(struct call *c)
 {
+    if (c->txn != NULL)
+        txn_effect(c->txn, 0, NULL);
     reply_error(c->reply, REPLY_OOM);
 }
 

@@ -142,7 +142,9 @@ static inline void call_notify(struct call *c, enum notify_class class, const ch
 }
 /* The command waits: the session's waiter has been handed to something that will call it. */
 void call_park(struct call *c);
-void call_out_of_memory(struct call *c); /* replies -OOM */
+/* Replies -OOM. What is journalled is what the handler has told txn_effect() was done, or nothing.
+ */
+void call_out_of_memory(struct call *c);
 void call_help(struct call *c); /* <COMMAND> HELP: written from the rows of the container */
 
 #define COMMAND(id, name, ...) command_handler cmd_##id;

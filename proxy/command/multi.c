@@ -126,6 +126,21 @@ static void join_flags(struct group *g, const struct command *command, const str
     g->needs_room |= (flags & TXN_WRITES) != 0 && (flags & TXN_NO_OOM) == 0;
 }
 
+/* Whose BY or GET names keys by what values say: nobody knows them before the shards are locked. */
+static bool sorts_by_keys(const struct command *command, const struct request *r)
+{
+    return (command->id == COMMAND_sort || command->id == COMMAND_sort_ro) &&
+           sort_may_name_keys(r->argc, r->argv);
+}
+
+static void note_sort(struct group *g, const struct command *command, const struct request *r)
+{
+    if (!sorts_by_keys(command, r))
+        return;
+    g->sorts = true;
+    g->flags |= TXN_WHOLE;
+}
+
 static bool parse_db(struct slice text, uint32_t *db)
 {
     int64_t n;
@@ -198,6 +213,7 @@ static bool gather(struct command_worker *w, const struct session *s, struct gro
         if ((command->flags & CMD_NO_TXN) != 0)
             continue;
         join_flags(g, command, s);
+        note_sort(g, command, r);
         int found = worker_find_keys(w, command, db, r->argc, r->argv, g->keys);
         if (found < 0)
             return false;
@@ -249,6 +265,18 @@ static void run_group(struct command_worker *w, struct session *s, struct txn *t
         run_queued(w, s, t, s->queue[i], w->key_runs[i]);
 }
 
+/* Gets what the queued SORTs name as their sources are now. False: parked. */
+static bool prepare_sorts(struct command_worker *w, struct session *s)
+{
+    for (uint32_t i = 0; i < s->queue_len; i++) {
+        const struct request *r = s->queue[i];
+        if (sorts_by_keys(command_lookup(r->argc, r->argv), r) &&
+            sort_prepare(w, s, r, w->key_runs[i]) == TXN_PARKED)
+            return false;
+    }
+    return true;
+}
+
 /* False: parked. *ran: the queued commands have run and have accounted for their errors. */
 static bool exec_in_txn(struct command_worker *w, struct session *s, const struct group *g,
                         bool *ran)
@@ -265,6 +293,8 @@ static bool exec_in_txn(struct command_worker *w, struct session *s, const struc
         break;
     }
     *ran = !atomic_load(&s->watch.broken);
+    if (*ran && g->sorts && !prepare_sorts(w, s))
+        return false;
     if (*ran)
         run_group(w, s, t);
     else

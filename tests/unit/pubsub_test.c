@@ -235,6 +235,7 @@ static int start(void **state)
 static int stop(void **state)
 {
     (void)state;
+    atomic_store(&release, true); /* a test that failed may have left a worker in HOLD */
     server_stop(server);
     server_free(&server);
     return 0;
@@ -352,6 +353,25 @@ static void a_message_waits_for_the_event_before_it(void **state)
     hear(writer, "+OK\r\n");
     close(listener);
     close(writer);
+}
+
+static void a_message_is_there_before_the_answer_to_a_later_request(void **state)
+{
+    (void)state;
+    int listener = dial_worker(0), holder = dial_worker(0), publisher = dial_worker(1);
+    say(listener, "SUBSCRIBE c\r\n");
+    hear(listener, "+OK\r\n");
+    say(holder, "HOLD other\r\n");
+    while (atomic_load(&told) == 0)
+        poll(NULL, 0, 1);
+    say(publisher, "PUBLISH c x\r\n");
+    hear(publisher, ":1\r\n");
+    say(listener, "PING\r\n"); /* the worker finds message and request at once */
+    atomic_store(&release, true);
+    hear(listener, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n+PONG\r\n");
+    close(listener);
+    close(holder);
+    close(publisher);
 }
 
 static void an_event_waits_until_its_change_is_durable(void **state)
@@ -523,6 +543,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PUBSUB_TEST(an_event_is_told_when_its_command_has_ended),
         PUBSUB_TEST(a_message_waits_for_the_event_before_it),
+        PUBSUB_TEST(a_message_is_there_before_the_answer_to_a_later_request),
         PUBSUB_TEST(an_event_waits_until_its_change_is_durable),
         PUBSUB_TEST(who_subscribes_after_a_message_does_not_get_it),
         PUBSUB_TEST(messages_left_behind_by_a_client_are_freed),

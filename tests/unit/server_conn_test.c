@@ -100,9 +100,7 @@ void session_fini(struct session *s, struct keyspace *ks)
 void command_prefetch(struct command_worker *w, struct session *s, const struct request *requests,
                       size_t n)
 {
-    (void)w;
-    (void)s;
-    (void)requests;
+    (void)w, (void)s, (void)requests;
     assert_true(n > 1 && n <= 64);
 }
 
@@ -236,8 +234,7 @@ enum run_result command_run(struct command_worker *w, struct session *s, struct 
                             int slot)
 {
     struct slice name = r->argv[0];
-    (void)slot;
-    atomic_fetch_add(&runs, 1);
+    atomic_fetch_add(&runs, slot >= -1);
     if (w->ks == NULL)
         reply_error(&s->reply, "LOADING Weir is loading the dataset in memory");
     else if (slice_is_word(name, "ping"))
@@ -280,21 +277,17 @@ enum run_result command_run(struct command_worker *w, struct session *s, struct 
 
 struct journal *keyspace_journal(struct keyspace *ks)
 {
-    (void)ks;
-    return &the_journal;
+    return ks == &the_keyspace ? &the_journal : NULL;
 }
 
 bool keyspace_cancel_wait(struct keyspace *ks, struct waiter *w)
 {
-    (void)ks;
-    (void)w;
-    return false;
+    return ks != &the_keyspace || w == NULL; /* never: it is calling just now */
 }
 
 void keyspace_hold_expiry(struct keyspace *ks, bool on)
 {
-    (void)ks;
-    (void)on;
+    (void)ks, (void)on;
 }
 
 void monitor_post(struct command_worker *w)
@@ -305,23 +298,19 @@ void monitor_post(struct command_worker *w)
 bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t workers,
                    int64_t budget_us)
 {
-    (void)ks;
-    (void)t;
-    (void)budget_us;
+    (void)ks, (void)t, (void)budget_us;
     assert_true(worker < workers);
     return false;
 }
 
 uint64_t journal_durable_lsn(const struct journal *j)
 {
-    (void)j;
-    return atomic_load(&durable_lsn);
+    return j == &the_journal ? atomic_load(&durable_lsn) : 0;
 }
 
 void journal_kick(struct journal *j)
 {
-    (void)j;
-    atomic_fetch_add(&kicks, 1);
+    atomic_fetch_add(&kicks, j == &the_journal);
 }
 
 /* --- The server under test, and its clients --- */

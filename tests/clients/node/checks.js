@@ -5,6 +5,7 @@
 
 const patience = Number(process.env.WEIR_PATIENCE || '1');
 const port = Number(process.env.WEIR_PORT);
+const isWeir = process.env.PEER !== 'redis';
 const checks = [];
 
 function check(name, body) {
@@ -65,4 +66,4 @@ process.on('unhandledRejection', (error) => {
   process.exit(1);
 });
 
-module.exports = { check, runChecks, until, next, within, port, patience };
+module.exports = { check, runChecks, until, next, within, port, isWeir };

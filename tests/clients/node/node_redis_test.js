@@ -3,8 +3,8 @@
 'use strict';
 
 const assert = require('node:assert/strict');
-const { createClient, RESP_TYPES } = require('redis');
-const { check, runChecks, until, next, within, port } = require('./checks');
+const { createClient, createClientPool, RESP_TYPES, WatchError } = require('redis');
+const { check, runChecks, until, next, within, port, isWeir } = require('./checks');
 
 const open = new Set();
 
@@ -61,8 +61,9 @@ for (const RESP of [3, 2]) {
 
   checked('the connection speaks the protocol that was asked for', async (redis) => {
     assert.equal(await redis.ping(), 'PONG');
-    assert.match(await redis.sendCommand(['CLIENT', 'INFO']), new RegExp(` resp=${RESP} `));
-    assert.match(await redis.sendCommand(['CLIENT', 'INFO']), / lib-name=node-redis/);
+    assert.equal((await redis.hello()).proto, RESP);
+    const info = await redis.sendCommand(['CLIENT', 'INFO']);
+    if (isWeir) assert.match(info, new RegExp(` resp=${RESP} lib-name=node-redis`));
     const named = await client({ RESP, name: 'somebody', database: 3 });
     assert.equal(await named.clientGetName(), 'somebody');
     assert.equal((await named.clientInfo()).db, 3);
@@ -178,7 +179,7 @@ for (const RESP of [3, 2]) {
     await redis.watch('n');
     const other = await client({ RESP });
     await other.set('n', 'changed');
-    await assert.rejects(redis.multi().set('n', 'lost').exec(), { name: 'WatchError' });
+    await assert.rejects(redis.multi().set('n', 'lost').exec(), WatchError);
     assert.equal(await redis.get('n'), 'changed');
   });
 
@@ -227,7 +228,7 @@ for (const RESP of [3, 2]) {
     await subscriber.pUnsubscribe();
     await subscriber.sUnsubscribe();
     assert.equal(await redis.publish('news', 'nobody'), 0);
-    assert.equal(await subscriber.set('again', 'a normal client'), 'OK');
+    assert.equal(await subscriber.del('again'), 0); // a normal client again
   });
 
   checked('keyspace events arrive', async (redis) => {
@@ -296,7 +297,6 @@ for (const RESP of [3, 2]) {
 }
 
 checkWith('a pool of connections serves blocked and other callers at once', {}, async (redis) => {
-  const { createClientPool } = require('redis');
   const pool = createClientPool({ socket: { host: '127.0.0.1', port } },
     { minimum: 2, maximum: 20 });
   pool.on('error', () => {});
@@ -318,7 +318,8 @@ checkWith('SORT follows patterns and COPY, RENAME and OBJECT answer', {}, async 
   assert.deepEqual(await redis.lRange('sorted', 0, -1), ['1', '2']);
   assert.equal(Number(await redis.copy('l', 'm')), 1);
   await redis.rename('m', 'n');
-  assert.equal(await redis.objectEncoding('n'), 'listpack');
+  await redis.sAdd('ints', ['1', '2']);
+  assert.equal(await redis.objectEncoding('ints'), 'intset');
   assert.ok(await redis.memoryUsage('n') > 0);
 });
 

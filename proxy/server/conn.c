@@ -28,6 +28,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -590,6 +591,14 @@ void conn_wake_at(struct conn *c, struct mono deadline)
     set_wake(c, left_us);
 }
 
+/* A client that waits and has sent more is not read from, and so its end would not be seen. */
+static bool has_hung_up(struct conn *c)
+{
+    struct pollfd fd = {.fd = c->session.fd};
+    return (c->flags & CONN_PARKED) != 0 && !ev_is_active(&c->readable) && poll(&fd, 1, 0) == 1 &&
+           (fd.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 void conn_sweep(struct conn *c, int64_t timeout_s)
 {
     struct mono now = worker_now(c->worker);
@@ -599,6 +608,10 @@ void conn_sweep(struct conn *c, int64_t timeout_s)
     }
     if ((c->flags & CONN_DOOMED) != 0 || output_check_limit(c, true))
         return;
+    if (has_hung_up(c)) {
+        conn_doom(c);
+        return;
+    }
     if (timeout_s > 0 && (c->flags & CONN_PARKED) == 0 && c->marks_len == 0 &&
         !session_is_subscribed(&c->session) &&
         now.us - c->session.last_active_at.us > timeout_s * 1000000) {

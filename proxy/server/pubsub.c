@@ -3,9 +3,9 @@
  *   PUBLISH ──> topics that match ──> one message ──┬──> mail of worker 0 ──> its subscribers
  *   event  ──>  (table, under the lock)             └──> mail of worker 1 ──> its subscribers
  *
- * - A topic (topic.c) is a channel, pattern or shard channel that somebody listens to. The table of all
- *   topics is shared; within a topic each worker has a list of its own connections, which only it
- *   walks. So a publisher touches no foreign connection.
+ * - A topic (topic.c) is a channel, pattern or shard channel that somebody listens to. The table
+ *   of all topics is shared; within a topic each worker has a list of its own connections, which
+ *   only it walks. So a publisher touches no foreign connection.
  * - A message is encoded once, whatever the number of subscribers and their protocol: RESP2 and
  *   RESP3 differ in one byte before it. A large payload is referenced, not copied.
  * - Messages are numbered and posted to all mails under one lock, so every subscriber sees them in

@@ -152,14 +152,19 @@ def random_members(args, r, w, before):
 
 
 def sorted_elements(args, r, w, before):
-    """SORT leaves open the order of a set BY nosort, and of texts of equal weight."""
+    """SORT leaves open the order of a set BY nosort, and of texts of equal weight: to Redis a text
+    ends at a NUL."""
     del before
     if not (isinstance(r, list) and isinstance(w, list)) or len(r) != len(w):
         return False
     upper = [a.upper() for a in args]
-    if b"BY" not in upper or b"STORE" in upper:
+    if b"STORE" in upper:
         return False
-    loose = b"ALPHA" in upper or b"*" not in args[upper.index(b"BY") + 1]
+    if b"BY" in upper:
+        loose = b"ALPHA" in upper or b"*" not in args[upper.index(b"BY") + 1]
+    else:
+        loose = b"ALPHA" in upper and (b"GET" in upper and b"#" not in upper
+                                       or any(type(i) is bytes and b"\0" in i for i in r))
     if not loose or b"LIMIT" in upper:
         return loose
     group = max(1, upper.count(b"GET"))
@@ -173,9 +178,12 @@ def scores(args, r, w, before):
 
 
 def places(args, r, w, before):
-    """Without an order GEOSEARCH and its like return what they find as it comes."""
+    """Without an order GEOSEARCH and its like return what they find as it comes; and a sorted set
+    that is no index (g0 to g9 are) has many members in one place, of which COUNT takes any."""
     del before
     upper = {a.upper() for a in args}
+    if b"COUNT" in upper and args[1][:1] != b"g":
+        return type(r) is type(w) and isinstance(r, list) and len(r) == len(w)
     if upper & {b"ASC", b"DESC"} or not any_order(args, r, w, None):
         return False
     return b"COUNT" not in upper or b"ANY" in upper

@@ -61,6 +61,8 @@ def part_of_a_scan(args, r, w, reloaded):
 DIFFERENCES = (
     Difference("a step of SCAN may find less than COUNT", (b"SCAN",), part_of_a_scan),
     Difference("7.2 packs small sets", (b"OBJECT",), encodings((b"hashtable",), (b"listpack",))),
+    Difference("SORT only reads: the sorted set stays packed", (b"OBJECT",),
+               encodings((b"skiplist",), (b"listpack",))),
     Difference("7.2 packs small lists", (b"OBJECT",), encodings((b"quicklist",), (b"listpack",))),
     Difference("a value that came back from the backend is as small as a new one", (b"OBJECT",),
                encodings((b"raw", b"hashtable", b"skiplist", b"quicklist", b"embstr"),
@@ -82,6 +84,8 @@ DIFFERENCES = (
                encodings((b"raw",), (b"embstr", b"int"))),
     Difference("a walk over the backend's keys is not possible within EXEC",
                (b"KEYS", b"SCAN", b"DBSIZE", b"RANDOMKEY"), in_transaction_only),
+    Difference("nor can SORT wait there for a key that EXEC itself has made it name",
+               (b"SORT", b"SORT_RO"), in_transaction_only),
 )
 
 EVENTS = (

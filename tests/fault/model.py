@@ -143,9 +143,12 @@ class Model:
         return self.pop(key, -1)
 
     def do_lmove(self, source, target, whence, where):
+        deadline = self.deadlines.get(target) if source == target else None
         value = self.pop(source, 0 if whence == "LEFT" else -1)
         if value is not None:
             self.of(target, list).insert(0 if where == "LEFT" else len(self.values[target]), value)
+        if deadline:  # a list that is moved to itself never goes, though it had one element
+            self.deadlines[target] = deadline
         return value
 
     def do_ltrim(self, key, first, last):
@@ -312,7 +315,8 @@ class Model:
             mine, theirs = self.values.get(key), other.values.get(key)
             if isinstance(mine, dict) and isinstance(theirs, dict):
                 out += ["%s %r: expected %.80r, found %.80r" % (key, f, mine.get(f), theirs.get(f))
-                        for f in sorted(mine.keys() | theirs.keys()) if mine.get(f) != theirs.get(f)]
+                        for f in sorted(mine.keys() | theirs.keys())
+                        if mine.get(f) != theirs.get(f)]
             elif mine != theirs:
                 out.append("%s: expected %.300r, found %.300r" % (key, mine, theirs))
         for key in sorted(self.deadlines.keys() ^ other.deadlines.keys()):

@@ -4,6 +4,7 @@
 SPDX-License-Identifier: BSD-3-Clause
 """
 
+import multiprocessing
 import os
 import re
 import select
@@ -20,9 +21,30 @@ def fields_of(line):
     return dict(f.split("=", 1) for f in line.split(" ") if "=" in f)
 
 
-def client_list(c, *args):
+class TwoWorkers(Weir):
+    """With connections on both workers: the first few would be gathered on one. The idle ones that
+    see to that are not listed."""
+    IDLE = 150
+
+    def __init__(self, *directives):
+        super().__init__("io-threads 2", *directives)
+
+    def start(self, wait=True):
+        super().start(wait)
+        self.idle = [self.connect() for _ in range(self.IDLE)]
+        for c in self.idle:
+            c.send(command("CLIENT", "SETNAME", "idle"))
+        for c in self.idle:
+            c.expect(b"+OK\r\n")
+
+
+def everybody(c, *args):
     text = c.call("CLIENT", "LIST", *args).decode()
     return [fields_of(line) for line in text.split("\n") if line]
+
+
+def client_list(c, *args):
+    return [e for e in everybody(c, *args) if e["name"] != "idle"]
 
 
 def identify(c):
@@ -31,8 +53,9 @@ def identify(c):
 
 def is_closed_now(c):
     """The end is there already: nothing is waited for."""
+    c.socket.setblocking(False)  # with a timeout, recv() waits whatever its flags say
     try:
-        return c.socket.recv(1, socket.MSG_DONTWAIT) == b""
+        return c.socket.recv(1) == b""
     except BlockingIOError:
         return False
     except ConnectionResetError:
@@ -51,34 +74,64 @@ def blocked(weir):
 # --- Killing ---
 
 
+class Busy:
+    """A process with a client that has so much pipelined work that its worker goes on with it at
+    the end of every turn: what comes after that is late."""
+    REQUESTS = 4000
+
+    def __init__(self, weir):
+        self.connection = weir.connect()
+        for key in "ab":
+            check(self.connection.call("SET", "lcs:" + key, key * 50) == b"OK", "SET")
+        self.process = multiprocessing.Process(target=self.work, daemon=True)
+
+    def work(self):
+        pipeline = command("LCS", "lcs:a", "lcs:b", "LEN") * self.REQUESTS
+        while True:
+            self.connection.send(pipeline)
+            self.connection.expect(b":0\r\n" * self.REQUESTS)
+
+    def __enter__(self):
+        self.process.start()
+        return self
+
+    def __exit__(self, *unused):
+        self.process.kill()
+        self.process.join()
+
+
 def a_killed_client_is_closed_before_the_killer_is_answered():
-    with Weir("io-threads 2") as weir:
-        killer = weir.connect()
-        for _ in range(300):
-            victims = [weir.connect(), weir.connect()]  # one on each worker
-            for victim in victims:
-                number = identify(victim)
-                check(killer.call("CLIENT", "KILL", "ID", number) == 1, "not killed")
-                check(is_closed_now(victim), "the victim's socket is open after the reply")
-                victim.close()
+    with TwoWorkers() as weir:
+        killers = [weir.connect(), weir.connect()]  # one on each worker, like the victims
+        with Busy(weir):
+            for n in range(150):
+                victims = [weir.connect(), weir.connect()]
+                for victim in victims:
+                    number = identify(victim)
+                    check(killers[n % 2].call("CLIENT", "KILL", "ID", number) == 1, "not killed")
+                    check(is_closed_now(victim), "the victim's socket is open after the reply")
+                    victim.close()
 
 
 def several_killed_clients_are_closed_before_the_killer_is_answered():
-    with Weir("io-threads 2") as weir:
-        killer = weir.connect()
-        for _ in range(60):
-            victims = [weir.connect() for _ in range(8)]
-            for victim in victims:
-                identify(victim)
-            check(killer.call("CLIENT", "KILL", "TYPE", "normal") == 8, "not all were killed")
-            open_still = [v for v in victims if not is_closed_now(v)]
-            check(not open_still, "%d sockets are open after the reply" % len(open_still))
-            for victim in victims:
-                victim.close()
+    with TwoWorkers("unixsocket weir.sock") as weir:
+        killers = [weir.connect(), weir.connect()]
+        path = os.path.join(weir.directory, "weir.sock")
+        with Busy(weir):
+            for n in range(60):
+                victims = [Connection(path) for _ in range(8)]
+                for victim in victims:
+                    identify(victim)
+                killed = killers[n % 2].call("CLIENT", "KILL", "ADDR", "weir.sock:0")
+                check(killed == 8, "not all were killed: %r" % killed)
+                open_still = [v for v in victims if not is_closed_now(v)]
+                check(not open_still, "%d sockets are open after the reply" % len(open_still))
+                for victim in victims:
+                    victim.close()
 
 
 def a_killed_client_that_waits_is_closed_too():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         killer = weir.connect()
         for _ in range(20):
             victim = weir.connect()
@@ -94,7 +147,7 @@ def a_killed_client_that_waits_is_closed_too():
 
 
 def a_pause_of_writes_holds_writes_and_lets_reads_through():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         boss, reader, writer = weir.connect(), weir.connect(), weir.connect()
         boss.call("SET", "k", "old")
         check(boss.call("CLIENT", "PAUSE", 100000, "WRITE") == b"OK", "no pause")
@@ -112,7 +165,7 @@ def a_pause_of_writes_holds_writes_and_lets_reads_through():
 
 
 def a_pause_of_all_holds_everybody_and_ends_by_itself():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         boss, other = weir.connect(), weir.connect()
         begin = time.monotonic()
         boss.send(command("CLIENT", "PAUSE", 500) + command("PING") + command("ECHO", "x"))
@@ -139,7 +192,7 @@ def of_two_pauses_the_later_end_and_the_stricter_mode_hold():
 
 
 def an_exec_waits_when_it_would_write():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         boss, writer, reader, queuer = (weir.connect() for _ in range(4))
         for c in (writer, reader, queuer):
             check(c.call("MULTI") == b"OK", "MULTI")
@@ -157,7 +210,7 @@ def an_exec_waits_when_it_would_write():
 
 
 def what_waits_already_is_not_held_by_a_pause():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         boss, waiter = weir.connect(), weir.connect()
         waiter.call("SET", "k", "v")
         waiter.send(command("WAIT", 1, 300))
@@ -167,22 +220,27 @@ def what_waits_already_is_not_held_by_a_pause():
 
 
 def clients_that_leave_during_a_pause_leave_nothing_behind():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         boss = weir.connect()
         check(boss.call("CLIENT", "PAUSE", 1000000, "WRITE") == b"OK", "no pause")
-        for i in range(100):
-            c = weir.connect()
-            c.send(command("SET", "k%d" % i, "v") * 3)
-            wait_until(lambda: any(e["cmd"] == "set" for e in client_list(boss)), "it is held")
-            c.reset()
-            wait_until(lambda: len(client_list(boss)) == 1, "it is gone")
+        before = int(weir.info("used_memory"))
+        for more in (1, 2):  # the second leaves bytes behind that nobody reads
+            leaving = [weir.connect() for _ in range(60)]
+            for i, c in enumerate(leaving):
+                c.send(command("SET", "k%d" % i, b"v" * 200000) * more)
+            wait_until(lambda: blocked(weir) == 60, "all to be held")
+            for c in leaving:
+                c.reset()
+            wait_until(lambda: len(client_list(boss)) == 1, "all to be gone")
         check(blocked(weir) == 0, "%d are blocked" % blocked(weir))
+        grown = int(weir.info("used_memory")) - before
+        check(grown < 8 << 20, "their requests are still there: %d bytes" % grown)
         check(boss.call("CLIENT", "UNPAUSE") == b"OK", "no end of it")
         check(boss.call("DBSIZE") == 0, "a write of a client that left was run")
 
 
 def no_key_is_deleted_for_its_age_during_a_pause():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         boss = weir.connect()
         boss.call("CLIENT", "PAUSE", 100000, "WRITE")
         boss.call("CLIENT", "UNPAUSE")
@@ -195,7 +253,7 @@ def no_key_is_deleted_for_its_age_during_a_pause():
 
 
 def the_process_ends_in_order_during_a_pause():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         boss, writer = weir.connect(), weir.connect()
         check(boss.call("SET", "k", "v") == b"OK", "SET")
         check(boss.call("CLIENT", "PAUSE", 1000000, "WRITE") == b"OK", "no pause")
@@ -237,7 +295,7 @@ def shown(c):
 
 
 def a_monitor_sees_the_commands_of_all_workers_in_the_order_of_each_client():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         monitors = [weir.connect() for _ in range(2)]
         for m in monitors:
             check(m.call("MONITOR") == b"OK", "MONITOR")
@@ -257,14 +315,15 @@ def a_monitor_sees_the_commands_of_all_workers_in_the_order_of_each_client():
 
 
 def a_monitor_sees_what_was_answered_before_it_sees_what_was_sent_then():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         m, a, b = weir.connect(), weir.connect(), weir.connect()
         check(m.call("MONITOR") == b"OK", "MONITOR")
         for n in range(1000):
-            a.call("SET", "k", n)
-            b.call("SET", "k", n)
-            check(shown(m)[2] == '"SET" "k" "%d"' % n, "the first")
-            check(shown(m)[2] == '"SET" "k" "%d"' % n, "the second")
+            a.call("SET", "a", n)
+            b.call("SET", "b", n)
+            for key in "ab":
+                words = shown(m)[2]
+                check(words == '"SET" "%s" "%d"' % (key, n), "out of order: " + words)
 
 
 def a_monitor_tells_the_time_and_who():
@@ -311,7 +370,7 @@ def a_monitor_shows_commands_of_exec_when_they_run_and_nothing_secret():
 
 
 def a_monitor_ends_with_reset_quit_and_its_connection():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         monitors = [weir.connect() for _ in range(4)]
         c = weir.connect()
         last = identify(monitors[3])
@@ -334,7 +393,7 @@ def a_monitor_ends_with_reset_quit_and_its_connection():
 
 
 def a_monitor_that_does_not_read_is_closed_and_slows_nobody():
-    with Weir("io-threads 2", "client-output-buffer-limit normal 8mb 0 0") as weir:
+    with TwoWorkers("client-output-buffer-limit normal 8mb 0 0") as weir:
         m, c = weir.connect(), weir.connect()
         m.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         check(m.call("MONITOR") == b"OK", "MONITOR")
@@ -365,12 +424,12 @@ def names(c):
 
 
 def the_clients_that_take_most_are_closed_first():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         boss = weir.connect()
         clients = [fill_input(weir, n << 20) for n in (1, 5, 2, 9, 1, 4)]
 
         def taken():
-            return sum(int(e["tot-mem"]) for e in client_list(boss))
+            return sum(int(e["tot-mem"]) for e in everybody(boss))
         wait_until(lambda: taken() > 22 << 20, "the requests to arrive")
         wait_until(lambda: int(weir.info("mem_clients_normal")) > 22 << 20, "INFO to count")
         for gone, evicted in ([9], 1), ([5, 4], 3):
@@ -387,7 +446,7 @@ def the_clients_that_take_most_are_closed_first():
 
 
 def a_client_that_grows_beyond_the_limit_is_closed_and_others_stay():
-    with Weir("io-threads 2", "maxmemory-clients 8mb") as weir:
+    with TwoWorkers("maxmemory-clients 8mb") as weir:
         others = [weir.connect() for _ in range(50)]
         for n in range(4):
             c = weir.connect()
@@ -405,7 +464,7 @@ def a_client_that_grows_beyond_the_limit_is_closed_and_others_stay():
 
 
 def replies_that_are_not_read_count_for_eviction():
-    with Weir("io-threads 2", "maxmemory-clients 20mb",
+    with TwoWorkers("maxmemory-clients 20mb",
               "client-output-buffer-limit normal 0 0 0") as weir:
         boss, greedy = weir.connect(), weir.connect()
         check(boss.call("SET", "v", b"x" * 1000000) == b"OK", "SET")
@@ -417,7 +476,7 @@ def replies_that_are_not_read_count_for_eviction():
 
 
 def a_client_may_be_exempt_from_eviction_and_a_share_may_be_the_limit():
-    with Weir("io-threads 2", "maxmemory 200mb") as weir:
+    with TwoWorkers("maxmemory 200mb") as weir:
         boss = weir.connect()
         safe = weir.connect()
         check(safe.call("CLIENT", "NO-EVICT", "on") == b"OK", "NO-EVICT")
@@ -449,7 +508,7 @@ def evicting_thousands_takes_many_turns_and_ends():
 
 
 def a_client_above_its_soft_limit_is_closed_when_its_time_is_over():
-    with Weir("io-threads 2", "client-output-buffer-limit normal 0 1mb 1") as weir:
+    with TwoWorkers("client-output-buffer-limit normal 0 1mb 1") as weir:
         boss, greedy = weir.connect(), weir.connect()
         check(boss.call("SET", "v", b"x" * 1000000) == b"OK", "SET")
         greedy.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -462,7 +521,7 @@ def a_client_above_its_soft_limit_is_closed_when_its_time_is_over():
 
 
 def a_client_that_reads_again_in_time_is_not_closed_at_its_soft_limit():
-    with Weir("io-threads 2", "client-output-buffer-limit normal 0 1mb 4") as weir:
+    with TwoWorkers("client-output-buffer-limit normal 0 1mb 4") as weir:
         boss, slow = weir.connect(), weir.connect()
         check(boss.call("SET", "v", b"x" * 1000000) == b"OK", "SET")
         for _ in range(2):
@@ -478,7 +537,7 @@ def a_client_that_reads_again_in_time_is_not_closed_at_its_soft_limit():
 
 
 def a_listed_client_shows_what_it_holds():
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         boss, c = weir.connect(), weir.connect()
         number = identify(c)
 
@@ -518,7 +577,7 @@ def the_peak_of_a_reply_buffer_is_forgotten():
 def pausing_killing_and_watching_at_once_loses_no_reply():
     """Everything at the same time, with a count at the end."""
     rounds = 150
-    with Weir("io-threads 2") as weir:
+    with TwoWorkers() as weir:
         boss = weir.connect()
         counts = []
 

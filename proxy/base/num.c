@@ -3,6 +3,7 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +90,66 @@ size_t num_format_i64(char *out, int64_t n)
     return 1 + num_format_u64(out + 1, 0 - (uint64_t)n);
 }
 
+/* A positive double as digits * 10^exponent, no digit too many; `text` has NUM_DOUBLE_MAX bytes. */
+struct decimal {
+    char digits[NUM_DOUBLE_MAX];
+    int len, exponent;
+};
+
+/* Few decimals, as in 3.14, are found without printing: below 2^53 the product and the power are
+ * exact, so that their quotient is the double that the text would be read as (Clinger, "How to read
+ * floating point numbers accurately", 1990). */
+static bool few_decimals(double n, struct decimal *d)
+{
+    double power = 1;
+    for (int decimals = 1; decimals <= 15 && n * (power *= 10) < 0x1p53; decimals++) {
+        double product = rint(n * power);
+        if (product > 0 && product / power == n) {
+            d->len = (int)num_format_u64(d->digits, (uint64_t)product);
+            d->exponent = -decimals;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* 15 digits always fit a normal double, 17 always tell it from the next. */
+static void shortest_decimal(double n, struct decimal *d)
+{
+    if (few_decimals(n, d))
+        return;
+    char text[NUM_DOUBLE_MAX];
+    int decimals = n < DBL_MIN ? 0 : 14;
+    do {
+        must(snprintf(text, sizeof(text), "%.*e", decimals, n) < (int)sizeof(text));
+    } while (strtod(text, NULL) != n && ++decimals <= 16);
+    const char *e = strchr(text, 'e');
+    d->len = 0;
+    for (const char *c = text; c < e; c++)
+        if (*c != '.')
+            d->digits[d->len++] = *c;
+    d->exponent = (int)strtol(e + 1, NULL, 10) - (d->len - 1);
+    for (; d->len > 1 && d->digits[d->len - 1] == '0'; d->len--)
+        d->exponent++;
+}
+
+/* Where the point goes, and when it is an exponent that says so: as Redis 7.2 does it. */
+static size_t write_decimal(char *out, const struct decimal *d)
+{
+    int first = d->len + d->exponent - 1; /* the power of ten of the first digit */
+    int point = d->len + d->exponent;     /* digits before the point */
+    if (d->exponent >= 0 && abs(first) < d->len + 7)
+        return (size_t)sprintf(out, "%.*s%.*s", d->len, d->digits, d->exponent, "0000000");
+    if (d->exponent < 0 && (d->exponent > -7 || abs(first) < 4)) {
+        if (point > 0)
+            return (size_t)sprintf(out, "%.*s.%.*s", point, d->digits, d->len - point,
+                                   d->digits + point);
+        return (size_t)sprintf(out, "0.%.*s%.*s", -point, "0000000", d->len, d->digits);
+    }
+    return (size_t)sprintf(out, "%c%s%.*se%+d", d->digits[0], d->len > 1 ? "." : "", d->len - 1,
+                           d->digits + 1, first);
+}
+
 size_t num_format_double(char *out, double n)
 {
     if (isinf(n))
@@ -97,7 +158,10 @@ size_t num_format_double(char *out, double n)
         return (size_t)sprintf(out, signbit(n) ? "-0" : "0");
     if (n > -4503599627370496.0 && n < 4503599627370496.0 && n == (double)(int64_t)n)
         return num_format_i64(out, (int64_t)n);
-    return (size_t)snprintf(out, NUM_DOUBLE_MAX, "%.17g", n);
+    struct decimal d;
+    shortest_decimal(fabs(n), &d);
+    *out = '-';
+    return (n < 0) + write_decimal(out + (n < 0), &d);
 }
 
 size_t num_format_long_double(char *out, long double n)

@@ -20,8 +20,8 @@ MUST_CHECK bool num_parse_long_double(struct slice text, long double *out);
 /* Write without terminator and return the length. `out` has NUM_I64_MAX bytes. */
 size_t num_format_u64(char *out, uint64_t n);
 size_t num_format_i64(char *out, int64_t n);
-/* 17 significant digits, integers without a point, inf, -inf: how scores and RESP3 doubles look.
- * `out` has NUM_DOUBLE_MAX bytes. */
+/* The fewest digits that read back as the same, integers without a point, inf, -inf: how scores and
+ * RESP3 doubles look. n is not NaN. `out` has NUM_DOUBLE_MAX bytes. */
 size_t num_format_double(char *out, double n);
 /* Fixed notation, 17 decimals, trailing zeros cut, never "-0": how INCRBYFLOAT stores its result.
  * `out` has NUM_LONG_DOUBLE_MAX bytes. */

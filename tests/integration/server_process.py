@@ -15,7 +15,8 @@ from weirproc import BINARY, Connection, Failure, Weir, check, command, run, wai
 
 
 def lock_database(weir):
-    """Takes SQLite's write lock, so that nothing can be flushed until it is let go."""
+    """Takes SQLite's write lock, so that nothing can be flushed until it is let go. Before the
+    writes in question: a new database is written to once the server is ready."""
     db = sqlite3.connect(os.path.join(weir.directory, "weir.db"), isolation_level=None)
     db.execute("BEGIN IMMEDIATE")
     return db
@@ -40,8 +41,8 @@ def sigterm_flushes_and_ends_with_zero():
 def clients_are_served_while_the_flush_goes_on():
     with Weir("write-delay-ms 600000", "shutdown-timeout 60") as weir:
         c = weir.connect()
-        check(c.call("SET", "a", "1") == b"OK", "SET failed")
         db = lock_database(weir)
+        check(c.call("SET", "a", "1") == b"OK", "SET failed")
         weir.terminate()
         wait_until(lambda: "Ending: flushing" in weir.log(), "the drain to begin")
         late = weir.connect()
@@ -58,8 +59,8 @@ def clients_are_served_while_the_flush_goes_on():
 def a_second_signal_ends_at_once_and_the_journal_has_everything():
     with Weir("write-delay-ms 600000", "shutdown-timeout 600") as weir:
         c = weir.connect()
-        check(c.call("SET", "a", "1") == b"OK", "SET failed")
         db = lock_database(weir)
+        check(c.call("SET", "a", "1") == b"OK", "SET failed")
         weir.terminate()
         wait_until(lambda: "Ending: flushing" in weir.log(), "the drain to begin")
         weir.terminate()
@@ -72,8 +73,8 @@ def a_second_signal_ends_at_once_and_the_journal_has_everything():
 
 def shutdown_timeout_bounds_the_flush():
     with Weir("write-delay-ms 600000", "shutdown-timeout 1") as weir:
-        check(weir.connect().call("SET", "a", "1") == b"OK", "SET failed")
         db = lock_database(weir)
+        check(weir.connect().call("SET", "a", "1") == b"OK", "SET failed")
         weir.terminate()
         check(weir.wait() == 0, "exit code")
         db.execute("ROLLBACK")

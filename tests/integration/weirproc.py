@@ -251,7 +251,9 @@ class Weir:
     def __enter__(self):
         return self
 
-    def __exit__(self, *unused):
+    def __exit__(self, failure, *unused):
+        if failure is not None:
+            print(self.log(), end="")
         self.close()
 
 

@@ -19,7 +19,7 @@ backend> SELECT key, type FROM keys ORDER BY key
 restart
 mark
 > ZRANGE z 0 -1 WITHSCORES
-< ["b", "-inf", "g", "0", "c", "4.9406564584124654e-324", "d", "2.2250738585072014e-308", "f", "0.10000000000000001", "j", "123456789.125", "h", "4503599627370497", "i", "9007199254740992", "e", "1.7976931348623157e+308", "a", "inf"]
+< ["b", "-inf", "g", "0", "c", "5e-324", "d", "2.2250738585072014e-308", "f", "0.1", "j", "123456789.125", "h", "4503599627370497", "i", "9007199254740992", "e", "1.7976931348623157e+308", "a", "inf"]
 stat backend_loads +1
 > ZRANGE large 0 -1
 < ["b", "g", "c", "f", "x"*65, "i", "a"]
@@ -140,7 +140,7 @@ stat flushed_rows +1..2
 > ZINCRBY z 0.1 a
 > ZADD z INCR inf b
 > ZPOPMIN z
-< ["a", "1.1000000000000001"]
+< ["a", "1.1"]
 > ZMPOP 2 missing z MAX COUNT 2
 < ["z", [["b", "inf"], ["e", "5"]]]
 > BZPOPMAX z 1

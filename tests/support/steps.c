@@ -349,6 +349,24 @@ static bool can_cut(void)
             journal_last_lsn(keyspace_journal(steps.ks.ks)) > writeback_applied_lsn(wb));
 }
 
+static bool has_looked(void)
+{
+    struct writeback *wb = writeback();
+    lock_acquire(&wb->lock);
+    bool looked = !wb->flush_requested;
+    lock_release(&wb->lock);
+    return looked;
+}
+
+/* No cut begins from here on, not even one that the cutter had decided on a moment ago: it takes a
+ * request at the end of a round. */
+static void make_no_cuts(void)
+{
+    atomic_store(&writeback()->pausing, true);
+    writeback_request_flush(writeback());
+    await(has_looked, "the cutter");
+}
+
 static void await_commit(void)
 {
     if (steps.held || steps.down || steps.stuck != NULL)
@@ -366,7 +384,7 @@ static void cut(void)
     atomic_store(&writeback()->pausing, false);
     writeback_request_flush(writeback());
     await(is_captured, "a cut");
-    atomic_store(&writeback()->pausing, true);
+    make_no_cuts();
     atomic_fetch_add(&steps.report->cuts, 1);
     await_commit();
 }
@@ -390,7 +408,7 @@ static void cut_among_swaps(void)
         view_note_past();
     }
     await(is_captured, "a cut among swaps");
-    atomic_store(&writeback()->pausing, true);
+    make_no_cuts();
     steps.two_commits = true; /* the map as it is now may have gone, too */
     atomic_fetch_add(&steps.report->cuts, 1);
     await_commit();
@@ -429,7 +447,7 @@ static void begin_split(void) NO_TSA
     atomic_store(&writeback()->pausing, false);
     writeback_request_flush(writeback());
     await(has_begun, "a cut that is stuck");
-    atomic_store(&writeback()->pausing, true);
+    atomic_store(&writeback()->pausing, true); /* the cutter cannot begin another */
     steps.cuts_before = stat_get(STAT_cuts);
 }
 
@@ -490,7 +508,7 @@ static void after_open(void)
     if (steps.loose)
         return;
     await(has_settled, "the first cut");
-    atomic_store(&writeback()->pausing, true);
+    make_no_cuts();
 }
 
 /* What is in flight is not committed before the end; then everything is to come back. */
@@ -547,9 +565,10 @@ static void edit(struct words *w)
         return;
     steps.tainted[key] = steps.edited[key] = true;
     uint32_t store_db = dbmap_store_db(&writeback()->map, (uint32_t)db);
-    struct backend_element e = {.name = w->slices[3], .value = w->slices[3], .score = 1};
     enum value_type type =
         w->len > 4 ? (enum value_type)(w->at[4]->bytes.ptr[0] - '0') : VALUE_STRING;
+    struct slice name = type == VALUE_LIST ? SLICE("") : w->slices[3]; /* a place has no name */
+    struct backend_element e = {.name = name, .value = w->slices[3], .score = 1};
     struct backend_item item = {.db = store_db,
                                 .key = w->slices[2],
                                 .type = type,

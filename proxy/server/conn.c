@@ -513,11 +513,21 @@ static void read_behind_rest(struct conn *c)
     run_kept(c);
 }
 
+/* The kernel names sockets in the order in which they became readable, libev calls back in the
+ * reverse of that: pushed in front, they are in order again, and who came first is served first. */
 static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 {
     (void)loop;
     (void)events;
     struct conn *c = (struct conn *)((char *)io - offsetof(struct conn, readable));
+    c->arrived_next = c->worker->arrived;
+    c->worker->arrived = c;
+}
+
+void conn_read(struct conn *c)
+{
+    if (UNLIKELY(!ev_is_active(&c->readable)))
+        return; /* since then somebody has stopped it */
     if (UNLIKELY((c->flags & (RUN_BARRED | CONN_EOF | CONN_IN_RUNNABLE)) != 0 ||
                  c->worker->quiet)) {
         if ((c->flags & CONN_IN_RUNNABLE) == 0) /* those are run at the end of this turn anyway */

@@ -72,7 +72,7 @@ struct conn {
 
     /* the worker's lists */
     struct conn *all_next, *all_prev;
-    struct conn *flush_next, *runnable_next, *reap_next;
+    struct conn *arrived_next, *flush_next, *runnable_next, *reap_next;
     struct conn *withheld_next, *withheld_prev;
 
     /* pubsub.c */
@@ -120,6 +120,8 @@ void conn_cut(struct conn *c);
 void conn_reap(struct conn *c);
 /* The waiter has called. */
 void conn_resume(struct conn *c);
+/* Reads and runs, for a connection that has something to read. */
+void conn_read(struct conn *c);
 /* Runs input that is already here, for a connection that was runnable. */
 void conn_run_on(struct conn *c);
 /* Puts the connection on the list of those whose input is run on in the next turn. */

@@ -208,6 +208,17 @@ void worker_take_back(struct host_worker *w, struct buf *out)
     }
 }
 
+static void read_arrived(struct host_worker *w)
+{
+    struct conn *c = w->arrived;
+    w->arrived = NULL;
+    while (c != NULL) {
+        struct conn *next = c->arrived_next;
+        conn_read(c);
+        c = next;
+    }
+}
+
 static void run_runnable(struct host_worker *w)
 {
     struct conn *c = w->runnable;
@@ -261,6 +272,7 @@ static void publish_stats(struct host_worker *w)
 
 static void worker_end_turn(struct host_worker *w)
 {
+    read_arrived(w);
     if (w->runnable != NULL)
         run_runnable(w);
     if (UNLIKELY(w->published))

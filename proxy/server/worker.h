@@ -102,6 +102,7 @@ struct host_worker {
     uint64_t turn;          /* counts turns */
     struct conn *all;       /* every connection that has a socket */
     struct conn *flush;     /* has output for the end of this turn */
+    struct conn *arrived;   /* has something to read, the first to be read first */
     struct conn *runnable;  /* has input that was not run in this turn */
     struct conn *withheld;  /* has output that waits for the journal */
     struct conn *reap;      /* closed in this turn */

@@ -35,6 +35,22 @@ def requests_may_be_cut_at_any_byte():
         c.expect(b"+OK\r\n$6\r\n\r\n$5\r\n\r\n+PONG\r\n")
 
 
+def who_asks_first_is_served_first():
+    with Weir("io-threads 1", "enable-debug-command yes") as weir:
+        busy = weir.connect()
+        clients = [weir.connect() for _ in range(40)]
+        for c in clients:
+            check(c.call("PING") == b"PONG", "PING failed")
+        busy.send(command("DEBUG", "SLEEP", "0.2"))
+        for i, c in enumerate(clients):
+            c.send(command("RPUSH", "order", "%d" % i))
+        for c in clients:
+            c.reply()
+        check(busy.reply() == b"OK", "DEBUG SLEEP failed")
+        order = [int(i) for i in busy.call("LRANGE", "order", "0", "-1")]
+        check(order == list(range(40)), "served in the order %s" % order)
+
+
 def a_pipeline_of_a_hundred_thousand_is_answered_while_it_is_sent_first():
     """As a client library does it: everything is sent before the first reply is read."""
     n = 100000
@@ -346,6 +362,7 @@ def an_optional_address_may_be_missing():
 
 
 run([requests_may_be_cut_at_any_byte,
+     who_asks_first_is_served_first,
      a_pipeline_of_a_hundred_thousand_is_answered_while_it_is_sent_first,
      a_large_value_survives_the_round_trip,
      a_request_of_many_small_arguments_is_read_in_linear_time,

@@ -17,8 +17,7 @@ const struct value *txn_peek(struct txn *t, uint32_t k)
     struct slot *s = &t->slots[k];
     struct entry *e = slot_entry(t, s);
     if (!txn_is_live(t, e)) {
-        if (UNLIKELY(keyspace_tells(t->ks, NOTIFY_EXPIRED)) && e != NULL && e->type != VALUE_NONE &&
-            entry_expired(e, t->now))
+        if (e != NULL && e->type != VALUE_NONE && entry_expired(e, t->now))
             t->met_expired = s->shard;
         return NULL;
     }

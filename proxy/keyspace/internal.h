@@ -133,8 +133,7 @@ struct txn {
     bool multi;          /* more than one request: raw must be copied */
     bool objects_edited;
     struct buf effects;
-    struct shard *met_expired; /* where a key was found whose time is over, if anybody is to hear
-                                  of that */
+    struct shard *met_expired; /* where a key was found whose time is over */
     struct block_ready *ready; /* keys that somebody waits for, changed since they were taken */
 };
 

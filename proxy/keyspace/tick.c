@@ -85,7 +85,7 @@ static bool expire_shard(struct txn *t, struct shard *sh)
 
 void expire_on_access(struct txn *t, struct shard *sh)
 {
-    if (!atomic_load(&t->ks->expiry_held))
+    if (!t->ks->replaying && !atomic_load(&t->ks->expiry_held))
         (void)expire_shard(t, sh);
 }
 

@@ -178,15 +178,15 @@ def scores(args, r, w, before):
 
 
 def places(args, r, w, before):
-    """Without an order GEOSEARCH and its like return what they find as it comes; and a sorted set
-    that is no index (g0 to g9 are) has many members in one place, of which COUNT takes any."""
+    """Without an order GEOSEARCH and its like return what they find as it comes. Of several members
+    in one place, or as far away, COUNT takes any: what is said beside their names is the same."""
     del before
     upper = {a.upper() for a in args}
-    if b"COUNT" in upper and args[1][:1] != b"g":
-        return type(r) is type(w) and isinstance(r, list) and len(r) == len(w)
-    if upper & {b"ASC", b"DESC"} or not any_order(args, r, w, None):
-        return False
-    return b"COUNT" not in upper or b"ANY" in upper
+    if b"COUNT" in upper:
+        return type(r) is type(w) and isinstance(r, list) and len(r) == len(w) and (
+            b"ANY" in upper or all(identical(a[1:], b[1:]) for a, b in zip(r, w)
+                                   if isinstance(a, list)))
+    return not upper & {b"ASC", b"DESC"} and any_order(args, r, w, None)
 
 
 def keys_and_flags(args, r, w, before):

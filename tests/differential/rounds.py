@@ -159,7 +159,7 @@ class Round:
             made = self.made()
             if made[-1][0].upper() == b"SPOP":
                 return made[:1]
-            if self.disturbances and made[-1][0] == b"SORT":  # it may answer TRYAGAIN
+            if made[-1][0] == b"SORT":  # it may answer TRYAGAIN
                 made[-1][0] = b"SORT_RO"
             # Whether a watched key was changed is not always seen alike: see watched_in_vain().
             while self.watching[connection] and made[-1][0] not in self.reading:
@@ -181,6 +181,8 @@ class Round:
         name = args[0].upper()
         if len(args) == 1 and name == b"MULTI":
             self.in_multi[connection] = True
+        elif not self.in_multi[connection] and name in (b"EXEC", b"DISCARD"):
+            pass  # an error, and what is watched is still watched
         elif name == b"EXEC" or (len(args) == 1 and name == b"DISCARD"):
             self.in_multi[connection] = self.watching[connection] = False
         elif name == b"WATCH":

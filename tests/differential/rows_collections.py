@@ -283,6 +283,12 @@ def geosearch_from_by(g):
     return out + [g.word(b"BYBOX"), length(g), length(g), unit(g)]
 
 
+def stored_order(g):
+    """No COUNT: which of several members in one place it takes is nobody's promise."""
+    return g.options(b"ASC", b"DESC", p=0.3) + (
+        [g.word(b"COUNT"), b"1000", g.word(b"ANY")] if g.chance(0.1) else [])
+
+
 def radius_store(g):
     return [g.word(g.choose((b"STORE", b"STOREDIST"))), g.key("z")]
 
@@ -296,14 +302,14 @@ GEO = (
                               *([unit(g)] if g.chance(0.7) else [])]),
     ("GEOSEARCH", 4, lambda g: [g.key("g"), *geosearch_from_by(g), *geo_with(g)]),
     ("GEOSEARCHSTORE", 2, lambda g: [g.key("g"), g.key("g"), *geosearch_from_by(g),
-                                     *geo_order(g), *g.options(b"STOREDIST", p=0.3)]),
+                                     *stored_order(g), *g.options(b"STOREDIST", p=0.3)]),
     ("GEORADIUS", 2, lambda g: [g.key("g"), longitude(g), latitude(g), length(g), unit(g),
-                                *(geo_order(g) + radius_store(g) if g.chance(0.2)
+                                *(stored_order(g) + radius_store(g) if g.chance(0.2)
                                   else geo_with(g))]),
     ("GEORADIUS_RO", 1, lambda g: [g.key("g"), longitude(g), latitude(g), length(g), unit(g),
                                    *geo_with(g)]),
     ("GEORADIUSBYMEMBER", 2, lambda g: [g.key("g"), place(g), length(g), unit(g),
-                                        *(geo_order(g) + radius_store(g) if g.chance(0.2)
+                                        *(stored_order(g) + radius_store(g) if g.chance(0.2)
                                           else geo_with(g))]),
     ("GEORADIUSBYMEMBER_RO", 1, lambda g: [g.key("g"), place(g), length(g), unit(g),
                                            *geo_with(g)]),

@@ -1,4 +1,5 @@
 #| EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL PTTL EXPIRETIME PEXPIRETIME PERSIST.
+server --enable-debug-command yes
 
 # The four ways to set a time
 > SET k v
@@ -251,6 +252,16 @@ until> DBSIZE
 < 1
 > TTL k
 < -1
+
+# Who finds an expired key removes it
+> DEBUG SET-ACTIVE-EXPIRE 0
+> SET k v PX 15
+> HSET other f v
+until> EXISTS k
+< 0
+> DBSIZE
+< 1
+> DEBUG SET-ACTIVE-EXPIRE 1
 
 # Nobody has to look for an expired key to vanish
 > SET a v PX 20

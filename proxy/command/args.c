@@ -29,6 +29,32 @@ bool args_int32(struct call *c, uint32_t i, int64_t *out, const char *error)
     return false;
 }
 
+bool args_negatable(struct call *c, uint32_t i, int64_t *out)
+{
+    if (!call_int(c, i, out, NULL))
+        return false;
+    if (*out == INT64_MIN)
+        reply_error(c->reply, "ERR value is out of range, value must between "
+                              "-9223372036854775807 and 9223372036854775807");
+    return *out != INT64_MIN;
+}
+
+bool args_draw(struct call *c, const char *option, int64_t *count, bool *with)
+{
+    if (!args_negatable(c, 2, count))
+        return false;
+    if (c->argc > 4 || (c->argc == 4 && !args_is(c, 3, option))) {
+        reply_error(c->reply, REPLY_SYNTAX);
+        return false;
+    }
+    *with = c->argc == 4;
+    if (*with && (*count < -(INT64_MAX / 2) || *count > INT64_MAX / 2)) {
+        reply_error(c->reply, "ERR value is out of range");
+        return false;
+    }
+    return true;
+}
+
 bool args_peek_db(struct slice text, uint32_t *out)
 {
     int64_t n;

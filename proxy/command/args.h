@@ -24,6 +24,11 @@ void args_invalid_expiry(struct call *c);
 MUST_CHECK bool args_int32(struct call *c, uint32_t i, int64_t *out, const char *error);
 /* Parses argument i, which must be at least 1 (numkeys, COUNT); else replies `error`. */
 MUST_CHECK bool args_positive(struct call *c, uint32_t i, int64_t *out, const char *error);
+/* Parses argument i as a number whose negative exists as well: any but -2^63. */
+MUST_CHECK bool args_negatable(struct call *c, uint32_t i, int64_t *out);
+/* "count [option]" from argument 2 on, of HRANDFIELD and ZRANDMEMBER; with the option, twice the
+ * count is in range, too. */
+MUST_CHECK bool args_draw(struct call *c, const char *option, int64_t *count, bool *with);
 /* Parses argument i as a database number below `databases`. */
 MUST_CHECK bool args_db(struct call *c, uint32_t i, uint32_t *out);
 /* The same without a reply, for find_keys. */

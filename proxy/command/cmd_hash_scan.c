@@ -108,33 +108,12 @@ static void draw_distinct(struct draw *d, const struct hash *h, uint64_t n)
         hash_each(h, draw_next, d);
 }
 
-static bool parse_count(struct call *c, struct draw *d, int64_t *count)
-{
-    if (!call_int(c, 2, count, NULL))
-        return false;
-    if (*count == INT64_MIN) {
-        reply_error(c->reply, "ERR value is out of range, value must between "
-                              "-9223372036854775807 and 9223372036854775807");
-        return false;
-    }
-    if (c->argc > 4 || (c->argc == 4 && !args_is(c, 3, "withvalues"))) {
-        reply_error(c->reply, REPLY_SYNTAX);
-        return false;
-    }
-    d->values = c->argc == 4;
-    if (d->values && (*count < -(INT64_MAX / 2) || *count > INT64_MAX / 2)) {
-        reply_error(c->reply, "ERR value is out of range");
-        return false;
-    }
-    return true;
-}
-
 void cmd_hrandfield(struct call *c)
 {
     struct draw d = {.c = c};
     int64_t count = 0;
     const struct value *v;
-    if (c->argc > 2 && !parse_count(c, &d, &count))
+    if (c->argc > 2 && !args_draw(c, "withvalues", &count, &d.values))
         return;
     if (!call_read(c, 0, VALUE_HASH, &v))
         return;

@@ -212,13 +212,8 @@ void cmd_lrem(struct call *c)
 {
     const struct list *present;
     int64_t count;
-    if (!call_int(c, 2, &count, NULL))
+    if (!args_negatable(c, 2, &count))
         return;
-    if (count == INT64_MIN) {
-        reply_error(c->reply, "ERR value is out of range, value must between "
-                              "-9223372036854775807 and 9223372036854775807");
-        return;
-    }
     if (!list_cmd_read(c, 0, &present))
         return;
     if (present == NULL || !find_pivot(present, c->argv[3]).found) {
@@ -373,13 +368,8 @@ static bool look_at(void *ctx, struct slice value)
 static bool parse_rank(struct call *c, uint32_t i, struct search *s)
 {
     int64_t rank;
-    if (!call_int(c, i, &rank, NULL))
+    if (!args_negatable(c, i, &rank))
         return false;
-    if (rank == INT64_MIN) {
-        reply_error(c->reply, "ERR value is out of range, value must between "
-                              "-9223372036854775807 and 9223372036854775807");
-        return false;
-    }
     if (rank == 0) {
         reply_error(c->reply,
                     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the "

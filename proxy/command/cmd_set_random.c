@@ -252,12 +252,7 @@ static bool random_count(struct call *c, int64_t *count)
         reply_error(c->reply, REPLY_SYNTAX);
         return false;
     }
-    if (!call_int(c, 2, count, NULL))
-        return false;
-    if (*count == INT64_MIN)
-        reply_error(c->reply, "ERR value is out of range, value must between "
-                              "-9223372036854775807 and 9223372036854775807");
-    return *count != INT64_MIN;
+    return args_negatable(c, 2, count);
 }
 
 void cmd_srandmember(struct call *c)

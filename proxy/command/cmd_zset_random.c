@@ -86,33 +86,12 @@ static void draw_distinct(struct zset_replying *r, const struct zset *z, uint64_
     zset_each(z, 0, all, false, select_next, &s);
 }
 
-static bool parse_count(struct call *c, bool *scores, int64_t *count)
-{
-    if (!call_int(c, 2, count, NULL))
-        return false;
-    if (*count == INT64_MIN) {
-        reply_error(c->reply, "ERR value is out of range, value must between "
-                              "-9223372036854775807 and 9223372036854775807");
-        return false;
-    }
-    if (c->argc > 4 || (c->argc == 4 && !args_is(c, 3, "withscores"))) {
-        reply_error(c->reply, REPLY_SYNTAX);
-        return false;
-    }
-    *scores = c->argc == 4;
-    if (*scores && (*count < -(INT64_MAX / 2) || *count > INT64_MAX / 2)) {
-        reply_error(c->reply, "ERR value is out of range");
-        return false;
-    }
-    return true;
-}
-
 void cmd_zrandmember(struct call *c)
 {
     const struct zset *z;
     int64_t count = 0;
     bool scores = false;
-    if ((c->argc > 2 && !parse_count(c, &scores, &count)) || !zset_read(c, 0, &z))
+    if ((c->argc > 2 && !args_draw(c, "withscores", &count, &scores)) || !zset_read(c, 0, &z))
         return;
     struct zset_replying replying = {c->reply, ZSET_MEMBERS};
     if (scores)

@@ -597,6 +597,7 @@ def pausing_killing_and_watching_at_once_loses_no_reply():
         n = 0
         while any(thread.is_alive() for thread in threads):
             m = weir.connect()
+            number = identify(m)
             check(m.call("MONITOR") == b"OK", "MONITOR")
             n += 1
             mode = "ALL" if n % 3 == 0 else "WRITE"
@@ -605,7 +606,7 @@ def pausing_killing_and_watching_at_once_loses_no_reply():
             if n % 2:
                 m.close()
             else:
-                boss.call("CLIENT", "KILL", "ID", client_list(boss)[-1]["id"])
+                boss.call("CLIENT", "KILL", "ID", number)
                 m.reset()
         for thread in threads:
             thread.join()

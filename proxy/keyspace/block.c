@@ -235,8 +235,6 @@ static void call_all(struct block_queue *q)
 void block_look_again(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct slice key)
 {
     struct shard *sh = store_shard(&ks->store, hash);
-    if (__atomic_load_n(&sh->blocked, __ATOMIC_RELAXED) == NULL)
-        return;
     lock_acquire(&sh->lock);
     struct block_queue *q = *find_place(sh, hash, store_db, key);
     if (q != NULL)

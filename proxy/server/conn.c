@@ -612,10 +612,8 @@ static bool has_hung_up(struct conn *c)
 void conn_sweep(struct conn *c, int64_t timeout_s)
 {
     struct mono now = worker_now(c->worker);
-    if (now.us - c->peak_at.us > CONN_PEAK_SECONDS * INT64_C(1000000)) {
+    if (now.us - c->peak_at.us > CONN_PEAK_SECONDS * INT64_C(1000000))
         c->output_peak = 0;
-        c->peak_at = now;
-    }
     if ((c->flags & CONN_DOOMED) != 0 || output_check_limit(c, true))
         return;
     if (has_hung_up(c)) {

@@ -66,7 +66,7 @@ struct conn {
     uint32_t marks_head, marks_len;
     uint64_t mark_turn;      /* turn in which the newest mark was made */
     size_t output_peak;      /* longest reply.buf of late ... */
-    struct mono peak_at;     /* ... since then */
+    struct mono peak_at;     /* ... which was written then */
     struct mono soft_since;  /* output above the soft limit since then; 0: it is not */
     struct mono stall_since; /* CONN_PAUSED and nothing was written since then */
 

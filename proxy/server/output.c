@@ -307,7 +307,10 @@ void output_flush(struct conn *c)
         return;
     uint64_t free_to_go = output_free_to_go(c);
     bool blocked = false;
-    c->output_peak = max_u64(c->output_peak, c->session.reply.buf.len);
+    if (UNLIKELY(c->session.reply.buf.len > c->output_peak)) {
+        c->output_peak = c->session.reply.buf.len;
+        c->peak_at = worker_now(c->worker);
+    }
     if (free_to_go > 0) {
         worker_count(c->worker, STAT_total_writes_processed, 1);
         if (!output_write_all(c, min_u64(free_to_go, CONN_WRITE_MAX), &blocked)) {

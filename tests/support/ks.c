@@ -75,6 +75,14 @@ static void stop(struct ks_fixture *f, bool drain)
     assert_true(rc == RC_OK || !drain);
 }
 
+static bool has_databases(void *ctx)
+{
+    const struct ks_fixture *f = ctx;
+    struct writeback *wb = keyspace_writeback(f->ks);
+    return !atomic_load(&wb->map.changed) && lane_is_idle(wb) &&
+           writeback_applied_lsn(wb) >= atomic_load(&wb->last_cut_lsn);
+}
+
 void ks_make(struct ks_fixture *f, const char *const *more)
 {
     *f = (struct ks_fixture){.more = more};
@@ -82,6 +90,7 @@ void ks_make(struct ks_fixture *f, const char *const *more)
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->store, sizeof(f->store), "%s", f->dir + 5);
     start(f);
+    ks_await(has_databases, f, "the first cut, which tells the new store its databases");
 }
 
 void ks_restart(struct ks_fixture *f, bool drain)
@@ -280,11 +289,11 @@ void ks_await(bool (*condition)(void *ctx), void *ctx, const char *what)
     struct cond tick;
     lock_init(&lock);
     cond_init(&tick);
-    int64_t until = clock_mono().us + 10000000;
+    int64_t until = clock_mono().us + 60000000;
     lock_acquire(&lock);
     while (!condition(ctx)) {
         if (clock_mono().us > until)
-            fail_msg("waited ten seconds for: %s", what);
+            fail_msg("waited a minute for: %s", what);
         cond_wait_us(&tick, &lock, 500);
     }
     lock_release(&lock);

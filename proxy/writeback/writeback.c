@@ -264,7 +264,8 @@ static bool sweep(struct writeback *wb)
     return true;
 }
 
-static void retry_dead_letters(struct writeback *wb)
+/* True: their keys are dirty again. */
+static bool retry_dead_letters(struct writeback *wb)
 {
     lock_acquire(&wb->lock);
     uint64_t *ids = wb->retries;
@@ -273,32 +274,31 @@ static void retry_dead_letters(struct writeback *wb)
     wb->retries_len = 0;
     lock_release(&wb->lock);
     if (len == 0)
-        return;
+        return false;
     dead_letters_make_dirty(wb, ids, len);
     free(ids);
     lock_acquire(&wb->lock);
     wb->retries_done += len;
     cond_broadcast(&wb->retried);
     lock_release(&wb->lock);
+    return true;
 }
 
 static void *cutter_main(void *arg)
 {
     struct writeback *wb = arg;
-    bool requested = false;
+    uint64_t wanted = 0; /* a flush was asked for: a cut is to hold everything up to here */
     for (;;) {
         struct batch *done = lane_take_done(wb);
         if (done != NULL)
             finish_batch(wb, done);
         look_at_pressure(wb);
         measure_surge(wb);
-        retry_dead_letters(wb);
-        if (should_cut(wb, requested)) {
+        if (retry_dead_letters(wb))
+            wanted = journal_last_lsn(wb->journal);
+        bool requested = wanted > atomic_load(&wb->last_cut_lsn);
+        if (should_cut(wb, requested))
             make_cut(wb);
-            requested = false;
-        } else if (requested && writeback_dirty_keys(wb) <= 0 && lane_is_idle(wb)) {
-            requested = false;
-        }
         bool sweeping = sweep(wb);
         store_free_later_run();
         bool busy = sweeping || requested || writeback_dirty_keys(wb) > 0 || !lane_is_idle(wb) ||
@@ -306,7 +306,8 @@ static void *cutter_main(void *arg)
         lock_acquire(&wb->lock);
         if (!wb->stopping && !wb->flush_requested)
             cond_wait_us(&wb->cond, &wb->lock, sweeping ? 100 : busy ? BUSY_TICK_US : IDLE_TICK_US);
-        requested = requested || wb->flush_requested;
+        if (wb->flush_requested)
+            wanted = journal_last_lsn(wb->journal);
         wb->flush_requested = false;
         bool stopping = wb->stopping;
         lock_release(&wb->lock);

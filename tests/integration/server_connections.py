@@ -172,7 +172,8 @@ def clients_beyond_maxclients_are_told_so():
             c = weir.connect()
             c.expect(b"-ERR max number of clients reached\r\n")
             c.expect_close()
-        check(clients[0].call("INFO", "stats").find(b"rejected_connections:3") > 0, "not counted")
+        wait_until(lambda: b"rejected_connections:3" in clients[0].call("INFO", "stats"),
+                   "them to be counted")
         clients.pop().close()
 
         def accepted_again():

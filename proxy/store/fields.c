@@ -9,6 +9,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+enum { SALT_BITS = 24 }; /* with a position it makes a cursor that fits a double's 53 bits */
 enum { RECENT_MIN = 64, RECENT_SHARE = 8 /* of the fields: beyond an eighth, a walk is as good */ };
 
 static uint32_t position_of(const struct fields *fs, struct slice name)
@@ -28,10 +29,12 @@ static size_t own_class(const struct field *f)
 
 struct fields *fields_try_new(void)
 {
+    static _Atomic uint32_t made;
     struct fields *fs = alloc_try(sizeof(*fs));
     if (fs != NULL) {
         memset(fs, 0, sizeof(*fs));
-        fs->seed = alloc_hash_seed();
+        fs->salt = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed) % (1u << SALT_BITS);
+        fs->seed = alloc_hash_seed() + (fs->salt + 1) * 0x9e3779b97f4a7c15u;
     }
     return fs;
 }
@@ -216,4 +219,15 @@ size_t fields_memory(const struct fields *fs)
 {
     return alloc_size_class(sizeof(*fs)) + fs->bytes + table_memory(&fs->table) +
            fs->recent_cap * sizeof(*fs->recent);
+}
+
+uint64_t fields_scan(struct fields *fs, uint64_t cursor, size_t count,
+                     void (*each)(void *ctx, void *field), void *ctx)
+{
+    uint64_t salt = cursor >> TABLE_POSITION_BITS;
+    if (salt >> SALT_BITS != 0)
+        return 0; /* never given out */
+    uint32_t from = salt == fs->salt ? (uint32_t)(cursor % TABLE_POSITIONS) : 0;
+    uint32_t next = table_walk(&fs->table, from, count, each, ctx);
+    return next == TABLE_POSITIONS ? 0 : (uint64_t)fs->salt << TABLE_POSITION_BITS | next;
 }

@@ -3,6 +3,10 @@
  * Which of them changed is a bit in each; a short list of hash positions finds those bits again
  * without a walk. When the list gets long, or there is no memory for it, the capture walks.
  *
+ * Each has a hash of its own. With one hash for all, the fields of one table, in the order of its
+ * buckets, would crowd the first buckets of a growing other one, where each then steps over all
+ * that came before it: copying a million fields took minutes.
+ *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef STORE_FIELDS_H
 #define STORE_FIELDS_H
@@ -22,7 +26,8 @@ struct field { /* 8 bytes, then name and value */
 
 struct fields {
     struct table table;
-    uint64_t seed;
+    uint64_t seed; /* follows from the salt */
+    uint32_t salt;
     size_t bytes;     /* of all field allocations */
     uint32_t *recent; /* positions of changed fields; may name others too */
     uint32_t recent_len, recent_cap;
@@ -65,6 +70,11 @@ void fields_set_flags(struct fields *fs, struct field *f, unsigned flags);
 void fields_take_changed(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx);
 /* Calls `each` for every field; it may remove it. */
 void fields_walk(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx);
+/* HSCAN and its like: about `count` fields from `cursor` (0: start); the next cursor (0: end). It
+ * holds salt and position, so one that was given out before the fields were evicted and loaded
+ * again, with another salt, is known: the walk then starts over, and misses nothing. */
+uint64_t fields_scan(struct fields *fs, uint64_t cursor, size_t count,
+                     void (*each)(void *ctx, void *field), void *ctx);
 /* Hints: the bucket of a field that will be looked for; then, where that is near, the field. */
 void fields_prefetch(const struct fields *fs, struct slice name, bool near);
 size_t fields_memory(const struct fields *fs);

@@ -333,11 +333,7 @@ uint64_t named_scan(const struct named *n, uint64_t cursor, size_t count,
         named_each(n, scan_pair, &scan);
         return 0;
     }
-    if (cursor >= TABLE_POSITIONS)
-        return 0;
-    struct table *t = &table_seen(n)->fields->table;
-    uint32_t next = table_walk(t, (uint32_t)cursor, count, scan_field, &scan);
-    return next == TABLE_POSITIONS ? 0 : next;
+    return fields_scan(table_seen(n)->fields, cursor, count, scan_field, &scan);
 }
 
 static bool is_live(const void *ctx, const void *pointer)

@@ -466,11 +466,7 @@ uint64_t zset_scan(const struct zset *z, uint64_t cursor, size_t count,
         zset_each(z, 0, zset_count(z), false, scan_member, &scan);
         return 0;
     }
-    if (cursor >= TABLE_POSITIONS)
-        return 0;
-    struct table *t = &large_in(z)->fields->table;
-    uint32_t next = table_walk(t, (uint32_t)cursor, count, scan_field, &scan);
-    return next == TABLE_POSITIONS ? 0 : next;
+    return fields_scan(large_in(z)->fields, cursor, count, scan_field, &scan);
 }
 
 /* --- What write-back asks of every type --- */

@@ -15,6 +15,7 @@ command_find_keys find_keys_set;            /* OVERWRITE, or UPDATE with NX, XX,
 command_find_keys find_keys_rename;         /* from UPDATE, to OVERWRITE */
 command_find_keys find_keys_renamenx;       /* from UPDATE, to UPDATE */
 command_find_keys find_keys_copy;           /* from READ, to by REPLACE; DB n names its database */
+command_find_keys find_keys_restore;        /* OVERWRITE, or UPDATE without REPLACE */
 command_find_keys find_keys_move;           /* the same name in two databases */
 command_find_keys find_keys_bitop;          /* destination REMOVE, sources READ */
 command_find_keys find_keys_bitfield;       /* READ when it only GETs, else UPDATE */

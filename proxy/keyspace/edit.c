@@ -47,6 +47,13 @@ void txn_object_info(struct txn *t, uint32_t k, struct txn_object_info *out)
     out->memory_bytes = entry_memory(e);
 }
 
+void txn_set_use(struct txn *t, uint32_t k, int64_t idle_seconds, int frequency)
+{
+    struct entry *e = slot_entry(t, &t->slots[k]);
+    must(e != NULL);
+    store_set_use(e, idle_seconds, frequency);
+}
+
 /* --- Telling --- */
 
 void txn_notify(struct txn *t, enum notify_class class, const char *event, uint32_t k)
@@ -269,11 +276,17 @@ enum rc txn_put_object(struct txn *t, uint32_t k, enum value_type type, void **o
 
 /* --- Removal and expiry --- */
 
+/* A key that is overwritten is not looked up in the backend. */
+static bool may_be_in_backend(const struct slot *s, const struct entry *e)
+{
+    return s->key->mode == KEY_OVERWRITE && (e == NULL || (e->flags & ENTRY_LOADING) != 0);
+}
+
 bool txn_remove(struct txn *t, uint32_t k)
 {
     const struct entry *e = slot_entry(t, &t->slots[k]);
     bool was_expired = t->ks->replaying && e != NULL && e->type != VALUE_NONE; /* and so deleted */
-    if (!txn_is_live(t, e) && !was_expired)
+    if (!txn_is_live(t, e) && !was_expired && !may_be_in_backend(&t->slots[k], e))
         return false;
     return set_none(t, k) == RC_OK;
 }
@@ -311,6 +324,17 @@ enum rc txn_copy(struct txn *t, uint32_t from, uint32_t to)
     enum rc rc = put(t, to, v, object);
     if (rc != RC_OK)
         value_ops(v->type)->free(object);
+    return rc;
+}
+
+enum rc txn_put_value(struct txn *t, uint32_t k, const struct value *v, void **object)
+{
+    must((v->type == VALUE_STRING) == (*object == NULL) && !is_past(t, v->expires_at_ms));
+    must(*object == NULL || value_ops(v->type)->count(*object) > 0);
+    notify_renewed(t, k);
+    enum rc rc = put(t, k, v, *object);
+    if (rc == RC_OK)
+        *object = NULL;
     return rc;
 }
 

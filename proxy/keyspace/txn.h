@@ -140,7 +140,10 @@ TXN_EDIT(zset, VALUE_ZSET)
 /* A new aggregate over whatever is there, without expiry (SUNIONSTORE, SORT STORE). It must not be
  * empty. Taken over (*object is NULLed) unless RC_NOMEM. */
 MUST_CHECK enum rc txn_put_object(struct txn *t, uint32_t k, enum value_type type, void **object);
-/* True when there was a live key. */
+/* Any value with its expiry over whatever is there (RESTORE): bytes or blob of a string are copied
+ * or shared, the object of an aggregate is taken over, as by txn_put_object. */
+MUST_CHECK enum rc txn_put_value(struct txn *t, uint32_t k, const struct value *v, void **object);
+/* True when there was a live key; for KEY_OVERWRITE, also when there may have been one. */
 bool txn_remove(struct txn *t, uint32_t k);
 /* 0: persist. In the past: deletes the key. The key exists. RC_NOMEM, never for these two: it is as
  * it was. */
@@ -175,5 +178,8 @@ struct txn_object_info {
     size_t memory_bytes;
 };
 void txn_object_info(struct txn *t, uint32_t k, struct txn_object_info *out);
+/* As if an existing key had last been used so long ago, or so often; -1: leaves that as it is. No
+ * change of the key. */
+void txn_set_use(struct txn *t, uint32_t k, int64_t idle_seconds, int frequency);
 
 #endif

@@ -211,6 +211,15 @@ uint8_t store_frequency(const struct entry *e)
     return lost < e->frequency ? (uint8_t)(e->frequency - lost) : 0;
 }
 
+void store_set_use(struct entry *e, int64_t idle_seconds, int frequency)
+{
+    if (idle_seconds >= 0)
+        set_used_at(e,
+                    used_now() - (uint32_t)min_u64((uint64_t)idle_seconds, (1u << USED_BITS) - 1));
+    if (frequency >= 0)
+        e->frequency = (uint8_t)frequency;
+}
+
 void store_touch(struct entry *e, bool lfu)
 {
     if ((e->flags & ENTRY_VISITED) == 0)

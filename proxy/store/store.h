@@ -187,7 +187,9 @@ extern struct store_settings {
 } store_settings;
 int64_t store_idle_seconds(const struct entry *e); /* modulo 24 days */
 uint8_t store_frequency(const struct entry *e);    /* 0..255, logarithmic as in Redis */
-void store_clock_tick(struct wall now);            /* once a second or so, from any thread */
+/* As if it had last been used so long ago (at most 24 days), or so often; -1: as it is. */
+void store_set_use(struct entry *e, int64_t idle_seconds, int frequency);
+void store_clock_tick(struct wall now); /* once a second or so, from any thread */
 
 /* Walks. The callback may change or remove the entry it is given, nothing else. */
 /* SCAN: entries whose hash lies in the next part of this shard's range. *cursor (0: start of the

@@ -135,8 +135,9 @@ struct backend_ops {
         MUST_CHECK;
 
     /* Loads n keys (db, key and expires_at_ms of keys[i] are read). emit gets an item for each, in
-     * order; a missing key comes as VALUE_NONE, and so does an expired one, unless expires_at_ms is
-     * BACKEND_EVEN_EXPIRED (recovery: it was not, when the journalled command ran). What is emitted
+     * order; a missing key comes as VALUE_NONE, and so does an expired one, with its expiry, unless
+     * expires_at_ms is BACKEND_EVEN_EXPIRED (recovery: that it expired is in the journal). What is
+     * emitted
      * is not older than the last poll() that returned before. */
     enum rc (*load)(struct backend *b, const struct backend_item *keys, uint32_t n,
                     backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;

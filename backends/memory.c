@@ -425,6 +425,8 @@ static enum rc memory_load(struct backend *b, const struct backend_item *keys, u
             settle(s, &keys[i]);
         lock_release(&s->lock);
         struct backend_item absent = {.db = keys[i].db, .key = keys[i].key, .replace = true};
+        if (k != NULL && k->item.type != VALUE_NONE)
+            absent.expires_at_ms = k->item.expires_at_ms;
         bool even_expired = keys[i].expires_at_ms == BACKEND_EVEN_EXPIRED;
         rc = has_something(k, even_expired) ? emit_key(k, emit, ctx) : emit(ctx, &absent);
         lock_acquire(&s->lock);

@@ -56,6 +56,9 @@ void memory_each(const char *name, struct backend_position *position, backend_em
 /* Keys in all store databases. */
 uint64_t memory_size(const char *name);
 uint64_t memory_cut_lsn(const char *name);
+/* A store of this cut says that it has another one, as if it had committed data and position apart.
+ */
+void memory_move_cut_lsn(const char *name, uint64_t from, uint64_t to);
 
 /* Throws the store away; nobody may have it open. */
 void memory_forget(const char *name);

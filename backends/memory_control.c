@@ -156,6 +156,15 @@ uint64_t memory_cut_lsn(const char *name)
     return cut_lsn;
 }
 
+void memory_move_cut_lsn(const char *name, uint64_t from, uint64_t to)
+{
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
+    if (s->cut_lsn == from)
+        s->cut_lsn = to;
+    lock_release(&s->lock);
+}
+
 void memory_forget(const char *name)
 {
     lock_acquire(&memory_stores_lock);

@@ -149,9 +149,9 @@ enum rc sqlite_read_key(const struct sqlite_conn *c, struct sqlite_piece *p,
     if (result == SQLITE_ROW) {
         int type = sqlite3_column_int(s, 0);
         int64_t expires_at_ms = sqlite_expiry_column(s, 1);
-        if (type >= VALUE_STRING && type <= VALUE_ZSET &&
-            (key->expires_at_ms == BACKEND_EVEN_EXPIRED || !expired(expires_at_ms))) {
-            item.type = (enum value_type)type;
+        if (type >= VALUE_STRING && type <= VALUE_ZSET) {
+            bool live = key->expires_at_ms == BACKEND_EVEN_EXPIRED || !expired(expires_at_ms);
+            item.type = live ? (enum value_type)type : VALUE_NONE;
             item.expires_at_ms = expires_at_ms;
         }
     }

@@ -89,19 +89,14 @@ static void on_replay_progress(void *ctx, uint64_t done, uint64_t total)
 
 static enum rc open_keyspace(struct server *server, struct keyspace **out, struct err *err)
 {
-    struct command_worker *replayer = command_worker_new(NULL, server_host(server), 0);
     struct keyspace_options options = {
         .workers = server_workers(server),
         .on_journal_progress = server_on_journal_progress,
         .on_event = server_on_event,
         .ctx = server,
-        .replay = command_replay,
-        .replay_ctx = replayer,
         .on_replay_progress = on_replay_progress,
     };
-    enum rc rc = keyspace_open(&options, out, err);
-    command_worker_free(&replayer);
-    return rc;
+    return keyspace_open(&options, out, err);
 }
 
 static void say_hello(const struct server *server)

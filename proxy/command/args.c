@@ -101,21 +101,14 @@ bool args_expiry(struct call *c, uint32_t i, enum expiry_unit unit, int64_t *at_
     return true;
 }
 
-bool args_is_replay(const struct call *c)
+uint64_t args_string_max(void)
 {
-    const struct command_worker *w = worker_current();
-    return w != NULL && w->replay != NULL && w->replay == c->session;
-}
-
-uint64_t args_string_max(const struct call *c)
-{
-    uint64_t max = STORE_STRING_MAX;
-    return args_is_replay(c) ? max : min_u64(max, (uint64_t)option_num(OPT_proto_max_bulk_len));
+    return min_u64(STORE_STRING_MAX, (uint64_t)option_num(OPT_proto_max_bulk_len));
 }
 
 bool args_string_fits(struct call *c, uint64_t old_len, uint64_t more)
 {
-    uint64_t max = args_string_max(c);
+    uint64_t max = args_string_max();
     if (more <= max && old_len <= max - more)
         return true;
     reply_error(c->reply, "ERR string exceeds maximum allowed size (proto-max-bulk-len)");
@@ -180,37 +173,4 @@ bool args_scan_options(struct call *c, uint32_t i, bool may_type, struct args_sc
         }
     }
     return true;
-}
-
-void args_effect_key(struct call *c, const char *name, struct slice key)
-{
-    struct slice argv[] = {slice_str(name), key};
-    txn_effect(c->txn, COUNT_OF(argv), argv);
-}
-
-void args_effect_set(struct call *c, struct slice key, struct slice value, int64_t at_ms)
-{
-    char digits[NUM_I64_MAX];
-    struct slice argv[5] = {SLICE("SET"), key, value};
-    uint32_t argc = 3;
-    if (at_ms == TXN_KEEP_TTL) {
-        argv[argc++] = SLICE("KEEPTTL");
-    } else if (at_ms != 0) {
-        argv[argc++] = SLICE("PXAT");
-        argv[argc++] = slice_of(digits, num_format_i64(digits, at_ms));
-    }
-    txn_effect(c->txn, argc, argv);
-}
-
-void args_effect_expiry(struct call *c, struct slice key, int64_t at_ms)
-{
-    char digits[NUM_I64_MAX];
-    struct slice argv[] = {SLICE("PEXPIREAT"), key,
-                           slice_of(digits, num_format_i64(digits, at_ms))};
-    txn_effect(c->txn, COUNT_OF(argv), argv);
-}
-
-void args_effect_as(struct call *c, const char *name, uint32_t argc)
-{
-    txn_effect_as(c->txn, slice_str(name), argc, c->argv);
 }

@@ -43,11 +43,8 @@ enum expiry_unit {
 /* Argument i, which must be positive, as an absolute time in milliseconds. */
 MUST_CHECK bool args_expiry(struct call *c, uint32_t i, enum expiry_unit unit, int64_t *at_ms);
 
-/* Recovery runs an effect: what is configured now must not change what was done then. */
-bool args_is_replay(const struct call *c);
-/* How long a string may become. Recovery is held to the store's limit only: a value accepted once
- * must come back whatever the configuration says now. */
-uint64_t args_string_max(const struct call *c);
+/* How long a string may become. */
+uint64_t args_string_max(void);
 /* False, with a reply, when a string of old_len bytes grown by `more` would be longer. */
 MUST_CHECK bool args_string_fits(struct call *c, uint64_t old_len, uint64_t more);
 
@@ -68,16 +65,5 @@ struct args_scan {
 MUST_CHECK bool args_scan_cursor(struct call *c, uint32_t i, struct args_scan *out);
 /* The options from argument i on. */
 MUST_CHECK bool args_scan_options(struct call *c, uint32_t i, bool may_type, struct args_scan *out);
-
-/* --- Effects --- */
-
-/* "<name> key": DEL, PERSIST. */
-void args_effect_key(struct call *c, const char *name, struct slice key);
-/* "SET key value", "SET key value PXAT at_ms", or with TXN_KEEP_TTL "SET key value KEEPTTL". */
-void args_effect_set(struct call *c, struct slice key, struct slice value, int64_t at_ms);
-/* "PEXPIREAT key at_ms". */
-void args_effect_expiry(struct call *c, struct slice key, int64_t at_ms);
-/* The first `argc` arguments of the request under another name: SETNX as SET. */
-void args_effect_as(struct call *c, const char *name, uint32_t argc);
 
 #endif

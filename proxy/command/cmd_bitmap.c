@@ -26,7 +26,7 @@ bool bitmap_offset(struct call *c, struct slice text, unsigned width, uint64_t *
     if (valid && counted)
         valid = !__builtin_mul_overflow(offset, (int64_t)width, &offset);
     uint64_t last = valid ? (uint64_t)offset + (width > 0 ? width - 1 : 0) : 0;
-    if (!valid || last / 8 >= args_string_max(c)) {
+    if (!valid || last / 8 >= args_string_max()) {
         reply_error(c->reply, "ERR bit offset is not an integer or out of range");
         return false;
     }
@@ -65,6 +65,7 @@ void cmd_setbit(struct call *c)
             return;
         }
         bits_put(bytes, offset, 1, (uint64_t)bit);
+        txn_effect_bytes(c->txn, c->key, needed - 1, 1);
         call_notify(c, NOTIFY_STRING, "setbit", 0);
     }
     reply_int(c->reply, before);

@@ -202,6 +202,8 @@ static bool begin_edit(struct call *c, struct field_string *s, size_t len)
         return true;
     len = (size_t)max_u64(len, s->view.len);
     s->bytes = txn_edit_string(c->txn, c->key, len);
+    if (s->bytes != NULL && len > s->view.len) /* what is between was and is zero */
+        txn_effect_bytes(c->txn, c->key, len - 1, 1);
     s->view = slice_of(s->bytes, len);
     return s->bytes != NULL;
 }
@@ -228,6 +230,8 @@ static bool run_op(struct call *c, const struct plan *plan, const struct field_o
         if (!begin_edit(c, s, plan->len))
             return false;
         bits_put(s->bytes, op->offset, op->width, new);
+        size_t first = (size_t)(op->offset / 8), last = (size_t)((op->offset + op->width - 1) / 8);
+        txn_effect_bytes(c->txn, c->key, first, last - first + 1);
     }
     s->changed |= s->grown || new != old;
     reply_field(c, op, op->verb == FIELD_SET ? old : new);

@@ -112,7 +112,7 @@ static bool read_payload(struct call *c, struct restored *out)
 {
     struct err err;
     int64_t memory = option_num(OPT_maxmemory);
-    uint64_t most = memory > 0 && !args_is_replay(c) ? (uint64_t)memory : UINT64_MAX;
+    uint64_t most = memory > 0 ? (uint64_t)memory : UINT64_MAX;
     switch (value_restore(out, c->argv[3], most, &err)) {
     case RC_OK:
         return true;
@@ -131,30 +131,25 @@ static bool read_payload(struct call *c, struct restored *out)
 static void effect_restore(struct call *c, const struct restore_options *o)
 {
     char digits[NUM_I64_MAX];
-    struct slice argv[] = {SLICE("RESTORE"),
-                           c->argv[1],
-                           slice_of(digits, num_format_i64(digits, o->expires_at_ms)),
-                           c->argv[3],
-                           SLICE("REPLACE"),
-                           SLICE("ABSTTL")};
-    bool verbatim = o->absttl && o->replace && c->argc == COUNT_OF(argv);
+    struct slice argv[] = {slice_of(digits, num_format_i64(digits, o->expires_at_ms)), c->argv[3],
+                           SLICE("REPLACE"), SLICE("ABSTTL")};
+    bool verbatim = o->absttl && o->replace && c->argc == COUNT_OF(argv) + 2;
     if (!verbatim)
-        txn_effect(c->txn, COUNT_OF(argv), argv);
+        txn_effect(c->txn, c->key, "RESTORE", COUNT_OF(argv), argv);
 }
 
 /* Its time is over already: nothing is left under the key, and nobody hears of a new one. */
 static void restore_nothing(struct call *c, const struct restore_options *o)
 {
-    if (o->replace && txn_remove(c->txn, c->key)) {
-        args_effect_key(c, "DEL", c->argv[1]);
+    if (o->replace && txn_remove(c->txn, c->key))
         call_notify(c, NOTIFY_GENERIC, "del", 0);
-    }
     reply_ok(c->reply);
 }
 
 static void restore_value(struct call *c, const struct restore_options *o, struct restored *r)
 {
     r->value.expires_at_ms = o->expires_at_ms;
+    txn_effect_request(c->txn, c->key); /* the payload is there already */
     if (txn_put_value(c->txn, c->key, &r->value, &r->object) != RC_OK) {
         call_out_of_memory(c);
         return;

@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/cmd_geo.h"
+#include "command/cmd_zset.h"
 
 #include "base/num.h"
 #include "store/zset.h"
@@ -133,15 +134,15 @@ static bool add_places(struct call *c, struct adding *a, uint32_t from)
     for (uint32_t i = from; i < c->argc; i += 3) {
         if (!would_change(c, a, *z, i))
             continue;
-        enum zset_put_result result = zset_put(z, c->argv[i + 2], score_at(c, i));
+        double score = score_at(c, i);
+        enum zset_put_result result = zset_put(z, c->argv[i + 2], score);
         if (result == ZSET_OOM) {
-            if (a->added + a->updated > 0) /* what is journalled is what was done until here */
-                txn_effect(c->txn, i, c->argv);
             call_out_of_memory(c);
             return false;
         }
         a->added += result == ZSET_ADDED;
         a->updated += result == ZSET_UPDATED;
+        zset_effect_score(c, c->argv[i + 2], score);
     }
     return true;
 }

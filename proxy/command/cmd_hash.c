@@ -21,20 +21,12 @@ static bool read_hash(struct call *c, const struct hash **out)
 
 /* --- Writing --- */
 
-/* Memory ran out behind an edit. What the first `argc` arguments say was done. */
-static void fail_after(struct call *c, uint32_t argc)
-{
-    txn_effect(c->txn, argc > 2 ? argc : 0, c->argv);
-    call_out_of_memory(c);
-}
-
 /* The hash to change; NULL: out of memory, replied. The type was checked. */
 static struct hash **edit_hash(struct call *c)
 {
-    bool created;
-    struct hash **h = txn_edit_hash(c->txn, c->key, &created);
+    struct hash **h = txn_edit_hash(c->txn, c->key, NULL);
     if (h == NULL)
-        fail_after(c, 0);
+        call_out_of_memory(c);
     return h;
 }
 
@@ -44,15 +36,16 @@ static bool set_field(struct call *c, struct slice field, struct slice value, co
     if (h == NULL)
         return false;
     if (hash_set(h, field, value) == HASH_OOM) {
-        fail_after(c, 0);
+        call_out_of_memory(c);
         return false;
     }
+    txn_effect(c->txn, c->key, "HSET", 2, (struct slice[]){field, value});
     call_notify(c, NOTIFY_HASH, event, 0);
     return true;
 }
 
 /* Sets all pairs and counts the new fields; false: an error was replied, and what was set until
- * then is the effect. */
+ * then stays set. */
 static bool set_pairs(struct call *c, int64_t *added)
 {
     const struct hash *present;
@@ -69,13 +62,16 @@ static bool set_pairs(struct call *c, int64_t *added)
     for (uint32_t i = 2; i < c->argc; i += 2) {
         enum hash_set_result result = hash_set(h, c->argv[i], c->argv[i + 1]);
         if (result == HASH_OOM) {
-            if (i > 2)
+            if (i > 2) {
+                txn_effect(c->txn, c->key, "HSET", i - 2, c->argv + 2);
                 call_notify(c, NOTIFY_HASH, "hset", 0);
-            fail_after(c, i);
+            }
+            call_out_of_memory(c);
             return false;
         }
         *added += result == HASH_ADDED;
     }
+    txn_effect_request(c->txn, c->key);
     call_notify(c, NOTIFY_HASH, "hset", 0);
     return true;
 }
@@ -138,7 +134,9 @@ void cmd_hdel(struct call *c)
             return;
         removed = remove_fields(c, h, i);
         call_notify(c, NOTIFY_HASH, "hdel", 0);
-        if (txn_peek(c->txn, c->key) == NULL)
+        if (txn_peek(c->txn, c->key) != NULL)
+            txn_effect_request(c->txn, c->key);
+        else
             call_notify(c, NOTIFY_GENERIC, "del", 0);
     }
     reply_int(c->reply, removed);
@@ -192,8 +190,6 @@ void cmd_hincrbyfloat(struct call *c)
     struct slice text = slice_of(digits, num_format_long_double(digits, n));
     if (!set_field(c, c->argv[2], text, "hincrbyfloat"))
         return;
-    struct slice effect[] = {SLICE("HSET"), c->argv[1], c->argv[2], text};
-    txn_effect(c->txn, COUNT_OF(effect), effect);
     reply_bulk(c->reply, text);
 }
 

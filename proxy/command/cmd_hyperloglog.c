@@ -35,22 +35,9 @@ static bool read_sketch(struct call *c, uint32_t i, struct slice *value)
     return false;
 }
 
-static uint64_t sparse_max(const struct call *c)
+static uint64_t sparse_max(void)
 {
-    return args_is_replay(c) ? UINT64_MAX : (uint64_t)option_num(OPT_hll_sparse_max_bytes);
-}
-
-static void effect_dense(struct call *c)
-{
-    enum { FRAME = 32 }; /* of one argument in the journal */
-    struct slice dense[] = {SLICE("PFDEBUG"), SLICE("TODENSE"), c->argv[1]};
-    uint64_t bytes = c->argv[1].len + 4 * FRAME;
-    for (uint32_t i = 0; i < c->argc; i++)
-        bytes += c->argv[i].len + FRAME;
-    if (!txn_effect_fits(c->txn, bytes))
-        return; /* the request as it is, then: the same registers at least */
-    txn_effect(c->txn, c->argc, c->argv);
-    txn_effect(c->txn, COUNT_OF(dense), dense);
+    return (uint64_t)option_num(OPT_hll_sparse_max_bytes);
 }
 
 /* Puts a sketch under key 0 unless it is the value already there. False: replied. */
@@ -66,6 +53,7 @@ static bool store_sketch(struct call *c, const struct hll *h)
         return false;
     }
     memcpy(place, bytes.ptr, bytes.len);
+    txn_effect_string(c->txn, c->key);
     return true;
 }
 
@@ -85,15 +73,34 @@ static enum hll_change find_news(struct call *c, struct slice value, uint32_t *i
     return HLL_SAME;
 }
 
+/* A register and the header, in which the cached count is out of date. */
+static void say_register(struct call *c, uint32_t index)
+{
+    size_t at = HLL_HEADER_LEN + (size_t)index * 6 / 8;
+    txn_effect_bytes(c->txn, c->key, at, at + 1 < HLL_DENSE_LEN ? 2 : 1);
+    txn_effect_bytes(c->txn, c->key, 0, HLL_HEADER_LEN);
+}
+
 static bool add_dense(struct call *c, uint32_t i)
 {
+    enum { MANY = 64 }; /* then all of it is the shorter effect */
     char *value = txn_edit_string(c->txn, c->key, HLL_DENSE_LEN);
+    uint32_t raised = 0;
     if (value == NULL) {
         call_out_of_memory(c);
         return false;
     }
-    for (; i < c->argc; i++)
-        hll_raise_dense(value, hll_point(c->argv[i]));
+    bool few = c->argc - i <= MANY;
+    for (; i < c->argc; i++) {
+        struct hll_point point = hll_point(c->argv[i]);
+        bool news = hll_raise_dense(value, point);
+        raised += news;
+        if (news && few)
+            say_register(c, point.index);
+    }
+    must(raised > 0);
+    if (!few)
+        txn_effect_string(c->txn, c->key);
     return true;
 }
 
@@ -107,17 +114,13 @@ static bool add_sparse(struct call *c, struct slice value, uint32_t i)
     else
         sound = hll_open(&h, value);
     for (; sound && i < c->argc; i++)
-        sound = hll_raise(&h, hll_point(c->argv[i]), sparse_max(c)) != HLL_CORRUPT;
+        sound = hll_raise(&h, hll_point(c->argv[i]), sparse_max()) != HLL_CORRUPT;
     if (!sound) {
         reply_error(c->reply, CORRUPT);
         return false;
     }
     hll_touch(&h);
-    if (!store_sketch(c, &h))
-        return false;
-    if (hll_is_dense(hll_slice(&h)))
-        effect_dense(c);
-    return true;
+    return store_sketch(c, &h);
 }
 
 void cmd_pfadd(struct call *c)
@@ -238,15 +241,13 @@ void cmd_pfmerge(struct call *c)
         hll_init(&h);
     else
         sound = hll_open(&h, v->str);
-    if (!sound || !merge_into(&h, registers, dense, sparse_max(c))) {
+    if (!sound || !merge_into(&h, registers, dense, sparse_max())) {
         reply_error(c->reply, CORRUPT);
         return;
     }
     hll_touch(&h);
     if (!store_sketch(c, &h))
         return;
-    if (!dense && hll_is_dense(hll_slice(&h)))
-        effect_dense(c);
     call_notify(c, NOTIFY_STRING, "pfadd", 0);
     reply_ok(c->reply);
 }
@@ -315,7 +316,7 @@ void cmd_pfdebug(struct call *c)
 void cmd_pfselftest(struct call *c)
 {
     enum { NUMBERS = 100000 };
-    const uint64_t limit = sparse_max(c);
+    const uint64_t limit = sparse_max();
     struct hll h;
     uint64_t count = 0, check = 1;
     hll_init(&h);

@@ -92,8 +92,6 @@ static void move_to_name(struct call *c, bool only_new)
         }
         call_notify(c, NOTIFY_GENERIC, "rename_from", 0);
         call_notify(c, NOTIFY_GENERIC, "rename_to", 1);
-        if (only_new)
-            args_effect_as(c, "RENAME", 3);
     }
     if (only_new)
         reply_int(c->reply, !taken);
@@ -147,20 +145,6 @@ static bool parse_copy(struct call *c, bool *replace, uint32_t *db)
     return true;
 }
 
-static void effect_copy(struct call *c)
-{
-    struct slice argv[] = {SLICE("COPY"),    c->argv[1],  c->argv[2],
-                           SLICE("REPLACE"), SLICE("DB"), SLICE("")};
-    uint32_t argc = 4;
-    for (uint32_t i = 3; i < c->argc; i++) {
-        if (args_is(c, i, "db")) {
-            argv[5] = c->argv[++i];
-            argc = 6;
-        }
-    }
-    txn_effect(c->txn, argc, argv);
-}
-
 void cmd_copy(struct call *c)
 {
     bool replace;
@@ -179,7 +163,6 @@ void cmd_copy(struct call *c)
         call_out_of_memory(c);
         return;
     }
-    effect_copy(c);
     call_notify(c, NOTIFY_GENERIC, "copy_to", 1);
     reply_int(c->reply, 1);
 }

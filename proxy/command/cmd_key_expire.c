@@ -70,13 +70,11 @@ static void expire(struct call *c, enum expiry_unit unit)
     }
     if (at_ms <= now) {
         txn_remove(c->txn, c->key);
-        args_effect_key(c, "DEL", c->argv[1]);
         call_notify(c, NOTIFY_GENERIC, "del", 0);
     } else if (txn_set_expiry(c->txn, c->key, at_ms) != RC_OK) {
         call_out_of_memory(c);
         return;
     } else {
-        args_effect_expiry(c, c->argv[1], at_ms);
         call_notify(c, NOTIFY_GENERIC, "expire", 0);
     }
     reply_int(c->reply, 1);

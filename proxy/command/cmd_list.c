@@ -47,13 +47,13 @@ static void push(struct call *c, enum list_end end, bool only_existing)
         call_out_of_memory(c);
         return;
     }
+    size_t count = list_count(*l);
+    txn_effect_list_set(c->txn, c->key, end == LIST_HEAD ? 0 : count - pushed, pushed);
     call_notify(c, NOTIFY_LIST, end == LIST_HEAD ? "lpush" : "rpush", 0);
-    if (pushed < c->argc - 2) {
-        txn_effect(c->txn, pushed + 2, c->argv);
+    if (pushed < c->argc - 2)
         call_out_of_memory(c);
-    } else {
-        reply_int(c->reply, (int64_t)list_count(*l));
-    }
+    else
+        reply_int(c->reply, (int64_t)count);
 }
 
 void cmd_lpush(struct call *c)
@@ -120,15 +120,33 @@ void cmd_linsert(struct call *c)
     struct list **l = edit_list(c);
     if (l == NULL)
         return;
-    if (!list_insert(l, pivot.index + after, c->argv[4])) {
+    struct list_span around;
+    size_t index = pivot.index + after;
+    bool fits = list_has_gap(*l, index, &around);
+    if (!list_insert(l, index, c->argv[4])) {
         call_out_of_memory(c);
         return;
     }
+    if (fits)
+        txn_effect_list_set(c->txn, c->key, index, 1);
+    else
+        txn_effect_list_span(c->txn, c->key, around);
     call_notify(c, NOTIFY_LIST, "linsert", 0);
     reply_int(c->reply, (int64_t)list_count(*l));
 }
 
 /* --- Taking away --- */
+
+/* Of more than n elements. */
+static void drop_end(struct call *c, uint32_t i, struct list **l, enum list_end end, size_t n)
+{
+    if (n == 0)
+        return;
+    size_t count = list_count(*l), first = end == LIST_HEAD ? 0 : count - n;
+    struct list_span gone = {list_position(*l, first), list_position(*l, first + n - 1)};
+    txn_effect_list_gone(c->txn, c->key + i, &gone, 1);
+    list_drop(l, end, n);
+}
 
 void list_cmd_drop(struct call *c, uint32_t i, enum list_end end, size_t n)
 {
@@ -143,7 +161,7 @@ void list_cmd_drop(struct call *c, uint32_t i, enum list_end end, size_t n)
     }
     struct list **l = txn_edit_list(c->txn, c->key + i, NULL);
     must(l != NULL); /* it exists: this needs no memory */
-    list_drop(l, end, n);
+    drop_end(c, i, l, end, n);
     call_notify(c, NOTIFY_LIST, event, i);
 }
 
@@ -208,6 +226,70 @@ void cmd_rpop(struct call *c)
     pop(c, LIST_TAIL);
 }
 
+/* Says which elements LREM is about to remove; neighbours become one span. */
+struct removal {
+    struct call *c;
+    struct slice value;
+    size_t skip, left;  /* matches */
+    size_t index, next; /* of the element that is looked at; where the last span ends */
+    size_t len;
+    struct list_span spans[64];
+};
+
+static void say_removal(struct removal *r)
+{
+    txn_effect_list_gone(r->c->txn, r->c->key, r->spans, r->len);
+    r->len = 0;
+}
+
+static bool add_removal(void *ctx, int64_t position, struct slice value)
+{
+    struct removal *r = ctx;
+    size_t index = r->index++;
+    if (!slice_eq(value, r->value))
+        return true;
+    if (r->skip > 0) {
+        r->skip--;
+        return true;
+    }
+    if (r->len > 0 && r->next == index) {
+        r->spans[r->len - 1].last = position;
+    } else {
+        if (r->len == COUNT_OF(r->spans))
+            say_removal(r);
+        r->spans[r->len++] = (struct list_span){position, position};
+    }
+    r->next = index + 1;
+    return --r->left > 0;
+}
+
+static bool count_match(void *ctx, struct slice value)
+{
+    struct removal *r = ctx;
+    r->skip += slice_eq(value, r->value);
+    return true;
+}
+
+/* False: out of memory. */
+static bool remove_matches(struct call *c, struct list **l, int64_t count, size_t *removed)
+{
+    struct removal r;
+    if (!list_prepare_removal(l, count, c->argv[3]))
+        return false;
+    r.c = c;
+    r.value = c->argv[3];
+    r.skip = r.index = r.next = r.len = 0;
+    r.left = count == 0 ? SIZE_MAX : (size_t)(count < 0 ? 0 - (uint64_t)count : (uint64_t)count);
+    if (count < 0) { /* the last ones */
+        list_each(*l, 0, list_count(*l), false, count_match, &r);
+        r.skip = r.skip > r.left ? r.skip - r.left : 0;
+    }
+    list_each_placed(*l, 0, list_count(*l), add_removal, &r);
+    say_removal(&r);
+    *removed = list_remove(l, count, c->argv[3]);
+    return true;
+}
+
 void cmd_lrem(struct call *c)
 {
     const struct list *present;
@@ -223,7 +305,11 @@ void cmd_lrem(struct call *c)
     struct list **l = edit_list(c);
     if (l == NULL)
         return;
-    size_t removed = list_remove(l, count, c->argv[3]);
+    size_t removed;
+    if (!remove_matches(c, l, count, &removed)) {
+        call_out_of_memory(c);
+        return;
+    }
     call_notify(c, NOTIFY_LIST, "lrem", 0);
     if (list_count(*l) == 0)
         remove_key(c, 0);
@@ -273,8 +359,8 @@ void cmd_ltrim(struct call *c)
             struct list **l = edit_list(c);
             if (l == NULL)
                 return;
-            list_drop(l, LIST_TAIL, count - r.first - r.n);
-            list_drop(l, LIST_HEAD, r.first);
+            drop_end(c, 0, l, LIST_TAIL, count - r.first - r.n);
+            drop_end(c, 0, l, LIST_HEAD, r.first);
         } else if (r.n == 0) {
             txn_remove(c->txn, c->key);
         }
@@ -337,6 +423,8 @@ void cmd_lset(struct call *c)
         call_out_of_memory(c);
         return;
     }
+    size_t at = (size_t)(index < 0 ? index + (int64_t)list_count(*l) : index);
+    txn_effect_list_set(c->txn, c->key, at, 1);
     call_notify(c, NOTIFY_LIST, "lset", 0);
     reply_ok(c->reply);
 }

@@ -1,18 +1,11 @@
 /* Lists: moving elements from one to another, taking from the first of several, and waiting for it.
  *
- * What is journalled of a command that waits is what it did in the end: LPOP, RPOP or LMOVE.
- *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/blocking.h"
 #include "command/cmd_list.h"
 #include "command/find_keys.h"
 
 #include "base/num.h"
-
-static const char *side(enum list_end end)
-{
-    return end == LIST_HEAD ? "LEFT" : "RIGHT";
-}
 
 static bool parse_end(struct call *c, uint32_t i, enum list_end *out)
 {
@@ -36,6 +29,12 @@ static const char *push_event(enum list_end end)
     return end == LIST_HEAD ? "lpush" : "rpush";
 }
 
+/* One element was added at this end. */
+static void pushed_one(struct call *c, uint32_t i, const struct list *l, enum list_end end)
+{
+    txn_effect_list_set(c->txn, c->key + i, end == LIST_HEAD ? 0 : list_count(l) - 1, 1);
+}
+
 /* Within one list. The element is copied, since it must not lie in the list that it is added to. */
 static bool rotate(struct call *c, const struct list *l, struct move m, struct slice value)
 {
@@ -50,6 +49,10 @@ static bool rotate(struct call *c, const struct list *l, struct move m, struct s
         buf_fini(&copy);
         if (!pushed)
             return false;
+        pushed_one(c, 0, *place, m.to);
+        size_t last = list_count(*place) - 1;
+        int64_t position = list_position(*place, m.from == LIST_HEAD ? 0 : last);
+        txn_effect_list_gone(c->txn, c->key, &(struct list_span){position, position}, 1);
         list_drop(place, m.from, 1);
     }
     call_notify(c, NOTIFY_LIST, push_event(m.to), 1);
@@ -62,6 +65,7 @@ static bool move_over(struct call *c, struct move m, struct slice value)
     struct list **to = txn_edit_list(c->txn, c->key + 1, NULL);
     if (to == NULL || !list_push(to, m.to, value))
         return false;
+    pushed_one(c, 1, *to, m.to);
     call_notify(c, NOTIFY_LIST, push_event(m.to), 1);
     list_cmd_drop(c, 0, m.from, 1);
     return true;
@@ -117,12 +121,7 @@ static void move_or_wait(struct call *c, struct move m, int64_t timeout_ms)
         call_block(c, 1, VALUE_LIST, timeout_ms, c->in_exec ? BLOCK_NULL : BLOCK_NULL_ARRAY);
         return;
     }
-    bool changes = !slice_eq(c->argv[1], c->argv[2]) || (m.from != m.to && list_count(from) > 1);
-    if (move_element(c, m) && changes) {
-        struct slice effect[] = {SLICE("LMOVE"), c->argv[1], c->argv[2], slice_str(side(m.from)),
-                                 slice_str(side(m.to))};
-        txn_effect(c->txn, COUNT_OF(effect), effect);
-    }
+    (void)move_element(c, m);
 }
 
 void cmd_blmove(struct call *c)
@@ -148,14 +147,6 @@ enum popped {
     POPPED_ERROR, /* a key has something else: replied */
 };
 
-static void effect_pop(struct call *c, struct slice key, enum list_end end, size_t n)
-{
-    char digits[NUM_I64_MAX];
-    struct slice effect[] = {end == LIST_HEAD ? SLICE("LPOP") : SLICE("RPOP"), key,
-                             slice_of(digits, num_format_u64(digits, n))};
-    txn_effect(c->txn, COUNT_OF(effect), effect);
-}
-
 /* Of the keys from argument `first` on. count 0: one element, replied without an array of its own.
  */
 static enum popped pop_first(struct call *c, uint32_t first, uint32_t keys, enum list_end end,
@@ -177,7 +168,6 @@ static enum popped pop_first(struct call *c, uint32_t first, uint32_t keys, enum
         else
             reply_bulk(c->reply, value);
         list_cmd_drop(c, i, end, n);
-        effect_pop(c, c->argv[first + i], end, n);
         return POPPED_SOME;
     }
     return POPPED_NONE;

@@ -23,13 +23,6 @@ static bool has(const struct set *s, struct slice member)
     return s != NULL && set_has(s, member);
 }
 
-/* Memory ran out behind an edit. What the first `argc` arguments say was done. */
-static void fail_after(struct call *c, uint32_t argc)
-{
-    txn_effect(c->txn, argc > 2 ? argc : 0, c->argv);
-    call_out_of_memory(c);
-}
-
 /* --- Adding and removing --- */
 
 /* Adds the members from argument i on; false: out of memory, replied. */
@@ -37,17 +30,20 @@ static bool add_members(struct call *c, uint32_t i, int64_t *added)
 {
     struct set **s = txn_edit_set(c->txn, c->key, NULL);
     if (s == NULL || (c->argc > 3 && !set_expect(s, c->argv[2], c->argc - 2))) {
-        fail_after(c, 0);
+        call_out_of_memory(c);
         return false;
     }
     for (; i < c->argc; i++) {
         enum set_add_result result = set_add(s, c->argv[i]);
         if (result == SET_OOM) {
-            fail_after(c, *added > 0 ? i : 0);
+            if (*added > 0)
+                txn_effect(c->txn, c->key, "SADD", i - 2, c->argv + 2);
+            call_out_of_memory(c);
             return false;
         }
         *added += result == SET_ADDED;
     }
+    txn_effect_request(c->txn, c->key);
     return true;
 }
 
@@ -83,6 +79,7 @@ static int64_t remove_members(struct call *c, uint32_t i)
         }
         removed += set_remove(s, c->argv[i]);
     }
+    txn_effect_request(c->txn, c->key);
     call_notify(c, NOTIFY_SET, "srem", 0);
     return removed;
 }
@@ -101,7 +98,10 @@ void cmd_srem(struct call *c)
 static bool move_in(struct call *c, struct slice member)
 {
     struct set **to = txn_edit_set(c->txn, c->key + 1, NULL);
-    return to != NULL && set_add(to, member) != SET_OOM;
+    if (to == NULL || set_add(to, member) == SET_OOM)
+        return false;
+    txn_effect(c->txn, c->key + 1, "SADD", 1, &member);
+    return true;
 }
 
 static void move_out(struct call *c, struct slice member)
@@ -113,6 +113,8 @@ static void move_out(struct call *c, struct slice member)
         txn_remove(c->txn, c->key);
     else
         (void)set_remove(from, member);
+    if (!last)
+        txn_effect(c->txn, c->key, "SREM", 1, &member);
     call_notify(c, NOTIFY_SET, "srem", 0);
     if (last)
         call_notify(c, NOTIFY_GENERIC, "del", 0);
@@ -133,7 +135,7 @@ void cmd_smove(struct call *c)
     bool there = set_has(from, member), same = slice_eq(c->argv[1], c->argv[2]);
     bool arrives = there && !same && !has(to, member);
     if (arrives && !move_in(c, member)) { /* first what can fail */
-        fail_after(c, 0);
+        call_out_of_memory(c);
         return;
     }
     if (there && !same)

@@ -68,7 +68,7 @@ static void choose(const struct set *s, uint64_t n, void (*take)(void *ctx, stru
 
 /* --- SPOP --- */
 
-/* What is popped, with room in front for the two words of the effect. */
+/* What is popped. */
 struct popped {
     struct slice *argv;
     uint64_t len;
@@ -76,12 +76,12 @@ struct popped {
     size_t used, cap;
 };
 
-enum { HEAD = 2, EFFECT_MEMBERS = 1024 };
+enum { EFFECT_MEMBERS = 1024 };
 
 static bool popped_init(struct popped *p, const struct set *s, uint64_t n)
 {
     *p = (struct popped){0};
-    p->argv = malloc((n + HEAD) * sizeof(*p->argv));
+    p->argv = malloc(n * sizeof(*p->argv));
     if (!set_members_stay(s)) {
         p->cap = n * SET_SCRATCH + set_ops.memory(s); /* digits, or a part of the block */
         p->bytes = malloc(p->cap);
@@ -106,7 +106,7 @@ static void pop_one(void *ctx, struct slice member)
         p->used += member.len;
         member.ptr = copy;
     }
-    p->argv[HEAD + p->len++] = member;
+    p->argv[p->len++] = member;
 }
 
 static bool reply_member(void *ctx, struct slice member)
@@ -119,12 +119,11 @@ static bool reply_member(void *ctx, struct slice member)
 static void pop_all(struct call *c)
 {
     txn_remove(c->txn, c->key);
-    args_effect_key(c, "DEL", c->argv[1]);
     call_notify(c, NOTIFY_SET, "spop", 0);
     call_notify(c, NOTIFY_GENERIC, "del", 0);
 }
 
-/* Journals and removes some at a time; where their names stood, the next effect has its head. */
+/* Journals and removes some at a time. */
 static void remove_popped(struct call *c, struct popped *p)
 {
     struct set **s = txn_edit_set(c->txn, c->key, NULL);
@@ -132,11 +131,9 @@ static void remove_popped(struct call *c, struct popped *p)
     for (uint64_t done = 0; done < p->len;) {
         struct slice *argv = p->argv + done;
         uint32_t n = (uint32_t)min_u64(p->len - done, EFFECT_MEMBERS);
-        argv[0] = SLICE("SREM");
-        argv[1] = c->argv[1];
-        txn_effect(c->txn, HEAD + n, argv);
+        txn_effect(c->txn, c->key, "SREM", n, argv);
         for (uint32_t i = 0; i < n; i++)
-            must(set_remove(s, argv[HEAD + i]));
+            must(set_remove(s, argv[i]));
         done += n;
     }
     call_notify(c, NOTIFY_SET, "spop", 0);
@@ -175,7 +172,7 @@ static void pop_several(struct call *c)
         choose(s, n, pop_one, &p);
         reply_set(c->reply, n);
         for (uint64_t i = 0; i < n; i++)
-            reply_bulk(c->reply, p.argv[HEAD + i]);
+            reply_bulk(c->reply, p.argv[i]);
         remove_popped(c, &p);
     } else {
         call_out_of_memory(c);
@@ -195,8 +192,7 @@ static void pop_one_of(struct call *c)
         pop_all(c);
         return;
     }
-    struct slice effect[] = {SLICE("SREM"), c->argv[1], member};
-    txn_effect(c->txn, COUNT_OF(effect), effect);
+    txn_effect(c->txn, c->key, "SREM", 1, &member);
     must(set_remove(s, member));
     call_notify(c, NOTIFY_SET, "spop", 0);
 }

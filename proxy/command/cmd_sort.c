@@ -258,10 +258,6 @@ static void sort(struct call *c, bool read_only)
     bool own = false;
     if (!parse(&r.s))
         goto out;
-    if (args_is_replay(c) && sort_may_name_keys(c->argc, c->argv)) { /* nobody journals that */
-        reply_error(c->reply, "ERR SORT with BY or GET cannot be replayed");
-        goto out;
-    }
     while (!run_round(&r.s)) {
         own = !c->in_exec;
         if (!go_on(&r))

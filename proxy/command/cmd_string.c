@@ -1,8 +1,7 @@
 /* Whole strings: GET and SET in all their forms.
  *
  * A plain SET overwrites without looking, so it never loads; any option that needs to know what is
- * there (NX, XX, GET, KEEPTTL) makes it an update, see find_keys_set. What is journalled is always
- * absolute: the value, and the instant at which it expires.
+ * there (NX, XX, GET, KEEPTTL) makes it an update, see find_keys_set.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/args.h"
@@ -106,24 +105,19 @@ static void reply_value(struct call *c, const struct value *v)
         reply_bulk(c->reply, v->str);
 }
 
-/* Stores argument `arg` under key 0 and journals it as what it comes to. verbatim: the request
- * itself is absolute already. False: out of memory, and that was replied instead of anything behind
- * `mark`. */
-static bool store_arg(struct call *c, uint32_t arg, int64_t at_ms, bool verbatim, size_t mark)
+/* Stores argument `arg` under key 0. False: out of memory, and that was replied instead of anything
+ * behind `mark`. */
+static bool store_arg(struct call *c, uint32_t arg, int64_t at_ms, size_t mark)
 {
     struct slice value = c->argv[arg];
     bool past = at_ms > 0 && at_ms <= txn_now(c->txn).ms;
     if (!args_string_fits(c, 0, value.len))
         return false;
-    if (txn_set_blob(c->txn, c->key, value, call_blob(c, arg), at_ms) != RC_OK) {
+    if (call_set_string(c, 0, arg, at_ms) != RC_OK) {
         reply_truncate(c->reply, mark);
         call_out_of_memory(c);
         return false;
     }
-    if (past)
-        args_effect_key(c, "DEL", c->argv[1]);
-    else if (!verbatim)
-        args_effect_set(c, c->argv[1], value, at_ms);
     call_notify(c, NOTIFY_STRING, "set", 0);
     if (at_ms > 0)
         call_notify(c, NOTIFY_GENERIC, "expire", 0);
@@ -152,14 +146,15 @@ static void set_conditional(struct call *c, const struct set_options *o, int64_t
         return;
     }
     int64_t expiry = (o->flags & SET_KEEPTTL) != 0 ? TXN_KEEP_TTL : at_ms;
-    if (store_arg(c, 2, expiry, false, mark) && !get)
+    if (store_arg(c, 2, expiry, mark) && !get)
         reply_ok(c->reply);
 }
 
 void cmd_set(struct call *c)
 {
     if (LIKELY(c->argc == 3)) {
-        if (store_arg(c, 2, 0, true, c->reply->buf.len))
+        txn_effect_request(c->txn, c->key);
+        if (store_arg(c, 2, 0, c->reply->buf.len))
             reply_ok(c->reply);
         return;
     }
@@ -169,14 +164,14 @@ void cmd_set(struct call *c)
         return;
     if ((o.flags & (SET_NX | SET_XX | SET_GET | SET_KEEPTTL)) != 0)
         set_conditional(c, &o, at_ms);
-    else if (store_arg(c, 2, at_ms, false, c->reply->buf.len))
+    else if (store_arg(c, 2, at_ms, c->reply->buf.len))
         reply_ok(c->reply);
 }
 
 static void set_with_expiry(struct call *c, enum expiry_unit unit)
 {
     int64_t at_ms;
-    if (args_expiry(c, 2, unit, &at_ms) && store_arg(c, 3, at_ms, false, c->reply->buf.len))
+    if (args_expiry(c, 2, unit, &at_ms) && store_arg(c, 3, at_ms, c->reply->buf.len))
         reply_ok(c->reply);
 }
 
@@ -194,7 +189,7 @@ void cmd_setnx(struct call *c)
 {
     if (txn_read(c->txn, c->key) != NULL)
         reply_int(c->reply, 0);
-    else if (store_arg(c, 2, 0, false, c->reply->buf.len))
+    else if (store_arg(c, 2, 0, c->reply->buf.len))
         reply_int(c->reply, 1);
 }
 
@@ -212,7 +207,7 @@ void cmd_getset(struct call *c)
     if (!args_string_fits(c, 0, c->argv[2].len) || !read_old(c, &v))
         return;
     reply_value(c, v);
-    (void)store_arg(c, 2, 0, false, mark);
+    (void)store_arg(c, 2, 0, mark);
 }
 
 void cmd_getdel(struct call *c)
@@ -221,10 +216,8 @@ void cmd_getdel(struct call *c)
     if (!read_old(c, &v))
         return;
     reply_value(c, v);
-    if (v != NULL && txn_remove(c->txn, c->key)) {
-        args_effect_key(c, "DEL", c->argv[1]);
+    if (v != NULL && txn_remove(c->txn, c->key))
         call_notify(c, NOTIFY_GENERIC, "del", 0);
-    }
 }
 
 void cmd_getex(struct call *c)
@@ -244,7 +237,6 @@ void cmd_getex(struct call *c)
     reply_value(c, v);
     if (at_ms > 0 && at_ms <= txn_now(c->txn).ms) {
         txn_remove(c->txn, c->key);
-        args_effect_key(c, "DEL", c->argv[1]);
         call_notify(c, NOTIFY_GENERIC, "del", 0);
     } else if (at_ms > 0) {
         if (txn_set_expiry(c->txn, c->key, at_ms) != RC_OK) {
@@ -252,11 +244,9 @@ void cmd_getex(struct call *c)
             call_out_of_memory(c);
             return;
         }
-        args_effect_expiry(c, c->argv[1], at_ms);
         call_notify(c, NOTIFY_GENERIC, "expire", 0);
     } else if ((o.flags & SET_PERSIST) != 0 && v->expires_at_ms != 0) {
         must(txn_set_expiry(c->txn, c->key, 0) == RC_OK);
-        args_effect_key(c, "PERSIST", c->argv[1]);
         call_notify(c, NOTIFY_GENERIC, "persist", 0);
     }
 }
@@ -271,17 +261,8 @@ void cmd_mget(struct call *c)
     }
 }
 
-/* True when the key of pair i is set again by a later pair. */
-static bool is_set_again(const struct call *c, uint32_t pair)
-{
-    for (uint32_t i = 2 * pair + 3; i < c->argc; i += 2)
-        if (slice_eq(c->argv[i], c->argv[2 * pair + 1]))
-            return true;
-    return false;
-}
-
-/* Sets all pairs of the request; false: out of memory, replied, and what was set until then is the
- * effect. */
+/* Sets all pairs of the request; false: out of memory, replied, and what was set until then stays
+ * set. */
 static bool set_pairs(struct call *c)
 {
     uint32_t pairs = (c->argc - 1) / 2;
@@ -289,14 +270,7 @@ static bool set_pairs(struct call *c)
         if (!args_string_fits(c, 0, c->argv[2 * i + 2].len))
             return false;
     for (uint32_t i = 0; i < pairs; i++) {
-        struct blob *none = NULL, **blob = call_blob(c, 2 * i + 2);
-        /* A blob that is stored and at once replaced would be gone before its argument is
-         * journalled. */
-        if (*blob != NULL && is_set_again(c, i))
-            blob = &none;
-        if (txn_set_blob(c->txn, c->key + i, c->argv[2 * i + 2], blob, 0) != RC_OK) {
-            if (i > 0)
-                args_effect_as(c, "MSET", 2 * i + 1);
+        if (call_set_string(c, i, 2 * i + 2, 0) != RC_OK) {
             call_out_of_memory(c);
             return false;
         }
@@ -325,8 +299,6 @@ void cmd_msetnx(struct call *c)
             return;
         }
     }
-    if (set_pairs(c)) {
-        args_effect_as(c, "MSET", c->argc);
+    if (set_pairs(c))
         reply_int(c->reply, 1);
-    }
 }

@@ -1,7 +1,6 @@
 /* Strings that are numbers: INCR and its kin.
  *
- * Integer steps are journalled as they came: applied to the same base they give the same result.
- * Float steps are journalled as their result, because another machine may round differently.
+ * What is journalled is the result: a step would need the base that it was made on.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/args.h"
@@ -84,7 +83,6 @@ void cmd_incrbyfloat(struct call *c)
         call_out_of_memory(c);
         return;
     }
-    args_effect_set(c, c->argv[1], text, TXN_KEEP_TTL);
     call_notify(c, NOTIFY_STRING, "incrbyfloat", 0);
     reply_bulk(c->reply, text);
 }

@@ -21,7 +21,7 @@ void cmd_append(struct call *c)
     if (v == NULL) {
         if (!args_string_fits(c, 0, tail.len))
             return;
-        if (txn_set_blob(c->txn, c->key, tail, call_blob(c, 2), 0) != RC_OK) {
+        if (call_set_string(c, 0, 2, 0) != RC_OK) {
             call_out_of_memory(c);
             return;
         }
@@ -39,6 +39,7 @@ void cmd_append(struct call *c)
             return;
         }
         memcpy(bytes + old_len, tail.ptr, tail.len);
+        txn_effect_bytes(c->txn, c->key, old_len, tail.len);
     }
     call_notify(c, NOTIFY_STRING, "append", 0);
     reply_int(c->reply, (int64_t)(old_len + tail.len));
@@ -100,6 +101,7 @@ void cmd_setrange(struct call *c)
             return;
         }
         memcpy(bytes + offset, part.ptr, part.len);
+        txn_effect_request(c->txn, c->key);
         call_notify(c, NOTIFY_STRING, "setrange", 0);
     }
     reply_int(c->reply, (int64_t)len);

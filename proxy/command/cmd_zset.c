@@ -166,21 +166,19 @@ static enum verdict judge(const struct adding *a, const struct zset *z, struct s
     return *score == present ? SAME : CHANGES;
 }
 
-/* Memory ran out at argument i: what is journalled is what was done until then. */
-static void stop_adding(struct call *c, const struct adding *a, uint32_t i)
-{
-    if (i > a->first)
-        txn_effect(c->txn, i, c->argv);
-    call_out_of_memory(c);
-}
-
-/* The effect of an increment is its result. */
-static void effect_of_increment(struct call *c, struct slice member, double score)
+void zset_effect_score(struct call *c, struct slice member, double score)
 {
     char digits[NUM_DOUBLE_MAX];
-    struct slice text = slice_of(digits, num_format_double(digits, score));
-    struct slice effect[] = {SLICE("ZADD"), c->argv[1], text, member};
-    txn_effect(c->txn, COUNT_OF(effect), effect);
+    struct slice effect[] = {slice_of(digits, num_format_double(digits, score)), member};
+    txn_effect(c->txn, c->key, "ZADD", COUNT_OF(effect), effect);
+}
+
+/* Memory ran out at argument i. What was done until then stays, and options have said it. */
+static void stop_adding(struct call *c, bool plain, uint32_t i)
+{
+    if (plain && i > 2)
+        txn_effect(c->txn, c->key, "ZADD", i - 2, c->argv + 2);
+    call_out_of_memory(c);
 }
 
 struct added {
@@ -213,14 +211,16 @@ static bool add_members(struct call *c, const struct adding *a, struct added *ou
             z = txn_edit_zset(c->txn, c->key, NULL);
         enum zset_put_result result = z != NULL ? zset_put(z, member, out->score) : ZSET_OOM;
         if (result == ZSET_OOM) {
-            stop_adding(c, a, i);
+            stop_adding(c, plain && a->first == 2, i);
             return false;
         }
         out->added += result == ZSET_ADDED;
         out->updated += result == ZSET_UPDATED;
-        if (a->incr)
-            effect_of_increment(c, member, out->score);
+        if (!plain || a->first > 2)
+            zset_effect_score(c, member, out->score);
     }
+    if (z != NULL) /* without options the request says it all */
+        txn_effect_request(c->txn, c->key);
     return true;
 }
 
@@ -280,10 +280,46 @@ void cmd_zrem(struct call *c)
     }
     if (gone) /* at once: what comes behind this command in EXEC finds neither set nor TTL */
         txn_remove(c->txn, c->key);
+    else
+        txn_effect_request(c->txn, c->key);
     call_notify(c, NOTIFY_ZSET, "zrem", 0);
     if (gone)
         call_notify(c, NOTIFY_GENERIC, "del", 0);
     reply_int(c->reply, removed);
+}
+
+struct removal {
+    struct call *c;
+    uint32_t key, argc;
+    struct slice argv[256];
+};
+
+static void say_removal(struct removal *r)
+{
+    if (r->argc > 0)
+        txn_effect(r->c->txn, r->c->key + r->key, "ZREM", r->argc, r->argv);
+    r->argc = 0;
+}
+
+static bool add_removal(void *ctx, struct slice member, double score)
+{
+    struct removal *r = ctx;
+    (void)score;
+    r->argv[r->argc++] = member;
+    if (r->argc == COUNT_OF(r->argv))
+        say_removal(r);
+    return true;
+}
+
+void zset_cmd_remove_ranks(struct call *c, uint32_t i, struct zset **z, size_t first, size_t n)
+{
+    struct removal r;
+    r.c = c;
+    r.key = i;
+    r.argc = 0;
+    zset_each(*z, first, n, false, add_removal, &r);
+    say_removal(&r);
+    zset_remove_ranks(z, first, n);
 }
 
 /* --- Asking --- */

@@ -17,6 +17,11 @@ struct zset **zset_edit(struct call *c, uint32_t i);
 void zset_store(struct call *c, struct zset **result, const char *event);
 void zset_discard(struct zset **z);
 
+/* Journals a score of a member of key 0. */
+void zset_effect_score(struct call *c, struct slice member, double score);
+/* Removes n members from a rank on, of those under key number i, and journals it. */
+void zset_cmd_remove_ranks(struct call *c, uint32_t i, struct zset **z, size_t first, size_t n);
+
 /* Members as replies. */
 enum zset_layout {
     ZSET_MEMBERS, /* alone */

@@ -1,6 +1,6 @@
 /* Sorted sets: popping the lowest or highest members, at once or waiting for them.
  *
- * What is journalled of a pop that chose its key is ZPOPMIN or ZPOPMAX of that key.
+ * What is journalled of a pop are the members that it took.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/blocking.h"
@@ -14,11 +14,11 @@ static const char NOT_POSITIVE[] = "ERR value is out of range, must be positive"
 /* The ends of a sorted set. */
 struct end {
     bool highest;
-    const char *event, *effect;
+    const char *event;
 };
 
-static const struct end LOWEST = {false, "zpopmin", "ZPOPMIN"};
-static const struct end HIGHEST = {true, "zpopmax", "ZPOPMAX"};
+static const struct end LOWEST = {false, "zpopmin"};
+static const struct end HIGHEST = {true, "zpopmax"};
 
 struct pop {
     const struct end *end;
@@ -48,21 +48,12 @@ static void pop_finish(struct call *c, const struct pop *p, enum zset_layout lay
     bool highest = p->end->highest;
     zset_each(p->set, highest ? p->all - 1 : 0, p->n, highest, zset_reply_member, &replying);
     if (p->edited != NULL)
-        zset_remove_ranks(p->edited, highest ? p->all - p->n : 0, p->n);
+        zset_cmd_remove_ranks(c, p->key, p->edited, highest ? p->all - p->n : 0, p->n);
     else
         txn_remove(c->txn, c->key + p->key);
     call_notify(c, NOTIFY_ZSET, p->end->event, p->key);
     if (p->edited == NULL)
         call_notify(c, NOTIFY_GENERIC, "del", p->key);
-}
-
-/* The pop as it is journalled: one member, or how many. */
-static void effect_of_pop(struct call *c, struct slice key, const struct pop *p)
-{
-    char digits[NUM_I64_MAX];
-    struct slice count = slice_of(digits, num_format_u64(digits, p->n));
-    struct slice effect[] = {slice_str(p->end->effect), key, count};
-    txn_effect(c->txn, p->n == 1 ? 2 : 3, effect);
 }
 
 /* --- ZPOPMIN, ZPOPMAX --- */
@@ -141,7 +132,6 @@ static void wait_for_one(struct call *c, const struct end *end)
     reply_array(c->reply, 3);
     reply_bulk(c->reply, key);
     pop_finish(c, &p, ZSET_FLAT);
-    effect_of_pop(c, key, &p);
 }
 
 void cmd_bzpopmin(struct call *c)
@@ -225,7 +215,6 @@ static void pop_of_many(struct call *c, uint32_t i, bool waits)
     reply_bulk(c->reply, key);
     reply_array(c->reply, p.n);
     pop_finish(c, &p, ZSET_PAIRS);
-    effect_of_pop(c, key, &p);
 }
 
 void cmd_zmpop(struct call *c)

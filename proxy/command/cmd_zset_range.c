@@ -318,7 +318,7 @@ static void remove_range(struct call *c, struct range *r, const char *event)
         struct zset **z = zset_edit(c, 0);
         if (z == NULL)
             return;
-        zset_remove_ranks(z, run.first, run.n);
+        zset_cmd_remove_ranks(c, 0, z, run.first, run.n);
     }
     if (run.n > 0)
         call_notify(c, NOTIFY_ZSET, event, 0);

@@ -180,13 +180,13 @@ const struct command *command_find_full(struct slice name)
     return command_find_sub(parent, slice_of(bar + 1, name.len - len - 1));
 }
 
-struct blob **call_blob(const struct call *c, uint32_t i)
+enum rc call_set_string(struct call *c, uint32_t key, uint32_t i, int64_t expires_at_ms)
 {
-    static _Thread_local struct blob *none;
-    if (c->blobs != NULL)
-        return &c->blobs[i];
-    none = NULL;
-    return &none;
+    bool large = c->blobs != NULL && c->blobs[i] != NULL;
+    struct blob *blob = large ? blob_ref(c->blobs[i]) : NULL;
+    enum rc rc = txn_set_blob(c->txn, c->key + key, c->argv[i], &blob, expires_at_ms);
+    blob_unref(&blob);
+    return rc;
 }
 
 bool call_int(struct call *c, uint32_t i, int64_t *out, const char *error)
@@ -214,7 +214,7 @@ void call_park(struct call *c)
 void call_out_of_memory(struct call *c)
 {
     if (c->txn != NULL)
-        txn_effect(c->txn, 0, NULL);
+        txn_effect_nothing(c->txn);
     reply_error(c->reply, REPLY_OOM);
 }
 

@@ -9,6 +9,7 @@
 
 #include "command/host.h"
 #include "command/session.h"
+#include "keyspace/effect.h"
 
 enum command_flag { /* names as in COMMAND INFO */
                     CMD_WRITE = 1u << 0,
@@ -115,18 +116,15 @@ void command_prefetch(struct command_worker *w, struct session *s, const struct 
 enum run_result command_run(struct command_worker *w, struct session *s, struct request *r,
                             int slot);
 
-/* Recovery: runs one journalled effect. See keyspace_options.replay; ctx is the command_worker. */
-enum rc command_replay(void *ctx, struct txn *t, uint32_t db, uint32_t argc,
-                       const struct slice *argv, struct err *err);
-
 /* --- For handlers --- */
 
 static inline struct slice call_arg(const struct call *c, uint32_t i)
 {
     return c->argv[i];
 }
-/* The blob that argument i lies in, to be taken over by txn_set_blob, or a pointer to NULL. */
-struct blob **call_blob(const struct call *c, uint32_t i);
+/* Argument i becomes the string under key number `key`, without a copy where it is large. The
+ * request keeps its own hold of it: slow log and monitors look at it after the commit. */
+MUST_CHECK enum rc call_set_string(struct call *c, uint32_t key, uint32_t i, int64_t expires_at_ms);
 /* Parses argument i; on failure replies REPLY_NOT_INT (or `error` if not NULL) and returns false.
  */
 MUST_CHECK bool call_int(struct call *c, uint32_t i, int64_t *out, const char *error);
@@ -142,8 +140,7 @@ static inline void call_notify(struct call *c, enum notify_class class, const ch
 }
 /* The command waits: the session's waiter has been handed to something that will call it. */
 void call_park(struct call *c);
-/* Replies -OOM. What is journalled is what the handler has told txn_effect() was done, or nothing.
- */
+/* Replies -OOM. What is journalled are the effects that were said until now, if any. */
 void call_out_of_memory(struct call *c);
 void call_help(struct call *c); /* <COMMAND> HELP: written from the rows of the container */
 

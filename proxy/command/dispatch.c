@@ -3,7 +3,6 @@
  *   command_prefetch   looks up all requests of a batch, hashes their first keys, and touches the
  *                      memory that they will need, so that the loads overlap
  *   command_run        checks in the order of Redis, then txn_begin, handler, txn_commit
- *   command_replay     the same without a client, for recovery
  *
  * Nothing here allocates or asks the operating system for the time, once the scratch space has
  * grown: a command's time runs from the end of the one before it.
@@ -56,10 +55,6 @@ void command_worker_free(struct command_worker **w)
 {
     if (*w == NULL)
         return;
-    if ((*w)->replay != NULL) {
-        session_fini((*w)->replay, (*w)->ks);
-        free((*w)->replay);
-    }
     if ((*w)->serving != NULL) {
         session_fini((*w)->serving, (*w)->ks);
         free((*w)->serving);
@@ -541,77 +536,4 @@ enum run_result command_run(struct command_worker *w, struct session *s, struct 
     if (UNLIKELY(w->txn != NULL && txn_has_ready(w->txn)))
         blocking_serve(w);
     return result;
-}
-
-/* --- Recovery --- */
-
-static struct session *replay_session(struct command_worker *w)
-{
-    if (w->replay == NULL) {
-        w->replay = calloc(1, sizeof(*w->replay));
-        must(w->replay != NULL);
-        session_init(w->replay, 0);
-    }
-    return w->replay;
-}
-
-static enum rc replay_in_txn(struct command_worker *w, struct txn *t, const struct command *command,
-                             uint32_t argc, const struct slice *argv, struct err *err)
-{
-    struct session *s = w->replay;
-    int found = worker_find_keys(w, command, s->db, argc, argv, 0);
-    if (found < 0)
-        return err_set(err, RC_NOMEM, "no memory for the keys of a journalled %s", command->name);
-    unsigned flags = worker_txn_flags(command, s) | TXN_NO_OOM;
-    enum txn_state state =
-        txn_begin(t, w->keys, (uint32_t)found, flags, (struct slice){NULL, 0}, argc, argv, NULL);
-    if (state != TXN_READY)
-        return err_set(err, RC_UNAVAILABLE, "journalled %s cannot be run: %s", command->name,
-                       state == TXN_REFUSED ? txn_refusal(t) : "its key is not loaded");
-    struct call c = {.session = s,
-                     .reply = &s->reply,
-                     .txn = t,
-                     .keyspace = w->ks,
-                     .host = w->host,
-                     .command = command,
-                     .argc = argc,
-                     .argv = argv,
-                     .keys_len = (uint32_t)found};
-    command->run(&c);
-    (void)txn_commit(t);
-    if (s->reply.errors == 0)
-        return RC_OK;
-    struct buf text = {0};
-    buf_append_escaped(&text, slice_of(s->reply.buf.data, s->reply.buf.len), 160);
-    enum rc rc = err_set(err, RC_INVALID, "journalled %s failed: %.*s", command->name,
-                         (int)text.len, text.data);
-    buf_fini(&text);
-    return rc;
-}
-
-enum rc command_replay(void *ctx, struct txn *t, uint32_t db, uint32_t argc,
-                       const struct slice *argv, struct err *err)
-{
-    struct command_worker *w = ctx;
-    struct session *s = replay_session(w);
-    const struct command *command = argc > 0 ? command_lookup(argc, argv) : NULL;
-    if (command == NULL || command->run == NULL || !arity_holds(command, argc)) {
-        struct buf name = {0};
-        if (argc > 0)
-            buf_append_escaped(&name, argv[0], 64);
-        enum rc rc = err_set(err, RC_INVALID, "journalled command '%.*s' is unknown or malformed",
-                             (int)name.len, name.data == NULL ? "" : name.data);
-        buf_fini(&name);
-        return rc;
-    }
-    if (command->id == COMMAND_select || command->id == COMMAND_multi ||
-        command->id == COMMAND_exec)
-        return RC_OK;
-    if ((command->flags & CMD_WRITE) == 0)
-        return err_set(err, RC_INVALID, "journalled command '%s' changes nothing", command->name);
-    current = w;
-    s->db = db;
-    s->reply.errors = 0;
-    reply_truncate(&s->reply, 0);
-    return replay_in_txn(w, t, command, argc, argv, err);
 }

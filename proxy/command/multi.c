@@ -250,7 +250,7 @@ static void run_queued(struct command_worker *w, struct session *s, struct txn *
                      .errors_before = s->reply.errors,
                      .in_exec = true};
     if (t != NULL)
-        txn_next_request(t, r->raw, r->argc, r->argv, s->db);
+        txn_next_request(t, r->raw, r->argc, r->argv);
     command->run(&c);
     must(!c.parked);
     worker_account(w, s, command, r->argc, r->argv, c.errors_before, begin);

@@ -107,48 +107,16 @@ static bool push_one(void *ctx, const struct sort_value *v)
     return st->s->failure == SORT_OK;
 }
 
-struct pushes {
-    struct call *c;
-    uint32_t argc;
-    struct slice argv[2 + PUSHES];
-};
-
-static void flush_pushes(struct pushes *p)
-{
-    if (p->argc > 2)
-        txn_effect(p->c->txn, p->argc, p->argv);
-    p->argc = 2;
-}
-
-static bool add_push(void *ctx, struct slice value)
-{
-    struct pushes *p = ctx;
-    p->argv[p->argc++] = value;
-    if (p->argc == COUNT_OF(p->argv))
-        flush_pushes(p);
-    return true;
-}
-
-/* The journal gets the result: what the keys that BY and GET name hold when it is replayed need not
- * be what they held now. */
 static void put_list(struct sort *s, struct storing *st)
 {
     struct call *c = s->c;
-    struct slice name = s->store_name;
-    const struct list *kept = st->list;
-    size_t n = list_count(kept);
+    size_t n = list_count(st->list);
     void *object = st->list;
     if (txn_put_object(c->txn, c->key + STORE, VALUE_LIST, &object) != RC_OK) {
         call_out_of_memory(c);
         return;
     }
     st->list = NULL;
-    args_effect_key(c, "DEL", name);
-    struct pushes p = {.c = c, .argc = 2};
-    p.argv[0] = SLICE("RPUSH");
-    p.argv[1] = name;
-    list_each(kept, 0, n, false, add_push, &p);
-    flush_pushes(&p);
     call_notify(c, NOTIFY_LIST, "sortstore", STORE);
     reply_int(c->reply, (int64_t)n);
 }
@@ -156,10 +124,8 @@ static void put_list(struct sort *s, struct storing *st)
 static void store_nothing(struct sort *s)
 {
     struct call *c = s->c;
-    if (txn_remove(c->txn, c->key + STORE)) {
-        args_effect_key(c, "DEL", s->store_name);
+    if (txn_remove(c->txn, c->key + STORE))
         call_notify(c, NOTIFY_GENERIC, "del", STORE);
-    }
     reply_int(c->reply, 0);
 }
 

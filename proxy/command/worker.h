@@ -39,7 +39,6 @@ struct command_worker {
     uint64_t slow_ticks; /* from here on a command is looked at by slow log and latency monitor */
     bool track_latency;
     bool withholds;           /* journal-fsync always: replies wait for what they depend on */
-    struct session *replay;   /* recovery's own, made at the first effect */
     struct session *serving;  /* for commands of clients that waited: blocking.c */
     struct session *monitors; /* of this worker; linked by monitor_next */
     struct buf shown;         /* lines for all monitors, not posted yet */

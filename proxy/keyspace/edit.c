@@ -2,12 +2,13 @@
  *
  * Every change goes the same way: begin_edit() stamps the transaction, captures the entry for a cut
  * that is still owed it, and clears away what has expired; then the store changes; end_edit() makes
- * the entry dirty and tells WATCH. No other place makes an entry dirty on behalf of a command.
+ * the entry dirty and tells WATCH. What changes a whole key says its effect here, too (effect.h). No
+ * other place makes an entry dirty on behalf of a command.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
 
-#include "base/num.h"
+#include "store/list.h"
 
 /* --- Reading --- */
 
@@ -86,14 +87,8 @@ static void journal_expired(struct txn *t, const struct slot *s)
 {
     if (t->ks->replaying)
         return;
-    bool custom = t->custom;
-    uint32_t db = t->db;
-    struct slice argv[] = {SLICE("DEL"), s->key->name};
     txn_notify(t, NOTIFY_EXPIRED, "expired", slot_number(t, s));
-    t->db = s->key->db;
-    txn_effect(t, 2, argv); /* goes before the effect of the request, which is still to come */
-    t->db = db;
-    t->custom = custom;
+    effect_del(t, s->store_db, s->key->name); /* goes before the effect of the request */
     stat_add(STAT_expired_keys, 1);
 }
 
@@ -121,6 +116,10 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
             journal_expired(t, s);
             e = gone;
         }
+    } else if (e->type == VALUE_NONE && (e->flags & ENTRY_REPLACE) != 0) {
+        e->flags &= (uint8_t)~ENTRY_REPLACE;
+        if (!t->ks->replaying)
+            effect_del(t, s->store_db, s->key->name); /* had expired before it was looked for */
     }
     return (struct edit){
         .slot = s, .entry = e, .weight_before = before, .was_none = e->type == VALUE_NONE};
@@ -168,20 +167,25 @@ static int64_t kept_expiry(const struct txn *t, const struct edit *edit, int64_t
     return txn_is_live(t, edit->entry) ? entry_expires_at(edit->entry) : 0;
 }
 
-static enum rc set_none(struct txn *t, uint32_t k) NO_TSA
+enum rc edit_clear(struct txn *t, uint32_t k) NO_TSA
 {
     struct edit edit = begin_edit(t, k);
     struct slot *s = edit.slot;
-    return end_edit(
+    enum rc rc = end_edit(
         t, &edit,
         entry_set_none(&t->ks->store, s->shard, edit.entry, s->hash, s->store_db, s->key->name));
+    if (rc == RC_OK)
+        effect_say_removed(t, k);
+    return rc;
 }
 
 enum rc txn_set_blob(struct txn *t, uint32_t k, struct slice value, struct blob **blob,
                      int64_t expires_at_ms) NO_TSA
 {
     if (is_past(t, expires_at_ms))
-        return set_none(t, k);
+        return edit_clear(t, k);
+    if (!effect_try_reserve(t, k, value.len))
+        return RC_NOMEM;
     struct store *st = &t->ks->store;
     struct edit edit = begin_edit(t, k);
     struct slot *s = edit.slot;
@@ -193,7 +197,10 @@ enum rc txn_set_blob(struct txn *t, uint32_t k, struct slice value, struct blob 
     else
         e = entry_set_string(st, s->shard, edit.entry, s->hash, s->store_db, s->key->name, value,
                              expires);
-    return end_edit(t, &edit, e);
+    enum rc rc = end_edit(t, &edit, e);
+    if (rc == RC_OK)
+        effect_say_string(t, k, value, expires);
+    return rc;
 }
 
 enum rc txn_set_string(struct txn *t, uint32_t k, struct slice value, int64_t expires_at_ms)
@@ -211,30 +218,55 @@ char *txn_edit_string(struct txn *t, uint32_t k, size_t new_len) NO_TSA
     return end_edit(t, &edit, e) == RC_OK ? at : NULL;
 }
 
-/* Puts a string or an object at `to`; the object is taken over on success. */
-static enum rc put(struct txn *t, uint32_t to, const struct value *v, void *object) NO_TSA
+/* The frame around a value that is put at a place as a whole. */
+static struct entry *place_value(struct txn *t, const struct edit *edit, const struct value *v,
+                                 void *object) NO_TSA
 {
     struct store *st = &t->ks->store;
-    struct edit edit = begin_edit(t, to);
-    struct slot *s = edit.slot;
+    const struct slot *s = edit->slot;
     struct entry *e;
     if (object != NULL) {
-        e = entry_set_object(st, s->shard, edit.entry, s->hash, s->store_db, s->key->name, v->type,
+        e = entry_set_object(st, s->shard, edit->entry, s->hash, s->store_db, s->key->name, v->type,
                              object, v->expires_at_ms);
         if (e != NULL)
             e->flags |= ENTRY_REPLACE;
     } else if (v->blob != NULL) {
         struct blob *shared = blob_ref(v->blob);
-        e = entry_set_blob(st, s->shard, edit.entry, s->hash, s->store_db, s->key->name, &shared,
+        e = entry_set_blob(st, s->shard, edit->entry, s->hash, s->store_db, s->key->name, &shared,
                            v->expires_at_ms);
         blob_unref(&shared);
     } else {
-        e = entry_set_string(st, s->shard, edit.entry, s->hash, s->store_db, s->key->name, v->str,
+        e = entry_set_string(st, s->shard, edit->entry, s->hash, s->store_db, s->key->name, v->str,
                              v->expires_at_ms);
     }
     if (e != NULL && v->raw)
         e->flags |= ENTRY_RAW;
-    return end_edit(t, &edit, e);
+    return e;
+}
+
+/* What replay makes of a whole list are the canonical positions: so this list gets them as well. */
+static void make_canonical(enum value_type type, void *object)
+{
+    if (type != VALUE_LIST)
+        return;
+    list_renumber(object);
+    (void)list_take_renumbered(object);
+}
+
+/* Puts a string or an object at `to` and says it in full; the object is taken over on success. */
+static enum rc put(struct txn *t, uint32_t to, const struct value *v, void *object)
+{
+    struct edit edit = begin_edit(t, to);
+    size_t mark = t->effects.len;
+    struct value whole = *v;
+    whole.object = object;
+    if (object != NULL)
+        make_canonical(v->type, object);
+    bool said = effect_say_whole(t, to, &whole);
+    enum rc rc = end_edit(t, &edit, said ? place_value(t, &edit, v, object) : NULL);
+    if (rc != RC_OK)
+        t->effects.len = mark;
+    return rc;
 }
 
 /* --- Aggregates --- */
@@ -285,21 +317,23 @@ static bool may_be_in_backend(const struct slot *s, const struct entry *e)
 bool txn_remove(struct txn *t, uint32_t k)
 {
     const struct entry *e = slot_entry(t, &t->slots[k]);
-    bool was_expired = t->ks->replaying && e != NULL && e->type != VALUE_NONE; /* and so deleted */
-    if (!txn_is_live(t, e) && !was_expired && !may_be_in_backend(&t->slots[k], e))
+    if (!txn_is_live(t, e) && !may_be_in_backend(&t->slots[k], e))
         return false;
-    return set_none(t, k) == RC_OK;
+    return edit_clear(t, k) == RC_OK;
 }
 
 enum rc txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms) NO_TSA
 {
     must(txn_is_live(t, slot_entry(t, &t->slots[k])));
     if (is_past(t, expires_at_ms))
-        return set_none(t, k);
+        return edit_clear(t, k);
     struct edit edit = begin_edit(t, k);
     struct slot *s = edit.slot;
     struct entry *e = entry_set_expiry(&t->ks->store, s->shard, edit.entry, s->hash, expires_at_ms);
-    return end_edit(t, &edit, e);
+    enum rc rc = end_edit(t, &edit, e);
+    if (rc == RC_OK)
+        effect_say_expiry(t, k, expires_at_ms);
+    return rc;
 }
 
 /* --- RENAME and COPY --- */
@@ -338,41 +372,60 @@ enum rc txn_put_value(struct txn *t, uint32_t k, const struct value *v, void **o
     return rc;
 }
 
+/* A value that is too large to be said in full is said by its source, which replay then has: keys
+ * of one database are in one backend. */
+static bool goes_by_name(const struct txn *t, uint32_t from, uint32_t to, const struct value *v)
+{
+    enum { LARGE = 1024 * 1024 };
+    return value_ops(v->type)->memory(v->object) > LARGE &&
+           t->slots[from].store_db == t->slots[to].store_db;
+}
+
 enum rc txn_rename(struct txn *t, uint32_t from, uint32_t to) NO_TSA
 {
-    enum rc rc = RC_OK;
     const struct value *v = txn_peek(t, from);
     must(v != NULL);
     notify_renewed(t, to);
     if (v->type == VALUE_STRING) {
-        rc = put(t, to, v, NULL);
-        return rc == RC_OK ? set_none(t, from) : rc;
+        enum rc rc = put(t, to, v, NULL);
+        return rc == RC_OK ? edit_clear(t, from) : rc;
     }
     struct value moved = *v;
+    bool by_name = goes_by_name(t, from, to, v);
     struct edit edit = begin_edit(t, from); /* a capture may move the object */
     struct slot *s = edit.slot;
     /* First where it goes, which needs memory; leaving needs none. */
-    rc = put(t, to, &moved, entry_object(edit.entry));
+    enum rc rc;
+    if (by_name) {
+        struct edit arriving = begin_edit(t, to);
+        rc = end_edit(t, &arriving, place_value(t, &arriving, &moved, entry_object(edit.entry)));
+    } else {
+        rc = put(t, to, &moved, entry_object(edit.entry));
+    }
     if (rc == RC_OK)
         (void)entry_take_object(&t->ks->store, s->shard, edit.entry, s->hash);
     must(end_edit(t, &edit, edit.entry) == RC_OK);
+    if (rc == RC_OK && by_name)
+        effect_say_renamed(t, from, to);
+    else if (rc == RC_OK)
+        effect_say_removed(t, from);
     return rc;
 }
 
 /* --- Whole databases --- */
 
-static void begin_whole(struct txn *t, uint32_t db)
+static void begin_whole(struct txn *t)
 {
     must(t->open && (t->flags & TXN_WHOLE) != 0);
     txn_stamp(t);
-    if (!t->multi && t->slots_len == 0)
-        t->db = t->effects_db = t->record_db = db;
     writeback_capture_map(t->ks->wb, t->stamp.cut);
 }
 
 /* Later commands of the same transaction find their keys where the numbers point now. */
-static void resolve_again(struct txn *t)
+static void end_whole(struct txn *t)
 {
+    t->edited = true;
+    atomic_store(&t->ks->wb->map.changed, true);
     for (uint32_t i = 0; i < t->slots_len; i++)
         slot_resolve(t, &t->slots[i]);
     t->generation++;
@@ -385,25 +438,35 @@ static bool is_untouched(const struct dbmap *map, uint32_t db)
     return atomic_load(&map->born_empty[store_db]) && !atomic_load(&map->touched[store_db]);
 }
 
-void txn_flush_db(struct txn *t, uint32_t db)
+static bool flush_one(struct txn *t, uint32_t db)
 {
     struct dbmap *map = &t->ks->wb->map;
-    begin_whole(t, db);
     if (is_untouched(map, db))
-        return;
+        return false;
     uint32_t old = dbmap_store_db(map, db);
-    t->edited = true;
+    begin_whole(t);
     dbmap_renew(map, db, t->stamp.lsn);
-    atomic_store(&map->changed, true);
     watch_databases_changed(t, db, db, old, old);
     block_databases_changed(t, db, db);
-    resolve_again(t);
+    end_whole(t);
+    return true;
+}
+
+void txn_flush_db(struct txn *t, uint32_t db)
+{
+    if (flush_one(t, db))
+        effect_say_map(t, &db, 1);
 }
 
 void txn_flush_all(struct txn *t)
 {
-    for (uint32_t db = 0; db < t->ks->wb->map.len; db++)
-        txn_flush_db(t, db);
+    uint32_t numbers[BACKEND_DATABASES_MAX], n = 0;
+    for (uint32_t db = 0; db < t->ks->wb->map.len; db++) {
+        if (flush_one(t, db))
+            numbers[n++] = db;
+    }
+    if (n > 0)
+        effect_say_map(t, numbers, n);
 }
 
 void txn_swap_db(struct txn *t, uint32_t a, uint32_t b)
@@ -412,11 +475,10 @@ void txn_swap_db(struct txn *t, uint32_t a, uint32_t b)
     uint32_t old_a = dbmap_store_db(map, a), old_b = dbmap_store_db(map, b);
     if (a == b)
         return;
-    begin_whole(t, a);
-    t->edited = true;
+    begin_whole(t);
     dbmap_swap(map, a, b);
-    atomic_store(&map->changed, true);
     watch_databases_changed(t, a, b, old_a, old_b);
     block_databases_changed(t, a, b);
-    resolve_again(t);
+    end_whole(t);
+    effect_say_map(t, (uint32_t[]){a, b}, 2);
 }

@@ -107,6 +107,12 @@ struct joined_keys {
     struct txn_key keys[]; /* and their names behind */
 };
 
+enum txn_said {
+    SAID_NOTHING,
+    SAID_REQUEST, /* the request is its own effect */
+    SAID_EFFECTS,
+};
+
 struct txn {
     struct keyspace *ks;
     uint32_t producer;
@@ -126,10 +132,11 @@ struct txn {
     struct slice raw; /* the running request */
     uint32_t argc;
     const struct slice *argv;
-    uint32_t db;         /* database number of the running request */
-    uint32_t effects_db; /* database number at the end of effects */
+    uint32_t effects_db; /* store database at the end of effects */
     uint32_t record_db;  /* and at their beginning */
-    bool edited, custom; /* by the running request */
+    uint32_t request_db; /* of the keys of a request that is its own effect */
+    bool edited;         /* by the running request */
+    enum txn_said said;  /* by the running request, of its effects */
     bool multi;          /* more than one request: raw must be copied */
     bool objects_edited;
     struct buf effects;
@@ -156,6 +163,38 @@ void txn_stamp(struct txn *t);
 /* Ends the effects of the running request. */
 void txn_close_request(struct txn *t);
 
+/* --- effect.c --- */
+/* Begins an effect: the verb; `argc` arguments are to be appended. */
+void effect_head(struct txn *t, uint32_t store_db, struct slice verb, uint32_t argc);
+/* What follows is for keys of this store database. */
+void effect_select(struct txn *t, uint32_t store_db);
+/* A deletion that is not the request's doing: the key had expired. */
+void effect_del(struct txn *t, uint32_t store_db, struct slice key);
+/* What is done to the whole of key k, unless the request is its own effect. */
+void effect_say_removed(struct txn *t, uint32_t k);
+void effect_say_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms);
+void effect_say_string(struct txn *t, uint32_t k, struct slice value, int64_t expires_at_ms);
+void effect_say_renamed(struct txn *t, uint32_t from, uint32_t to);
+/* Any value, with its expiry. Lists have their canonical positions. False: out of memory, or larger
+ * than a record may be. */
+MUST_CHECK bool effect_say_whole(struct txn *t, uint32_t k, const struct value *v);
+/* Where these `n` numbers point to now. */
+void effect_say_map(struct txn *t, const uint32_t *numbers, uint32_t n);
+/* Memory for an effect of key k with so many bytes. */
+MUST_CHECK bool effect_try_reserve(struct txn *t, uint32_t k, size_t bytes);
+
+/* --- edit.c --- */
+/* The key is deleted, whatever is known of it. */
+MUST_CHECK enum rc edit_clear(struct txn *t, uint32_t k);
+
+/* --- replay.c --- */
+/* Applies one effect. Whatever is there, it succeeds, unless memory ends, a base cannot be loaded,
+ * or it is no effect at all (RC_CORRUPT). */
+MUST_CHECK enum rc replay_effect(struct txn *t, uint32_t store_db, uint32_t argc,
+                                 const struct slice *argv, struct err *err);
+/* True when the effect changes a part of a key, whose base must be there. */
+bool replay_needs_base(uint32_t argc, const struct slice *argv);
+
 /* --- load.c --- */
 void loader_init(struct keyspace *ks);
 void loader_start(struct keyspace *ks);
@@ -167,9 +206,8 @@ MUST_CHECK bool load_join(struct keyspace *ks, struct shard *sh, uint64_t hash, 
 /* Lock: the shard. The placeholder is about to be overwritten: whoever waits runs again and sees
  * the new value. */
 void load_cancel(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct slice key);
-/* Recovery: loads one key here and now. Lock: the shard. */
-MUST_CHECK enum rc load_now(struct keyspace *ks, struct shard *sh, uint64_t hash, uint32_t store_db,
-                            struct slice key, struct err *err) REQUIRES(sh->lock);
+/* Recovery: loads here and now what load_join() has put into the queue. Lock: none. */
+MUST_CHECK enum rc load_queued(struct keyspace *ks, struct err *err);
 void page_submit(struct keyspace *ks, struct page *p);
 
 /* --- watch.c --- */

@@ -107,15 +107,12 @@ void keyspace_apply_notify(struct keyspace *ks);
 /* --- Wiring: main.c --- */
 
 /* Opens backend, journal, store; recovers; starts the threads. Everything it needs it takes from
- * config/options.h. `apply` runs one journalled command during recovery (command/ provides it). */
+ * config/options.h. */
 struct keyspace_options {
     uint32_t workers; /* producers of the journal */
     void (*on_journal_progress)(
         void *ctx); /* journal thread: durable_lsn moved or state changed; must not block */
     void *ctx;
-    enum rc (*replay)(void *ctx, struct txn *t, uint32_t db, uint32_t argc,
-                      const struct slice *argv, struct err *err);
-    void *replay_ctx;
     /* Whoever listens to keyspace events; called under shard locks, must only pass it on. May be
      * NULL. */
     void (*on_event)(void *ctx, const struct keyspace_event *event);

@@ -271,23 +271,32 @@ static uint32_t load_batch(struct keyspace *ks, struct load **loads, uint32_t le
     return a.done;
 }
 
-enum rc load_now(struct keyspace *ks, struct shard *sh, uint64_t hash, uint32_t store_db,
-                 struct slice key,
-                 struct err *err) NO_TSA /* one thread; install() takes the lock */
+static uint32_t take_loads(struct loader *l, struct load **loads) REQUIRES(l->lock)
 {
-    enum rc rc;
-    if (!load_join(ks, sh, hash, store_db, key, NULL))
-        return err_set(err, RC_NOMEM, "out of memory to load a key");
+    uint32_t n = 0;
+    while (l->first != NULL && n < LOAD_BATCH) {
+        loads[n++] = l->first;
+        l->first = l->first->queue;
+    }
+    if (l->first == NULL)
+        l->last = &l->first;
+    return n;
+}
+
+enum rc load_queued(struct keyspace *ks, struct err *err) NO_TSA /* no other thread is there yet */
+{
     struct loader *l = &ks->loader;
-    struct load *load = l->first;
-    l->first = NULL;
-    l->last = &l->first;
-    lock_release(&sh->lock);
-    uint32_t done = load_batch(ks, &load, 1, err, &rc);
-    if (done == 0)
-        fail(ks, load, rc);
-    lock_acquire(&sh->lock);
-    free(load);
+    struct load *loads[LOAD_BATCH];
+    enum rc rc = RC_OK;
+    while (rc == RC_OK && l->first != NULL) {
+        uint32_t n = take_loads(l, loads);
+        uint32_t done = load_batch(ks, loads, n, err, &rc);
+        for (uint32_t i = 0; i < n; i++) {
+            if (i >= done)
+                fail(ks, loads[i], rc);
+            free(loads[i]);
+        }
+    }
     return rc;
 }
 
@@ -338,18 +347,6 @@ static enum rc drop_changed(void *ctx, const struct backend_item *item)
     enum rc rc = writeback_invalidate(ks->wb, item->db, item->key);
     block_look_again(ks, store_hash(&ks->store, item->db, item->key), item->db, item->key);
     return rc;
-}
-
-static uint32_t take_loads(struct loader *l, struct load **loads) REQUIRES(l->lock)
-{
-    uint32_t n = 0;
-    while (l->first != NULL && n < LOAD_BATCH) {
-        loads[n++] = l->first;
-        l->first = l->first->queue;
-    }
-    if (l->first == NULL)
-        l->last = &l->first;
-    return n;
 }
 
 static struct page *take_page(struct loader *l) REQUIRES(l->lock)

@@ -11,13 +11,6 @@
 
 enum { EXPIRE_PIECE = 64, EVICT_LOOK = 256, CHECK_EVERY = 16 };
 
-static void journal_del(struct txn *t, uint32_t db, struct slice key)
-{
-    struct slice argv[] = {SLICE("DEL"), key};
-    t->db = db;
-    txn_effect(t, 2, argv);
-}
-
 static void expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_t hash) NO_TSA
 {
     struct keyspace *ks = t->ks;
@@ -30,7 +23,7 @@ static void expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_
     txn_stamp(t);
     if (writeback_must_capture(e, t->stamp.cut))
         writeback_capture(ks->wb, t->producer, sh, e);
-    journal_del(t, (uint32_t)number, entry_key(e));
+    effect_del(t, e->db, entry_key(e));
     int64_t before = writeback_weight(e);
     uint32_t store_db = e->db;
     struct entry *gone = entry_set_none(&ks->store, sh, e, hash, store_db, entry_key(e));
@@ -51,9 +44,9 @@ static bool expire_some(struct txn *t, struct shard *sh) NO_TSA
 {
     uint64_t hash;
     int n = 0;
-    t->stamped = t->custom = t->multi = false;
+    t->stamped = t->multi = false;
     t->effects.len = 0;
-    t->record_db = t->effects_db = t->db = 0;
+    t->record_db = t->effects_db = 0;
     for (; n < EXPIRE_PIECE; n++) {
         struct entry *e = shard_due(&t->ks->store, sh, t->now, &hash);
         if (e == NULL)

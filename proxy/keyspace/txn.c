@@ -174,7 +174,8 @@ void txn_unlock_all(struct keyspace *ks)
 void slot_resolve(struct txn *t, struct slot *s)
 {
     struct keyspace *ks = t->ks;
-    s->store_db = dbmap_store_db(&ks->wb->map, s->key->db);
+    /* Effects name store databases. */
+    s->store_db = ks->replaying ? s->key->db : dbmap_store_db(&ks->wb->map, s->key->db);
     s->hash = store_hash(&ks->store, s->store_db, s->key->name);
     s->shard = store_shard(&ks->store, s->hash);
 }
@@ -284,21 +285,25 @@ static void note_use(struct txn *t, struct slot *s)
         store_touch(e, t->lfu);
 }
 
-/* Recovery has no loader yet: a base that is needed is read on the spot. */
+/* Recovery has no loader thread yet: a base that is needed and was not loaded ahead is read on the
+ * spot. It is the only thread, so nothing changes while the locks are let go. */
 static bool load_all_now(struct txn *t) NO_TSA
 {
+    struct err err;
     for (uint32_t i = 0; i < t->slots_len; i++) {
         struct slot *s = &t->slots[i];
-        struct err err;
-        if (!must_load(t, s))
-            continue;
-        if (load_now(t->ks, s->shard, s->hash, s->store_db, s->key->name, &err) != RC_OK) {
-            log_err(LOG_WARNING, "recovery needs a key from the backend", &err);
+        if (must_load(t, s) &&
+            !load_join(t->ks, s->shard, s->hash, s->store_db, s->key->name, NULL))
             return false;
-        }
         t->generation++;
     }
-    return true;
+    unlock(t);
+    enum rc rc = load_queued(t->ks, &err);
+    lock_slots(t);
+    t->generation++;
+    if (rc != RC_OK)
+        log_err(LOG_WARNING, "recovery needs a key from the backend", &err);
+    return rc == RC_OK;
 }
 
 /* Begins the loads of all keys that are missing. The queue is first in, first out, so waiting for
@@ -469,14 +474,13 @@ enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys
     return state;
 }
 
-static void begin_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv,
-                          uint32_t db)
+static void begin_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv)
 {
     t->raw = raw;
     t->argc = argc;
     t->argv = argv;
-    t->db = db;
-    t->edited = t->custom = false;
+    t->edited = false;
+    t->said = SAID_NOTHING;
 }
 
 enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
@@ -490,8 +494,8 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     t->met_expired = NULL;
     t->generation++;
     t->effects.len = 0;
-    begin_request(t, raw, argc, argv, keys_len > 0 ? keys[0].db : 0);
-    t->effects_db = t->record_db = t->db;
+    begin_request(t, raw, argc, argv);
+    t->effects_db = t->record_db = 0;
     if (waiter != NULL && waiter->failed != RC_OK) {
         bool too_large = waiter->failed == RC_FULL;
         waiter->failed = RC_OK;
@@ -530,66 +534,22 @@ void txn_stamp(struct txn *t)
         t->stamp = journal_stamp(t->ks->journal);
 }
 
-static void append_as(struct buf *out, struct slice name, uint32_t argc, const struct slice *argv)
-{
-    buf_append_array_header(out, argc);
-    for (uint32_t i = 0; i < argc; i++)
-        buf_append_bulk(out, i == 0 ? name : argv[i]);
-}
-
-static void append_argv(struct buf *out, uint32_t argc, const struct slice *argv)
-{
-    append_as(out, argc > 0 ? argv[0] : SLICE(""), argc, argv);
-}
-
-/* Effects lie in one stream that starts in record_db; a request of another database is preceded by
- * SELECT. */
-static void select_db(struct txn *t)
-{
-    if (t->db == t->effects_db)
-        return;
-    char digits[NUM_I64_MAX];
-    struct slice argv[] = {SLICE("SELECT"), slice_of(digits, num_format_u64(digits, t->db))};
-    if (t->effects.len == 0)
-        t->record_db = t->db;
-    else
-        append_argv(&t->effects, 2, argv);
-    t->effects_db = t->db;
-}
-
-bool txn_effect_fits(const struct txn *t, uint64_t bytes)
-{
-    /* Half of what a record can hold is for requests that are journalled as they are. */
-    return bytes <= JOURNAL_PAYLOAD_MAX / 2 && t->effects.len <= JOURNAL_PAYLOAD_MAX / 2 - bytes;
-}
-
-void txn_effect_as(struct txn *t, struct slice name, uint32_t argc, const struct slice *argv)
-{
-    t->custom = true;
-    if (t->ks->replaying)
-        return;
-    select_db(t);
-    append_as(&t->effects, name, argc, argv);
-}
-
-void txn_effect(struct txn *t, uint32_t argc, const struct slice *argv)
-{
-    if (argc == 0)
-        t->custom = true;
-    else
-        txn_effect_as(t, argv[0], argc, argv);
-}
-
 void txn_close_request(struct txn *t)
 {
-    if (!t->edited || t->custom || t->ks->replaying)
+    if (!t->edited || t->ks->replaying)
         return;
-    select_db(t);
-    if (t->raw.len > 0)
+    must(t->said != SAID_NOTHING);
+    if (t->said != SAID_REQUEST)
+        return;
+    t->said = SAID_EFFECTS;
+    if (t->raw.len > 0) {
+        effect_select(t, t->request_db);
         buf_append_slice(&t->effects, t->raw);
-    else
-        append_argv(&t->effects, t->argc, t->argv);
-    t->custom = true; /* done */
+        return;
+    }
+    effect_head(t, t->request_db, t->argv[0], t->argc - 1);
+    for (uint32_t i = 1; i < t->argc; i++)
+        buf_append_bulk(&t->effects, t->argv[i]);
 }
 
 /* Aggregates that were left empty are gone. */
@@ -603,16 +563,19 @@ static void remove_empty(struct txn *t) NO_TSA
             continue;
         if (entry_set_none(&t->ks->store, s->shard, e, s->hash, s->store_db, s->key->name) != NULL)
             t->generation++;
+        if (t->ks->replaying)
+            continue;
+        txn_close_request(t); /* it comes first */
+        effect_del(t, s->store_db, s->key->name);
     }
 }
 
-void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv,
-                      uint32_t db)
+void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv)
 {
     txn_close_request(t);
     if (t->objects_edited)
         remove_empty(t);
-    begin_request(t, raw, argc, argv, db);
+    begin_request(t, raw, argc, argv);
     t->multi = true;
 }
 
@@ -620,12 +583,12 @@ static void append_record(struct txn *t)
 {
     struct slice parts[2];
     uint32_t n = 0;
-    bool verbatim = t->edited && !t->custom && !t->multi && t->raw.len > 0 &&
-                    (t->effects.len == 0 || t->effects_db == t->db);
+    bool verbatim = t->edited && t->said == SAID_REQUEST && t->raw.len > 0 &&
+                    (t->effects.len == 0 || t->effects_db == t->request_db);
     if (!verbatim)
         txn_close_request(t);
     else if (t->effects.len == 0)
-        t->record_db = t->db;
+        t->record_db = t->request_db;
     if (t->effects.len > 0)
         parts[n++] = buf_slice(&t->effects);
     if (verbatim)

@@ -10,9 +10,9 @@
  * and for WATCH. That is the whole of write-back as seen by a command. After commit nothing
  * obtained from the transaction is valid.
  *
- * The effect that is journalled is by default the request itself, byte for byte; a command that is
- * not deterministic (relative times, random choice, floats) replaces it with txn_effect(). A
- * transaction that changes nothing journals nothing.
+ * What is journalled are effects, see effect.h: the functions here that change a whole key say
+ * theirs, a handler that changes a part of one says its own. A transaction that changes nothing
+ * journals nothing.
  *
  * Thread: one worker per txn. Lock: between begin and commit all shards of the keys are held.
  *
@@ -94,8 +94,7 @@ enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys
 uint64_t txn_commit(struct txn *t);
 /* EXEC: each queued command's effects are kept apart. next: the request the following handlers run
  * for. */
-void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv,
-                      uint32_t db);
+void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv);
 
 /* Wall time, the same throughout the transaction. */
 struct wall txn_now(const struct txn *t);
@@ -119,12 +118,14 @@ MUST_CHECK enum rc txn_set_string(struct txn *t, uint32_t k, struct slice value,
 MUST_CHECK enum rc txn_set_blob(struct txn *t, uint32_t k, struct slice value, struct blob **blob,
                                 int64_t expires_at_ms);
 /* A string made `new_len` bytes long and writable, old bytes kept, rest zero, expiry kept; absent
- * counts as empty. NULL: out of memory. The caller has checked the type and STORE_STRING_MAX. */
+ * counts as empty. NULL: out of memory. The caller has checked the type and STORE_STRING_MAX, and
+ * says the effect: txn_effect_bytes(). */
 char *txn_edit_string(struct txn *t, uint32_t k, size_t new_len);
 /* The aggregate to change: the place of its pointer, since it may move when it changes. Valid until
  * the next call of a txn_ function that changes a key. Created when absent (then *created, which
  * may be NULL); the caller has checked the type. NULL: out of memory. One that is left empty is
- * removed when the request ends, or by the handler with txn_remove() where it matters before. */
+ * removed when the request ends, or by the handler with txn_remove() where it matters before. The
+ * caller says the effect. */
 void **txn_edit_object(struct txn *t, uint32_t k, enum value_type type, bool *created);
 #define TXN_EDIT(type_name, TYPE)                                                    \
     static inline struct type_name **txn_edit_##type_name(struct txn *t, uint32_t k, \
@@ -152,15 +153,6 @@ MUST_CHECK enum rc txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_
  * differ. */
 MUST_CHECK enum rc txn_rename(struct txn *t, uint32_t from, uint32_t to);
 MUST_CHECK enum rc txn_copy(struct txn *t, uint32_t from, uint32_t to);
-
-/* Replaces the request as the journalled effect; several calls add several effects, in order.
- * Arguments are copied. argc 0: nothing was changed after all (memory ran out behind an edit). */
-void txn_effect(struct txn *t, uint32_t argc, const struct slice *argv);
-/* The same with a name in the place of the first argument. */
-void txn_effect_as(struct txn *t, struct slice name, uint32_t argc, const struct slice *argv);
-/* False when effects of so many bytes more would make the record too long: for commands whose
- * effect can be much longer than their request. */
-bool txn_effect_fits(const struct txn *t, uint64_t bytes);
 
 /* Tells whoever listens (notify-keyspace-events) what was done to a key, under Redis's name for it:
  * txn_notify(t, NOTIFY_LIST, "lpush", k). Nothing when nobody listens. */

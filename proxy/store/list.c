@@ -145,8 +145,7 @@ static struct list_node *split(struct list *l, struct list_node *n, uint32_t ind
     return right;
 }
 
-/* The node with this element, and the element's index there. index < count. */
-static struct list_node *locate(const struct list *l, size_t index, uint32_t *within)
+struct list_node *list_locate(const struct list *l, size_t index, uint32_t *within)
 {
     struct list_node *n;
     if (index < l->count / 2) {
@@ -164,8 +163,7 @@ static struct list_node *locate(const struct list *l, size_t index, uint32_t *wi
 
 /* --- Positions --- */
 
-/* The backend's rows will all be replaced. */
-static void give_up(struct list *l)
+void list_give_up(struct list *l)
 {
     l->rewrite = true;
     free(l->gone);
@@ -176,7 +174,7 @@ static void give_up(struct list *l)
 static void forget(struct list *l, int64_t position, unsigned flags)
 {
     if ((flags & LIST_FRESH) == 0 && !l->rewrite && !list_gone_add(&l->gone, position, 0, 1))
-        give_up(l);
+        list_give_up(l);
 }
 
 /* All elements of a node leave; those at `end` are named first, so that runs join. */
@@ -188,7 +186,7 @@ static void forget_node(struct list *l, const struct list_node *n, enum list_end
         int64_t step = n->step;
         if (!list_gone_add(&l->gone, end == LIST_HEAD ? n->first : list_node_last(n),
                            end == LIST_HEAD ? step : -step, n->count))
-            give_up(l);
+            list_give_up(l);
         return;
     }
     struct list_element e = {0};
@@ -213,13 +211,14 @@ static void weigh_gone(struct list *l)
     enum { GONE_MIN = 32, RUNS_MIN = 64 };
     if (l->gone != NULL && (l->gone->positions > 2 * (uint64_t)l->count + GONE_MIN ||
                             l->gone->len > l->count / 4 + RUNS_MIN))
-        give_up(l);
+        list_give_up(l);
 }
 
-static void renumber_all(struct list *l)
+void list_renumber(struct list *l)
 {
     int64_t first = 0;
-    give_up(l);
+    list_give_up(l);
+    l->renumbered = true;
     for (struct list_node *n = l->head; n != NULL; n = n->next) {
         list_node_renumber(n, first, LIST_STEP, 0);
         first += (int64_t)n->count * LIST_STEP;
@@ -272,7 +271,7 @@ static int64_t free_position(struct list *l, struct list_node *n, uint32_t index
         return position;
     if (n->count > 0 && renumber_node(l, n) && position_before(n, index, &position))
         return position;
-    renumber_all(l);
+    list_renumber(l);
     must(position_before(n, index, &position));
     return position;
 }
@@ -288,7 +287,7 @@ static int64_t end_position(struct list *l, enum list_end end)
         return position;
     if (end == LIST_TAIL && !__builtin_add_overflow(list_node_last(n), step, &position))
         return position;
-    renumber_all(l);
+    list_renumber(l);
     return end == LIST_HEAD ? -LIST_STEP : list_node_last(n) + LIST_STEP;
 }
 
@@ -370,7 +369,7 @@ static bool push(struct list *l, enum list_end end, struct slice value)
     if (LIKELY(list_add_at_end(l, end, value, flags, position)))
         return true;
     if (known && !list_gone_add(&l->gone, position, 0, 1))
-        give_up(l);
+        list_give_up(l);
     return false;
 }
 
@@ -399,7 +398,7 @@ bool list_insert(struct list **place, size_t index, struct slice value)
         return list_push(place, index == 0 && l->count > 0 ? LIST_HEAD : LIST_TAIL, value);
     list_expect(l, 1, value.len);
     uint32_t within;
-    struct list_node *n = locate(l, index, &within);
+    struct list_node *n = list_locate(l, index, &within);
     return list_add_at(l, n, within, value, LIST_CHANGED | LIST_FRESH, NULL);
 }
 
@@ -447,7 +446,8 @@ bool list_set(struct list **place, int64_t index, struct slice value)
     uint32_t within;
     must(index < 0 ? index >= -(int64_t)l->count : index < (int64_t)l->count);
     list_expect(l, 1, value.len);
-    struct list_node *n = locate(l, index < 0 ? l->count - (size_t)-index : (size_t)index, &within);
+    struct list_node *n =
+        list_locate(l, index < 0 ? l->count - (size_t)-index : (size_t)index, &within);
     bool done = list_set_at(l, n, within, value, LIST_CHANGED);
     has_shrunk(l);
     return done;
@@ -455,23 +455,28 @@ bool list_set(struct list **place, int64_t index, struct slice value)
 
 /* --- Removing --- */
 
-/* Cuts one element out; e->at is then where the next one begins. The node may move and be left
- * empty. */
-static void cut_element(struct list *l, struct list_node **place, uint32_t index,
-                        struct list_element *e)
+static bool is_middle(const struct list_node *n, uint32_t index)
 {
-    struct list_node *n = *place;
-    bool middle = index > 0 && index + 1 < n->count;
-    if (UNLIKELY(middle && n->step != 0 && !l->rewrite)) {
-        size_t memory = list_node_memory(n);
-        if (list_node_carry_positions(&n)) {
-            mend(l, n, memory);
-            *place = n;
-            list_node_find(n, index, e);
-        } else {
-            give_up(l); /* then those behind it may move down */
-        }
-    }
+    return index > 0 && index + 1 < n->count;
+}
+
+/* From now on any element of the node may be cut out without moving others. False: out of memory,
+ * unchanged. */
+static bool carry_positions(struct list *l, struct list_node **place)
+{
+    size_t memory = list_node_memory(*place);
+    if ((*place)->step == 0)
+        return true;
+    if (!list_node_carry_positions(place))
+        return false;
+    mend(l, *place, memory);
+    return true;
+}
+
+/* Cuts one element out; e->at is then where the next one begins. The node may be left empty. */
+static void cut_element(struct list *l, struct list_node *n, uint32_t index, struct list_element *e)
+{
+    must(n->step == 0 || !is_middle(n, index)); /* else those behind it would move down */
     forget(l, list_node_position(n, index, e), e->flags);
     uint32_t listpack = n->listpack;
     l->changed -= (e->flags & LIST_CHANGED) != 0;
@@ -503,7 +508,7 @@ void list_drop(struct list **place, enum list_end end, size_t n)
         for (; n > 0; n--) {
             uint32_t at = end == LIST_HEAD ? node->start : list_node_before(node, node->end);
             list_node_read(node, at, &e);
-            cut_element(l, &node, end == LIST_HEAD ? 0 : node->count - 1, &e);
+            cut_element(l, node, end == LIST_HEAD ? 0 : node->count - 1, &e);
         }
         trim(l, node);
     }
@@ -511,18 +516,61 @@ void list_drop(struct list **place, enum list_end end, size_t n)
     has_shrunk(l);
 }
 
-void list_remove_at(struct list **place, size_t index)
+bool list_remove_at(struct list **place, size_t index)
 {
     struct list *l = *place;
     uint32_t within;
     struct list_element e;
     must(index < l->count);
-    struct list_node *n = locate(l, index, &within);
+    struct list_node *n = list_locate(l, index, &within);
+    if (is_middle(n, within) && !carry_positions(l, &n))
+        return false;
     list_node_find(n, within, &e);
-    cut_element(l, &n, within, &e);
+    cut_element(l, n, within, &e);
     tidy(l, n);
     weigh_gone(l);
     has_shrunk(l);
+    return true;
+}
+
+/* How many elements of a node have this value; *middle: one that is not at its ends. */
+static size_t count_matches(const struct list_node *n, struct slice value, bool *middle)
+{
+    struct list_element e;
+    uint32_t index = 0;
+    size_t matches = 0;
+    *middle = false;
+    for (uint32_t at = n->start; at < n->end; at = e.end, index++) {
+        list_node_read(n, at, &e);
+        if (!slice_eq(e.value, value))
+            continue;
+        matches++;
+        *middle |= is_middle(n, index);
+    }
+    return matches;
+}
+
+/* A count of LREM: how many at the most. */
+static size_t most_of(int64_t count)
+{
+    if (count == 0)
+        return SIZE_MAX;
+    return (size_t)(count < 0 ? 0 - (uint64_t)count : (uint64_t)count);
+}
+
+bool list_prepare_removal(struct list **place, int64_t count, struct slice value)
+{
+    struct list *l = *place;
+    enum list_end from = count < 0 ? LIST_TAIL : LIST_HEAD;
+    size_t most = most_of(count);
+    struct list_node *n = from == LIST_HEAD ? l->head : l->tail;
+    for (size_t found = 0; n != NULL && found < most; n = from == LIST_HEAD ? n->next : n->prev) {
+        bool middle;
+        found += count_matches(n, value, &middle);
+        if (middle && !carry_positions(l, &n))
+            return false;
+    }
+    return true;
 }
 
 static size_t remove_upwards(struct list *l, size_t most, struct slice value)
@@ -537,7 +585,7 @@ static size_t remove_upwards(struct list *l, size_t most, struct slice value)
             at = e.end;
             index++;
             if (slice_eq(e.value, value)) {
-                cut_element(l, &n, --index, &e);
+                cut_element(l, n, --index, &e);
                 at = e.at;
                 removed++;
             }
@@ -560,7 +608,7 @@ static size_t remove_downwards(struct list *l, size_t most, struct slice value)
             list_node_read(n, list_node_before(n, at), &e);
             index--;
             if (slice_eq(e.value, value)) {
-                cut_element(l, &n, index, &e);
+                cut_element(l, n, index, &e);
                 removed++;
             }
             at = e.at;
@@ -575,11 +623,8 @@ static size_t remove_downwards(struct list *l, size_t most, struct slice value)
 size_t list_remove(struct list **place, int64_t count, struct slice value)
 {
     struct list *l = *place;
-    size_t removed;
-    if (count < 0)
-        removed = remove_downwards(l, 0 - (uint64_t)count, value);
-    else
-        removed = remove_upwards(l, count == 0 ? SIZE_MAX : (size_t)count, value);
+    size_t most = most_of(count);
+    size_t removed = count < 0 ? remove_downwards(l, most, value) : remove_upwards(l, most, value);
     weigh_gone(l);
     has_shrunk(l);
     return removed;
@@ -605,7 +650,7 @@ bool list_at(const struct list *l, int64_t index, struct slice *value)
     uint32_t within;
     struct list_element e;
     const struct list_node *n =
-        locate(l, (size_t)(index < 0 ? index + (int64_t)l->count : index), &within);
+        list_locate(l, (size_t)(index < 0 ? index + (int64_t)l->count : index), &within);
     list_node_find(n, within, &e);
     *value = e.value;
     return true;
@@ -651,7 +696,7 @@ void list_each(const struct list *l, size_t index, size_t n, bool reverse,
     if (index >= l->count)
         return;
     n = min_u64(n, reverse ? index + 1 : l->count - index);
-    const struct list_node *node = locate(l, index, &within);
+    const struct list_node *node = list_locate(l, index, &within);
     list_node_find(node, within, &e);
     if (reverse)
         each_downwards(node, e.at, n, each, ctx);

@@ -38,15 +38,45 @@ void list_drop(struct list **l, enum list_end end, size_t n);
 MUST_CHECK bool list_set(struct list **l, int64_t index, struct slice value);
 /* Puts `value` before the element that has this index now (0..count; count: at the tail). */
 MUST_CHECK bool list_insert(struct list **l, size_t index, struct slice value);
-/* Removes one element. Needs no memory. */
-void list_remove_at(struct list **l, size_t index);
+/* Removes one element. False: out of memory, unchanged. */
+MUST_CHECK bool list_remove_at(struct list **l, size_t index);
 /* Removes elements equal to `value`: the first `count` from the head, the last -count from the tail
- * when negative, all when 0. Returns how many. Needs no memory. */
+ * when negative, all when 0. Returns how many. What it needs of memory is got by preparing it with
+ * the same arguments, which must have succeeded. */
 size_t list_remove(struct list **l, int64_t count, struct slice value);
+MUST_CHECK bool list_prepare_removal(struct list **l, int64_t count, struct slice value);
 
 /* Visits `n` elements from `index` on, upwards or, `reverse`, downwards; stop by returning false.
  * The list must not change meanwhile. */
 void list_each(const struct list *l, size_t index, size_t n, bool reverse,
                bool (*each)(void *ctx, struct slice value), void *ctx);
+
+/* --- Positions. They order the elements in the backend and in the journal. A list that was filled
+ * at its tail, from nothing, has the canonical ones; list_renumber() gives them to any list. --- */
+
+struct list_span { /* positions, both included */
+    int64_t first, last;
+};
+
+int64_t list_position(const struct list *l, size_t index); /* index < count */
+/* How many elements lie before this position. */
+size_t list_index_from(const struct list *l, int64_t position);
+/* Visits `n` elements from `index` on with their positions; stop by returning false. */
+void list_each_placed(const struct list *l, size_t index, size_t n,
+                      bool (*each)(void *ctx, int64_t position, struct slice value), void *ctx);
+/* Whether list_insert() at this index finds a free position. If not, elements within `around` get
+ * new ones, which lie within it too; or all do, see list_take_renumbered(). */
+bool list_has_gap(const struct list *l, size_t index, struct list_span *around);
+void list_renumber(struct list *l);
+/* True, once, when elements that were there before the last changes may have got other positions,
+ * beyond what list_has_gap() said. */
+bool list_take_renumbered(struct list *l);
+/* Replay: elements are about to be put, together: the encoding follows from it. */
+void list_expect(struct list *l, size_t n, size_t bytes);
+/* Replay: the element at this position is `value` from now on. False: out of memory, unchanged. */
+MUST_CHECK bool list_put(struct list **l, int64_t position, struct slice value);
+/* Replay: there are no elements within these positions from now on. False: out of memory, and some
+ * of them are left. */
+MUST_CHECK bool list_remove_span(struct list **l, struct list_span span);
 
 #endif

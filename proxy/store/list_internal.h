@@ -31,10 +31,13 @@ struct list {
     uint32_t nodes;
     bool is_large; /* beyond value_limits: what OBJECT ENCODING calls "quicklist" */
     bool rewrite;
+    bool renumbered; /* elements got other positions, and the journal was not told yet */
 };
 
-/* Notes that elements are about to be added, together: the encoding follows from it. */
-void list_expect(struct list *l, size_t n, size_t bytes);
+/* The node with this element, and the element's index there. index < count. */
+struct list_node *list_locate(const struct list *l, size_t index, uint32_t *within);
+/* The backend's rows will all be replaced. */
+void list_give_up(struct list *l);
 /* An element at an end, or before the one with `index` in node n. False: out of memory, unchanged
  * but for the cut of nodes. */
 MUST_CHECK bool list_add_at_end(struct list *l, enum list_end end, struct slice value,

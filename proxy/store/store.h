@@ -44,8 +44,9 @@ enum entry_flag {
     ENTRY_EXPIRES = 16,  /* has an expiry */
     ENTRY_LOADING = 32,  /* placeholder: a load is under way */
     ENTRY_RAW = 64,      /* string that was modified in place */
-    ENTRY_REPLACE =
-        128, /* aggregates: what the backend holds under this key does not belong to this value */
+    /* Aggregates: what the backend holds under this key does not belong to this value. Of a key
+     * that does not exist: the backend still holds one that has expired. */
+    ENTRY_REPLACE = 128,
 };
 
 struct entry {               /* 16 bytes, then [int64 expiry] key value */

@@ -69,6 +69,31 @@ void dbmap_swap(struct dbmap *m, uint32_t a, uint32_t b)
     atomic_fetch_add(&m->version, 1);
 }
 
+void dbmap_become(struct dbmap *m, const struct backend_dbmap *wanted, uint64_t lsn)
+{
+    struct backend_dbmap old;
+    dbmap_export(m, &old);
+    for (uint32_t n = 0; n < wanted->len; n++) {
+        uint32_t store_db = wanted->store_db[n];
+        uint8_t state = atomic_load(&m->state[store_db]);
+        if (state == DBMAP_DEAD) /* replay began before it was left */
+            atomic_fetch_sub(&m->dead, 1);
+        if (state != DBMAP_LIVE)
+            make_live(m, n, store_db, state == DBMAP_FREE);
+        atomic_store(&m->store_db[n], store_db);
+    }
+    for (uint32_t n = 0; n < old.len; n++) {
+        uint32_t store_db = old.store_db[n];
+        if (dbmap_number(m, store_db) >= 0 || atomic_load(&m->state[store_db]) != DBMAP_LIVE)
+            continue;
+        m->dead_lsn[store_db] = lsn;
+        atomic_store(&m->state[store_db], DBMAP_DEAD);
+        atomic_fetch_add(&m->dead, 1);
+    }
+    atomic_store(&m->changed, true);
+    atomic_fetch_add(&m->version, 1);
+}
+
 void dbmap_export(const struct dbmap *m, struct backend_dbmap *out)
 {
     out->len = m->len;

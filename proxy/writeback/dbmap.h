@@ -48,7 +48,9 @@ bool dbmap_has_room(const struct dbmap *m);
 /* Points `number` to a fresh store database; the old one is dead from `lsn` on. Lock: all shards.
  */
 void dbmap_renew(struct dbmap *m, uint32_t number, uint64_t lsn);
-void dbmap_swap(struct dbmap *m, uint32_t a, uint32_t b);            /* Lock: all shards */
+void dbmap_swap(struct dbmap *m, uint32_t a, uint32_t b); /* Lock: all shards */
+/* Recovery: the numbers point where `wanted` says, since `lsn`. */
+void dbmap_become(struct dbmap *m, const struct backend_dbmap *wanted, uint64_t lsn);
 void dbmap_export(const struct dbmap *m, struct backend_dbmap *out); /* Lock: any shard */
 /* Thread: cutter, after a full sweep that began with every dead database of dead_lsn <=
  * applied_lsn: frees those. */

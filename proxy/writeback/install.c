@@ -21,8 +21,12 @@ struct entry *install_entry(struct store *s, struct shard *sh, struct entry *old
     if (item->type == VALUE_STRING)
         return entry_set_string(s, sh, old, hash, item->db, item->key, item->value,
                                 item->expires_at_ms);
-    if (item->type == VALUE_NONE || *object == NULL)
-        return entry_set_none(s, sh, old, hash, item->db, item->key);
+    if (item->type == VALUE_NONE || *object == NULL) {
+        e = entry_set_none(s, sh, old, hash, item->db, item->key);
+        if (e != NULL && item->type == VALUE_NONE && item->expires_at_ms != 0)
+            e->flags |= ENTRY_REPLACE;
+        return e;
+    }
     e = entry_set_object(s, sh, old, hash, item->db, item->key, item->type, *object,
                          item->expires_at_ms);
     if (e == NULL)

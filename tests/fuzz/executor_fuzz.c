@@ -176,12 +176,6 @@ static void host_info(void *ctx, struct host_info *out)
     *out = (struct host_info){.clients = CLIENTS, .io_threads = 1};
 }
 
-static enum rc replay(void *ctx, struct txn *t, uint32_t db, uint32_t argc,
-                      const struct slice *argv, struct err *err)
-{
-    return command_replay(ctx, t, db, argc, argv, err);
-}
-
 static void on_progress(void *ctx)
 {
     (void)ctx;
@@ -375,18 +369,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
                               .shutdown_abort = no_shutdown_abort,
                               .info = host_info,
                               .pubsub = &pubsub};
-    struct command_worker *replayer = command_worker_new(NULL, &fuzz.host, 0);
-    struct keyspace_options options = {.workers = 1,
-                                       .on_journal_progress = on_progress,
-                                       .on_event = on_event,
-                                       .replay = replay,
-                                       .replay_ctx = replayer};
+    struct keyspace_options options = {
+        .workers = 1, .on_journal_progress = on_progress, .on_event = on_event};
     struct err err = {0};
     if (keyspace_open(&options, &fuzz.ks, &err) != RC_OK) {
         fprintf(stderr, "cannot open the keyspace: %s\n", err.text);
         abort();
     }
-    command_worker_free(&replayer);
     fuzz.worker = command_worker_new(fuzz.ks, &fuzz.host, 0);
     fuzz.parser = resp_parser_new();
     return 0;

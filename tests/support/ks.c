@@ -2,9 +2,9 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/support/ks.h"
 
-#include "command/command.h"
 #include "config/options.h"
 #include "journal/journal.h"
+#include "keyspace/effect.h"
 #include "keyspace/internal.h"
 #include "store/hash.h"
 #include "writeback/internal.h"
@@ -16,15 +16,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static struct command_worker *replayer;
-
-static enum rc replay(void *ctx, struct txn *t, uint32_t db, uint32_t argc,
-                      const struct slice *argv, struct err *err)
-{
-    return command_replay(ctx, t, db, argc, argv, err);
-}
-
-static void start(struct ks_fixture *f)
+void ks_start(struct ks_fixture *f)
 {
     struct err err = {0};
     char journal[96], backend[96];
@@ -57,20 +49,18 @@ static void start(struct ks_fixture *f)
         fail_msg("%s", err.text);
     for (size_t i = COUNT_OF(fixed); i < (size_t)argc; i++)
         free(argv[i]);
-    replayer = command_worker_new(NULL, NULL, 0);
-    struct keyspace_options o = {.workers = 3, .replay = replay, .replay_ctx = replayer};
+    struct keyspace_options o = {.workers = 3};
     if (keyspace_open(&o, &f->ks, &err) != RC_OK)
         fail_msg("%s", err.text);
     for (uint32_t i = 0; i < 3; i++)
         f->t[i] = txn_new(f->ks, i);
 }
 
-static void stop(struct ks_fixture *f, bool drain)
+void ks_stop(struct ks_fixture *f, bool drain)
 {
     struct err err;
     for (int i = 0; i < 3; i++)
         txn_free(&f->t[i]);
-    command_worker_free(&replayer);
     enum rc rc = keyspace_close(&f->ks, drain, 10000, &err);
     assert_true(rc == RC_OK || !drain);
 }
@@ -89,14 +79,14 @@ void ks_make(struct ks_fixture *f, const char *const *more)
     strcpy(f->dir, "/tmp/weir-ks-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     snprintf(f->store, sizeof(f->store), "%s", f->dir + 5);
-    start(f);
+    ks_start(f);
     ks_await(has_databases, f, "the first cut, which tells the new store its databases");
 }
 
 void ks_restart(struct ks_fixture *f, bool drain)
 {
-    stop(f, drain);
-    start(f);
+    ks_stop(f, drain);
+    ks_start(f);
 }
 
 /* The hand passes each slot several times before an entry that was used goes. */
@@ -125,7 +115,7 @@ void ks_destroy(struct ks_fixture *f)
     char command[128];
     memory_fail_applies(f->store, 0, RC_OK);
     memory_hold_applies(f->store, false);
-    stop(f, false);
+    ks_stop(f, false);
     memory_forget(f->store);
     snprintf(command, sizeof(command), "rm -rf '%s'", f->dir);
     assert_int_equal(system(command), 0);
@@ -227,6 +217,7 @@ void ks_hset(struct ks_fixture *f, int worker, const char *key, const char *fiel
     struct hash **h = txn_edit_hash(f->t[worker], 0, &created);
     assert_non_null(h);
     assert_true(hash_set(h, slice_str(field), slice_str(value)) != HASH_OOM);
+    txn_effect_request(f->t[worker], 0);
     txn_commit(f->t[worker]);
 }
 

@@ -23,6 +23,8 @@ struct ks_fixture {
 void ks_make(struct ks_fixture *f, const char *const *more);
 /* Stops without flushing (drain false) and starts again on the same directory and store. */
 void ks_restart(struct ks_fixture *f, bool drain);
+void ks_stop(struct ks_fixture *f, bool drain);
+void ks_start(struct ks_fixture *f);
 void ks_destroy(struct ks_fixture *f);
 /* Drops every entry that may be dropped, that is, all that is clean; returns how many. */
 size_t ks_evict(struct ks_fixture *f);

@@ -512,8 +512,10 @@ static void after_open(void)
 }
 
 /* What is in flight is not committed before the end; then everything is to come back. */
-static void restart(bool drain)
+/* per_cent 100: replays what the backend does not have. */
+static void restart(bool drain, unsigned per_cent)
 {
+
     if (drain) {
         set_down(false);
         atomic_store(&writeback()->pausing, false);
@@ -522,7 +524,8 @@ static void restart(bool drain)
     }
     hold(false);
     disconnect_clients();
-    ks_restart(&steps.ks, drain);
+    ks_stop(&steps.ks, drain);
+    view_start_rewound(per_cent);
     set_down(steps.down);
     after_open();
     connect_clients();
@@ -675,7 +678,9 @@ static void run_control_step(struct words *w)
     else if (slice_is_word(word, "!tick"))
         tick();
     else if (slice_is_word(word, "!restart") || slice_is_word(word, "!drain"))
-        restart(slice_is_word(word, "!drain"));
+        restart(slice_is_word(word, "!drain"), 100);
+    else if (slice_is_word(word, "!rewind"))
+        restart(false, (unsigned)(count_word(w) % 101));
     else
         check_step(w);
     if (slice_is_word(word, "!free")) {
@@ -733,7 +738,7 @@ static void finish(void)
     }
     atomic_fetch_add(&steps.report->evicted, ks_evict(&steps.ks));
     view_check_all();
-    restart(false);
+    restart(false, 100);
     view_check_all();
     disconnect_clients();
     view_close_backend();

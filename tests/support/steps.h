@@ -15,6 +15,8 @@
  *   !edit 0 a v somebody else makes it the string v; !settle: until that has come through
  *   !free       cuts are made whenever the cutter likes, from now on
  *   !evict, !time 50, !tick, !restart, !drain
+ *   !rewind 30  a restart from which the journal is replayed from an earlier position than the
+ *               backend's: so many per cent of what there is
  *   !read 0 a, !check, !look                   compare a key, all keys, the backend
  *   !rows 3     so many rows were written by the last commit
  *

@@ -47,6 +47,8 @@ struct steps {
     bool tainted[MODEL_KEYS]; /* the backend may have something else, in any database */
     bool edited[MODEL_KEYS];  /* and so a client may see something else */
     bool two_commits;         /* may have been made since the backend was looked at */
+    bool rewound;             /* the next commit writes what the backend has already */
+    uint64_t rewound_at;      /* the newest cut then */
     struct shard *stuck;      /* of which the lock is held: !split */
     uint64_t cuts_before;
     uint64_t rows_before, rows_written;
@@ -68,6 +70,9 @@ void view_check_key(uint32_t db, int key);
 void view_check_all(void);
 void view_open_backend(void);
 void view_close_backend(void);
+/* Starts the keyspace with a backend that has more than it says: so many per cent of what the
+ * journal has of it, 100: all. */
+void view_start_rewound(unsigned per_cent);
 /* Compares the backend with the past that it says it is. */
 void view_check_backend(void);
 /* Compares the keys that were tainted with the backend, and takes them over. */

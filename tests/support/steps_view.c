@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "base/stats.h"
 #include "journal/journal.h"
+#include "journal/reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -259,15 +260,22 @@ static void execute(sqlite3 *db, const char *sql)
 
 #define WITH_EXPIRY(view) "FROM " view " x JOIN keys k ON k.db = x.db AND k.key = x.key"
 
-static void read_sqlite(struct picture *p)
+static uint64_t stored_in_sqlite(void)
 {
     sqlite3_stmt *s;
-    execute(steps.reader, "BEGIN");
+    uint64_t cut_lsn = 0;
     must(sqlite3_prepare_v2(steps.reader, "SELECT value FROM weir_meta WHERE name = 'cut_lsn'", -1,
                             &s, NULL) == SQLITE_OK);
     if (sqlite3_step(s) == SQLITE_ROW)
-        p->cut_lsn = (uint64_t)sqlite3_column_int64(s, 0);
+        cut_lsn = (uint64_t)sqlite3_column_int64(s, 0);
     sqlite3_finalize(s);
+    return cut_lsn;
+}
+
+static void read_sqlite(struct picture *p)
+{
+    execute(steps.reader, "BEGIN");
+    p->cut_lsn = stored_in_sqlite();
     read_sqlite_type(p, VALUE_STRING, "SELECT db, key, NULL, value, expires_at FROM string");
     read_sqlite_type(p, VALUE_HASH,
                      "SELECT x.db, x.key, field, value, expires_at " WITH_EXPIRY("hash"));
@@ -333,7 +341,8 @@ static void check_rows(const struct model *before, const struct model *at)
 {
     uint64_t rows = stat_get(STAT_flushed_rows);
     uint64_t written = rows - steps.rows_before;
-    bool one = !steps.loose && !steps.two_commits; /* commit since the last look */
+    bool one =
+        !steps.loose && !steps.two_commits && !steps.rewound; /* commit since the last look */
     steps.rows_written = written;
     steps.rows_before = rows;
     for (int key = 0; key < MODEL_KEYS; key++)
@@ -370,6 +379,7 @@ void view_check_backend(void)
         }
     }
     check_rows(&steps.pasts[0].model, &past->model);
+    steps.rewound = steps.rewound && p.cut_lsn <= steps.rewound_at;
     picture_fini(&p);
     view_forget_pasts(at);
     atomic_fetch_add(&steps.report->checks, 1);
@@ -397,6 +407,55 @@ void view_adopt_tainted(void)
     memset(steps.edited, 0, sizeof(steps.edited));
     view_note_past();
     view_forget_pasts(steps.pasts_len - 1);
+}
+
+/* --- Rewinding --- */
+
+static uint64_t stored_cut(void)
+{
+    return steps.blocker != NULL ? stored_in_sqlite() : memory_cut_lsn(steps.ks.store);
+}
+
+/* From one cut to another, unless a newer one was committed meanwhile. */
+static void move_stored_cut(uint64_t from, uint64_t to)
+{
+    char sql[128];
+    snprintf(sql, sizeof(sql),
+             "UPDATE weir_meta SET value = %llu WHERE name = 'cut_lsn' AND value = %llu",
+             (unsigned long long)to, (unsigned long long)from);
+    if (steps.blocker != NULL)
+        execute(steps.blocker, sql);
+    else
+        memory_move_cut_lsn(steps.ks.store, from, to);
+}
+
+/* The LSN before the oldest record that the journal has; UINT64_MAX: it has none. */
+static uint64_t oldest_position(void)
+{
+    char dir[128];
+    struct journal_reader *reader;
+    const struct journal_segment *segments;
+    struct err err;
+    snprintf(dir, sizeof(dir), "%s/journal", steps.ks.dir);
+    if (journal_reader_open(NULL, dir, &reader, &err) != RC_OK)
+        steps_fail("%s", err.text);
+    size_t n = journal_reader_segments(reader, &segments);
+    uint64_t oldest = n > 0 ? segments[0].first_lsn - 1 : UINT64_MAX;
+    journal_reader_close(&reader);
+    return oldest;
+}
+
+void view_start_rewound(unsigned per_cent)
+{
+    uint64_t cut_lsn = stored_cut(), oldest = oldest_position(), earlier = cut_lsn;
+    if (oldest < cut_lsn && per_cent < 100) {
+        earlier = oldest + (cut_lsn - oldest) * per_cent / 100;
+        steps.rewound = true;
+        steps.rewound_at = cut_lsn;
+    }
+    move_stored_cut(cut_lsn, earlier);
+    ks_start(&steps.ks);
+    move_stored_cut(earlier, cut_lsn);
 }
 
 void view_open_backend(void)

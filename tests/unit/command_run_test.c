@@ -551,23 +551,6 @@ static void what_was_acknowledged_is_replayed(void **state)
     expect(0, "GET kept", "$1\r\n1\r\n");
 }
 
-static void recovery_refuses_what_is_no_effect(void **state)
-{
-    (void)state;
-    struct err err;
-    struct slice unknown[] = {SLICE("NOSUCH\r\n"), SLICE("x")};
-    struct slice reads[] = {SLICE("GET"), SLICE("x")};
-    struct slice short_one[] = {SLICE("SET"), SLICE("x")};
-    struct slice select[] = {SLICE("SELECT"), SLICE("3")};
-    struct txn *t = command_worker_txn(worker);
-    assert_int_equal(command_replay(worker, t, 0, 2, unknown, &err), RC_INVALID);
-    assert_null(strchr(err.text, '\r'));
-    assert_int_equal(command_replay(worker, t, 0, 2, reads, &err), RC_INVALID);
-    assert_int_equal(command_replay(worker, t, 0, 2, short_one, &err), RC_INVALID);
-    assert_int_equal(command_replay(worker, t, 0, 0, NULL, &err), RC_INVALID);
-    assert_int_equal(command_replay(worker, t, 0, 2, select, &err), RC_OK);
-}
-
 static void while_loading_only_some_commands_run(void **state)
 {
     (void)state;
@@ -609,7 +592,6 @@ int main(void)
         TEST(errors_and_calls_are_counted),
         TEST(the_slow_log_is_trimmed_and_keeps_no_secrets),
         TEST(what_was_acknowledged_is_replayed),
-        TEST(recovery_refuses_what_is_no_effect),
         TEST(while_loading_only_some_commands_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -280,6 +280,12 @@ static void a_value_that_is_too_long_is_refused(void **state)
     list_ops.free(l);
 }
 
+static size_t remove_all(struct list **l, int64_t count, struct slice value)
+{
+    assert_true(list_prepare_removal(l, count, value));
+    return list_remove(l, count, value);
+}
+
 static void equal_elements_are_removed_from_the_end_that_is_asked_for(void **state)
 {
     (void)state;
@@ -289,7 +295,7 @@ static void equal_elements_are_removed_from_the_end_that_is_asked_for(void **sta
     for (const char *c = "bbcbcb"; *c != '\0'; c++)
         assert_true(list_push(&l, LIST_TAIL, slice_of(c, 1)));
     for (size_t i = 0; i < COUNT_OF(counts); i++) {
-        assert_int_equal(list_remove(&l, counts[i], SLICE("b")), 1);
+        assert_int_equal(remove_all(&l, counts[i], SLICE("b")), 1);
         assert_int_equal(list_count(l), strlen(expected[i]));
         for (size_t k = 0; k < list_count(l); k++) {
             struct slice value;
@@ -297,8 +303,8 @@ static void equal_elements_are_removed_from_the_end_that_is_asked_for(void **sta
             assert_int_equal(value.ptr[0], expected[i][k]);
         }
     }
-    assert_int_equal(list_remove(&l, INT64_MIN, SLICE("x")), 0);
-    assert_int_equal(list_remove(&l, INT64_MAX, SLICE("c")), 2);
+    assert_int_equal(remove_all(&l, INT64_MIN, SLICE("x")), 0);
+    assert_int_equal(remove_all(&l, INT64_MAX, SLICE("c")), 2);
     list_ops.free(l);
 }
 
@@ -374,7 +380,7 @@ static void what_came_and_went_is_not_told(void **state)
     drop(&l, &model, LIST_HEAD, 2500);
     assert_int_equal(list_ops.changes(l, false), 0);
     assert_true(list_insert(&l, 50, SLICE("x")));
-    list_remove_at(&l, 50);
+    assert_true(list_remove_at(&l, 50));
     assert_int_equal(list_ops.changes(l, false), 0);
     list_ops.free(l);
 }
@@ -406,7 +412,7 @@ static void a_change_in_the_middle_is_one_row(void **state)
     assert_int_equal(backend.told, 1);
     assert_true(list_insert(&l, 12345, value_of(77)));
     model_insert(&model, 12345, 77);
-    list_remove_at(&l, 3456);
+    assert_true(list_remove_at(&l, 3456));
     model_remove(&model, 3456, 1);
     assert_int_equal(list_ops.changes(l, false), 2);
     capture(&l, &backend, false);
@@ -604,8 +610,8 @@ static void change_middle(struct list **l, struct model *m, unsigned value)
         if (list_set(l, named, value_of(value)))
             m->value[index] = value;
     } else if (what == 1) {
-        list_remove_at(l, index);
-        model_remove(m, index, 1);
+        if (list_remove_at(l, index))
+            model_remove(m, index, 1);
     } else if (list_insert(l, index, value_of(value))) {
         model_insert(m, index, value);
     }
@@ -615,6 +621,8 @@ static void remove_equal(struct list **l, struct model *m, int64_t count)
 {
     unsigned value = m->value[draw((unsigned)m->count)];
     size_t most = count == 0 ? SIZE_MAX : (size_t)(count < 0 ? -count : count), removed = 0;
+    if (!list_prepare_removal(l, count, value_of(value)))
+        return;
     size_t got = list_remove(l, count, value_of(value));
     for (size_t i = 0; i < m->count && removed < most && count >= 0;) {
         if (m->value[i] != value) {
@@ -717,21 +725,20 @@ static void every_failing_allocation_leaves_the_list_as_it_was(void **state)
     assert_true(failures >= 6);
 }
 
-static void removing_needs_no_memory(void **state)
+static void removing_from_the_middle_without_memory_changes_nothing(void **state)
 {
     (void)state;
     struct list *l = numbers(3000);
+    alloc_should_fail = fail_now;
     fail_after = 0;
-    for (unsigned i = 0; i < 500; i++) {
-        alloc_should_fail = fail_now;
-        fail_after = 0;
-        list_remove_at(&l, 700);
-        alloc_should_fail = NULL;
-        model_remove(&model, 700, 1);
-    }
+    assert_false(list_remove_at(&l, 700));
+    fail_after = 0;
+    assert_false(list_prepare_removal(&l, 0, value_of(700)));
+    fail_after = 0;
+    assert_false(
+        list_remove_span(&l, (struct list_span){list_position(l, 700), list_position(l, 701)}));
+    alloc_should_fail = NULL;
     shows(l, &model);
-    capture(&l, &backend, false);
-    has(&backend, &model);
     list_ops.free(l);
 }
 
@@ -758,7 +765,8 @@ int main(void)
         cmocka_unit_test_teardown(random_changes_reach_the_backend_and_come_back, back_to_normal),
         cmocka_unit_test_teardown(every_failing_allocation_leaves_the_list_as_it_was,
                                   back_to_normal),
-        cmocka_unit_test_teardown(removing_needs_no_memory, back_to_normal),
+        cmocka_unit_test_teardown(removing_from_the_middle_without_memory_changes_nothing,
+                                  back_to_normal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -313,7 +313,8 @@ static const struct weight weights[] = {
     {"!swaps", {10, 0, 10, 0, 0, 0}},        {"!hold", {40, 30, 30, 20, 20, 20}},
     {"!release", {50, 60, 40, 30, 30, 30}},  {"!fail 2", {15, 15, 0, 15, 10, 10}},
     {"!lost 2", {15, 15, 0, 0, 0, 0}},       {"!down", {5, 5, 0, 0, 5, 5}},
-    {"!up", {15, 15, 0, 15, 15, 15}},        {"!restart", {6, 4, 3, 6, 0, 0}},
+    {"!up", {15, 15, 0, 15, 15, 15}},        {"!restart", {3, 2, 2, 6, 0, 0}},
+    {"!rewind N", {3, 2, 2, 0, 0, 0}},       {"!rewind A", {2, 2, 1, 0, 0, 0}},
     {"!drain", {2, 2, 1, 2, 0, 0}},          {"!check", {10, 10, 10, 10, 0, 0}},
     {"!look", {10, 200, 10, 10, 0, 0}},      {"!read D Q", {40, 40, 40, 40, 20, 20}},
     {"!reject Q", {0, 0, 0, 30, 0, 0}},      {"!accept", {0, 0, 0, 20, 0, 0}},
@@ -515,6 +516,10 @@ static const char *const mended[] = {
     "!open\n0 RPUSH a v1\n0 PEXPIRE a 50\n!cut\n!evict\n0 PERSIST a\n!time 100\n!restart\n!check",
     "!open sqlite\n0 RPUSH a v1\n0 PEXPIRE a 50\n!cut\n!evict\n0 PERSIST a\n!time 100\n!restart\n"
     "!check",
+    /* a part of a new key was put into the expired one that the backend still had */
+    "!open\n2 SET a v1 PX 205\n!cut\n!evict\n!time 300\n2 SETBIT a 1 1\n!restart\n!check",
+    "!open sqlite\n0 HSET a f1 v1\n0 PEXPIRE a 20\n!cut\n!evict\n!time 300\n0 HSET a f2 v2\n"
+    "!restart\n!check",
     /* an expired key was deleted in the database of the request instead of its own */
     "!open\n1 SET a v1 PX 5\n0 SET a v2\n!time 10\n0 MOVE a 1\n!restart\n!check",
     "!open\n1 SET a v1 PX 5\n0 SET a v2\n!time 10\n0 COPY a a DB 1\n0 COPY a b\n!restart\n!check",

@@ -1,0 +1,286 @@
+/* Writing effects; see effect.h for the words.
+ *
+ * They gather in the transaction and go to the journal as one record. The effect of most requests
+ * is the request itself, which is then copied once, from where the network put it.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "keyspace/effect.h"
+
+#include "base/num.h"
+#include "keyspace/dump.h"
+#include "keyspace/internal.h"
+
+enum {
+    EFFECT_ARGS = 128, /* elements or spans of a list in one effect, twice */
+    FRAME = 64,        /* of an effect beside its key and value, at the most */
+};
+
+static void append_number(struct buf *out, int64_t n)
+{
+    char digits[NUM_I64_MAX];
+    buf_append_bulk(out, slice_of(digits, num_format_i64(digits, n)));
+}
+
+/* Effects lie in one stream that starts in record_db; where they go to another database, SELECT
+ * comes first. */
+void effect_select(struct txn *t, uint32_t store_db)
+{
+    if (t->effects.len == 0) {
+        t->record_db = store_db;
+    } else if (store_db != t->effects_db) {
+        buf_append_array_header(&t->effects, 2);
+        buf_append_bulk(&t->effects, SLICE("SELECT"));
+        append_number(&t->effects, store_db);
+    }
+    t->effects_db = store_db;
+}
+
+void effect_head(struct txn *t, uint32_t store_db, struct slice verb, uint32_t argc)
+{
+    effect_select(t, store_db);
+    buf_append_array_header(&t->effects, argc + 1);
+    buf_append_bulk(&t->effects, verb);
+}
+
+void effect_del(struct txn *t, uint32_t store_db, struct slice key)
+{
+    effect_head(t, store_db, SLICE("DEL"), 1);
+    buf_append_bulk(&t->effects, key);
+}
+
+/* The head of an effect of key k, and the key; `argc` arguments follow. */
+static void begin(struct txn *t, uint32_t k, const char *verb, uint32_t argc)
+{
+    const struct slot *s = &t->slots[k];
+    must(k < t->slots_len);
+    t->said = SAID_EFFECTS;
+    effect_head(t, s->store_db, slice_str(verb), argc + 1);
+    buf_append_bulk(&t->effects, s->key->name);
+}
+
+void txn_effect_request(struct txn *t, uint32_t k)
+{
+    must(k < t->slots_len);
+    if (t->said == SAID_EFFECTS)
+        return;
+    t->said = SAID_REQUEST;
+    t->request_db = t->slots[k].store_db;
+}
+
+void txn_effect_nothing(struct txn *t)
+{
+    t->said = SAID_EFFECTS;
+}
+
+void txn_effect(struct txn *t, uint32_t k, const char *verb, uint32_t argc,
+                const struct slice *argv)
+{
+    if (t->ks->replaying)
+        return;
+    begin(t, k, verb, argc);
+    for (uint32_t i = 0; i < argc; i++)
+        buf_append_bulk(&t->effects, argv[i]);
+}
+
+bool txn_effect_fits(const struct txn *t, uint64_t bytes)
+{
+    /* Half of what a record can hold is for requests that are journalled as they are. */
+    return bytes <= JOURNAL_PAYLOAD_MAX / 2 && t->effects.len <= JOURNAL_PAYLOAD_MAX / 2 - bytes;
+}
+
+void txn_effect_bytes(struct txn *t, uint32_t k, size_t from, size_t len)
+{
+    const struct value *v = txn_peek(t, k);
+    char digits[NUM_I64_MAX];
+    must(v != NULL && v->type == VALUE_STRING && from <= v->str.len && len <= v->str.len - from);
+    struct slice argv[] = {slice_of(digits, num_format_u64(digits, from)),
+                           slice_of(v->str.ptr + from, len)};
+    txn_effect(t, k, "SETRANGE", COUNT_OF(argv), argv);
+}
+
+/* --- What the functions that change whole keys say --- */
+
+/* Whether the request says its effects one by one. */
+static bool says(const struct txn *t)
+{
+    return t->said != SAID_REQUEST && !t->ks->replaying;
+}
+
+void effect_say_removed(struct txn *t, uint32_t k)
+{
+    if (says(t))
+        txn_effect(t, k, "DEL", 0, NULL);
+}
+
+void effect_say_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms)
+{
+    if (!says(t))
+        return;
+    char digits[NUM_I64_MAX];
+    struct slice at = slice_of(digits, num_format_i64(digits, expires_at_ms));
+    txn_effect(t, k, expires_at_ms == 0 ? "PERSIST" : "PEXPIREAT", expires_at_ms != 0, &at);
+}
+
+bool effect_try_reserve(struct txn *t, uint32_t k, size_t bytes)
+{
+    return !says(t) || buf_try_reserve(&t->effects, t->slots[k].key->name.len + bytes + 2 * FRAME);
+}
+
+void effect_say_string(struct txn *t, uint32_t k, struct slice value, int64_t expires_at_ms)
+{
+    if (!says(t))
+        return;
+    begin(t, k, "SET", expires_at_ms == 0 ? 1 : 3);
+    buf_append_bulk(&t->effects, value);
+    if (expires_at_ms == 0)
+        return;
+    buf_append_bulk(&t->effects, SLICE("PXAT"));
+    append_number(&t->effects, expires_at_ms);
+}
+
+bool effect_say_whole(struct txn *t, uint32_t k, const struct value *v)
+{
+    if (!says(t))
+        return true;
+    if (v->type == VALUE_STRING) {
+        if (!effect_try_reserve(t, k, v->str.len))
+            return false;
+        effect_say_string(t, k, v->str, v->expires_at_ms);
+        return true;
+    }
+    struct buf payload = {0};
+    size_t name = t->slots[k].key->name.len;
+    bool fits = value_dump(&payload, v) && txn_effect_fits(t, payload.len + name + FRAME) &&
+                effect_try_reserve(t, k, payload.len);
+    if (fits) {
+        begin(t, k, "RESTORE", 4);
+        append_number(&t->effects, v->expires_at_ms);
+        buf_append_bulk(&t->effects, buf_slice(&payload));
+        buf_append_bulk(&t->effects, SLICE("REPLACE"));
+        buf_append_bulk(&t->effects, SLICE("ABSTTL"));
+    }
+    buf_fini(&payload);
+    return fits;
+}
+
+void effect_say_renamed(struct txn *t, uint32_t from, uint32_t to)
+{
+    if (says(t))
+        txn_effect(t, from, "RENAME", 1, &t->slots[to].key->name);
+}
+
+void effect_say_map(struct txn *t, const uint32_t *numbers, uint32_t n)
+{
+    if (!says(t))
+        return;
+    t->said = SAID_EFFECTS;
+    effect_head(t, t->effects.len > 0 ? t->effects_db : 0, SLICE("DBMAP"), 2 * n);
+    for (uint32_t i = 0; i < n; i++) {
+        append_number(&t->effects, numbers[i]);
+        append_number(&t->effects, dbmap_store_db(&t->ks->wb->map, numbers[i]));
+    }
+}
+
+void txn_effect_string(struct txn *t, uint32_t k)
+{
+    const struct value *v = txn_peek(t, k);
+    must(v != NULL && v->type == VALUE_STRING && t->said != SAID_REQUEST);
+    effect_say_string(t, k, v->str, v->expires_at_ms);
+}
+
+/* --- Lists --- */
+
+static const struct list *list_of(struct txn *t, uint32_t k)
+{
+    const struct value *v = txn_peek(t, k);
+    must(v != NULL && v->type == VALUE_LIST);
+    return v->object;
+}
+
+/* Gathers pairs of arguments and says them some at a time. */
+struct pairs {
+    struct txn *t;
+    uint32_t k;
+    const char *verb;
+    uint32_t argc;
+    struct slice argv[EFFECT_ARGS];
+    char digits[EFFECT_ARGS][NUM_I64_MAX];
+};
+
+static void pairs_end(struct pairs *p)
+{
+    if (p->argc > 0)
+        txn_effect(p->t, p->k, p->verb, p->argc, p->argv);
+    p->argc = 0;
+}
+
+static void pairs_add(struct pairs *p, int64_t first, const struct slice *value, int64_t second)
+{
+    uint32_t i = p->argc;
+    p->argv[i] = slice_of(p->digits[i], num_format_i64(p->digits[i], first));
+    p->argv[i + 1] = value != NULL
+                         ? *value
+                         : slice_of(p->digits[i + 1], num_format_i64(p->digits[i + 1], second));
+    p->argc += 2;
+    if (p->argc == EFFECT_ARGS)
+        pairs_end(p);
+}
+
+static bool add_element(void *ctx, int64_t position, struct slice value)
+{
+    pairs_add(ctx, position, &value, 0);
+    return true;
+}
+
+/* True: the elements have other positions than the journal knows, and all of them were said. */
+static bool say_renumbered(struct txn *t, uint32_t k)
+{
+    void **place = entry_object_place(slot_entry(t, &t->slots[k]));
+    if (LIKELY(!list_take_renumbered(*place)))
+        return false;
+    list_renumber(*place);
+    (void)list_take_renumbered(*place);
+    const struct value *v = txn_peek(t, k);
+    must(
+        effect_say_whole(t, k, v)); /* memory for effects is not a size that a client may fail on */
+    return true;
+}
+
+void txn_effect_list_set(struct txn *t, uint32_t k, size_t index, size_t n)
+{
+    if (t->ks->replaying || say_renumbered(t, k))
+        return;
+    const struct list *l = list_of(t, k);
+    struct pairs p;
+    p.t = t;
+    p.k = k;
+    p.verb = "LISTSET";
+    p.argc = 0;
+    list_each_placed(l, index, n, add_element, &p);
+    pairs_end(&p);
+}
+
+void txn_effect_list_gone(struct txn *t, uint32_t k, const struct list_span *spans, size_t n)
+{
+    if (t->ks->replaying)
+        return;
+    struct pairs p;
+    p.t = t;
+    p.k = k;
+    p.verb = "LISTDEL";
+    p.argc = 0;
+    for (size_t i = 0; i < n; i++)
+        pairs_add(&p, spans[i].first, NULL, spans[i].last);
+    pairs_end(&p);
+}
+
+void txn_effect_list_span(struct txn *t, uint32_t k, struct list_span span)
+{
+    if (t->ks->replaying || say_renumbered(t, k))
+        return;
+    const struct list *l = list_of(t, k);
+    size_t first = list_index_from(l, span.first);
+    size_t end = span.last == INT64_MAX ? list_count(l) : list_index_from(l, span.last + 1);
+    txn_effect_list_gone(t, k, &span, 1);
+    txn_effect_list_set(t, k, first, end - first);
+}

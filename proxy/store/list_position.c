@@ -1,0 +1,164 @@
+/* Elements by their positions: what the journal says of a list, and what replay does with that.
+ *
+ * Positions rise from head to tail, so an element is found by stepping over whole nodes from the
+ * end that is nearer.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "store/list_internal.h"
+
+int64_t list_position(const struct list *l, size_t index)
+{
+    struct list_element e = {0};
+    uint32_t within;
+    must(index < l->count);
+    const struct list_node *n = list_locate(l, index, &within);
+    list_node_find(n, within, &e);
+    return list_node_position(n, within, &e);
+}
+
+void list_each_placed(const struct list *l, size_t index, size_t n,
+                      bool (*each)(void *ctx, int64_t position, struct slice value), void *ctx)
+{
+    struct list_element e;
+    uint32_t within;
+    if (index >= l->count)
+        return;
+    n = min_u64(n, l->count - index);
+    const struct list_node *node = list_locate(l, index, &within);
+    list_node_find(node, within, &e);
+    for (uint32_t at = e.at; n > 0; n--, within++, at = e.end) {
+        if (at == node->end) {
+            node = node->next;
+            at = node->start;
+            within = 0;
+        }
+        list_node_read(node, at, &e);
+        if (!each(ctx, list_node_position(node, within, &e), e.value))
+            return;
+    }
+}
+
+/* The first element of a node whose position is not below; `at` is set to where it begins, or to
+ * the node's end. */
+static uint32_t first_within(const struct list_node *n, int64_t position, struct list_element *e)
+{
+    uint32_t index = 0, at = n->start;
+    for (; at < n->end; at = e->end, index++) {
+        list_node_read(n, at, e);
+        if (list_node_position(n, index, e) >= position)
+            break;
+    }
+    e->at = at;
+    return index;
+}
+
+static bool is_nearer_to_tail(const struct list *l, int64_t position)
+{
+    uint64_t head = (uint64_t)list_node_first(l->head), tail = (uint64_t)list_node_last(l->tail);
+    return (uint64_t)position - head > tail - (uint64_t)position;
+}
+
+size_t list_index_from(const struct list *l, int64_t position)
+{
+    struct list_element e = {0};
+    if (l->head == NULL || position <= list_node_first(l->head))
+        return 0;
+    if (position > list_node_last(l->tail))
+        return l->count;
+    const struct list_node *n;
+    size_t before = 0;
+    if (is_nearer_to_tail(l, position)) {
+        size_t behind = l->tail->count;
+        for (n = l->tail; list_node_first(n) > position; n = n->prev)
+            behind += n->prev->count;
+        before = l->count - behind;
+    } else {
+        for (n = l->head; list_node_last(n) < position; n = n->next)
+            before += n->count;
+    }
+    return before + first_within(n, position, &e);
+}
+
+bool list_has_gap(const struct list *l, size_t index, struct list_span *around)
+{
+    *around = (struct list_span){INT64_MIN, INT64_MAX};
+    if (index == 0 || index >= l->count)
+        return true;
+    uint32_t within;
+    const struct list_node *n = list_locate(l, index, &within);
+    int64_t left = list_position(l, index - 1), right = list_position(l, index);
+    if ((uint64_t)right - (uint64_t)left >= 2)
+        return true;
+    /* The node, or the one that it shares the gap with, gets new positions between its neighbours;
+     * a full one is split first. */
+    const struct list_node *low = n->prev != NULL ? n->prev->prev : NULL;
+    const struct list_node *high = n->next != NULL ? n->next->next : NULL;
+    if (low != NULL)
+        around->first = list_node_last(low) + 1;
+    if (high != NULL)
+        around->last = list_node_first(high) - 1;
+    return false;
+}
+
+bool list_take_renumbered(struct list *l)
+{
+    bool renumbered = l->renumbered;
+    l->renumbered = false;
+    return renumbered;
+}
+
+/* --- Replay --- */
+
+static bool put_between(struct list *l, int64_t position, struct slice value, unsigned flags)
+{
+    struct list_node *n = l->tail;
+    if (is_nearer_to_tail(l, position)) {
+        while (n->prev != NULL && list_node_first(n) > position)
+            n = n->prev;
+    } else {
+        for (n = l->head; n->next != NULL && list_node_first(n->next) <= position;)
+            n = n->next;
+    }
+    struct list_element e = {0};
+    uint32_t index = first_within(n, position, &e);
+    if (index < n->count && list_node_position(n, index, &e) == position)
+        return list_set_at(l, n, index, value, LIST_CHANGED);
+    return list_add_at(l, n, index, value, flags, &position);
+}
+
+bool list_put(struct list **place, int64_t position, struct slice value)
+{
+    struct list *l = *place;
+    bool known = l->gone != NULL && list_gone_take_back(l->gone, position), done;
+    unsigned flags = known ? LIST_CHANGED : LIST_CHANGED | LIST_FRESH;
+    list_expect(l, 1, value.len);
+    if (l->tail == NULL || list_node_last(l->tail) < position)
+        done = list_add_at_end(l, LIST_TAIL, value, flags, position);
+    else if (list_node_first(l->head) > position)
+        done = list_add_at_end(l, LIST_HEAD, value, flags, position);
+    else
+        done = put_between(l, position, value, flags);
+    if (!done && known)
+        list_give_up(l); /* that the backend has something there is not known any more */
+    return done;
+}
+
+bool list_remove_span(struct list **place, struct list_span span)
+{
+    struct list *l = *place;
+    if (span.first > span.last)
+        return true;
+    size_t first = list_index_from(l, span.first);
+    size_t end = span.last == INT64_MAX ? l->count : list_index_from(l, span.last + 1);
+    if (first == 0) {
+        list_drop(place, LIST_HEAD, end);
+    } else if (end == l->count) {
+        list_drop(place, LIST_TAIL, end - first);
+    } else {
+        for (; end > first; end--) {
+            if (!list_remove_at(place, end - 1))
+                return false;
+        }
+    }
+    return true;
+}

@@ -739,12 +739,17 @@ struct request *request_detach(struct request *r)
     return d;
 }
 
+void request_drop_blobs(struct request *r)
+{
+    for (uint32_t i = 0; r->blobs != NULL && i < r->argc; i++)
+        blob_unref(&r->blobs[i]);
+}
+
 void request_free(struct request **r)
 {
     if (*r == NULL)
         return;
-    for (uint32_t i = 0; (*r)->blobs != NULL && i < (*r)->argc; i++)
-        blob_unref(&(*r)->blobs[i]);
+    request_drop_blobs(*r);
     free(*r);
     *r = NULL;
 }

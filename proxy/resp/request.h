@@ -3,8 +3,8 @@
  * A whole buffer is parsed at once, so that the caller can hash all keys and prefetch before it
  * runs the first command. Arguments are slices into the input buffer. A bulk of RESP_BIG_ARG bytes
  * or more that is not all there yet is received straight into a blob of its own, so it is never
- * copied twice; a command may keep the blob (it then sets blobs[i] to NULL). A blob grows with the
- * bytes that arrive, never with the length that was announced.
+ * copied twice; a command may keep the blob by a reference of its own. A blob grows with the bytes
+ * that arrive, never with the length that was announced.
  *
  * Parsing is linear in the bytes received, whatever the size of the reads that bring them.
  *
@@ -75,5 +75,7 @@ size_t resp_parser_memory(const struct resp_parser *p);
  * heap object; blobs are taken over, arguments in the input are copied. NULL when out of memory. */
 struct request *request_detach(struct request *r);
 void request_free(struct request **r);
+/* The request has run, and nobody looks at its arguments any more: large ones are given back. */
+void request_drop_blobs(struct request *r);
 
 #endif

@@ -209,6 +209,8 @@ static bool run_one(struct conn *c, struct request *r, int slot)
     }
     if (UNLIKELY(w->published))
         pubsub_end_command(w, c);
+    if (UNLIKELY(r->blobs != NULL) && result != RUN_PARKED)
+        request_drop_blobs(r);
     if (UNLIKELY(result == RUN_PARKED))
         park(c, r);
     else if (UNLIKELY(result == RUN_CLOSE || (s->flags & SESSION_CLOSE_AFTER_REPLY) != 0))

@@ -2,8 +2,8 @@
  *
  * Every change goes the same way: begin_edit() stamps the transaction, captures the entry for a cut
  * that is still owed it, and clears away what has expired; then the store changes; end_edit() makes
- * the entry dirty and tells WATCH. What changes a whole key says its effect here, too (effect.h). No
- * other place makes an entry dirty on behalf of a command.
+ * the entry dirty and tells WATCH. What changes a whole key says its effect here, too (effect.h).
+ * No other place makes an entry dirty on behalf of a command.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"

@@ -31,12 +31,13 @@ static bool read_step(const uint8_t **at, const uint8_t *end, struct step *out)
 /* A copy whose source may reach into what it writes: byte by byte, that repeats a pattern. */
 static void copy_back(char *to, size_t back, size_t len)
 {
+    const char *from = to - back;
     if (back >= len) {
-        memcpy(to, to - back, len);
+        memcpy(to, from, len);
         return;
     }
     for (size_t i = 0; i < len; i++)
-        to[i] = to[i - back];
+        to[i] = from[i];
 }
 
 static bool expand(struct slice in, char *out, size_t out_len)

@@ -395,6 +395,9 @@ enum rc chain_walk_next(struct chain_walk *w, const struct record_header **out, 
             w->next_lsn++;
             return RC_OK;
         }
+        const struct marker_body *body = (const void *)(*out + 1);
+        if ((*out)->len == sizeof(*body))
+            w->durable_lsn = max_u64(w->durable_lsn, body->durable_lsn);
     }
 }
 

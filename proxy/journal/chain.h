@@ -64,6 +64,7 @@ struct chain_walk {
     uint64_t next_lsn; /* expected */
     uint64_t limit;    /* where the next segment takes over, 0: nowhere */
     bool torn;         /* ended before bytes that never were synced and do not verify */
+    uint64_t durable_lsn; /* the highest that a marker on the way has stated */
     /* the window on the file */
     struct fs_file *file;
     uint64_t mix;

@@ -288,6 +288,7 @@ void journal_close(struct journal **journal)
     cond_fini(&j->progress);
     cond_fini(&j->sync_cond);
     lock_fini(&j->lock);
+    lock_fini(&j->names_lock);
     free(j->dir);
     free(j);
 }

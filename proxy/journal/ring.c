@@ -101,6 +101,9 @@ enum rc ring_create(const struct fs *fs, const char *path, uint64_t bytes, struc
     if (rc == RC_OK)
         rc = map_file(fs, file, size, out, err);
     fs->close(fs->ctx, &file);
+    struct err ignored; /* if it stays: it has no head, so a later start removes it */
+    if (rc != RC_OK && fs->remove(fs->ctx, path, &ignored) != RC_OK)
+        memset(out, 0, sizeof(*out));
     return rc;
 }
 

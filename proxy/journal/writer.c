@@ -146,6 +146,8 @@ static void plan_job(struct journal *j, struct sync_job *job)
     for (struct segment *s = j->unsynced; s != NULL; s = s->next) {
         must(job->files_len < UNSYNCED_SEGMENTS_MAX);
         job->files[job->files_len++] = s->file;
+        if (!s->named && !job->names)
+            job->epoch = s->epoch;
         job->names |= !s->named;
     }
 }

@@ -71,6 +71,15 @@ struct sync_job {
     struct err err;
 };
 
+/* A ring as an earlier run left it. */
+struct old_ring {
+    struct ring ring;
+    char name[FORMAT_NAME_MAX];
+    uint32_t producer;
+    bool counts;                      /* of the last run */
+    const struct record_header *head; /* of a walk: the next record, or NULL: look */
+};
+
 struct producer {
     struct ring ring;
     _Alignas(CACHE_LINE) _Atomic(struct oversize *) oversize;
@@ -95,6 +104,7 @@ struct journal {
     struct old_ring *old;
     size_t old_len;
     bool coherent;       /* the machine has run ever since: the rings can be trusted */
+    bool run_begun;      /* the last run had set up its rings */
     size_t chain_end;    /* segments that belong to the history */
     uint64_t chain_lsn;  /* last LSN in the segments */
     uint64_t proven_lsn; /* up to where they say themselves that they were synced */
@@ -167,6 +177,10 @@ void journal_wake(struct journal *j, int depth);
 
 /* ---- recover.c ---- */
 void recover_release(struct journal *j); /* what only recovery needed */
+/* Whether a start would take what is there for the whole journal, RC_CORRUPT if not. The directory
+ * is locked by the caller. */
+MUST_CHECK enum rc recover_examine(const struct fs *fs, const char *dir, const uint8_t store_id[16],
+                                   struct err *err);
 
 /* ---- writer.c ---- */
 void *writer_main(void *arg);
@@ -180,6 +194,8 @@ MUST_CHECK enum rc group_rewrite(struct journal *j, struct chunk *chunk, struct 
                                  uint64_t number, uint64_t offset, struct err *err);
 /* written_lsn := gathered_lsn, and the rings' space is given back. */
 void group_publish(struct journal *j);
+/* durable_lsn := lsn; the rings say so, too. */
+void group_set_durable(struct journal *j, uint64_t lsn);
 
 /* ---- segment.c: journal thread (before it runs: start) ---- */
 typedef enum rc segment_body(struct journal *j, struct fs_file *file, uint64_t number,

@@ -24,20 +24,12 @@
  *   - Else the rings' pages are from any time: the history ends at the gap.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "journal/internal.h"
+#include "journal/missing.h"
 
 #include "base/log.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
-
-struct old_ring {
-    struct ring ring;
-    char name[FORMAT_NAME_MAX];
-    uint32_t producer;
-    bool counts;                      /* of the last run */
-    const struct record_header *head; /* of a walk: the next record, or NULL: look */
-};
 
 /* ---- the rings of the last run ---- */
 
@@ -199,6 +191,7 @@ static enum rc find_end(struct journal *j, struct err *err)
     }
     j->chain_lsn = w.next_lsn - 1;
     j->proven_lsn = min_u64(max_u64(durable, w.durable_lsn), j->chain_lsn);
+    j->run_begun = w.marked_run == j->run || j->chain.number_max > j->run + 1;
     if (w.torn) {
         struct chain_place place = chain_walk_place(&w);
         log_line(LOG_NOTICE,
@@ -264,6 +257,33 @@ static struct journal *new_journal(const struct journal_options *options)
     return j;
 }
 
+/* Reads everything but the records that are known to be synced. */
+static enum rc examine(struct journal *j, struct err *err)
+{
+    enum rc rc = chain_open(&j->chain, j->fs, j->dir, j->options.store_id, err);
+    if (rc == RC_OK) {
+        j->fs->boot_id(j->fs->ctx, j->boot_id);
+        j->chain_end = j->chain.len;
+        rc = open_old_rings(j, err);
+    }
+    if (rc == RC_OK)
+        rc = find_end(j, err);
+    if (rc == RC_OK)
+        rc = find_last(j, err);
+    return rc == RC_OK ? missing_check(j, err) : rc;
+}
+
+enum rc recover_examine(const struct fs *fs, const char *dir, const uint8_t store_id[16],
+                        struct err *err)
+{
+    struct journal_options options = {.dir = dir, .fs = fs, .producers = 1};
+    memcpy(options.store_id, store_id, sizeof(options.store_id));
+    struct journal *j = new_journal(&options);
+    enum rc rc = examine(j, err);
+    journal_close(&j);
+    return rc;
+}
+
 enum rc journal_open(const struct journal_options *options, struct journal **out, struct err *err)
 {
     enum rc rc = check_options(options, err);
@@ -274,16 +294,7 @@ enum rc journal_open(const struct journal_options *options, struct journal **out
     if (rc == RC_OK)
         rc = j->fs->lock_dir(j->fs->ctx, j->dir, &j->lock_handle, err);
     if (rc == RC_OK)
-        rc = chain_open(&j->chain, j->fs, j->dir, options->store_id, err);
-    if (rc == RC_OK) {
-        j->fs->boot_id(j->fs->ctx, j->boot_id);
-        j->chain_end = j->chain.len;
-        rc = open_old_rings(j, err);
-    }
-    if (rc == RC_OK)
-        rc = find_end(j, err);
-    if (rc == RC_OK)
-        rc = find_last(j, err);
+        rc = examine(j, err);
     if (rc != RC_OK)
         journal_close(&j);
     else
@@ -313,7 +324,10 @@ enum rc journal_replay(struct journal *j, uint64_t after_lsn,
     const struct record_header *record;
     struct chain_walk w;
     struct ring_walk rings;
-    enum rc rc = chain_walk_init(&w, &j->chain, after_lsn, j->coherent, err);
+    enum rc rc = missing_check_position(j, after_lsn, err);
+    if (rc != RC_OK)
+        return rc;
+    rc = chain_walk_init(&w, &j->chain, after_lsn, j->coherent, err);
     while (rc == RC_OK && after_lsn < j->chain_lsn) {
         rc = chain_walk_next(&w, &record, err);
         if (rc != RC_OK || record->lsn <= after_lsn)
@@ -612,6 +626,11 @@ enum rc journal_start(struct journal *j, uint64_t floor_lsn, struct err *err)
         rc = set_up_rings(j, err);
     if (rc != RC_OK)
         return rc;
+    /* A run whose rings are set up has a marker: from now on they are needed. */
+    rc = group_write_mark(j, err);
+    if (rc != RC_OK)
+        return rc;
+    group_set_durable(j, j->gathered_lsn);
     recover_release(j);
     retained_init(&j->retained, j->options.ring_bytes / 2);
     j->trimmed_lsn = j->oldest->continues_after;

@@ -26,6 +26,7 @@ static enum rc write_header(struct journal *j, struct spare *spare, const struct
     };
     memcpy(header.store_id, j->options.store_id, sizeof(header.store_id));
     format_seal_header(&header, pages);
+    format_seal_note(j->boot_id, j->options.producers, pages);
     return j->fs->pwrite(j->fs->ctx, spare->file, pages, sizeof(pages), 0, err);
 }
 
@@ -200,7 +201,7 @@ static void settle(struct journal *j, struct segment *s, uint64_t end)
     j->unsynced_since.us = 0;
     retained_drop(&j->retained, j->gathered_lsn);
     group_publish(j);
-    atomic_store(&j->durable_lsn, j->gathered_lsn);
+    group_set_durable(j, j->gathered_lsn);
 }
 
 /* Whether the state of the syncs allows to go on in a new segment now. */

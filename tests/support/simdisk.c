@@ -313,8 +313,12 @@ static void settle_names(struct simfs *s, enum simfs_image image)
         sim_name(s, &s->now, s->now.list[0].path, NULL);
     for (size_t i = 0; i < s->durable.len; i++)
         sim_name(s, &s->now, s->durable.list[i].path, s->durable.list[i].inode);
+    uint8_t boot[16]; /* another one, also when the seed is the one of the last boot */
     for (int i = 0; i < 16; i++)
-        s->boot_id[i] = (uint8_t)(sim_roll(s, 255) + 1);
+        boot[i] = (uint8_t)(sim_roll(s, 255) + 1);
+    if (memcmp(boot, s->boot_id, sizeof(boot)) == 0)
+        boot[0] ^= 0x80;
+    memcpy(s->boot_id, boot, sizeof(boot));
 }
 
 static void drop_orphans(struct simfs *s)

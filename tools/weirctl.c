@@ -16,8 +16,12 @@ static const char usage[] =
     "usage: weirctl [-h HOST] [-p PORT] [-a PASSWORD] status | flush | backends\n"
     "       weirctl journal cat DIR [AFTER-LSN]   print the records, as commands\n"
     "       weirctl journal verify DIR            check every record\n"
-    "       weirctl journal salvage DIR           cut a damaged journal off before its first bad\n"
-    "                                             place; what is behind is kept in *.damaged\n"
+    "       weirctl journal salvage DIR           cut a journal off where it is damaged, or where\n"
+    "                                             files are missing, so that the proxy starts;\n"
+    "                                             what is behind is kept in *.damaged\n"
+    "       weirctl journal salvage --end-here DIR  the same, and declare that nothing comes "
+    "after\n"
+    "                                             what is there, though the store knows of more\n"
     "\n"
     "HOST defaults to 127.0.0.1, PORT to 6380. Exit status: 0 done, 1 not done, 2 wrong usage.\n";
 
@@ -44,6 +48,18 @@ static void print_payload(struct slice payload)
     putchar('\n');
 }
 
+/* The records may all be sound, and yet files be missing. */
+static bool journal_is_whole(const char *dir)
+{
+    struct err err;
+    enum rc rc = journal_check_whole(NULL, dir, &err);
+    if (rc == RC_BUSY)
+        printf("the proxy runs: whether files are missing is told when it is stopped\n");
+    else if (rc != RC_OK)
+        complain(&err);
+    return rc == RC_OK || rc == RC_BUSY;
+}
+
 /* Reads to the end, printing if asked to; the text of the last line says how it ended. */
 static int journal_read(const char *dir, uint64_t after_lsn, bool print)
 {
@@ -67,6 +83,8 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
     journal_reader_close(&r);
     if (rc != RC_NOT_FOUND)
         return complain(&err);
+    if (!print && !journal_is_whole(dir))
+        return 1;
     if (!print)
         printf("sound: %" PRIu64 " records, LSN %" PRIu64 " to %" PRIu64 "%s\n", records, first,
                last,
@@ -74,12 +92,18 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
     return 0;
 }
 
-static int journal_cut_off(const char *dir)
+static int journal_cut_off(const char *dir, bool end_here)
 {
     struct journal_salvage done;
     struct err err;
-    if (journal_salvage(NULL, dir, &done, &err) != RC_OK)
+    enum rc rc = end_here ? journal_end_here(NULL, dir, &done, &err)
+                          : journal_salvage(NULL, dir, &done, &err);
+    if (rc != RC_OK)
         return complain(&err);
+    if (done.was_sound && end_here) {
+        printf("the journal ends with LSN %" PRIu64 ": nothing comes after it\n", done.last_lsn);
+        return 0;
+    }
     if (done.was_sound) {
         printf("nothing to do: the journal is sound\n");
         return 0;
@@ -95,7 +119,9 @@ static int journal_command(int argc, char **argv)
     if (argc == 2 && strcmp(argv[0], "verify") == 0)
         return journal_read(argv[1], 0, false);
     if (argc == 2 && strcmp(argv[0], "salvage") == 0)
-        return journal_cut_off(argv[1]);
+        return journal_cut_off(argv[1], false);
+    if (argc == 3 && strcmp(argv[0], "salvage") == 0 && strcmp(argv[1], "--end-here") == 0)
+        return journal_cut_off(argv[2], true);
     if ((argc == 2 || argc == 3) && strcmp(argv[0], "cat") == 0)
         return journal_read(argv[1], argc == 3 ? strtoull(argv[2], NULL, 10) : 0, true);
     fputs(usage, stderr);

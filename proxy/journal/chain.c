@@ -50,7 +50,7 @@ static enum rc note_file(void *arg, const char *name)
 
 static enum rc read_header(struct chain *c, struct chain_segment *s, struct err *err)
 {
-    char page[sizeof(struct segment_header)];
+    char page[FORMAT_PAGE] = {0};
     struct fs_file *file;
     size_t got = 0;
     char *path = chain_path(c->dir, s->name);
@@ -72,6 +72,7 @@ static enum rc read_header(struct chain *c, struct chain_segment *s, struct err 
                        c->dir, s->name, s->header.version, FORMAT_VERSION);
     case FORMAT_GOOD:
         s->good = s->header.first_lsn == s->first_lsn;
+        format_read_note(page, &s->note);
         break;
     case FORMAT_BAD:
         break;
@@ -118,8 +119,10 @@ static void set_superseded_aside(struct chain *c)
             aside[c->superseded++] = s;
         else
             c->segments[kept++] = s;
-        if (s.good)
-            c->number_max = max_u64(c->number_max, s.header.number);
+        if (s.good && s.header.number > c->number_max) {
+            c->number_max = s.header.number;
+            c->newest_note = s.note;
+        }
     }
     memcpy(c->segments + kept, aside, c->superseded * sizeof(*aside));
     c->len = kept;
@@ -289,6 +292,18 @@ static enum rc find_markers(const struct chain *c, const struct chain_segment *s
     return rc;
 }
 
+/* A sound end, and the next segment begins later. */
+static enum rc lacking(const struct chain_walk *w, const struct chain_segment *next,
+                       struct err *err)
+{
+    return err_set(err, RC_CORRUPT,
+                   "journal '%s': records %llu to %llu are missing between '%s' and '%s'. Put the "
+                   "files back; `weirctl journal salvage` keeps what is before",
+                   w->chain->dir, (unsigned long long)w->next_lsn,
+                   (unsigned long long)next->header.continues_after, w->chain->segments[w->at].name,
+                   next->name);
+}
+
 static enum rc damaged(const struct chain_walk *w, const struct evidence *found, struct err *err)
 {
     char until[64] = "on";
@@ -307,17 +322,23 @@ static enum rc judge(struct chain_walk *w, bool zero, struct err *err)
     const struct chain *c = w->chain;
     struct evidence found = {0};
     uint64_t offset = w->buf_offset + w->from;
+    bool whole = zero; /* it looks like the end of a segment in which nothing is wrong */
     for (size_t i = w->at; i < c->len; i++) {
         const struct chain_segment *s = &c->segments[i];
         enum rc rc =
             find_markers(c, s, i == w->at ? offset : FORMAT_DATA_AT, w->next_lsn, &found, err);
         if (rc != RC_OK)
             return rc;
-        if (i > w->at && s->good)
+        if (i == w->at)
+            whole &= found.next_lsn == 0;
+        else if (s->good)
             found.durable_lsn = max_u64(found.durable_lsn, s->header.durable_lsn);
     }
-    if (found.durable_lsn >= w->next_lsn || (w->strict && found.next_lsn != 0))
-        return damaged(w, &found, err);
+    if (found.durable_lsn >= w->next_lsn || (w->strict && found.next_lsn != 0)) {
+        size_t next = w->at + 1;
+        whole &= next < c->len && c->segments[next].good;
+        return whole ? lacking(w, &c->segments[next], err) : damaged(w, &found, err);
+    }
     w->torn = !zero || found.next_lsn != 0 || w->at + 1 < c->len;
     return RC_NOT_FOUND;
 }
@@ -349,8 +370,10 @@ enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t af
             at = i;
     if (after_lsn < c->segments[at].header.continues_after)
         return err_set(err, RC_CORRUPT,
-                       "the journal begins with record %llu, but records from %llu on are needed",
-                       (unsigned long long)first->first_lsn, (unsigned long long)after_lsn + 1);
+                       "journal '%s' begins with '%s', but records from %llu on are needed: files "
+                       "before it are missing. Put them back; if they are lost, join the store to "
+                       "a new journal with `weirctl store adopt`",
+                       c->dir, first->name, (unsigned long long)after_lsn + 1);
     w->next_lsn = c->segments[at].first_lsn;
     return enter_segment(w, at, err);
 }
@@ -395,6 +418,10 @@ enum rc chain_walk_next(struct chain_walk *w, const struct record_header **out, 
             w->next_lsn++;
             return RC_OK;
         }
+        const struct marker_body *body = (const void *)(*out + 1);
+        if ((*out)->len == sizeof(*body))
+            w->durable_lsn = max_u64(w->durable_lsn, body->durable_lsn);
+        w->marked_run = w->chain->segments[w->at].header.run;
     }
 }
 

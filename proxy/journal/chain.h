@@ -24,6 +24,7 @@ struct chain_segment {
     uint64_t first_lsn; /* as the name says */
     bool good;          /* the header is valid and says the same */
     struct segment_header header;
+    struct segment_note note;
 };
 
 struct chain {
@@ -35,7 +36,8 @@ struct chain {
      */
     struct chain_segment *segments;
     size_t len, superseded, cap;
-    uint64_t number_max; /* 0: no segment yet */
+    uint64_t number_max;             /* 0: no segment yet */
+    struct segment_note newest_note; /* of that segment */
     /* the other files */
     uint64_t *spares; /* serials of spare files */
     size_t spares_len, spares_cap;
@@ -64,6 +66,8 @@ struct chain_walk {
     uint64_t next_lsn; /* expected */
     uint64_t limit;    /* where the next segment takes over, 0: nowhere */
     bool torn;         /* ended before bytes that never were synced and do not verify */
+    uint64_t durable_lsn; /* the highest that a marker on the way has stated */
+    uint64_t marked_run;  /* the last run that has written a marker on the way */
     /* the window on the file */
     struct fs_file *file;
     uint64_t mix;

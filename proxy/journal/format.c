@@ -105,6 +105,26 @@ void format_seal_header(struct segment_header *header, void *page)
     memcpy(page, header, sizeof(*header));
 }
 
+uint64_t format_checksum(const void *at, size_t len)
+{
+    return XXH3_64bits(at, len);
+}
+
+void format_seal_note(const uint8_t boot_id[16], uint32_t rings, void *page)
+{
+    struct segment_note note = {.rings = rings};
+    memcpy(note.boot_id, boot_id, 16);
+    note.checksum = format_checksum(&note, offsetof(struct segment_note, checksum));
+    memcpy((char *)page + FORMAT_NOTE_AT, &note, sizeof(note));
+}
+
+void format_read_note(const void *page, struct segment_note *out)
+{
+    memcpy(out, (const char *)page + FORMAT_NOTE_AT, sizeof(*out));
+    if (out->checksum != format_checksum(out, offsetof(struct segment_note, checksum)))
+        memset(out, 0, sizeof(*out));
+}
+
 /* A newer format may have another header behind the version, so its checksum is not looked at. */
 enum format_verdict format_check_header(const void *page, size_t len, struct segment_header *out)
 {

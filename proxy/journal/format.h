@@ -25,7 +25,8 @@ enum {
     FORMAT_VERSION = 1,
     FORMAT_PAGE = 4096,
     FORMAT_DATA_AT = FORMAT_PAGE, /* offset of the first record in a segment */
-    FORMAT_NAME_MAX = 48,         /* of a file in the directory, with its terminator */
+    FORMAT_NOTE_AT = 1024,
+    FORMAT_NAME_MAX = 48, /* of a file in the directory, with its terminator */
 };
 #define FORMAT_MARKER ((uint32_t)1 << 31) /* in record_header.flags */
 
@@ -41,6 +42,14 @@ struct segment_header { /* at offset 0; the rest of the page is zero */
     uint64_t run;             /* number of the first segment of this start; also its rings' */
     int64_t created_ms;
     uint64_t checksum; /* XXH3-64 without seed over everything above */
+};
+
+/* In the header's page, at FORMAT_NOTE_AT; zeros where a program did not write it. */
+struct segment_note {
+    uint8_t boot_id[16]; /* of the machine's run in which the segment was begun */
+    uint32_t rings;      /* of the journal's run */
+    uint32_t reserved;
+    uint64_t checksum;
 };
 
 struct record_header {
@@ -107,6 +116,11 @@ uint64_t format_read_marker(const struct format_key *key, uint64_t number, const
 
 /* Fills in magic, version and checksum. `page` has FORMAT_PAGE bytes. */
 void format_seal_header(struct segment_header *header, void *page);
+/* Puts a note into a header's page, and reads it: zeros where there is none. */
+void format_seal_note(const uint8_t boot_id[16], uint32_t rings, void *page);
+void format_read_note(const void *page, struct segment_note *out);
+/* XXH3-64 without seed. */
+uint64_t format_checksum(const void *at, size_t len);
 enum format_verdict { FORMAT_GOOD, FORMAT_BAD, FORMAT_NEWER };
 enum format_verdict format_check_header(const void *page, size_t len, struct segment_header *out);
 

@@ -93,8 +93,15 @@ static void gather(struct journal *j, struct chunk *c, const struct record_heade
 void group_publish(struct journal *j)
 {
     for (uint32_t p = 0; p < j->producers_len; p++)
-        ring_release(&j->producers[p].ring);
+        ring_release(&j->producers[p].ring, j->gathered_lsn);
     atomic_store(&j->written_lsn, j->gathered_lsn);
+}
+
+void group_set_durable(struct journal *j, uint64_t lsn)
+{
+    for (uint32_t p = 0; p < j->producers_len; p++)
+        atomic_store_explicit(&j->producers[p].ring.page->durable_lsn, lsn, memory_order_relaxed);
+    atomic_store(&j->durable_lsn, lsn);
 }
 
 /* Writes a record that lies in parts; `mix` is that of the segment. */

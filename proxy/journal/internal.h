@@ -17,7 +17,7 @@
 enum {
     SEGMENT_BYTES_MIN = 64 << 10,
     UNSYNCED_SEGMENTS_MAX = 8,
-    SPARES_MAX = 4,
+    SPARES_MAX = 4,             /* files kept to be used again */
     TICK_US = 5000,             /* between groups under everysec and no */
     SYNC_AFTER_US = 750000,     /* everysec: with the sync's own time this stays below a second */
     QUIET_US = 200000,          /* without traffic: time to tidy up */
@@ -36,9 +36,12 @@ enum {
 struct segment {
     struct segment *next; /* newer */
     uint64_t number, first_lsn, continues_after, bytes;
+    uint32_t epoch;       /* of its name */
     struct fs_file *file; /* journal thread; NULL once synced and left */
     bool synced;          /* under lock; for good: nothing is written to it any more */
     bool named;           /* under lock; header and name are durable */
+    bool spoiled;         /* under lock; a write or sync of it failed, or an earlier run may have
+                             seen one fail: what it holds is read, but its file is not used again */
 };
 
 /* A preallocated file in the making, or ready for use. */
@@ -46,6 +49,13 @@ struct spare {
     struct fs_file *file; /* NULL: none */
     char name[FORMAT_NAME_MAX];
     uint64_t bytes; /* written so far */
+    uint32_t epoch; /* of its name, see names_sync */
+};
+
+/* A file that can become a spare. */
+struct old_file {
+    uint64_t serial;
+    uint32_t epoch;
 };
 
 struct sync_job {
@@ -53,11 +63,21 @@ struct sync_job {
     struct fs_file *files[UNSYNCED_SEGMENTS_MAX];
     uint32_t files_len;
     bool names;      /* sync the directory, too */
+    uint32_t epoch;  /* of the oldest of these names */
     uint64_t target; /* durable when it succeeds */
     struct mono posted;
     int64_t took_us;
     enum rc rc;
     struct err err;
+};
+
+/* A ring as an earlier run left it. */
+struct old_ring {
+    struct ring ring;
+    char name[FORMAT_NAME_MAX];
+    uint32_t producer;
+    bool counts;                      /* of the last run */
+    const struct record_header *head; /* of a walk: the next record, or NULL: look */
 };
 
 struct producer {
@@ -84,9 +104,10 @@ struct journal {
     struct old_ring *old;
     size_t old_len;
     bool coherent;       /* the machine has run ever since: the rings can be trusted */
+    bool run_begun;      /* the last run had set up its rings */
     size_t chain_end;    /* segments that belong to the history */
-    size_t chain_synced; /* of these, the leading ones that are known to be synced */
     uint64_t chain_lsn;  /* last LSN in the segments */
+    uint64_t proven_lsn; /* up to where they say themselves that they were synced */
 
     _Alignas(CACHE_LINE) _Atomic uint64_t clock; /* cut << JOURNAL_LSN_BITS | lsn */
 
@@ -119,9 +140,12 @@ struct journal {
     uint64_t spare_want; /* least size of the next one */
     bool spare_failed;   /* the last attempt; error says why */
 
+    struct lock names_lock;
+    _Atomic uint32_t names_epoch; /* counts failed syncs of the directory */
+
     /* sync thread (before it runs: start) */
     struct spare making;
-    uint64_t pool[SPARES_MAX]; /* serials of files that can become spares */
+    struct old_file pool[SPARES_MAX];
     size_t pool_len;
     uint64_t spare_serial; /* the last one used */
 
@@ -153,6 +177,10 @@ void journal_wake(struct journal *j, int depth);
 
 /* ---- recover.c ---- */
 void recover_release(struct journal *j); /* what only recovery needed */
+/* Whether a start would take what is there for the whole journal, RC_CORRUPT if not. The directory
+ * is locked by the caller. */
+MUST_CHECK enum rc recover_examine(const struct fs *fs, const char *dir, const uint8_t store_id[16],
+                                   struct err *err);
 
 /* ---- writer.c ---- */
 void *writer_main(void *arg);
@@ -166,6 +194,8 @@ MUST_CHECK enum rc group_rewrite(struct journal *j, struct chunk *chunk, struct 
                                  uint64_t number, uint64_t offset, struct err *err);
 /* written_lsn := gathered_lsn, and the rings' space is given back. */
 void group_publish(struct journal *j);
+/* durable_lsn := lsn; the rings say so, too. */
+void group_set_durable(struct journal *j, uint64_t lsn);
 
 /* ---- segment.c: journal thread (before it runs: start) ---- */
 typedef enum rc segment_body(struct journal *j, struct fs_file *file, uint64_t number,
@@ -187,6 +217,10 @@ MUST_CHECK enum rc segment_advance(struct journal *j, struct err *err);
 /* ---- syncer.c ---- */
 void *syncer_main(void *arg);
 void syncer_run(struct journal *j, struct sync_job *job); /* in the calling thread */
+/* Makes names durable that were given since `epoch`, which was read before the first of them. What
+ * was not synced when a sync of the directory failed is lost for good, also when the next sync
+ * succeeds: then no file whose name it may concern is used. */
+MUST_CHECK enum rc names_sync(struct journal *j, uint32_t epoch, struct err *err);
 /* One step towards a spare of `bytes` in j->making; *done when it is complete and synced. */
 MUST_CHECK enum rc spare_step(struct journal *j, uint64_t bytes, bool *done, struct err *err);
 void spare_discard(struct journal *j, struct spare *s);

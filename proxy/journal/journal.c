@@ -2,7 +2,9 @@
  * replaying and starting are in recover.c, the journal thread is in writer.c.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "journal/internal.h"
+#include "journal/missing.h"
+
+#include "base/log.h"
 
 #include <stdlib.h>
 
@@ -259,14 +261,28 @@ static void stop_threads(struct journal *j)
     must(pthread_join(j->syncer, NULL) == 0);
 }
 
+/* Says that everything is in the segments and synced, if it is. */
+static void mark_stop(struct journal *j)
+{
+    uint64_t last = journal_lsn(j);
+    struct stop_mark mark = {STOP_CLEAN, j->run, last};
+    struct err err;
+    if (j->broken || atomic_load(&j->durable_lsn) != last)
+        return;
+    if (stop_mark_write(j->fs, j->dir, j->options.store_id, &mark, &err) != RC_OK)
+        log_err(LOG_WARNING, "journal: the orderly stop could not be noted", &err);
+}
+
 void journal_close(struct journal **journal)
 {
     struct journal *j = *journal;
     if (j == NULL)
         return;
     *journal = NULL;
-    if (j->started)
+    if (j->started) {
         stop_threads(j);
+        mark_stop(j);
+    }
     recover_release(j);
     for (struct segment *s = j->oldest, *next; s != NULL; s = next) {
         next = s->next;
@@ -288,6 +304,7 @@ void journal_close(struct journal **journal)
     cond_fini(&j->progress);
     cond_fini(&j->sync_cond);
     lock_fini(&j->lock);
+    lock_fini(&j->names_lock);
     free(j->dir);
     free(j);
 }

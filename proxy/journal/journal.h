@@ -58,6 +58,8 @@ struct journal_options {
     uint64_t segment_bytes; /* preallocated size of a segment */
     uint64_t ring_bytes;    /* per producer, a power of two; 0: default 8 MiB */
     uint8_t store_id[16];   /* an existing journal of another store is refused with RC_FOREIGN */
+    bool may_begin; /* no journal is missed, though the store has applied something: the store
+                               was joined to a new one on purpose */
     /* Journal thread, after written_lsn (not under always) or durable_lsn moved or the state
      * changed. Must not block. */
     void (*on_progress)(void *ctx);

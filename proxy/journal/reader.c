@@ -2,8 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "journal/reader.h"
 
-#include "journal/chain.h"
-#include "journal/ring.h"
+#include "journal/missing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -227,6 +226,36 @@ static enum rc set_aside(const struct chain *c, const struct chain_walk *w, bool
     return rc == RC_OK ? c->fs->sync_dir(c->fs->ctx, c->dir, err) : rc;
 }
 
+/* What is left is declared to be the whole journal. */
+static enum rc declare_whole(const struct chain *c, const struct journal_salvage *done,
+                             struct err *err)
+{
+    struct stop_mark mark = {.kind = STOP_SALVAGED, .last_lsn = done->last_lsn};
+    for (size_t i = 0; i < c->len && c->segments[i].first_lsn <= done->last_lsn + 1; i++)
+        if (c->segments[i].good)
+            mark.run = max_u64(mark.run, c->segments[i].header.run);
+    return stop_mark_write(c->fs, c->dir, c->store_id, &mark, err);
+}
+
+/* The segments are sound; what only the rings held, and files that are missing, are given up. */
+static enum rc salvage_sound(struct journal_reader *r, struct journal_salvage *out, struct err *err)
+{
+    const struct chain *c = &r->chain;
+    struct err missing;
+    if (!has_bad_ring(c)) {
+        enum rc rc = recover_examine(c->fs, c->dir, c->store_id, &missing);
+        out->was_sound = rc == RC_OK;
+        if (rc == RC_OK)
+            return RC_OK;
+        if (rc != RC_CORRUPT) {
+            *err = missing;
+            return rc;
+        }
+    }
+    enum rc rc = set_rings_aside(c, out, err);
+    return rc == RC_OK ? declare_whole(c, out, err) : rc;
+}
+
 static enum rc salvage_locked(struct journal_reader *r, struct journal_salvage *out,
                               struct err *err)
 {
@@ -238,13 +267,8 @@ static enum rc salvage_locked(struct journal_reader *r, struct journal_salvage *
     while (rc == RC_OK);
     out->at = journal_reader_place(r);
     out->last_lsn = r->chain.len == 0 ? 0 : out->at.next_lsn - 1;
-    if (rc == RC_NOT_FOUND && has_bad_ring(&r->chain)) {
-        rc = set_rings_aside(&r->chain, out, err);
-        return rc == RC_OK ? r->chain.fs->sync_dir(r->chain.fs->ctx, r->chain.dir, err) : rc;
-    }
-    out->was_sound = rc == RC_NOT_FOUND;
-    if (out->was_sound)
-        return RC_OK;
+    if (rc == RC_NOT_FOUND)
+        return salvage_sound(r, out, err);
     if (rc != RC_CORRUPT) {
         *err = found;
         return rc;
@@ -254,26 +278,93 @@ static enum rc salvage_locked(struct journal_reader *r, struct journal_salvage *
         out->last_lsn = 0;
         memcpy(out->at.name, r->segments[0].name, sizeof(out->at.name));
     }
-    return set_aside(&r->chain, &r->walk, headless, out, err);
+    rc = set_aside(&r->chain, &r->walk, headless, out, err);
+    return rc == RC_OK ? declare_whole(&r->chain, out, err) : rc;
+}
+
+/* Whose journal it is when no segment says so: the rings know, too. */
+static void ask_rings(struct chain *c)
+{
+    for (size_t i = 0; i < c->rings_len; i++) {
+        struct ring_page page;
+        struct fs_file *file;
+        struct err ignored;
+        char name[FORMAT_NAME_MAX];
+        size_t got = 0;
+        format_ring_name(name, c->rings[i]);
+        char *path = chain_path(c->dir, name);
+        enum rc rc = c->fs->open(c->fs->ctx, path, FS_READ, &file, &ignored);
+        free(path);
+        if (rc != RC_OK)
+            continue;
+        rc = c->fs->pread(c->fs->ctx, file, &page, sizeof(page), 0, &got, &ignored);
+        c->fs->close(c->fs->ctx, &file);
+        if (rc == RC_OK && got == sizeof(page) && page.generation > 0)
+            memcpy(c->store_id, page.store_id, sizeof(c->store_id));
+    }
+}
+
+/* Opens for a start's eyes, with the lock that the proxy takes. */
+static enum rc open_locked(const struct fs *fs, const char *dir, struct journal_reader **out,
+                           int *handle, struct err *err)
+{
+    *out = NULL;
+    enum rc rc = fs->lock_dir(fs->ctx, dir, handle, err);
+    if (rc != RC_OK)
+        return rc;
+    rc = journal_reader_open(fs, dir, out, err);
+    if (rc == RC_OK) {
+        (*out)->strict = true;
+        if ((*out)->chain.number_max == 0)
+            ask_rings(&(*out)->chain);
+        rc = journal_reader_seek(*out, 0, err);
+        if (rc == RC_OK || rc == RC_CORRUPT)
+            return RC_OK;
+    }
+    journal_reader_close(out);
+    fs->unlock_dir(fs->ctx, *handle);
+    return rc;
+}
+
+static enum rc salvage(const struct fs *fs, const char *dir, bool end_here,
+                       struct journal_salvage *out, struct err *err)
+{
+    struct journal_reader *r;
+    int handle;
+    memset(out, 0, sizeof(*out));
+    fs = fs == NULL ? &fs_posix : fs;
+    enum rc rc = open_locked(fs, dir, &r, &handle, err);
+    if (rc != RC_OK)
+        return rc;
+    rc = salvage_locked(r, out, err);
+    if (rc == RC_OK && out->was_sound && end_here)
+        rc = declare_whole(&r->chain, out, err);
+    journal_reader_close(&r);
+    fs->unlock_dir(fs->ctx, handle);
+    return rc;
 }
 
 enum rc journal_salvage(const struct fs *fs, const char *dir, struct journal_salvage *out,
                         struct err *err)
 {
-    struct journal_reader *r = NULL;
+    return salvage(fs, dir, false, out, err);
+}
+
+enum rc journal_end_here(const struct fs *fs, const char *dir, struct journal_salvage *out,
+                         struct err *err)
+{
+    return salvage(fs, dir, true, out, err);
+}
+
+enum rc journal_check_whole(const struct fs *fs, const char *dir, struct err *err)
+{
+    struct journal_reader *r;
     int handle;
-    memset(out, 0, sizeof(*out));
     fs = fs == NULL ? &fs_posix : fs;
-    enum rc rc = fs->lock_dir(fs->ctx, dir, &handle, err);
+    enum rc rc = open_locked(fs, dir, &r, &handle, err);
     if (rc != RC_OK)
         return rc;
-    rc = journal_reader_open(fs, dir, &r, err);
-    if (rc == RC_OK) {
-        r->strict = true;
-        rc = journal_reader_seek(r, 0, err);
-        if (rc == RC_OK || rc == RC_CORRUPT)
-            rc = salvage_locked(r, out, err);
-    }
+    rc = recover_examine(fs, dir, r->chain.store_id, err);
     journal_reader_close(&r);
     fs->unlock_dir(fs->ctx, handle);
     return rc;

@@ -56,10 +56,17 @@ struct journal_salvage {
     uint64_t set_aside;      /* files renamed to, or copied to, "<name>.damaged" */
 };
 
-/* Cuts the journal off before its first bad place, so that the proxy starts again. What is behind
- * is kept for inspection in files that end in ".damaged": the rest of the segment, later segments,
- * and the rings. RC_BUSY: the proxy runs. */
+/* Cuts the journal off before its first bad place, or where files are missing, so that the proxy
+ * starts again. What is behind is kept for inspection in files that end in ".damaged": the rest of
+ * the segment, later segments, and the rings. RC_BUSY: the proxy runs. */
 MUST_CHECK enum rc journal_salvage(const struct fs *fs, const char *dir,
                                    struct journal_salvage *out, struct err *err);
+/* The same, and also a journal in which nothing is wrong, or an empty directory, is declared to be
+ * all there is: for a store that has applied more than the journal knows. */
+MUST_CHECK enum rc journal_end_here(const struct fs *fs, const char *dir,
+                                    struct journal_salvage *out, struct err *err);
+/* Whether files are missing, as a start would find it: RC_CORRUPT. RC_BUSY: the proxy runs, and
+ * then this cannot be told. */
+MUST_CHECK enum rc journal_check_whole(const struct fs *fs, const char *dir, struct err *err);
 
 #endif

@@ -2,13 +2,18 @@
  *
  *   open     lock, read the headers, find the end of the segments, see what the rings hold beyond
  *   replay   segments, then rings; changes nothing, may be repeated
- *   start    1. sync what open found at the end of the segments
- *            2. remove segments behind the end
- *            3. a new segment, whole and synced, that begins with what only the rings hold
+ *   start    1. remove the spares of earlier runs
+ *            2. a new segment, whole and synced, that begins with all records that no marker or
+ *               header proves to be durable: the end of the segments, and what only the rings hold
+ *            3. remove the segments that it replaces, and those behind the end
  *            4. empty the rings; they count only together with the run named in that segment
  *
  * Killed between any two steps, the next open finds the same records. A new segment with every
  * start is what makes this simple: nothing is ever appended behind a torn tail.
+ *
+ * The end of the segments is written anew although reading shows it. A run that saw a sync fail and
+ * was killed leaves pages that are on no disk and that the system takes for clean: they can be read
+ * for as long as the machine runs, and a sync of them succeeds and does nothing.
  *
  * What the rings hold beyond the segments, and a gap in it:
  *   - The machine has run ever since (same boot id): everything that was appended is there. An LSN
@@ -19,20 +24,12 @@
  *   - Else the rings' pages are from any time: the history ends at the gap.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "journal/internal.h"
+#include "journal/missing.h"
 
 #include "base/log.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
-
-struct old_ring {
-    struct ring ring;
-    char name[FORMAT_NAME_MAX];
-    uint32_t producer;
-    bool counts;                      /* of the last run */
-    const struct record_header *head; /* of a walk: the next record, or NULL: look */
-};
 
 /* ---- the rings of the last run ---- */
 
@@ -187,13 +184,14 @@ static enum rc find_end(struct journal *j, struct err *err)
         durable = max_u64(durable, j->chain.segments[0].header.continues_after);
     enum rc rc = chain_walk_init(&w, &j->chain, durable, j->coherent, err);
     if (rc == RC_OK && j->chain.len > 0) {
-        j->chain_synced = w.at;
         do
             rc = chain_walk_next(&w, &record, err);
         while (rc == RC_OK);
         j->chain_end = w.at + 1;
     }
     j->chain_lsn = w.next_lsn - 1;
+    j->proven_lsn = min_u64(max_u64(durable, w.durable_lsn), j->chain_lsn);
+    j->run_begun = w.marked_run == j->run || j->chain.number_max > j->run + 1;
     if (w.torn) {
         struct chain_place place = chain_walk_place(&w);
         log_line(LOG_NOTICE,
@@ -255,7 +253,35 @@ static struct journal *new_journal(const struct journal_options *options)
     cond_init(&j->wake_cond);
     cond_init(&j->progress);
     cond_init(&j->sync_cond);
+    lock_init(&j->names_lock);
     return j;
+}
+
+/* Reads everything but the records that are known to be synced. */
+static enum rc examine(struct journal *j, struct err *err)
+{
+    enum rc rc = chain_open(&j->chain, j->fs, j->dir, j->options.store_id, err);
+    if (rc == RC_OK) {
+        j->fs->boot_id(j->fs->ctx, j->boot_id);
+        j->chain_end = j->chain.len;
+        rc = open_old_rings(j, err);
+    }
+    if (rc == RC_OK)
+        rc = find_end(j, err);
+    if (rc == RC_OK)
+        rc = find_last(j, err);
+    return rc == RC_OK ? missing_check(j, err) : rc;
+}
+
+enum rc recover_examine(const struct fs *fs, const char *dir, const uint8_t store_id[16],
+                        struct err *err)
+{
+    struct journal_options options = {.dir = dir, .fs = fs, .producers = 1};
+    memcpy(options.store_id, store_id, sizeof(options.store_id));
+    struct journal *j = new_journal(&options);
+    enum rc rc = examine(j, err);
+    journal_close(&j);
+    return rc;
 }
 
 enum rc journal_open(const struct journal_options *options, struct journal **out, struct err *err)
@@ -268,16 +294,7 @@ enum rc journal_open(const struct journal_options *options, struct journal **out
     if (rc == RC_OK)
         rc = j->fs->lock_dir(j->fs->ctx, j->dir, &j->lock_handle, err);
     if (rc == RC_OK)
-        rc = chain_open(&j->chain, j->fs, j->dir, options->store_id, err);
-    if (rc == RC_OK) {
-        j->fs->boot_id(j->fs->ctx, j->boot_id);
-        j->chain_end = j->chain.len;
-        rc = open_old_rings(j, err);
-    }
-    if (rc == RC_OK)
-        rc = find_end(j, err);
-    if (rc == RC_OK)
-        rc = find_last(j, err);
+        rc = examine(j, err);
     if (rc != RC_OK)
         journal_close(&j);
     else
@@ -307,7 +324,10 @@ enum rc journal_replay(struct journal *j, uint64_t after_lsn,
     const struct record_header *record;
     struct chain_walk w;
     struct ring_walk rings;
-    enum rc rc = chain_walk_init(&w, &j->chain, after_lsn, j->coherent, err);
+    enum rc rc = missing_check_position(j, after_lsn, err);
+    if (rc != RC_OK)
+        return rc;
+    rc = chain_walk_init(&w, &j->chain, after_lsn, j->coherent, err);
     while (rc == RC_OK && after_lsn < j->chain_lsn) {
         rc = chain_walk_next(&w, &record, err);
         if (rc != RC_OK || record->lsn <= after_lsn)
@@ -331,54 +351,50 @@ enum rc journal_replay(struct journal *j, uint64_t after_lsn,
 
 /* ---- start ---- */
 
-/* Steps 1 and 2; the segments that stay are listed. */
-static enum rc settle_segments(struct journal *j, struct err *err)
+/* The records above the last one that is proven to be durable: what the segments end with, then
+ * what only the rings hold. */
+struct tail_walk {
+    struct journal *j;
+    struct chain_walk chain;
+    struct ring_walk rings;
+    bool in_rings;
+};
+
+static enum rc tail_walk_init(struct tail_walk *w, struct journal *j, struct err *err)
 {
-    struct chain *c = &j->chain;
-    enum rc rc = RC_OK;
-    for (size_t i = 0; rc == RC_OK && i < j->chain_end; i++) {
-        const struct chain_segment *from = &c->segments[i];
-        struct segment *s = calloc(1, sizeof(*s));
-        must(s != NULL);
-        s->number = from->header.number;
-        s->first_lsn = from->first_lsn;
-        s->continues_after = from->good ? from->header.continues_after : from->first_lsn - 1;
-        s->bytes = from->size;
-        s->synced = s->named = true;
-        segment_link(j, s);
-        if (i < j->chain_synced)
-            continue;
-        struct fs_file *file;
-        char *path = chain_path(j->dir, from->name);
-        rc = j->fs->open(j->fs->ctx, path, FS_READ_WRITE, &file, err);
-        free(path);
-        if (rc != RC_OK)
-            break;
-        rc = j->fs->sync(j->fs->ctx, file, err);
-        j->fs->close(j->fs->ctx, &file);
-    }
-    size_t all = c->len + c->superseded;
-    for (size_t i = all; rc == RC_OK && i > j->chain_end; i--) {
-        char *path = chain_path(j->dir, c->segments[i - 1].name);
-        rc = j->fs->remove(j->fs->ctx, path, err);
-        free(path);
-    }
-    return rc == RC_OK ? j->fs->sync_dir(j->fs->ctx, j->dir, err) : rc;
+    w->j = j;
+    w->in_rings = false;
+    ring_walk_init(&w->rings, j, j->chain_lsn);
+    return chain_walk_init(&w->chain, &j->chain, j->proven_lsn, j->coherent, err);
 }
 
-/* What only the rings hold, collected into larger writes. */
-static enum rc write_leftovers(struct journal *j, struct fs_file *file, uint64_t number,
-                               uint64_t *end, struct err *err)
+/* RC_NOT_FOUND: the end. */
+static enum rc tail_walk_next(struct tail_walk *w, const struct record_header **out,
+                              struct err *err)
+{
+    while (!w->in_rings && w->chain.next_lsn <= w->j->chain_lsn) {
+        enum rc rc = chain_walk_next(&w->chain, out, err);
+        if (rc == RC_NOT_FOUND) /* a last segment that holds nothing yet */
+            break;
+        if (rc != RC_OK || (*out)->lsn > w->j->proven_lsn)
+            return rc;
+    }
+    w->in_rings = true;
+    return ring_walk_next(&w->rings, out, err);
+}
+
+/* The tail as the body of a segment, collected into larger writes. */
+static enum rc write_tail(struct journal *j, struct fs_file *file, uint64_t number, uint64_t *end,
+                          struct err *err)
 {
     const struct record_header *record;
-    struct ring_walk w;
+    struct tail_walk w;
     size_t cap = (size_t)j->options.segment_bytes, len = 0;
-    enum rc rc = RC_OK;
-    ring_walk_init(&w, j, j->chain_lsn);
     char *buf = malloc(cap);
     must(buf != NULL);
+    enum rc rc = tail_walk_init(&w, j, err);
     while (rc == RC_OK) {
-        rc = ring_walk_next(&w, &record, err);
+        rc = tail_walk_next(&w, &record, err);
         uint64_t bytes = rc == RC_OK ? format_record_bytes(record->len) : 0;
         if (len > 0 && (rc == RC_NOT_FOUND || len + bytes > cap)) {
             enum rc written = j->fs->pwrite(j->fs->ctx, file, buf, len, *end, err);
@@ -399,25 +415,50 @@ static enum rc write_leftovers(struct journal *j, struct fs_file *file, uint64_t
         to->checksum = format_hash(&j->key, record) ^ format_mix(number);
         len += bytes;
     }
+    chain_walk_fini(&w.chain);
     free(buf);
     static const char zeros[FORMAT_TAIL_ZEROS];
     return rc == RC_NOT_FOUND ? j->fs->pwrite(j->fs->ctx, file, zeros, sizeof(zeros), *end, err)
                               : rc;
 }
 
-static uint64_t leftover_bytes(struct journal *j)
+/* How large the tail is, and with which LSN it begins. */
+static enum rc measure_tail(struct journal *j, uint64_t *first_lsn, uint64_t *bytes,
+                            struct err *err)
 {
     const struct record_header *record;
-    struct ring_walk w;
-    struct err ignored;
-    uint64_t bytes = 0;
-    ring_walk_init(&w, j, j->chain_lsn);
-    while (ring_walk_next(&w, &record, &ignored) == RC_OK)
-        bytes += format_record_bytes(record->len);
-    return bytes;
+    struct tail_walk w;
+    *bytes = 0;
+    enum rc rc = tail_walk_init(&w, j, err);
+    while (rc == RC_OK && (rc = tail_walk_next(&w, &record, err)) == RC_OK) {
+        if (*bytes == 0)
+            *first_lsn = record->lsn;
+        *bytes += format_record_bytes(record->len);
+    }
+    if (*bytes == 0)
+        *first_lsn = j->chain_lsn + 1;
+    chain_walk_fini(&w.chain);
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-/* Step 3: a segment that is whole and durable, and the current one from now on. */
+/* The segments that were found, as part of the journal that runs now. */
+static void take_over_segments(struct journal *j)
+{
+    for (size_t i = 0; i < j->chain_end; i++) {
+        const struct chain_segment *from = &j->chain.segments[i];
+        struct segment *s = calloc(1, sizeof(*s));
+        must(s != NULL);
+        s->number = from->header.number;
+        s->first_lsn = from->first_lsn;
+        s->continues_after = from->good ? from->header.continues_after : from->first_lsn - 1;
+        s->bytes = from->size;
+        s->synced = s->named = s->spoiled = true;
+        segment_link(j, s);
+    }
+}
+
+/* Step 2: a segment that is whole and durable, and the current one from now on. Those that begin
+ * with the same LSN or later are replaced by it. */
 static enum rc begin_segment(struct journal *j, uint64_t first_lsn, uint64_t after,
                              uint64_t body_bytes, struct err *err)
 {
@@ -434,13 +475,13 @@ static enum rc begin_segment(struct journal *j, uint64_t first_lsn, uint64_t aft
     struct spare spare = j->making;
     j->making.file = NULL;
     struct segment *s = segment_new(j, &spare, first_lsn, after);
-    rc = segment_write_whole(j, &spare, s, body_bytes > 0 ? write_leftovers : NULL, &end, err);
+    rc = segment_write_whole(j, &spare, s, body_bytes > 0 ? write_tail : NULL, &end, err);
     if (rc != RC_OK) {
         spare_discard(j, &spare);
         free(s);
         return rc;
     }
-    if (j->current != NULL) { /* only when a floor follows leftovers */
+    if (j->current != NULL) { /* only when a floor follows a tail */
         j->fs->close(j->fs->ctx, &j->current->file);
         j->current->synced = true;
     }
@@ -452,15 +493,17 @@ static enum rc begin_segment(struct journal *j, uint64_t first_lsn, uint64_t aft
 
 static enum rc begin_segments(struct journal *j, uint64_t floor_lsn, struct err *err)
 {
-    uint64_t last = journal_lsn(j), bytes = leftover_bytes(j);
-    enum rc rc = RC_OK;
+    uint64_t last = journal_lsn(j), first = 0, bytes = 0;
+    enum rc rc = measure_tail(j, &first, &bytes, err);
     j->next_number = j->chain.number_max + 1;
     j->run = j->next_number;
-    atomic_store(&j->durable_lsn, j->chain_lsn);
-    if (bytes > 0 || floor_lsn <= last)
-        rc = begin_segment(j, j->chain_lsn + 1, j->chain_lsn, bytes, err);
+    atomic_store(&j->durable_lsn, j->proven_lsn);
+    if (rc == RC_OK && (bytes > 0 || floor_lsn <= last))
+        rc = begin_segment(j, first, first - 1, bytes, err);
+    if (rc != RC_OK)
+        return rc;
     atomic_store(&j->durable_lsn, last);
-    if (rc == RC_OK && floor_lsn > last)
+    if (floor_lsn > last)
         rc = begin_segment(j, floor_lsn + 1, last, 0, err);
     last = max_u64(last, floor_lsn);
     atomic_store(&j->clock, last);
@@ -468,6 +511,29 @@ static enum rc begin_segments(struct journal *j, uint64_t floor_lsn, struct err 
     atomic_store(&j->durable_lsn, last);
     j->gathered_lsn = last;
     return rc;
+}
+
+static bool is_in_use(const struct journal *j, uint64_t first_lsn)
+{
+    const struct segment *s = j->oldest;
+    while (s != NULL && s->first_lsn != first_lsn)
+        s = s->next;
+    return s != NULL;
+}
+
+/* Step 3: segments behind the end, and those that were superseded long ago. */
+static enum rc remove_the_rest(struct journal *j, struct err *err)
+{
+    struct chain *c = &j->chain;
+    enum rc rc = RC_OK;
+    for (size_t i = c->len + c->superseded; rc == RC_OK && i > j->chain_end; i--) {
+        if (is_in_use(j, c->segments[i - 1].first_lsn)) /* the name is another file's by now */
+            continue;
+        char *path = chain_path(j->dir, c->segments[i - 1].name);
+        rc = j->fs->remove(j->fs->ctx, path, err);
+        free(path);
+    }
+    return rc == RC_OK ? names_sync(j, atomic_load(&j->names_epoch), err) : rc;
 }
 
 /* The ring of a producer: its old one if it has the right size, else a new one. */
@@ -519,7 +585,7 @@ static enum rc set_up_rings(struct journal *j, struct err *err)
         changed = true;
     }
     if (rc == RC_OK && changed)
-        rc = j->fs->sync_dir(j->fs->ctx, j->dir, err);
+        rc = names_sync(j, atomic_load(&j->names_epoch), err);
     for (uint32_t p = 0; rc == RC_OK && p < j->producers_len; p++) {
         struct ring *ring = &j->producers[p].ring;
         ring_reset(ring, j->options.store_id, j->boot_id, p, j->run);
@@ -532,30 +598,39 @@ static enum rc set_up_rings(struct journal *j, struct err *err)
     return rc;
 }
 
-static void collect_spares(struct journal *j)
+/* Spares of earlier runs hold nothing, and nobody knows whether a sync of one has failed. So they
+ * go, and one that cannot be removed is left alone: it must not keep the journal from starting. */
+static void remove_spares(struct journal *j)
 {
     for (size_t i = 0; i < j->chain.spares_len; i++) {
-        struct spare extra = {0};
+        char name[FORMAT_NAME_MAX];
+        struct err err;
         j->spare_serial = max_u64(j->spare_serial, j->chain.spares[i]);
-        format_spare_name(extra.name, j->chain.spares[i]);
-        if (j->pool_len < SPARES_MAX)
-            j->pool[j->pool_len++] = j->chain.spares[i];
-        else
-            spare_discard(j, &extra);
+        format_spare_name(name, j->chain.spares[i]);
+        char *path = chain_path(j->dir, name);
+        if (j->fs->remove(j->fs->ctx, path, &err) != RC_OK)
+            log_err(LOG_WARNING, "cannot remove an unused journal segment of an earlier run", &err);
+        free(path);
     }
 }
 
 enum rc journal_start(struct journal *j, uint64_t floor_lsn, struct err *err)
 {
     must(!j->started);
-    collect_spares(j);
-    enum rc rc = settle_segments(j, err);
+    remove_spares(j);
+    take_over_segments(j);
+    enum rc rc = begin_segments(j, floor_lsn, err);
     if (rc == RC_OK)
-        rc = begin_segments(j, floor_lsn, err);
+        rc = remove_the_rest(j, err);
     if (rc == RC_OK)
         rc = set_up_rings(j, err);
     if (rc != RC_OK)
         return rc;
+    /* A run whose rings are set up has a marker: from now on they are needed. */
+    rc = group_write_mark(j, err);
+    if (rc != RC_OK)
+        return rc;
+    group_set_durable(j, j->gathered_lsn);
     recover_release(j);
     retained_init(&j->retained, j->options.ring_bytes / 2);
     j->trimmed_lsn = j->oldest->continues_after;

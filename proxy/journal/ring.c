@@ -101,6 +101,9 @@ enum rc ring_create(const struct fs *fs, const char *path, uint64_t bytes, struc
     if (rc == RC_OK)
         rc = map_file(fs, file, size, out, err);
     fs->close(fs->ctx, &file);
+    struct err ignored; /* if it stays: it has no head, so a later start removes it */
+    if (rc != RC_OK && fs->remove(fs->ctx, path, &ignored) != RC_OK)
+        memset(out, 0, sizeof(*out));
     return rc;
 }
 
@@ -121,6 +124,8 @@ void ring_reset(struct ring *ring, const uint8_t store_id[16], const uint8_t boo
     atomic_thread_fence(memory_order_seq_cst);
     atomic_store(&page->write_pos, 0);
     atomic_store(&page->read_pos, 0);
+    atomic_store(&page->released_lsn, 0);
+    atomic_store(&page->durable_lsn, 0);
     memcpy(page->magic, ring_magic, sizeof(ring_magic));
     page->version = FORMAT_VERSION;
     page->producer = producer;
@@ -211,8 +216,9 @@ void ring_skip(struct ring *ring, const struct record_header *record)
     ring->cursor += format_record_bytes(record->len);
 }
 
-void ring_release(struct ring *ring)
+void ring_release(struct ring *ring, uint64_t lsn)
 {
+    atomic_store_explicit(&ring->page->released_lsn, lsn, memory_order_relaxed);
     if (atomic_load_explicit(&ring->page->read_pos, memory_order_relaxed) != ring->cursor)
         atomic_store(&ring->page->read_pos, ring->cursor);
 }

@@ -32,6 +32,8 @@ struct ring_page { /* the first page of the file */
     uint64_t checksum; /* over everything above; zero while the page is being changed */
     _Alignas(1024) _Atomic uint64_t write_pos;
     _Alignas(1024) _Atomic uint64_t read_pos;
+    _Atomic uint64_t released_lsn; /* all records up to here, of any ring, are in segments */
+    _Atomic uint64_t durable_lsn;  /* and up to here on the disk */
 };
 _Static_assert(sizeof(struct ring_page) <= FORMAT_PAGE, "it is a page");
 
@@ -83,8 +85,9 @@ static inline uint64_t ring_used_seen(const struct ring *ring)
 const struct record_header *ring_peek(struct ring *ring, const struct format_key *key, bool *bad);
 /* Thread: the reader. Steps over the record that ring_peek gave. */
 void ring_skip(struct ring *ring, const struct record_header *record);
-/* Thread: the reader. Gives all space before the cursor back to the writer. */
-void ring_release(struct ring *ring);
+/* Thread: the reader. Gives all space before the cursor back to the writer; records up to `lsn` are
+ * in segments. */
+void ring_release(struct ring *ring, uint64_t lsn);
 /* Thread: any. Bytes between the positions. */
 uint64_t ring_used(const struct ring *ring);
 

@@ -26,6 +26,7 @@ static enum rc write_header(struct journal *j, struct spare *spare, const struct
     };
     memcpy(header.store_id, j->options.store_id, sizeof(header.store_id));
     format_seal_header(&header, pages);
+    format_seal_note(j->boot_id, j->options.producers, pages);
     return j->fs->pwrite(j->fs->ctx, spare->file, pages, sizeof(pages), 0, err);
 }
 
@@ -117,6 +118,7 @@ enum rc segment_write_whole(struct journal *j, struct spare *spare, const struct
                             segment_body *body, uint64_t *end, struct err *err)
 {
     *end = FORMAT_DATA_AT;
+    uint32_t epoch = atomic_load(&j->names_epoch);
     enum rc rc = write_header(j, spare, s, err);
     if (rc == RC_OK && body != NULL)
         rc = body(j, spare->file, s->number, end, err);
@@ -124,7 +126,7 @@ enum rc segment_write_whole(struct journal *j, struct spare *spare, const struct
         rc = j->fs->sync(j->fs->ctx, spare->file, err);
     if (rc == RC_OK)
         rc = rename_spare(j, spare, s, err);
-    return rc == RC_OK ? j->fs->sync_dir(j->fs->ctx, j->dir, err) : rc;
+    return rc == RC_OK ? names_sync(j, epoch, err) : rc;
 }
 
 void segment_adopt(struct journal *j, struct segment *s, uint64_t end)
@@ -147,6 +149,7 @@ struct segment *segment_new(struct journal *j, const struct spare *spare, uint64
     s->continues_after = continues_after;
     s->number = j->next_number++;
     s->bytes = spare->bytes;
+    s->epoch = atomic_load(&j->names_epoch);
     s->file = spare->file;
     return s;
 }
@@ -189,14 +192,16 @@ static void settle(struct journal *j, struct segment *s, uint64_t end)
     segment_adopt(j, s, end);
     lock_acquire(&j->lock);
     s->named = true;
-    for (struct segment *old = j->oldest; old != s; old = old->next)
+    for (struct segment *old = j->oldest; old != s; old = old->next) {
+        old->spoiled |= !old->synced;
         old->synced = old->named = true;
+    }
     lock_release(&j->lock);
     j->unsynced = s;
     j->unsynced_since.us = 0;
     retained_drop(&j->retained, j->gathered_lsn);
     group_publish(j);
-    atomic_store(&j->durable_lsn, j->gathered_lsn);
+    group_set_durable(j, j->gathered_lsn);
 }
 
 /* Whether the state of the syncs allows to go on in a new segment now. */

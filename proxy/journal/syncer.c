@@ -4,6 +4,11 @@
  *   2. trimming: segments that are no longer needed become spares, or are removed
  *   3. the next spare segment: created or recycled, preallocated by writing zeros, synced
  *
+ * A file whose sync has failed is removed. The system may have dropped the pages that it could not
+ * write and call the next sync a success, so nobody can know what of the file is on the disk. Only
+ * segments of this run that never failed are recycled: what an earlier run has seen of a file, this
+ * one does not know.
+ *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "journal/internal.h"
 
@@ -14,6 +19,20 @@
 
 enum { ZERO_STEP = 1 << 20, POOL_KEEP = 2 };
 
+enum rc names_sync(struct journal *j, uint32_t epoch, struct err *err)
+{
+    enum rc rc = RC_OK;
+    lock_acquire(&j->names_lock);
+    if (atomic_load(&j->names_epoch) != epoch)
+        rc = err_set(err, RC_IO,
+                     "a sync of directory '%s' has failed: what was renamed before is not used",
+                     j->dir);
+    else if ((rc = j->fs->sync_dir(j->fs->ctx, j->dir, err)) != RC_OK)
+        atomic_fetch_add(&j->names_epoch, 1);
+    lock_release(&j->names_lock);
+    return rc;
+}
+
 void syncer_run(struct journal *j, struct sync_job *job)
 {
     struct mono start = clock_mono();
@@ -23,7 +42,7 @@ void syncer_run(struct journal *j, struct sync_job *job)
         job->rc = j->fs->sync(j->fs->ctx, job->files[i], &job->err);
     }
     if (job->rc == RC_OK && job->names)
-        job->rc = j->fs->sync_dir(j->fs->ctx, j->dir, &job->err);
+        job->rc = names_sync(j, job->epoch, &job->err);
     if (job->rc != RC_OK)
         stat_add(STAT_journal_sync_failures, 1);
     job->took_us = clock_mono().us - start.us;
@@ -44,7 +63,7 @@ void spare_discard(struct journal *j, struct spare *s)
     if (s->file != NULL)
         j->fs->close(j->fs->ctx, &s->file);
     if (j->fs->remove(j->fs->ctx, path, &ignored) != RC_OK)
-        s->bytes = 0; /* a later start finds the file and uses it */
+        s->bytes = 0; /* the next start removes it */
     free(path);
 }
 
@@ -53,10 +72,15 @@ static enum rc begin_spare(struct journal *j, struct err *err)
 {
     struct spare *s = &j->making;
     enum rc rc;
-    *s = (struct spare){0};
+    *s = (struct spare){.epoch = atomic_load(&j->names_epoch)};
     bool recycle = j->pool_len > 0;
-    uint64_t serial = recycle ? j->pool[--j->pool_len] : ++j->spare_serial;
-    format_spare_name(s->name, serial);
+    struct old_file old = {0};
+    if (recycle)
+        old = j->pool[--j->pool_len];
+    else
+        old = (struct old_file){++j->spare_serial, s->epoch};
+    s->epoch = old.epoch;
+    format_spare_name(s->name, old.serial);
     char *path = chain_path(j->dir, s->name);
     rc = j->fs->open(j->fs->ctx, path, recycle ? FS_READ_WRITE : FS_CREATE, &s->file, err);
     free(path);
@@ -69,6 +93,7 @@ enum rc spare_step(struct journal *j, uint64_t bytes, bool *done, struct err *er
 {
     static const char zeros[ZERO_STEP];
     struct spare *s = &j->making;
+    bool lasting = true; /* what was got may be kept after a failure */
     *done = false;
     enum rc rc = RC_OK;
     /* A segment that was trimmed meanwhile has its blocks already; on a full disk it is the only
@@ -83,13 +108,14 @@ enum rc spare_step(struct journal *j, uint64_t bytes, bool *done, struct err *er
         s->bytes += rc == RC_OK ? step : 0;
     }
     if (rc == RC_OK && s->bytes >= bytes) {
+        lasting = false;
         rc = j->fs->sync(j->fs->ctx, s->file, err);
         if (rc == RC_OK)
-            rc = j->fs->sync_dir(j->fs->ctx, j->dir, err);
+            rc = names_sync(j, s->epoch, err);
         *done = rc == RC_OK;
     }
-    /* On a full disk what was got is kept, and a retry is a single write. */
-    if (rc != RC_OK && (rc != RC_FULL || s->file == NULL))
+    /* What a full disk still gave is kept, and a retry is a single write. */
+    if (rc != RC_OK && (rc != RC_FULL || !lasting || s->file == NULL))
         spare_discard(j, s);
     return rc;
 }
@@ -149,16 +175,17 @@ static void retire(struct journal *j, struct segment *s)
 {
     char name[FORMAT_NAME_MAX], spare_name[FORMAT_NAME_MAX];
     struct err err;
-    bool recycle = s->bytes == j->options.segment_bytes && j->pool_len < POOL_KEEP;
+    bool recycle = !s->spoiled && s->bytes == j->options.segment_bytes && j->pool_len < POOL_KEEP;
     format_segment_name(name, s->first_lsn);
     format_spare_name(spare_name, j->spare_serial + 1);
     char *from = chain_path(j->dir, name), *to = chain_path(j->dir, spare_name);
+    uint32_t epoch = atomic_load(&j->names_epoch);
     enum rc rc =
         recycle ? j->fs->rename(j->fs->ctx, from, to, &err) : j->fs->remove(j->fs->ctx, from, &err);
     if (rc != RC_OK)
         log_err(LOG_WARNING, "cannot retire a journal segment", &err);
     else if (recycle)
-        j->pool[j->pool_len++] = ++j->spare_serial;
+        j->pool[j->pool_len++] = (struct old_file){++j->spare_serial, epoch};
     free(from);
     free(to);
     free(s);

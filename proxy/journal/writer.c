@@ -146,6 +146,8 @@ static void plan_job(struct journal *j, struct sync_job *job)
     for (struct segment *s = j->unsynced; s != NULL; s = s->next) {
         must(job->files_len < UNSYNCED_SEGMENTS_MAX);
         job->files[job->files_len++] = s->file;
+        if (!s->named && !job->names)
+            job->epoch = s->epoch;
         job->names |= !s->named;
     }
 }
@@ -169,7 +171,7 @@ static void job_succeeded(struct journal *j, const struct sync_job *job)
     retained_drop(&j->retained, job->target);
     j->unsynced_since = atomic_load(&j->written_lsn) > job->target ? job->posted : (struct mono){0};
     atomic_store(&j->last_sync_us, job->took_us);
-    atomic_store(&j->durable_lsn, job->target);
+    group_set_durable(j, job->target);
     notify(j);
 }
 

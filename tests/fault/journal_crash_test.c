@@ -33,18 +33,20 @@ enum { RING_BYTES = 16 << 10, SEGMENT_BYTES = 64 << 10, RECORDS = 150, SYNC_EVER
 
 static uint64_t seed = 1;
 static struct {
-    _Atomic uint64_t points, recoveries;
+    _Atomic uint64_t points, recoveries, span;
 } * count; /* shared with the children */
 
+static char where[100]; /* which case a child runs */
+
 /* A child has no cmocka to return to. */
-#define require(cond, ...)                                                               \
-    do {                                                                                 \
-        if (!(cond)) {                                                                   \
-            fprintf(stderr, "line %d, seed %llu: ", __LINE__, (unsigned long long)seed); \
-            fprintf(stderr, __VA_ARGS__);                                                \
-            fprintf(stderr, "\n");                                                       \
-            _exit(EXIT_FAILURE);                                                         \
-        }                                                                                \
+#define require(cond, ...)                                                                        \
+    do {                                                                                          \
+        if (!(cond)) {                                                                            \
+            fprintf(stderr, "line %d, seed %llu%s: ", __LINE__, (unsigned long long)seed, where); \
+            fprintf(stderr, __VA_ARGS__);                                                         \
+            fprintf(stderr, "\n");                                                                \
+            _exit(EXIT_FAILURE);                                                                  \
+        }                                                                                         \
     } while (0)
 
 static const struct history plain_history = {.big_every = 31, .big_bytes = 12 << 10};
@@ -233,6 +235,7 @@ struct child {
     uint64_t call; /* stop before it, or: make it fail */
     enum simfs_call kind;
     int why;
+    uint64_t point, span; /* the end comes at a random one of `span` changes; point 0: at the end */
 };
 
 enum { PAST_THE_END = 3 };
@@ -346,7 +349,7 @@ static int fail_once(const struct child *c)
 
 static void fail_early(enum journal_fsync policy, enum simfs_call kind, int why)
 {
-    struct child c = {policy, 1, kind, why};
+    struct child c = {.policy = policy, .call = 1, .kind = kind, .why = why};
     int worst = EXIT_SUCCESS;
     for (; worst == EXIT_SUCCESS && c.call <= 12; c.call++)
         worst = run_child(fail_once, &c);
@@ -369,6 +372,151 @@ static void loses_nothing_when_an_early_sync_fails(void **state)
     fail_early(JOURNAL_FSYNC_ALWAYS, SIMFS_RENAME, EIO);
 }
 
+/* ---- the pessimistic disk ---- */
+
+struct span {
+    uint64_t after, upto; /* the records after+1..upto */
+};
+
+/* Without power, those of `durable` are still there. */
+static void lose_power(struct simfs *disk, const struct history *h, struct span durable,
+                       uint64_t mix, const char *when)
+{
+    const enum simfs_image images[] = {SIMFS_NONE, SIMFS_TORN, SIMFS_REORDERED};
+    for (size_t i = 0; i < COUNT_OF(images); i++, count->points++) {
+        struct simfs *after = simfs_after(disk, images[i], mix + i);
+        struct journal *j = open_on(after, JOURNAL_FSYNC_ALWAYS);
+        uint64_t last = replay(j, h, durable.after);
+        require(last >= durable.upto, "%s, image %d: recovered up to %llu, durable %llu", when,
+                images[i], (unsigned long long)last, (unsigned long long)durable.upto);
+        journal_close(&j);
+        simfs_free(&after);
+    }
+}
+
+/* Killed, started again (a sync of the start may fail, and then it is repeated), and then without
+ * power: what a start has called durable is there, which is all that it had read. */
+static void kill_and_lose_power(struct simfs *s, const struct known *k, uint64_t mix)
+{
+    struct simfs *disk = simfs_after(s, SIMFS_KILLED, mix);
+    struct history h = plain_history;
+    struct err err = {0};
+    const enum simfs_call kinds[] = {SIMFS_SYNC, SIMFS_SYNC_DIR, SIMFS_RENAME};
+    struct span durable = {k->stop_trimmed, k->stop_durable};
+    struct journal *j = open_on(disk, JOURNAL_FSYNC_ALWAYS);
+    uint64_t last = replay(j, &h, durable.after);
+    require(last >= k->stop_appended, "killed: recovered up to %llu of %llu",
+            (unsigned long long)last, (unsigned long long)k->stop_appended);
+    if (mix % 2 == 0)
+        simfs_fail(disk, kinds[mix / 2 % COUNT_OF(kinds)], 1 + mix / 6 % 3, 1, EIO);
+    if (journal_start(j, 0, &err) != RC_OK) {
+        journal_close(&j);
+        lose_power(disk, &h, durable, mix, "after a start that failed");
+        j = open_on(disk, JOURNAL_FSYNC_ALWAYS);
+        require(replay(j, &h, durable.after) == last, "recovered something else");
+        start(j);
+    }
+    require(journal_durable_lsn(j) == last, "a start leaves something that is not durable");
+    durable.upto = last;
+    lose_power(disk, &h, durable, mix, "after a restart");
+    history_next_epoch(&h, last);
+    struct known more = {.durable_before = 0};
+    journal_trim(j, last); /* what was found is retired, and what takes its place is filled */
+    for (uint32_t i = 1; i <= 300; i++) {
+        append(disk, &more, j, &h, i % 2);
+        journal_kick(j);
+    }
+    sync_all(j);
+    durable = (struct span){last, last + 300};
+    lose_power(disk, &h, durable, mix, "after a restart and more");
+    journal_close(&j);
+    simfs_free(&disk);
+}
+
+/* Appends, with a trim now and then so that segments are recycled, while a call fails. */
+static int fail_for_good(const struct child *c)
+{
+    struct known k = {.durable_before = 0};
+    struct history h = plain_history;
+    snprintf(where, sizeof(where), ", policy %d: call %llu of kind %d fails, end %llu of %llu",
+             c->policy, (unsigned long long)c->call, c->kind, (unsigned long long)c->point,
+             (unsigned long long)c->span);
+    struct simfs *s = simfs_new(seed + c->call);
+    simfs_set_pessimistic(s, true);
+    struct journal *j = open_on(s, c->policy);
+    start(j);
+    atomic_store(&k.journal, j);
+    uint64_t mix = seed * 7919 + c->call * 104729 + c->point * 31;
+    simfs_fail(s, c->kind, c->call, 1 + mix % 2, c->why);
+    uint64_t before = simfs_count(s, SIMFS_CHANGES);
+    if (c->point > 0)
+        simfs_stop_at(s, 1 + mix % c->span, look, &k);
+    for (uint32_t i = 1; i <= 400; i++) {
+        append(s, &k, j, &h, i % 2);
+        journal_kick(j);
+        if (i % SYNC_EVERY == 0)
+            sync_all(j);
+        if (i % 100 == 0) {
+            atomic_store(&k.trimmed, journal_durable_lsn(j) * 3 / 4);
+            journal_trim(j, atomic_load(&k.trimmed));
+        }
+    }
+    sync_all(j);
+    if (!simfs_has_stopped(s))
+        look(&k);
+    count->span = simfs_count(s, SIMFS_CHANGES) - before;
+    lose_power(s, &h, (struct span){k.stop_trimmed, k.stop_durable}, mix, "power loss");
+    kill_and_lose_power(s, &k, mix);
+    atomic_store(&k.journal, NULL);
+    journal_close(&j);
+    simfs_free(&s);
+    return EXIT_SUCCESS;
+}
+
+/* Each of the first calls of a kind fails once; the end comes at four moments, the last of them
+ * when all has been synced. All of them are run, so that the number of bad ones is known. */
+static void fail_each_for_good(enum journal_fsync policy, enum simfs_call kind, int why,
+                               uint64_t calls)
+{
+    enum { MOMENTS = 4 };
+    uint64_t bad = 0, all = 0;
+    struct child c = {.policy = policy, .kind = kind, .why = why, .span = 300};
+    for (c.call = 1; c.call <= calls; c.call++)
+        for (c.point = 0; c.point < MOMENTS; c.point++, all++) {
+            bad += run_child(fail_for_good, &c) != EXIT_SUCCESS;
+            c.span = count->span > 0 ? count->span : c.span;
+        }
+    while (running > 0)
+        bad += reap() != EXIT_SUCCESS;
+    if (bad > 0)
+        fail_msg("%llu of %llu points of failure lose something", (unsigned long long)bad,
+                 (unsigned long long)all);
+}
+
+static void a_file_whose_sync_failed_is_never_believed(void **state)
+{
+    (void)state;
+    fail_each_for_good(JOURNAL_FSYNC_ALWAYS, SIMFS_SYNC, EIO, 50);
+    fail_each_for_good(JOURNAL_FSYNC_ALWAYS, SIMFS_SYNC, ENOSPC, 50);
+    fail_each_for_good(JOURNAL_FSYNC_EVERYSEC, SIMFS_SYNC, ENOSPC, 25);
+    fail_each_for_good(JOURNAL_FSYNC_NO, SIMFS_SYNC, EIO, 25);
+}
+
+static void a_directory_whose_sync_failed_is_never_believed(void **state)
+{
+    (void)state;
+    fail_each_for_good(JOURNAL_FSYNC_ALWAYS, SIMFS_SYNC_DIR, EIO, 8);
+    fail_each_for_good(JOURNAL_FSYNC_EVERYSEC, SIMFS_SYNC_DIR, EIO, 8);
+}
+
+static void other_failures_on_the_same_disk_lose_nothing(void **state)
+{
+    (void)state;
+    fail_each_for_good(JOURNAL_FSYNC_ALWAYS, SIMFS_PWRITE, ENOSPC, 20);
+    fail_each_for_good(JOURNAL_FSYNC_ALWAYS, SIMFS_RENAME, EIO, 5);
+    fail_each_for_good(JOURNAL_FSYNC_EVERYSEC, SIMFS_OPEN, EIO, 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -377,6 +525,9 @@ int main(void)
         cmocka_unit_test(survives_a_stop_at_every_call_without_syncs),
         cmocka_unit_test(loses_nothing_when_an_early_write_fails),
         cmocka_unit_test(loses_nothing_when_an_early_sync_fails),
+        cmocka_unit_test(a_file_whose_sync_failed_is_never_believed),
+        cmocka_unit_test(a_directory_whose_sync_failed_is_never_believed),
+        cmocka_unit_test(other_failures_on_the_same_disk_lose_nothing),
     };
     const char *given = getenv("WEIR_SEED"), *rounds = getenv("FAULT_ROUNDS");
     seed = given == NULL ? 1 : strtoull(given, NULL, 10);

@@ -189,6 +189,7 @@ static void copy_inode(struct simfs *to, struct sim_inode *from)
     from->copy = i;
     sim_content_copy(&i->now, &from->now);
     sim_content_copy(&i->durable, &from->durable);
+    i->dead = from->dead;
     i->maps = from->maps > 0 ? 1 : 0; /* as a mark only: its pages were not written by calls */
     to->used += i->now.len;
     for (const struct sim_write *w = from->writes; w != NULL; w = w->next) {
@@ -204,6 +205,7 @@ struct simfs *sim_copy(struct simfs *s)
 {
     struct simfs *to = sim_bare_new(s->random);
     memcpy(to->boot_id, s->boot_id, 16);
+    to->pessimistic = s->pessimistic;
     for (struct sim_inode *i = s->inodes; i != NULL; i = i->next)
         copy_inode(to, i);
     for (size_t i = 0; i < s->now.len; i++)
@@ -228,6 +230,8 @@ static void survive(struct simfs *s, const struct sim_inode *i, enum simfs_image
                     struct sim_content *out)
 {
     uint64_t total = 0, sectors;
+    if (i->dead)
+        return;
     for (const struct sim_write *w = i->writes; w != NULL; w = w->next)
         total += w->len / SIM_SECTOR + 1;
     sectors = image == SIMFS_ALL ? UINT64_MAX : sim_roll(s, total + 1);
@@ -287,6 +291,7 @@ static void settle_lost(struct simfs *s, struct sim_inode *i, enum simfs_image i
     i->now = out;
     sim_content_copy(&i->durable, &out);
     i->maps = 0;
+    i->dead = false; /* what is read from now on is what is there */
 }
 
 /* Some first operations on names survive; then all is certain. */
@@ -308,8 +313,12 @@ static void settle_names(struct simfs *s, enum simfs_image image)
         sim_name(s, &s->now, s->now.list[0].path, NULL);
     for (size_t i = 0; i < s->durable.len; i++)
         sim_name(s, &s->now, s->durable.list[i].path, s->durable.list[i].inode);
+    uint8_t boot[16]; /* another one, also when the seed is the one of the last boot */
     for (int i = 0; i < 16; i++)
-        s->boot_id[i] = (uint8_t)(sim_roll(s, 255) + 1);
+        boot[i] = (uint8_t)(sim_roll(s, 255) + 1);
+    if (memcmp(boot, s->boot_id, sizeof(boot)) == 0)
+        boot[0] ^= 0x80;
+    memcpy(s->boot_id, boot, sizeof(boot));
 }
 
 static void drop_orphans(struct simfs *s)

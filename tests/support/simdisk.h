@@ -27,6 +27,7 @@ struct sim_inode {
     struct sim_inode *next; /* of all */
     uint32_t refs;          /* names, open files, maps, operations */
     uint32_t maps;
+    bool dead; /* a sync has failed: nothing reaches the disk any more */
     struct sim_content now, durable;
     struct sim_write *writes, **writes_end;
     struct sim_inode *copy; /* while the disk is being copied */
@@ -68,7 +69,7 @@ struct simfs {
     struct sim_fault faults[SIMFS_CALLS];
     uint64_t counts[SIMFS_CALLS + 1];
     uint64_t space, used;
-    bool dir_locked;
+    bool dir_locked, pessimistic;
     uint64_t stop_at; /* count of changes */
     void (*then)(void *ctx);
     void *then_ctx;

@@ -133,11 +133,12 @@ static enum rc sim_sync(void *ctx, struct fs_file *file, struct err *err)
     lock_acquire(&s->lock);
     struct sim_inode *i = file->inode;
     int why = enter(s, SIMFS_SYNC, NULL, 0, NULL, 0);
-    for (const struct sim_write *w = i->writes; w != NULL; w = w->next)
+    i->dead |= why != 0 && s->pessimistic;
+    for (const struct sim_write *w = i->writes; w != NULL && !i->dead; w = w->next)
         if (why == 0 || sim_roll(s, 2) == 0)
             sim_write_apply(&i->durable, w, w->len);
     sim_drop_writes(i);
-    if (why == 0 && i->maps > 0)
+    if (why == 0 && i->maps > 0 && !i->dead)
         sim_content_copy(&i->durable, &i->now);
     lock_release(&s->lock);
     return why == 0 ? RC_OK : refuse(err, why, "sync", "a file");
@@ -247,8 +248,9 @@ static enum rc sim_sync_dir(void *ctx, const char *dir, struct err *err)
     struct simfs *s = ctx;
     lock_acquire(&s->lock);
     int why = enter(s, SIMFS_SYNC_DIR, NULL, 0, NULL, 0);
-    for (; why == 0 && s->ops != NULL; sim_op_drop(s))
-        sim_op_apply(s, &s->durable, s->ops);
+    for (; (why == 0 || s->pessimistic) && s->ops != NULL; sim_op_drop(s))
+        if (why == 0)
+            sim_op_apply(s, &s->durable, s->ops);
     lock_release(&s->lock);
     return why == 0 ? RC_OK : refuse(err, why, "sync directory", dir);
 }
@@ -340,6 +342,13 @@ void simfs_heal(struct simfs *s)
 {
     lock_acquire(&s->lock);
     memset(s->faults, 0, sizeof(s->faults));
+    lock_release(&s->lock);
+}
+
+void simfs_set_pessimistic(struct simfs *s, bool on)
+{
+    lock_acquire(&s->lock);
+    s->pessimistic = on;
     lock_release(&s->lock);
 }
 

@@ -50,6 +50,11 @@ const struct fs *simfs_fs(struct simfs *s);
  * at a time. A failing write may have written a part. */
 void simfs_fail(struct simfs *s, enum simfs_call kind, uint64_t nth, uint64_t times, int sys_errno);
 void simfs_heal(struct simfs *s);
+/* The pessimistic disk: what is written to a file and not synced when a sync of it fails is lost,
+ * and nothing that is written to that file later reaches the disk either, although later syncs
+ * succeed and reading shows it until the power goes. So with a directory: names that were changed
+ * and not synced when its sync fails are lost, though everybody sees them. */
+void simfs_set_pessimistic(struct simfs *s, bool on);
 /* Room for all files together, removed ones included until the directory is synced; a write beyond
  * fails with ENOSPC. UINT64_MAX: no limit. */
 void simfs_set_space(struct simfs *s, uint64_t bytes);

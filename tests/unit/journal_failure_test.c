@@ -293,6 +293,72 @@ static void reading_errors_are_no_corruption(void **state)
     }
 }
 
+static bool spare_failed(struct journal_rig *r)
+{
+    struct journal_info i;
+    journal_get_info(r->j, &i);
+    return i.error.code == RC_FULL;
+}
+
+static void a_spare_whose_sync_failed_is_not_used(void **state)
+{
+    (void)state;
+    simfs_set_pessimistic(rig.disk, true);
+    rig_open(&rig);
+    simfs_fail(rig.disk, SIMFS_SYNC, 5, 1, ENOSPC); /* the first segment takes two, a ring one */
+    rig_start(&rig);
+    assert_true(rig_wait(spare_failed, &rig));
+    rig_append(&rig, 400); /* fills the segment and goes on in what was a spare */
+    rig_sync(&rig);
+    assert_true(segments() > 1);
+    expect_all_after_power_loss();
+}
+
+/* What of the segment lies on the disk is not known, so a new file takes its place. */
+static void a_segment_whose_sync_failed_is_not_recycled(void **state)
+{
+    (void)state;
+    simfs_set_pessimistic(rig.disk, true);
+    rig_resume(&rig, 0, 0);
+    assert_true(rig_wait(has_spare, &rig));
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    assert_true(rig_wait(has_spare, &rig));
+    simfs_fail(rig.disk, SIMFS_SYNC, 1, 1, EIO);
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    simfs_heal(rig.disk);
+    for (int i = 0; i < 10; i++) {
+        rig_append(&rig, 100);
+        rig_sync(&rig);
+        journal_trim(rig.j, journal_durable_lsn(rig.j) - 50);
+    }
+    uint64_t last = journal_last_lsn(rig.j);
+    rig_stop(&rig, SIMFS_NONE, 1);
+    rig_resume(&rig, last - 50, last);
+}
+
+/* Killed after a failed sync: reading shows records that are on no disk. Whoever starts again and
+ * calls them durable has written them once more. */
+static void what_nothing_proves_is_written_again_by_a_start(void **state)
+{
+    (void)state;
+    rig.options.fsync = JOURNAL_FSYNC_NO;
+    simfs_set_pessimistic(rig.disk, true);
+    rig_resume(&rig, 0, 0);
+    assert_true(rig_wait(has_spare, &rig));
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    rig_append(&rig, 20);
+    simfs_fail(rig.disk, SIMFS_SYNC, 1, UINT64_MAX / 2, EIO);
+    assert_int_not_equal(journal_sync(rig.j, 40, 250, &rig.err), RC_OK);
+    rig_stop(&rig, SIMFS_KILLED, 1);
+    rig_resume(&rig, 0, 40);
+    assert_int_equal(journal_durable_lsn(rig.j), 40);
+    rig_stop(&rig, SIMFS_NONE, 2);
+    rig_resume(&rig, 0, 40);
+}
+
 int main(void)
 {
 #define FAILURE_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -309,6 +375,9 @@ int main(void)
         FAILURE_TEST(an_oversize_record_waits_until_the_disk_is_back),
         FAILURE_TEST(a_start_that_fails_can_be_repeated),
         FAILURE_TEST(reading_errors_are_no_corruption),
+        FAILURE_TEST(a_spare_whose_sync_failed_is_not_used),
+        FAILURE_TEST(a_segment_whose_sync_failed_is_not_recycled),
+        FAILURE_TEST(what_nothing_proves_is_written_again_by_a_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

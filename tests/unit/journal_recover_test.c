@@ -111,7 +111,6 @@ static void recovering_changes_nothing(void **state)
         assert_int_equal(rig_replay(&rig, 0), 20);
         assert_int_equal(rig_replay(&rig, 15), 20);
         assert_int_equal(rig_replay(&rig, 20), 20);
-        assert_int_equal(rig_replay(&rig, 99), 99);
         rig_close(&rig);
     }
     assert_int_equal(simfs_digest(rig.disk), digest);
@@ -301,7 +300,7 @@ static void a_missing_segment_is_corruption(void **state)
     char path[128];
     snprintf(path, sizeof(path), "journal/%s", names[1]);
     assert_int_equal(fs->remove(fs->ctx, path, &rig.err), RC_OK);
-    expect_corrupt(FIRST, "are lost");
+    expect_corrupt(FIRST, "are missing");
 }
 
 static void a_damaged_header_is_corruption_wherever_it_is(void **state)

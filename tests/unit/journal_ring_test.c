@@ -73,9 +73,9 @@ static void records_come_out_in_order_through_many_laps(void **state)
             take(&r, out + 1, (out * 37) % 1500);
             out++;
             if (out % 3 == 0)
-                ring_release(&r);
+                ring_release(&r, 0);
         }
-        ring_release(&r);
+        ring_release(&r, 0);
         assert_int_equal(ring_used(&r), 0);
     }
     bool bad;
@@ -94,7 +94,7 @@ static void space_comes_back_only_when_released(void **state)
     for (uint64_t i = 1; i <= lsn; i++)
         take(&r, i, 100);
     assert_false(ring_has_room(&r, format_record_bytes(100)));
-    ring_release(&r);
+    ring_release(&r, 0);
     assert_true(ring_has_room(&r, format_record_bytes(100)));
     ring_close(simfs_fs(disk), &r);
 }
@@ -108,10 +108,10 @@ static void the_largest_record_always_fits_into_an_empty_ring(void **state)
     for (size_t step = 0; step < 200; step++) {
         assert_true(put(&r, ++lsn, step % 70));
         take(&r, lsn, step % 70);
-        ring_release(&r);
+        ring_release(&r, 0);
         assert_true(put(&r, ++lsn, largest));
         take(&r, lsn, largest);
-        ring_release(&r);
+        ring_release(&r, 0);
     }
     assert_false(ring_has_room(&r, 4097));
     ring_close(simfs_fs(disk), &r);
@@ -139,7 +139,7 @@ static void after_a_kill_the_ring_holds_what_was_not_released(void **state)
         assert_true(put(&r, lsn, 50));
     take(&r, 1, 50);
     take(&r, 2, 50);
-    ring_release(&r);
+    ring_release(&r, 0);
     take(&r, 3, 50); /* taken, and not released: still there */
     struct simfs *later = simfs_after(disk, SIMFS_KILLED, 1);
     ring_close(simfs_fs(disk), &r);
@@ -238,14 +238,14 @@ static void one_thread_writes_while_another_reads(void **state)
         const struct record_header *record = ring_peek(&r, &key, &bad);
         if (record == NULL) {
             assert_false(bad);
-            ring_release(&r);
+            ring_release(&r, 0);
             sched_yield();
             continue;
         }
         assert_int_equal(record->lsn, lsn++);
         ring_skip(&r, record);
         if (lsn % 7 == 0)
-            ring_release(&r);
+            ring_release(&r, 0);
     }
     pthread_join(producer, NULL);
     ring_close(simfs_fs(disk), &r);

@@ -1,0 +1,52 @@
+/* What tells that files of the journal are missing. A journal that lost its newest file reads like
+ * a sound one that ends earlier, so that other files say what there must be:
+ *
+ *   who                    says                                            believed
+ *   each ring              durable_lsn: the segments hold it               always
+ *   each ring              released_lsn: the segments hold it              while the machine runs
+ *   each ring              its run: a segment of that run or a later one   always
+ *   a segment's note       how many rings its run has                      while the machine runs
+ *   the mark of the stop   last_lsn: the segments hold it; of its run no   always
+ *                          ring is needed
+ *   the store's position   the journal holds it                            while the machine runs
+ *   the same               there is a journal                              always
+ *
+ * "While the machine runs": the boot id is that of the newest segment. After power loss the store
+ * may be ahead of the journal (it synced what the journal had not), and rings are of any time.
+ *
+ * An operator gives up what is missing by `weirctl journal salvage`, which leaves a mark: from there
+ * on this is the whole journal.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef JOURNAL_MISSING_H
+#define JOURNAL_MISSING_H
+
+#include "journal/internal.h"
+
+#define STOP_MARK_NAME "last-stop"
+
+/* How the last run ended; a file of its own. */
+struct stop_mark {
+    enum stop_kind {
+        STOP_UNKNOWN,  /* no mark, or none that can be read */
+        STOP_CLEAN,    /* everything was in the segments and synced */
+        STOP_SALVAGED, /* an operator has declared that what is there is all */
+    } kind;
+    uint64_t run, last_lsn;
+};
+
+/* A mark that does not verify, or is another store's, is no mark. */
+void stop_mark_read(const struct fs *fs, const char *dir, const uint8_t store_id[16],
+                    struct stop_mark *out);
+/* Durable, or an error. */
+MUST_CHECK enum rc stop_mark_write(const struct fs *fs, const char *dir, const uint8_t store_id[16],
+                                   const struct stop_mark *mark, struct err *err);
+
+/* After the ends of the segments and of the rings have been found. RC_CORRUPT names what is missing
+ * and what to do. */
+MUST_CHECK enum rc missing_check(const struct journal *j, struct err *err);
+/* The same, for a store that has everything up to `applied_lsn`. */
+MUST_CHECK enum rc missing_check_position(const struct journal *j, uint64_t applied_lsn,
+                                          struct err *err);
+
+#endif

@@ -71,6 +71,7 @@ struct journal {
     const struct fs *fs;
     char *dir;
     int lock_handle;
+    uint8_t id[JOURNAL_ID_BYTES];
     struct format_key key;
     uint8_t boot_id[16];
     uint64_t run;
@@ -83,6 +84,7 @@ struct journal {
     struct chain chain;
     struct old_ring *old;
     size_t old_len;
+    bool existed;        /* some file says the id; else it was drawn just now */
     bool coherent;       /* the machine has run ever since: the rings can be trusted */
     size_t chain_end;    /* segments that belong to the history */
     size_t chain_synced; /* of these, the leading ones that are known to be synced */

@@ -21,7 +21,7 @@ enum rc journal_reader_open(const struct fs *fs, const char *dir, struct journal
 {
     struct journal_reader *r = calloc(1, sizeof(*r));
     must(r != NULL);
-    enum rc rc = chain_open(&r->chain, fs == NULL ? &fs_posix : fs, dir, NULL, err);
+    enum rc rc = chain_open(&r->chain, fs == NULL ? &fs_posix : fs, dir, err);
     if (rc != RC_OK) {
         free(r);
         return rc;
@@ -68,9 +68,9 @@ size_t journal_reader_segments(const struct journal_reader *r, const struct jour
     return r->chain.len;
 }
 
-void journal_reader_store_id(const struct journal_reader *r, uint8_t out[16])
+void journal_reader_id(const struct journal_reader *r, uint8_t out[16])
 {
-    memcpy(out, r->chain.store_id, 16);
+    memcpy(out, r->chain.journal_id, JOURNAL_ID_BYTES);
 }
 
 enum rc journal_reader_seek(struct journal_reader *r, uint64_t after_lsn, struct err *err)
@@ -188,7 +188,7 @@ static bool has_bad_ring(const struct chain *c)
         const struct record_header *record;
         format_ring_name(name, c->rings[i]);
         char *path = chain_path(c->dir, name);
-        if (ring_open(c->fs, path, c->store_id, &ring, &ignored) == RC_OK) {
+        if (ring_open(c->fs, path, c->journal_id, &ring, &ignored) == RC_OK) {
             while ((record = ring_peek(&ring, &c->key, &bad)) != NULL)
                 ring_skip(&ring, record);
             ring_close(c->fs, &ring);

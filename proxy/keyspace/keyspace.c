@@ -1,7 +1,7 @@
 /* Opening and closing: which part starts when. Then the small questions about the whole.
  *
- *   open:   backend ─ position ─> journal (of the same store) ─> store, write-back ─> recovery
- *           ─> journal, write-back, loader start
+ *   open:   backend ─ position ─> journal ─> do they belong together? (join.h) ─> store, write-back
+ *           ─> recovery ─> journal starts ─> a new store joins it ─> write-back, loader start
  *   close:  loader stops ─> (drain) ─> write-back stops ─> journal syncs, stops ─> backend closes
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "config/options.h"
+#include "keyspace/join.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -52,8 +53,7 @@ static enum rc open_backend(struct keyspace *ks, struct backend_position *positi
     return rc;
 }
 
-static enum rc open_journal(struct keyspace *ks, const struct backend_position *position,
-                            struct err *err)
+static enum rc open_journal(struct keyspace *ks, struct err *err)
 {
     char *dir = option_strdup(OPT_journal_dir);
     struct journal_options o = {
@@ -65,10 +65,26 @@ static enum rc open_journal(struct keyspace *ks, const struct backend_position *
         .on_progress = on_journal_progress,
         .ctx = ks,
     };
-    memcpy(o.store_id, position->store_id, sizeof(o.store_id));
     enum rc rc = journal_open(&o, &ks->journal, err);
     free(dir);
     return rc;
+}
+
+/* The journal's first segment, which says its id, is on disk, and nothing is in it yet: a store
+ * that is of no journal becomes this one's. */
+static enum rc join_store(struct keyspace *ks, const struct backend_position *position,
+                          struct err *err)
+{
+    const uint8_t *id = journal_id(ks->journal);
+    if (memcmp(position->mark.journal_id, id, JOURNAL_ID_BYTES) == 0)
+        return RC_OK;
+    struct backend_applied applied;
+    struct backend_batch batch = {.cut_lsn = position->cut_lsn,
+                                  .mark.durable_lsn = journal_durable_lsn(ks->journal),
+                                  .mark.cut_at_ms = clock_wall().ms,
+                                  .joins = true};
+    memcpy(batch.mark.journal_id, id, JOURNAL_ID_BYTES);
+    return ks->ops->apply(ks->backend, &batch, &applied, err);
 }
 
 static enum rc open_writeback(struct keyspace *ks, const struct backend_position *position,
@@ -157,7 +173,9 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     if (rc == RC_OK)
         rc = open_backend(ks, &position, err);
     if (rc == RC_OK)
-        rc = open_journal(ks, &position, err);
+        rc = open_journal(ks, err);
+    if (rc == RC_OK)
+        rc = join_check(&position, ks->journal, err);
     if (rc == RC_OK)
         rc = open_writeback(ks, &position, err);
     *out = ks; /* replay needs it */
@@ -167,6 +185,8 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
         rc = recover(ks, position.cut_lsn, err);
     if (rc == RC_OK)
         rc = journal_start(ks->journal, position.cut_lsn, err);
+    if (rc == RC_OK)
+        rc = join_store(ks, &position, err);
     if (rc != RC_OK) {
         release(out);
         return rc;

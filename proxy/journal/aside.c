@@ -1,0 +1,40 @@
+/* Setting the files of a journal aside: an operator goes on with the store alone.
+ *
+ * The oldest segment goes first and the rings last, so that what an interrupted attempt leaves is
+ * still a journal that can be opened, and set aside once more.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "journal/internal.h"
+
+#include <stdlib.h>
+
+static enum rc move(struct journal *j, const char *name, const char *to_dir, struct err *err)
+{
+    char *from = chain_path(j->dir, name), *to = chain_path(to_dir, name);
+    enum rc rc = j->fs->rename(j->fs->ctx, from, to, err);
+    free(from);
+    free(to);
+    return rc;
+}
+
+enum rc journal_set_aside(struct journal *j, const char *to, uint64_t *files, struct err *err)
+{
+    must(!j->started);
+    const struct chain *c = &j->chain;
+    char *to_dir = chain_path(j->dir, to);
+    enum rc rc = j->fs->make_dir(j->fs->ctx, to_dir, err);
+    *files = 0;
+    for (size_t i = 0; rc == RC_OK && i < c->len + c->superseded; i++, (*files)++)
+        rc = move(j, c->segments[i].name, to_dir, err);
+    for (size_t i = 0; rc == RC_OK && i < c->rings_len; i++, (*files)++) {
+        char name[FORMAT_NAME_MAX];
+        format_ring_name(name, c->rings[i]);
+        rc = move(j, name, to_dir, err);
+    }
+    if (rc == RC_OK)
+        rc = j->fs->sync_dir(j->fs->ctx, to_dir, err);
+    if (rc == RC_OK)
+        rc = j->fs->sync_dir(j->fs->ctx, j->dir, err);
+    free(to_dir);
+    return rc;
+}

@@ -23,9 +23,10 @@ static void on_journal_progress(void *ctx)
         ks->options.on_journal_progress(ks->options.ctx);
 }
 
+/* What the backend has committed releases replies, too, as long as the journal cannot. */
 static void on_applied(void *ctx)
 {
-    wait_look(ctx);
+    on_journal_progress(ctx);
 }
 
 static void on_dropped(void *ctx, struct shard *sh, uint32_t store_db, struct slice key) NO_TSA
@@ -115,11 +116,11 @@ static void release(struct keyspace **ksp)
 {
     struct keyspace *ks = *ksp;
     *ksp = NULL;
-    writeback_close(&ks->wb);
-    struct journal *journal = ks->journal; /* its thread asks us for it until it has stopped */
+    struct journal *journal = ks->journal; /* its thread asks us for both until it has stopped */
     if (journal != NULL)
         journal_close(&journal);
     ks->journal = NULL;
+    writeback_close(&ks->wb);
     if (ks->backend != NULL)
         ks->ops->close(&ks->backend);
     if (ks->store.shards != NULL)

@@ -68,7 +68,10 @@ bool watch_is_broken(struct keyspace *ks, struct watch *w);
 bool keyspace_wait_lsn(struct keyspace *ks, uint64_t lsn, bool local, bool remote,
                        struct waiter *w);
 bool keyspace_cancel_wait(struct keyspace *ks, struct waiter *w);
-bool keyspace_is_durable(struct keyspace *ks, uint64_t lsn);
+/* Everything at or below is on a disk: the journal is synced, or the backend has committed. A reply
+ * that depends on no more may leave. Thread: any. */
+uint64_t keyspace_durable_lsn(const struct keyspace *ks);
+bool keyspace_is_durable(struct keyspace *ks, uint64_t lsn); /* in the journal */
 bool keyspace_is_applied(struct keyspace *ks, uint64_t lsn);
 
 /* --- Housekeeping: called by each worker's timer, ten times a second, with its number of `workers`
@@ -111,7 +114,8 @@ void keyspace_apply_notify(struct keyspace *ks);
 struct keyspace_options {
     uint32_t workers; /* producers of the journal */
     void (*on_journal_progress)(
-        void *ctx); /* journal thread: durable_lsn moved or state changed; must not block */
+        void *ctx); /* journal or cutter thread: what is durable moved, or a state changed; must
+                       not block */
     void *ctx;
     enum rc (*replay)(void *ctx, struct txn *t, uint32_t db, uint32_t argc,
                       const struct slice *argv, struct err *err);

@@ -54,11 +54,12 @@ struct watch {           /* one client's watched keys; part of its session */
     struct watch_key **keys;
     uint32_t keys_len;
 };
-/* Thread: the client's worker. False: out of memory. */
-MUST_CHECK bool watch_add(struct keyspace *ks, struct watch *w, uint32_t db, struct slice key);
+/* Watches a key of the open transaction, which made it resident: whether it lives, and until when,
+ * is part of what is watched. Thread: the client's worker. False: out of memory. */
+MUST_CHECK bool watch_add(struct txn *t, uint32_t key, struct watch *w);
 void watch_clear(struct keyspace *ks, struct watch *w); /* forgets all keys, resets broken */
 /* True when EXEC must fail: a watched key was changed, or has expired since. */
-bool watch_is_broken(struct keyspace *ks, struct watch *w);
+bool watch_is_broken(struct watch *w);
 
 /* --- Waiting for durability: WAITAOF --- */
 

@@ -17,6 +17,7 @@
  *   RC_REJECTED     the store refuses something in the batch for good (too large, constraint);
  * nothing was changed; the caller bisects RC_UNAVAILABLE, RC_FULL, RC_IO, RC_BUSY, RC_READONLY,
  * RC_CORRUPT nothing, or everything, was changed: the caller retries the same batch
+ *   RC_FOREIGN      the store is another journal's (by now); nothing was changed
  *
  * Knows nothing of caches, journals or clients. May include base/ only.
  *
@@ -73,8 +74,22 @@ struct backend_conflict {
     const struct backend_item *theirs; /* what it is now; type VALUE_NONE: deleted */
 };
 
+/* A store belongs to one journal, by the journal's own id, and stands at a position of that: so a
+ * store that was exchanged, set back, or used with another journal is told apart. */
+enum { BACKEND_JOURNAL_ID_BYTES = 16 };
+struct backend_mark {
+    uint8_t journal_id[BACKEND_JOURNAL_ID_BYTES]; /* zeros: of no journal */
+    uint64_t durable_lsn; /* up to here the journal was known to be synced at the cut */
+    int64_t cut_at_ms;    /* wall time of the cut; 0: not known */
+    uint64_t accepts_lsn; /* an operator joined the two although the journal lacks some records up
+                             to here; until the next cut */
+};
+
 struct backend_batch {
     uint64_t cut_lsn;
+    struct backend_mark mark; /* of the cut; RC_FOREIGN when the store is of another journal */
+    bool joins; /* the store becomes that journal's, and stands at cut_lsn, whatever it was before.
+                   Not while a proxy works with it. */
     const struct backend_item *items; /* each key once, sorted by backend_item_order() */
     uint32_t items_len;
     const struct backend_dbmap
@@ -95,9 +110,9 @@ struct backend_applied {
 };
 
 struct backend_position {
-    bool fresh;           /* the store was just created: it holds nothing */
-    uint64_t cut_lsn;     /* 0 in a fresh store */
-    uint8_t store_id[16]; /* drawn when the store was created: a journal belongs to one store */
+    bool fresh;                 /* the store was just created: it holds nothing */
+    uint64_t cut_lsn;           /* 0 in a fresh store */
+    struct backend_mark mark;   /* of the last batch */
     struct backend_dbmap dbmap; /* len 0 in a fresh store */
 };
 

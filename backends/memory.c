@@ -11,7 +11,6 @@
 #include "base/clock.h"
 
 #include <stdlib.h>
-#include <sys/random.h>
 
 struct memory_backend {
     struct backend_base base;
@@ -335,6 +334,9 @@ static enum rc check_batch(struct memory_store *s, const struct backend_batch *b
         s->fail_before -= s->fail_before != UINT64_MAX;
         return err_set(err, s->fail_before_rc, "memory: failing on demand, nothing changed");
     }
+    if (!batch->joins &&
+        memcmp(s->mark.journal_id, batch->mark.journal_id, sizeof(batch->mark.journal_id)) != 0)
+        return err_set(err, RC_FOREIGN, "memory: the store belongs to another journal");
     for (uint32_t i = 0; i < batch->items_len; i++)
         if (is_rejected(s, &batch->items[i]))
             return err_set(err, RC_REJECTED, "memory: item %u of the batch is refused", i);
@@ -353,8 +355,10 @@ static enum rc memory_apply(struct backend *b, const struct backend_batch *batch
         if (batch->dbmap != NULL)
             apply_map(s, batch->dbmap);
         memory_apply_items(s, batch, &done);
-        if (!batch->partial)
-            s->cut_lsn = max_u64(s->cut_lsn, batch->cut_lsn);
+        if (!batch->partial) {
+            s->cut_lsn = batch->joins ? batch->cut_lsn : max_u64(s->cut_lsn, batch->cut_lsn);
+            s->mark = batch->mark;
+        }
         s->counters.commits++;
         s->counters.rows += done.rows;
         *out = done;
@@ -505,7 +509,6 @@ static struct memory_store *store_new(const char *name)
     must(s != NULL);
     lock_init(&s->lock);
     cond_init(&s->changed);
-    must(getrandom(s->store_id, sizeof(s->store_id), 0) == (ssize_t)sizeof(s->store_id));
     if (name != NULL) {
         s->name = strdup(name);
         must(s->name != NULL);
@@ -588,7 +591,7 @@ static enum rc memory_position(struct backend *b, struct backend_position *out, 
     memset(out, 0, sizeof(*out));
     out->fresh = s->cut_lsn == 0 && s->dbmap.len == 0 && s->keys_len == 0;
     out->cut_lsn = s->cut_lsn;
-    memcpy(out->store_id, s->store_id, sizeof(out->store_id));
+    out->mark = s->mark;
     out->dbmap = s->dbmap;
     lock_release(&s->lock);
     return RC_OK;

@@ -37,7 +37,7 @@ struct memory_store {
     struct memory_change *changes;
     size_t changes_len;
     uint64_t cut_lsn;
-    uint8_t store_id[16];
+    struct backend_mark mark;
     struct backend_dbmap dbmap;
     uint32_t opens;
     bool polled; /* since the last close */

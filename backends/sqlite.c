@@ -371,26 +371,46 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
 
 /* ---- position ---- */
 
-static enum rc read_meta(struct sqlite_backend *b, struct backend_position *out, struct err *err)
+/* A store that no journal has joined yet has no id, nor has one that an older Weir wrote. */
+static enum rc read_journal_id(const struct sqlite_conn *c, struct backend_mark *out,
+                               struct err *err)
 {
-    sqlite3_stmt *s = b->writer.statements[ST_META];
-    sqlite_bind_slice(s, 1, SLICE("cut_lsn"));
-    int64_t cut;
-    enum rc rc = sqlite_number(&b->writer, ST_META, 0, &cut, err);
-    out->cut_lsn = (uint64_t)cut;
-    if (rc != RC_OK)
-        return rc;
-    sqlite_bind_slice(s, 1, SLICE("store_id"));
+    sqlite3_stmt *s = c->statements[ST_META];
+    sqlite_bind_slice(s, 1, SLICE("journal_id"));
+    enum rc rc = RC_OK;
     int result = sqlite3_step(s);
     struct slice id = result == SQLITE_ROW ? sqlite_column_slice(s, 0) : SLICE("");
-    if (id.len == sizeof(out->store_id))
-        memcpy(out->store_id, id.ptr, id.len);
-    else if (result == SQLITE_ROW || result == SQLITE_DONE)
-        rc = err_set(err, RC_CORRUPT, "%s: weir_meta has no valid store_id", b->path);
-    else
-        rc = sqlite_fail(&b->writer, result, "reading weir_meta", err);
+    if (id.len == sizeof(out->journal_id))
+        memcpy(out->journal_id, id.ptr, id.len);
+    else if (result == SQLITE_ROW)
+        rc = err_set(err, RC_CORRUPT, "%s: weir_meta has no valid journal_id", c->path);
+    else if (result != SQLITE_DONE)
+        rc = sqlite_fail(c, result, "reading weir_meta", err);
     sqlite3_reset(s);
     return rc;
+}
+
+static enum rc read_meta_number(const struct sqlite_conn *c, struct slice name, int64_t *out,
+                                struct err *err)
+{
+    sqlite_bind_slice(c->statements[ST_META], 1, name);
+    return sqlite_number(c, ST_META, 0, out, err);
+}
+
+enum rc sqlite_read_mark(const struct sqlite_conn *c, struct backend_position *out, struct err *err)
+{
+    int64_t cut = 0, durable = 0, accepts = 0;
+    enum rc rc = read_meta_number(c, SLICE("cut_lsn"), &cut, err);
+    if (rc == RC_OK)
+        rc = read_meta_number(c, SLICE("journal_durable"), &durable, err);
+    if (rc == RC_OK)
+        rc = read_meta_number(c, SLICE("cut_at_ms"), &out->mark.cut_at_ms, err);
+    if (rc == RC_OK)
+        rc = read_meta_number(c, SLICE("accepts_lsn"), &accepts, err);
+    out->cut_lsn = (uint64_t)cut;
+    out->mark.accepts_lsn = (uint64_t)accepts;
+    out->mark.durable_lsn = (uint64_t)durable;
+    return rc == RC_OK ? read_journal_id(c, &out->mark, err) : rc;
 }
 
 static enum rc read_map(struct sqlite_backend *b, struct backend_dbmap *map, struct err *err)
@@ -423,7 +443,7 @@ static enum rc backend_position(struct backend *pb, struct backend_position *out
     int64_t any_key = 0;
     enum rc rc = sqlite_run(&b->writer, ST_BEGIN_READ, err);
     if (rc == RC_OK)
-        rc = read_meta(b, out, err);
+        rc = sqlite_read_mark(&b->writer, out, err);
     if (rc == RC_OK)
         rc = read_map(b, &out->dbmap, err);
     if (rc == RC_OK)

@@ -277,6 +277,49 @@ static enum rc apply_items(struct work *w, const struct backend_batch *batch)
     return rc;
 }
 
+static enum rc put_meta(struct work *w, struct slice name, int64_t number)
+{
+    sqlite3_stmt *s = w->c->statements[ST_META_PUT];
+    sqlite_bind_slice(s, 1, name);
+    sqlite3_bind_int64(s, 2, number);
+    return sqlite_run(w->c, ST_META_PUT, w->err);
+}
+
+/* Whose store this is, in the transaction of the batch: the file may have been exchanged, or joined
+ * with another journal, since it was opened. */
+static enum rc check_mark(struct work *w, const struct backend_batch *batch)
+{
+    struct backend_position now = {0};
+    enum rc rc = sqlite_read_mark(w->c, &now, w->err);
+    if (rc != RC_OK || batch->joins ||
+        memcmp(now.mark.journal_id, batch->mark.journal_id, sizeof(now.mark.journal_id)) == 0)
+        return rc;
+    return err_set(w->err, RC_FOREIGN,
+                   "%s: belongs to another journal by now; nothing is written to it. Put the "
+                   "right file back, or stop and see `weirctl store`",
+                   w->c->path);
+}
+
+/* The position commits with what it is the position of. */
+static enum rc put_mark(struct work *w, const struct backend_batch *batch)
+{
+    const struct backend_mark *mark = &batch->mark;
+    sqlite3_stmt *s = w->c->statements[ST_META_PUT];
+    enum rc rc = batch->joins ? put_meta(w, SLICE("cut_lsn"), (int64_t)batch->cut_lsn)
+                              : run_with(w->c, ST_META_CUT, (int64_t)batch->cut_lsn, w->err);
+    if (rc == RC_OK)
+        rc = put_meta(w, SLICE("journal_durable"), (int64_t)mark->durable_lsn);
+    if (rc == RC_OK)
+        rc = put_meta(w, SLICE("cut_at_ms"), mark->cut_at_ms);
+    if (rc == RC_OK)
+        rc = put_meta(w, SLICE("accepts_lsn"), (int64_t)mark->accepts_lsn);
+    if (rc != RC_OK || !batch->joins)
+        return rc;
+    sqlite_bind_slice(s, 1, SLICE("journal_id"));
+    sqlite3_bind_blob64(s, 2, mark->journal_id, sizeof(mark->journal_id), SQLITE_STATIC);
+    return sqlite_run(w->c, ST_META_PUT, w->err);
+}
+
 enum rc sqlite_apply(struct backend *pb, const struct backend_batch *batch,
                      struct backend_applied *out, struct err *err)
 {
@@ -284,12 +327,14 @@ enum rc sqlite_apply(struct backend *pb, const struct backend_batch *batch,
     struct backend_applied done = {0};
     struct work w = {b, &b->writer, &done, err};
     enum rc rc = sqlite_run(w.c, ST_BEGIN_WRITE, err);
+    if (rc == RC_OK)
+        rc = check_mark(&w, batch);
     if (rc == RC_OK && batch->dbmap != NULL)
         rc = apply_map(&w, batch->dbmap);
     if (rc == RC_OK)
         rc = apply_items(&w, batch);
     if (rc == RC_OK && !batch->partial)
-        rc = run_with(w.c, ST_META_CUT, (int64_t)batch->cut_lsn, err);
+        rc = put_mark(&w, batch);
     if (rc == RC_OK)
         rc = sqlite_change_commit(b, w.c, err);
     sqlite_rollback(w.c);

@@ -33,6 +33,8 @@ enum {
     S(ROLLBACK, "ROLLBACK")                                                                       \
     S(META, "SELECT value FROM weir_meta WHERE name = ?1")                                        \
     S(META_CUT, "UPDATE weir_meta SET value = max(value, ?1) WHERE name = 'cut_lsn'")             \
+    S(META_PUT, "INSERT INTO weir_meta(name, value) VALUES (?1, ?2) "                             \
+                "ON CONFLICT DO UPDATE SET value = excluded.value")                               \
     S(MAP, "SELECT number, store_db FROM weir_db ORDER BY number")                                \
     S(MAP_CLEAR, "DELETE FROM weir_db")                                                           \
     S(MAP_ADD, "INSERT INTO weir_db(number, store_db) VALUES (?1, ?2)")                           \
@@ -173,6 +175,9 @@ int64_t sqlite_expiry_column(sqlite3_stmt *s, int at);
 MUST_CHECK enum rc sqlite_run(const struct sqlite_conn *c, enum sqlite_statement id,
                               struct err *err);
 /* Runs a statement of one number; `otherwise` when there is no row or it is NULL. */
+/* Reads the position and its mark. */
+MUST_CHECK enum rc sqlite_read_mark(const struct sqlite_conn *c, struct backend_position *out,
+                                    struct err *err);
 MUST_CHECK enum rc sqlite_number(const struct sqlite_conn *c, enum sqlite_statement id,
                                  int64_t otherwise, int64_t *out, struct err *err);
 /* Binds (db, key) as ?1 and ?2. */

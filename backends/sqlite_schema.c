@@ -20,7 +20,6 @@
 #include "base/buf.h"
 
 #include <stdio.h>
-#include <sys/random.h>
 
 static const char tables_sql[] =
     "CREATE TABLE weir_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -251,18 +250,12 @@ static enum rc run_sql(const struct sqlite_conn *c, const char *sql, const char 
 
 static enum rc create_meta(const struct sqlite_conn *c, struct err *err)
 {
-    unsigned char store_id[16];
-    if (getrandom(store_id, sizeof(store_id), 0) != (ssize_t)sizeof(store_id))
-        return err_set(err, RC_UNAVAILABLE, "%s: no random bytes for a store id", c->path);
     struct buf sql = {0};
     buf_printf(&sql,
                "INSERT INTO weir_meta VALUES ('format', %d);"
-               "INSERT INTO weir_meta VALUES ('cut_lsn', 0);"
-               "INSERT INTO weir_meta VALUES ('store_id', x'",
+               "INSERT INTO weir_meta VALUES ('cut_lsn', 0);",
                SCHEMA_FORMAT);
-    for (size_t i = 0; i < sizeof(store_id); i++)
-        buf_printf(&sql, "%02x", store_id[i]);
-    buf_append(&sql, "')", sizeof("')"));
+    buf_append(&sql, "", 1);
     enum rc rc = run_sql(c, sql.data, "creating its tables", err);
     buf_fini(&sql);
     return rc;

@@ -1,16 +1,21 @@
 /* weirctl: what an operator needs beside the proxy: ask a running one, read its journal, and get a
- * damaged journal going again.
+ * damaged journal going again, or join a store with a journal that it was not written with.
  *
- * Knows the journal only through journal/reader.h, and a running proxy only through its port.
+ * Reads a journal through journal/reader.h, and knows a running proxy only through its port. What
+ * `store` does needs the locks of both, so that no proxy can run meanwhile.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "config/options.h"
 #include "journal/reader.h"
+#include "keyspace/join.h"
 
+#include <errno.h>
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char usage[] =
     "usage: weirctl [-h HOST] [-p PORT] [-a PASSWORD] status | flush | backends\n"
@@ -19,9 +24,13 @@ static const char usage[] =
     "       weirctl journal salvage DIR           cut a journal off where it is damaged, or where\n"
     "                                             files are missing, so that the proxy starts;\n"
     "                                             what is behind is kept in *.damaged\n"
-    "       weirctl journal salvage --end-here DIR  the same, and declare that nothing comes "
-    "after\n"
-    "                                             what is there, though the store knows of more\n"
+    "       weirctl store check [FILE] [--directive value ...]\n"
+    "                                             do store and journal belong together?\n"
+    "       weirctl store adopt replay|as-is [--yes] [FILE] [--directive value ...]\n"
+    "                                             joins the two that the configuration names:\n"
+    "                                             replay: the journal's records over this store\n"
+    "                                             as-is: the store, the journal set aside\n"
+    "                                             without --yes only says what that means\n"
     "\n"
     "HOST defaults to 127.0.0.1, PORT to 6380. Exit status: 0 done, 1 not done, 2 wrong usage.\n";
 
@@ -67,6 +76,7 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
     struct journal_record record;
     struct err err;
     uint64_t records = 0, first = 0, last = 0;
+    uint8_t id[JOURNAL_ID_BYTES];
     enum rc rc = journal_reader_open(NULL, dir, &r, &err);
     if (rc != RC_OK)
         return complain(&err);
@@ -80,30 +90,27 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
         print_payload(record.payload);
     }
     bool torn = rc == RC_NOT_FOUND && journal_reader_is_torn(r);
+    journal_reader_id(r, id);
     journal_reader_close(&r);
     if (rc != RC_NOT_FOUND)
         return complain(&err);
     if (!print && !journal_is_whole(dir))
         return 1;
     if (!print)
-        printf("sound: %" PRIu64 " records, LSN %" PRIu64 " to %" PRIu64 "%s\n", records, first,
-               last,
+        printf("sound: journal %02x%02x%02x%02x, %" PRIu64 " records, LSN %" PRIu64 " to %" PRIu64
+               "%s\n",
+               id[0], id[1], id[2], id[3], records, first, last,
                torn ? "; behind them bytes that never were synced, which a start ignores" : "");
     return 0;
 }
 
-static int journal_cut_off(const char *dir, bool end_here)
+static int journal_cut_off(const char *dir)
 {
     struct journal_salvage done;
     struct err err;
-    enum rc rc = end_here ? journal_end_here(NULL, dir, &done, &err)
-                          : journal_salvage(NULL, dir, &done, &err);
+    enum rc rc = journal_salvage(NULL, dir, &done, &err);
     if (rc != RC_OK)
         return complain(&err);
-    if (done.was_sound && end_here) {
-        printf("the journal ends with LSN %" PRIu64 ": nothing comes after it\n", done.last_lsn);
-        return 0;
-    }
     if (done.was_sound) {
         printf("nothing to do: the journal is sound\n");
         return 0;
@@ -119,13 +126,149 @@ static int journal_command(int argc, char **argv)
     if (argc == 2 && strcmp(argv[0], "verify") == 0)
         return journal_read(argv[1], 0, false);
     if (argc == 2 && strcmp(argv[0], "salvage") == 0)
-        return journal_cut_off(argv[1], false);
-    if (argc == 3 && strcmp(argv[0], "salvage") == 0 && strcmp(argv[1], "--end-here") == 0)
-        return journal_cut_off(argv[2], true);
+        return journal_cut_off(argv[1]);
     if ((argc == 2 || argc == 3) && strcmp(argv[0], "cat") == 0)
         return journal_read(argv[1], argc == 3 ? strtoull(argv[2], NULL, 10) : 0, true);
     fputs(usage, stderr);
     return 2;
+}
+
+/* ---- store ---- */
+
+/* A store and a journal, both locked, as the configuration names them. */
+struct pair {
+    const struct backend_ops *ops;
+    struct backend *store;
+    struct backend_position position;
+    struct journal *journal;
+    struct journal_history history;
+};
+
+static enum rc pair_open_store(struct pair *p, struct err *err)
+{
+    char *url = option_strdup(OPT_backend);
+    struct backend_config config = {
+        .url = url, .dir = ".", .timeout_ms = option_num(OPT_backend_timeout_ms)};
+    p->ops = backend_find(url);
+    enum rc rc = p->ops == NULL ? err_set(err, RC_INVALID, "backend '%s': no such kind", url)
+                                : p->ops->open(&config, &p->store, err);
+    if (rc == RC_OK)
+        rc = p->ops->position(p->store, &p->position, err);
+    free(url);
+    return rc;
+}
+
+static enum rc pair_open(struct pair *p, struct err *err)
+{
+    enum rc rc = pair_open_store(p, err);
+    if (rc != RC_OK)
+        return rc;
+    char *dir = option_strdup(OPT_journal_dir);
+    struct journal_options o = {.dir = dir,
+                                .producers = 1,
+                                .segment_bytes = (uint64_t)option_num(OPT_journal_segment_size)};
+    rc = journal_open(&o, &p->journal, err);
+    free(dir);
+    if (rc == RC_OK)
+        journal_get_history(p->journal, &p->history);
+    return rc;
+}
+
+static void pair_close(struct pair *p)
+{
+    if (p->journal != NULL)
+        journal_close(&p->journal);
+    if (p->store != NULL)
+        p->ops->close(&p->store);
+}
+
+static void print_line(void *ctx, const char *text)
+{
+    (void)ctx;
+    printf("%s\n", text);
+}
+
+/* The name says which journal and how far it went; one of that name is not written over. */
+static enum rc set_aside(struct pair *p, struct err *err)
+{
+    char to[64];
+    uint64_t files;
+    const uint8_t *id = p->history.id;
+    snprintf(to, sizeof(to), "set-aside-%02x%02x%02x%02x-%" PRIu64, id[0], id[1], id[2], id[3],
+             p->history.last_lsn);
+    enum rc rc = journal_set_aside(p->journal, to, &files, err);
+    if (rc == RC_OK)
+        printf("set aside: %" PRIu64 " files of the journal, in its directory under %s\n", files,
+               to);
+    return rc;
+}
+
+/* The store is changed last: interrupted, the two are still refused, and this is done again. */
+static int store_adopt(struct pair *p, enum join_way way, bool yes, struct err *err)
+{
+    const char *why = join_forbids(&p->position, &p->history, way);
+    if (why != NULL) {
+        printf("not done: %s\n", why);
+        return 1;
+    }
+    if (!yes) {
+        printf("nothing was done; --yes does it\n");
+        return 1;
+    }
+    enum rc rc = RC_OK;
+    if (way == JOIN_WAY_STORE && p->history.exists)
+        rc = set_aside(p, err);
+    if (rc == RC_OK)
+        rc = join_mark_store(p->ops, p->store, &p->position, &p->history, way, err);
+    if (rc != RC_OK)
+        return complain(err);
+    printf(way == JOIN_WAY_REPLAY ? "done: the next start replays the journal over this store\n"
+                                  : "done: the next start begins a new journal for this store\n");
+    return 0;
+}
+
+/* FILE and directives, as the proxy takes them. */
+static enum rc configure(int argc, char **argv, struct err *err)
+{
+    const char *path = argc > 0 && argv[0][0] != '-' ? argv[0] : NULL;
+    int skip = path != NULL ? 1 : 0;
+    enum rc rc = options_load(path, argc - skip, argv + skip, err);
+    if (rc != RC_OK)
+        return rc;
+    char *dir = option_strdup(OPT_dir);
+    if (dir[0] != '\0' && chdir(dir) != 0)
+        rc = err_sys(err, errno, "cannot enter the directory '%s'", dir);
+    free(dir);
+    return rc;
+}
+
+static int store_command(int argc, char **argv)
+{
+    struct err err;
+    struct pair p = {0};
+    bool adopts = argc >= 2 && strcmp(argv[0], "adopt") == 0;
+    bool replays = adopts && strcmp(argv[1], "replay") == 0;
+    if (adopts ? !replays && strcmp(argv[1], "as-is") != 0
+               : argc < 1 || strcmp(argv[0], "check") != 0) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    int skip = adopts ? 2 : 1;
+    bool yes = adopts && argc > skip && strcmp(argv[skip], "--yes") == 0;
+    skip += yes ? 1 : 0;
+    enum rc rc = configure(argc - skip, argv + skip, &err);
+    if (rc == RC_OK)
+        rc = pair_open(&p, &err);
+    int status = 1;
+    if (rc != RC_OK) {
+        complain(&err);
+    } else {
+        join_describe(&p.position, p.journal, print_line, NULL);
+        status = adopts ? store_adopt(&p, replays ? JOIN_WAY_REPLAY : JOIN_WAY_STORE, yes, &err)
+                        : join_is_refused(join_decide(&p.position, &p.history));
+    }
+    pair_close(&p);
+    return status;
 }
 
 static void print_reply(const redisReply *reply)
@@ -185,6 +328,8 @@ int main(int argc, char **argv)
     }
     if (i < argc && strcmp(argv[i], "journal") == 0)
         return journal_command(argc - i - 1, argv + i + 1);
+    if (i < argc && strcmp(argv[i], "store") == 0)
+        return store_command(argc - i - 1, argv + i + 1);
     static const char *const questions[] = {"status", "flush", "backends"};
     for (size_t q = 0; i + 1 == argc && q < COUNT_OF(questions); q++) {
         if (strcmp(argv[i], questions[q]) == 0)

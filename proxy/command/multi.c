@@ -315,7 +315,7 @@ void cmd_exec(struct call *c)
     bool ran = false;
     if ((s->flags & SESSION_MULTI_FAILED) != 0) {
         reply_error(c->reply, "EXECABORT Transaction discarded because of previous errors.");
-    } else if (s->watched_len > 0 && watch_is_broken(c->keyspace, &s->watch)) {
+    } else if (s->watched_len > 0 && watch_is_broken(&s->watch)) {
         reply_null_array(c->reply);
     } else if (!gather(w, s, &group)) {
         reply_error(c->reply, REPLY_OOM);
@@ -358,12 +358,8 @@ void cmd_watch(struct call *c)
         reply_error(c->reply, "ERR WATCH inside MULTI is not allowed");
         return;
     }
-    if (c->keyspace == NULL) {
-        reply_error(c->reply, "LOADING Redis is loading the dataset in memory");
-        return;
-    }
     for (uint32_t i = 1; i < c->argc; i++)
-        if (!session_watch(s, c->keyspace, c->argv[i])) {
+        if (!session_watch(s, c->txn, c->key + i - 1, c->argv[i])) {
             call_out_of_memory(c);
             return;
         }

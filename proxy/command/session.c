@@ -76,7 +76,7 @@ void session_reset(struct session *s, struct keyspace *ks, bool authenticated)
 
 /* A copy of each watched key stays with the session: EXEC locks the watched keys together with its
  * own, so that no change can come between the check and the commit. */
-bool session_watch(struct session *s, struct keyspace *ks, struct slice key)
+bool session_watch(struct session *s, struct txn *t, uint32_t at, struct slice key)
 {
     for (uint32_t i = 0; i < s->watched_len; i++)
         if (s->watched[i].db == s->db && slice_eq(s->watched[i].name, key))
@@ -90,7 +90,7 @@ bool session_watch(struct session *s, struct keyspace *ks, struct slice key)
     if (copy == NULL)
         return false;
     memcpy(copy, key.ptr, key.len);
-    if (!watch_add(ks, &s->watch, s->db, key)) {
+    if (!watch_add(t, at, &s->watch)) {
         free(copy);
         return false;
     }

@@ -86,8 +86,8 @@ void session_fini(struct session *s, struct keyspace *ks);
 /* RESET: as if just connected; the connection's id stays. */
 void session_reset(struct session *s, struct keyspace *ks, bool authenticated);
 
-/* WATCH, UNWATCH. False: out of memory. */
-MUST_CHECK bool session_watch(struct session *s, struct keyspace *ks, struct slice key);
+/* WATCH of key number `at` of the open transaction, UNWATCH. False: out of memory. */
+MUST_CHECK bool session_watch(struct session *s, struct txn *t, uint32_t at, struct slice key);
 void session_unwatch(struct session *s, struct keyspace *ks);
 
 #endif

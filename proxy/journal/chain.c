@@ -70,6 +70,11 @@ static enum rc read_header(struct chain *c, struct chain_segment *s, struct err 
                        "journal '%s/%s' is of format %u, newer than this "
                        "program's %d",
                        c->dir, s->name, s->header.version, FORMAT_VERSION);
+    case FORMAT_OLDER:
+        return err_set(err, RC_FOREIGN,
+                       "journal '%s/%s' is of format %u, which an older Weir wrote: start that one "
+                       "once more, stop it in order (all is flushed), and remove the directory",
+                       c->dir, s->name, s->header.version);
     case FORMAT_GOOD:
         s->good = s->header.first_lsn == s->first_lsn;
         format_read_note(page, &s->note);
@@ -80,23 +85,24 @@ static enum rc read_header(struct chain *c, struct chain_segment *s, struct err 
     return RC_OK;
 }
 
-static enum rc check_stores(struct chain *c, const uint8_t *store_id, struct err *err)
+static enum rc check_ids(struct chain *c, struct err *err)
 {
+    const struct chain_segment *first = NULL;
     for (size_t i = 0; i < c->len; i++) {
         const struct chain_segment *s = &c->segments[i];
         if (!s->good)
             continue;
-        if (store_id == NULL)
-            store_id = s->header.store_id;
-        if (memcmp(s->header.store_id, store_id, 16) != 0)
+        if (first == NULL)
+            first = s;
+        if (memcmp(s->header.journal_id, first->header.journal_id, JOURNAL_ID_BYTES) != 0)
             return err_set(err, RC_FOREIGN,
-                           "journal '%s/%s' belongs to another store: a journal goes with the "
-                           "backend it was written for",
-                           c->dir, s->name);
+                           "'%s/%s' and '%s' are of two different journals: move away the files "
+                           "that do not belong here",
+                           c->dir, s->name, first->name);
     }
-    if (store_id != NULL)
-        memcpy(c->store_id, store_id, 16);
-    format_key_init(&c->key, c->store_id);
+    if (first != NULL)
+        memcpy(c->journal_id, first->header.journal_id, JOURNAL_ID_BYTES);
+    format_key_init(&c->key, c->journal_id);
     return RC_OK;
 }
 
@@ -129,8 +135,7 @@ static void set_superseded_aside(struct chain *c)
     free(aside);
 }
 
-enum rc chain_open(struct chain *out, const struct fs *fs, const char *dir, const uint8_t *store_id,
-                   struct err *err)
+enum rc chain_open(struct chain *out, const struct fs *fs, const char *dir, struct err *err)
 {
     memset(out, 0, sizeof(*out));
     out->fs = fs;
@@ -140,7 +145,7 @@ enum rc chain_open(struct chain *out, const struct fs *fs, const char *dir, cons
     for (size_t i = 0; rc == RC_OK && i < out->len; i++)
         rc = read_header(out, &out->segments[i], err);
     if (rc == RC_OK)
-        rc = check_stores(out, store_id, err);
+        rc = check_ids(out, err);
     if (rc != RC_OK) {
         chain_close(out);
         return rc;

@@ -30,7 +30,7 @@ struct chain_segment {
 struct chain {
     const struct fs *fs;
     char *dir;
-    uint8_t store_id[16];
+    uint8_t journal_id[16]; /* zeros: no segment says one */
     struct format_key key;
     /* The history, in order; then those that were superseded, which are only waiting to be removed.
      */
@@ -45,9 +45,9 @@ struct chain {
     size_t rings_len, rings_cap;
 };
 
-/* Lists dir and reads the headers. `store_id` NULL: whatever the segments say, all the same one. */
+/* Lists dir and reads the headers. RC_FOREIGN: of another format, or of several journals mixed. */
 MUST_CHECK enum rc chain_open(struct chain *out, const struct fs *fs, const char *dir,
-                              const uint8_t *store_id, struct err *err);
+                              struct err *err);
 void chain_close(struct chain *c);
 /* "<dir>/<name>" on the heap. */
 char *chain_path(const char *dir, const char *name);

@@ -13,9 +13,9 @@ _Static_assert(sizeof(((struct format_key *)0)->secret) == XXH_SECRET_DEFAULT_SI
 static const char segment_magic[8] = {'W', 'E', 'I', 'R', 'J', 'R', 'N', 'L'};
 enum { HASHED_AT = 8 }; /* the checksum itself is not hashed */
 
-void format_key_init(struct format_key *key, const uint8_t store_id[16])
+void format_key_init(struct format_key *key, const uint8_t journal_id[16])
 {
-    key->seed = XXH3_64bits(store_id, 16);
+    key->seed = XXH3_64bits(journal_id, 16);
     XXH3_generateSecret_fromSeed(key->secret, key->seed);
 }
 
@@ -125,7 +125,7 @@ void format_read_note(const void *page, struct segment_note *out)
         memset(out, 0, sizeof(*out));
 }
 
-/* A newer format may have another header behind the version, so its checksum is not looked at. */
+/* Another format may have another header after the version, so its checksum is not looked at. */
 enum format_verdict format_check_header(const void *page, size_t len, struct segment_header *out)
 {
     if (len < sizeof(*out))
@@ -135,6 +135,8 @@ enum format_verdict format_check_header(const void *page, size_t len, struct seg
         return FORMAT_BAD;
     if (out->version > FORMAT_VERSION)
         return FORMAT_NEWER;
+    if (out->version < FORMAT_VERSION)
+        return FORMAT_OLDER;
     if (out->checksum != XXH3_64bits(out, offsetof(struct segment_header, checksum)))
         return FORMAT_BAD;
     return out->first_lsn == 0 || out->continues_after >= out->first_lsn ? FORMAT_BAD : FORMAT_GOOD;

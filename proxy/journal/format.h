@@ -8,10 +8,10 @@
  * behind it, and its payload says up to where the journal was durable when the group was written.
  * A group is followed by at least a header's worth of zeros, which is how a clean end looks.
  *
- * The checksum of a record is XXH3-64, seeded from the store id, over the header behind the
+ * The checksum of a record is XXH3-64, seeded from the journal's id, over the header behind the
  * checksum and the payload, XORed with a mix of the number of the segment (or of the generation of
- * the ring) that holds it. So a block from another store, another segment or an earlier use of the
- * same file does not verify, and moving a record from a ring to a segment needs no hashing.
+ * the ring) that holds it. So a block from another journal, another segment or an earlier use of
+ * the same file does not verify, and moving a record from a ring to a segment needs no hashing.
  *
  * Integers are little-endian.
  *
@@ -22,7 +22,7 @@
 #include "journal/journal.h"
 
 enum {
-    FORMAT_VERSION = 1,
+    FORMAT_VERSION = 2, /* 1 had the id of a store in the place of the journal's own */
     FORMAT_PAGE = 4096,
     FORMAT_DATA_AT = FORMAT_PAGE, /* offset of the first record in a segment */
     FORMAT_NOTE_AT = 1024,
@@ -34,7 +34,7 @@ struct segment_header { /* at offset 0; the rest of the page is zero */
     char magic[8];
     uint32_t version;
     uint32_t reserved;
-    uint8_t store_id[16];
+    uint8_t journal_id[16];   /* drawn when the journal is created */
     uint64_t number;          /* grows with every segment that is ever put to use */
     uint64_t first_lsn;       /* also the file's name */
     uint64_t continues_after; /* last LSN of what comes before; first_lsn - 1 but after a jump */
@@ -77,13 +77,13 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the format is little-
 _Static_assert(sizeof(struct segment_header) == 88, "no padding in what is on disk");
 _Static_assert(sizeof(struct record_header) == 40, "no padding in what is on disk");
 
-/* What a store's checksums are computed with. */
+/* What a journal's checksums are computed with. */
 struct format_key {
     uint64_t seed;
     uint8_t secret[192] __attribute__((aligned(64)));
 };
 
-void format_key_init(struct format_key *key, const uint8_t store_id[16]);
+void format_key_init(struct format_key *key, const uint8_t journal_id[16]);
 /* The XOR of a segment's number or of a ring's generation. */
 uint64_t format_mix(uint64_t number);
 
@@ -121,7 +121,7 @@ void format_seal_note(const uint8_t boot_id[16], uint32_t rings, void *page);
 void format_read_note(const void *page, struct segment_note *out);
 /* XXH3-64 without seed. */
 uint64_t format_checksum(const void *at, size_t len);
-enum format_verdict { FORMAT_GOOD, FORMAT_BAD, FORMAT_NEWER };
+enum format_verdict { FORMAT_GOOD, FORMAT_BAD, FORMAT_OLDER, FORMAT_NEWER };
 enum format_verdict format_check_header(const void *page, size_t len, struct segment_header *out);
 
 /* File names: "<20 digits>.wj". */

@@ -91,6 +91,7 @@ struct journal {
     const struct fs *fs;
     char *dir;
     int lock_handle;
+    uint8_t id[JOURNAL_ID_BYTES];
     struct format_key key;
     uint8_t boot_id[16];
     uint64_t run;
@@ -103,6 +104,7 @@ struct journal {
     struct chain chain;
     struct old_ring *old;
     size_t old_len;
+    bool existed;        /* some file says the id; else it was drawn just now */
     bool coherent;       /* the machine has run ever since: the rings can be trusted */
     bool run_begun;      /* the last run had set up its rings */
     size_t chain_end;    /* segments that belong to the history */
@@ -179,8 +181,7 @@ void journal_wake(struct journal *j, int depth);
 void recover_release(struct journal *j); /* what only recovery needed */
 /* Whether a start would take what is there for the whole journal, RC_CORRUPT if not. The directory
  * is locked by the caller. */
-MUST_CHECK enum rc recover_examine(const struct fs *fs, const char *dir, const uint8_t store_id[16],
-                                   struct err *err);
+MUST_CHECK enum rc recover_examine(const struct fs *fs, const char *dir, struct err *err);
 
 /* ---- writer.c ---- */
 void *writer_main(void *arg);

@@ -269,7 +269,7 @@ static void mark_stop(struct journal *j)
     struct err err;
     if (j->broken || atomic_load(&j->durable_lsn) != last)
         return;
-    if (stop_mark_write(j->fs, j->dir, j->options.store_id, &mark, &err) != RC_OK)
+    if (stop_mark_write(j->fs, j->dir, j->id, &mark, &err) != RC_OK)
         log_err(LOG_WARNING, "journal: the orderly stop could not be noted", &err);
 }
 

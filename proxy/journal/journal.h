@@ -30,7 +30,7 @@
 
 enum journal_fsync { JOURNAL_FSYNC_ALWAYS, JOURNAL_FSYNC_EVERYSEC, JOURNAL_FSYNC_NO };
 
-enum { JOURNAL_LSN_BITS = 48, JOURNAL_PARTS_MAX = 8 };
+enum { JOURNAL_LSN_BITS = 48, JOURNAL_PARTS_MAX = 8, JOURNAL_ID_BYTES = 16 };
 #define JOURNAL_LSN_MASK ((UINT64_C(1) << JOURNAL_LSN_BITS) - 1)
 /* A larger payload is refused by journal_reserve, and a larger length in a file is corruption. */
 #define JOURNAL_PAYLOAD_MAX (UINT64_C(1) << 30)
@@ -55,11 +55,9 @@ struct journal_options {
     const struct fs *fs; /* NULL: fs_posix */
     uint32_t producers;  /* threads that append: 0..producers-1 */
     enum journal_fsync fsync;
-    uint64_t segment_bytes; /* preallocated size of a segment */
-    uint64_t ring_bytes;    /* per producer, a power of two; 0: default 8 MiB */
-    uint8_t store_id[16];   /* an existing journal of another store is refused with RC_FOREIGN */
-    bool may_begin; /* no journal is missed, though the store has applied something: the store
-                               was joined to a new one on purpose */
+    uint64_t segment_bytes;           /* preallocated size of a segment */
+    uint64_t ring_bytes;              /* per producer, a power of two; 0: default 8 MiB */
+    uint8_t new_id[JOURNAL_ID_BYTES]; /* of a journal that is created; zeros: drawn at random */
     /* Journal thread, after written_lsn (not under always) or durable_lsn moved or the state
      * changed. Must not block. */
     void (*on_progress)(void *ctx);
@@ -93,6 +91,25 @@ struct journal;
  * runs yet. */
 MUST_CHECK enum rc journal_open(const struct journal_options *options, struct journal **out,
                                 struct err *err);
+
+/* What a journal that was opened, and not started yet, has. A store that stands at a position from
+ * whole_after_lsn to last_lsn becomes what it was at last_lsn by replaying; below, records that
+ * there have been are missing. */
+struct journal_history {
+    uint8_t id[JOURNAL_ID_BYTES];
+    bool exists;   /* false: nothing was there; the id was drawn just now, and is not on disk */
+    bool coherent; /* the machine has run since it was written: nothing is missing at its end */
+    uint64_t after_lsn; /* the oldest record, if there is one, is above */
+    uint64_t whole_after_lsn;
+    uint64_t last_lsn; /* of what the rings hold, too; after_lsn when there is no record */
+};
+void journal_get_history(const struct journal *j, struct journal_history *out);
+/* Between open and start. Moves all segments and rings into the new directory `to` below the
+ * journal's: the journal is none any more, and its records are kept. *files: how many. */
+MUST_CHECK enum rc journal_set_aside(struct journal *j, const char *to, uint64_t *files,
+                                     struct err *err);
+/* The journal's own id. */
+const uint8_t *journal_id(const struct journal *j);
 
 /* Calls each for every record above `after_lsn` in LSN order, segments first, then what the rings
  * hold: an exact prefix of what was appended. After a kill (not after power loss) an LSN that was

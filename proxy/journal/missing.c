@@ -10,7 +10,7 @@
 struct stop_page { /* the file */
     char magic[8];
     uint32_t version, kind;
-    uint8_t store_id[16];
+    uint8_t journal_id[16];
     uint64_t run, last_lsn;
     uint64_t checksum;
 };
@@ -23,7 +23,7 @@ static uint64_t stop_checksum(const struct stop_page *page)
     return format_checksum(page, offsetof(struct stop_page, checksum));
 }
 
-void stop_mark_read(const struct fs *fs, const char *dir, const uint8_t store_id[16],
+void stop_mark_read(const struct fs *fs, const char *dir, const uint8_t journal_id[16],
                     struct stop_mark *out)
 {
     static const uint8_t nobody[16];
@@ -42,13 +42,13 @@ void stop_mark_read(const struct fs *fs, const char *dir, const uint8_t store_id
     bool sound = rc == RC_OK && got == sizeof(page) &&
                  memcmp(page.magic, stop_magic, sizeof(stop_magic)) == 0 &&
                  page.version == STOP_VERSION && page.checksum == stop_checksum(&page);
-    if (!sound || (memcmp(page.store_id, store_id, 16) != 0 &&
-                   memcmp(page.store_id, nobody, 16) != 0)) /* an empty directory was salvaged */
+    if (!sound || (memcmp(page.journal_id, journal_id, 16) != 0 &&
+                   memcmp(page.journal_id, nobody, 16) != 0)) /* an empty directory was salvaged */
         return;
     *out = (struct stop_mark){(enum stop_kind)page.kind, page.run, page.last_lsn};
 }
 
-enum rc stop_mark_write(const struct fs *fs, const char *dir, const uint8_t store_id[16],
+enum rc stop_mark_write(const struct fs *fs, const char *dir, const uint8_t journal_id[16],
                         const struct stop_mark *mark, struct err *err)
 {
     struct stop_page page = {
@@ -56,7 +56,7 @@ enum rc stop_mark_write(const struct fs *fs, const char *dir, const uint8_t stor
     struct fs_file *file = NULL;
     struct err ignored;
     memcpy(page.magic, stop_magic, sizeof(stop_magic));
-    memcpy(page.store_id, store_id, 16);
+    memcpy(page.journal_id, journal_id, 16);
     page.checksum = stop_checksum(&page);
     char *path = chain_path(dir, STOP_MARK_NAME), *made = chain_path(dir, STOP_MARK_NAME ".new");
     enum rc rc = fs->remove(fs->ctx, made, &ignored); /* left by an attempt that was interrupted */
@@ -155,7 +155,7 @@ static enum rc check_rings_of_run(const struct journal *j, const struct stop_mar
 enum rc missing_check(const struct journal *j, struct err *err)
 {
     struct stop_mark mark;
-    stop_mark_read(j->fs, j->dir, j->options.store_id, &mark);
+    stop_mark_read(j->fs, j->dir, j->id, &mark);
     struct evidence most = {mark.last_lsn, STOP_MARK_NAME};
     for (size_t i = 0; i < j->old_len; i++)
         weigh_ring(j, &j->old[i], &most);
@@ -165,29 +165,4 @@ enum rc missing_check(const struct journal *j, struct err *err)
         if (j->old[i].ring.page->generation > j->run)
             return run_missing(j, &j->old[i], err);
     return check_rings_of_run(j, &mark, err);
-}
-
-enum rc missing_check_position(const struct journal *j, uint64_t applied_lsn, struct err *err)
-{
-    struct stop_mark mark;
-    uint64_t last = journal_lsn(j);
-    if (applied_lsn <= last)
-        return RC_OK;
-    stop_mark_read(j->fs, j->dir, j->options.store_id, &mark);
-    if (mark.kind == STOP_SALVAGED && mark.run == j->run)
-        return RC_OK;
-    if (j->chain.len == 0 && !j->options.may_begin)
-        return err_set(err, RC_CORRUPT,
-                       "journal '%s' is empty, but the store has applied records up to %llu: its "
-                       "journal is missing. Put it back; if it is lost, join the store to a new "
-                       "one with `weirctl store adopt`",
-                       j->dir, (unsigned long long)applied_lsn);
-    if (j->chain.len > 0 && same_boot(j))
-        return err_set(err, RC_CORRUPT,
-                       "journal '%s': records %llu to %llu are missing: the store has applied "
-                       "them, and the last segment (%s) ends before. Put the files back, or go on "
-                       "with `weirctl journal salvage --end-here`",
-                       j->dir, (unsigned long long)last + 1, (unsigned long long)applied_lsn,
-                       last_file(j));
-    return RC_OK;
 }

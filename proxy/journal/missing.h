@@ -8,11 +8,9 @@
  *   a segment's note       how many rings its run has                      while the machine runs
  *   the mark of the stop   last_lsn: the segments hold it; of its run no   always
  *                          ring is needed
- *   the store's position   the journal holds it                            while the machine runs
- *   the same               there is a journal                              always
  *
- * "While the machine runs": the boot id is that of the newest segment. After power loss the store
- * may be ahead of the journal (it synced what the journal had not), and rings are of any time.
+ * "While the machine runs": the boot id is that of the newest segment. After power loss rings are of
+ * any time. What the store's position says is weighed by who knows both (keyspace/join.h).
  *
  * An operator gives up what is missing by `weirctl journal salvage`, which leaves a mark: from there
  * on this is the whole journal.
@@ -35,18 +33,15 @@ struct stop_mark {
     uint64_t run, last_lsn;
 };
 
-/* A mark that does not verify, or is another store's, is no mark. */
-void stop_mark_read(const struct fs *fs, const char *dir, const uint8_t store_id[16],
+/* A mark that does not verify, or is another journal's, is no mark. */
+void stop_mark_read(const struct fs *fs, const char *dir, const uint8_t journal_id[16],
                     struct stop_mark *out);
 /* Durable, or an error. */
-MUST_CHECK enum rc stop_mark_write(const struct fs *fs, const char *dir, const uint8_t store_id[16],
+MUST_CHECK enum rc stop_mark_write(const struct fs *fs, const char *dir, const uint8_t journal_id[16],
                                    const struct stop_mark *mark, struct err *err);
 
 /* After the ends of the segments and of the rings have been found. RC_CORRUPT names what is missing
  * and what to do. */
 MUST_CHECK enum rc missing_check(const struct journal *j, struct err *err);
-/* The same, for a store that has everything up to `applied_lsn`. */
-MUST_CHECK enum rc missing_check_position(const struct journal *j, uint64_t applied_lsn,
-                                          struct err *err);
 
 #endif

@@ -20,7 +20,7 @@ enum rc journal_reader_open(const struct fs *fs, const char *dir, struct journal
 {
     struct journal_reader *r = calloc(1, sizeof(*r));
     must(r != NULL);
-    enum rc rc = chain_open(&r->chain, fs == NULL ? &fs_posix : fs, dir, NULL, err);
+    enum rc rc = chain_open(&r->chain, fs == NULL ? &fs_posix : fs, dir, err);
     if (rc != RC_OK) {
         free(r);
         return rc;
@@ -67,9 +67,9 @@ size_t journal_reader_segments(const struct journal_reader *r, const struct jour
     return r->chain.len;
 }
 
-void journal_reader_store_id(const struct journal_reader *r, uint8_t out[16])
+void journal_reader_id(const struct journal_reader *r, uint8_t out[16])
 {
-    memcpy(out, r->chain.store_id, 16);
+    memcpy(out, r->chain.journal_id, JOURNAL_ID_BYTES);
 }
 
 enum rc journal_reader_seek(struct journal_reader *r, uint64_t after_lsn, struct err *err)
@@ -187,7 +187,7 @@ static bool has_bad_ring(const struct chain *c)
         const struct record_header *record;
         format_ring_name(name, c->rings[i]);
         char *path = chain_path(c->dir, name);
-        if (ring_open(c->fs, path, c->store_id, &ring, &ignored) == RC_OK) {
+        if (ring_open(c->fs, path, c->journal_id, &ring, &ignored) == RC_OK) {
             while ((record = ring_peek(&ring, &c->key, &bad)) != NULL)
                 ring_skip(&ring, record);
             ring_close(c->fs, &ring);
@@ -234,7 +234,7 @@ static enum rc declare_whole(const struct chain *c, const struct journal_salvage
     for (size_t i = 0; i < c->len && c->segments[i].first_lsn <= done->last_lsn + 1; i++)
         if (c->segments[i].good)
             mark.run = max_u64(mark.run, c->segments[i].header.run);
-    return stop_mark_write(c->fs, c->dir, c->store_id, &mark, err);
+    return stop_mark_write(c->fs, c->dir, c->journal_id, &mark, err);
 }
 
 /* The segments are sound; what only the rings held, and files that are missing, are given up. */
@@ -243,7 +243,7 @@ static enum rc salvage_sound(struct journal_reader *r, struct journal_salvage *o
     const struct chain *c = &r->chain;
     struct err missing;
     if (!has_bad_ring(c)) {
-        enum rc rc = recover_examine(c->fs, c->dir, c->store_id, &missing);
+        enum rc rc = recover_examine(c->fs, c->dir, &missing);
         out->was_sound = rc == RC_OK;
         if (rc == RC_OK)
             return RC_OK;
@@ -300,7 +300,7 @@ static void ask_rings(struct chain *c)
         rc = c->fs->pread(c->fs->ctx, file, &page, sizeof(page), 0, &got, &ignored);
         c->fs->close(c->fs->ctx, &file);
         if (rc == RC_OK && got == sizeof(page) && page.generation > 0)
-            memcpy(c->store_id, page.store_id, sizeof(c->store_id));
+            memcpy(c->journal_id, page.journal_id, sizeof(c->journal_id));
     }
 }
 
@@ -326,8 +326,8 @@ static enum rc open_locked(const struct fs *fs, const char *dir, struct journal_
     return rc;
 }
 
-static enum rc salvage(const struct fs *fs, const char *dir, bool end_here,
-                       struct journal_salvage *out, struct err *err)
+enum rc journal_salvage(const struct fs *fs, const char *dir, struct journal_salvage *out,
+                        struct err *err)
 {
     struct journal_reader *r;
     int handle;
@@ -337,23 +337,9 @@ static enum rc salvage(const struct fs *fs, const char *dir, bool end_here,
     if (rc != RC_OK)
         return rc;
     rc = salvage_locked(r, out, err);
-    if (rc == RC_OK && out->was_sound && end_here)
-        rc = declare_whole(&r->chain, out, err);
     journal_reader_close(&r);
     fs->unlock_dir(fs->ctx, handle);
     return rc;
-}
-
-enum rc journal_salvage(const struct fs *fs, const char *dir, struct journal_salvage *out,
-                        struct err *err)
-{
-    return salvage(fs, dir, false, out, err);
-}
-
-enum rc journal_end_here(const struct fs *fs, const char *dir, struct journal_salvage *out,
-                         struct err *err)
-{
-    return salvage(fs, dir, true, out, err);
 }
 
 enum rc journal_check_whole(const struct fs *fs, const char *dir, struct err *err)
@@ -364,7 +350,7 @@ enum rc journal_check_whole(const struct fs *fs, const char *dir, struct err *er
     enum rc rc = open_locked(fs, dir, &r, &handle, err);
     if (rc != RC_OK)
         return rc;
-    rc = recover_examine(fs, dir, r->chain.store_id, err);
+    rc = recover_examine(fs, dir, err);
     journal_reader_close(&r);
     fs->unlock_dir(fs->ctx, handle);
     return rc;

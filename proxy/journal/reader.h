@@ -29,14 +29,14 @@ struct journal_place {
     uint64_t next_lsn;
 };
 
-/* `fs` NULL: the real one. RC_FOREIGN: of a newer format, or of several stores mixed. */
+/* `fs` NULL: the real one. RC_FOREIGN: of another format, or of several journals mixed. */
 MUST_CHECK enum rc journal_reader_open(const struct fs *fs, const char *dir,
                                        struct journal_reader **out, struct err *err);
 void journal_reader_close(struct journal_reader **r);
 /* The segments that make up the history, in order. Owned by the reader. */
 size_t journal_reader_segments(const struct journal_reader *r, const struct journal_segment **out);
-/* The store that the journal belongs to; zeros when there is no valid segment. */
-void journal_reader_store_id(const struct journal_reader *r, uint8_t out[16]);
+/* The journal's own id; zeros when there is no valid segment. */
+void journal_reader_id(const struct journal_reader *r, uint8_t out[16]);
 /* Goes to the record behind after_lsn; 0: the oldest one there is. RC_CORRUPT: the journal begins
  * later. */
 MUST_CHECK enum rc journal_reader_seek(struct journal_reader *r, uint64_t after_lsn,
@@ -61,10 +61,6 @@ struct journal_salvage {
  * the segment, later segments, and the rings. RC_BUSY: the proxy runs. */
 MUST_CHECK enum rc journal_salvage(const struct fs *fs, const char *dir,
                                    struct journal_salvage *out, struct err *err);
-/* The same, and also a journal in which nothing is wrong, or an empty directory, is declared to be
- * all there is: for a store that has applied more than the journal knows. */
-MUST_CHECK enum rc journal_end_here(const struct fs *fs, const char *dir,
-                                    struct journal_salvage *out, struct err *err);
 /* Whether files are missing, as a start would find it: RC_CORRUPT. RC_BUSY: the proxy runs, and
  * then this cannot be told. */
 MUST_CHECK enum rc journal_check_whole(const struct fs *fs, const char *dir, struct err *err);

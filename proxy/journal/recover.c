@@ -28,8 +28,10 @@
 
 #include "base/log.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 /* ---- the rings of the last run ---- */
 
@@ -120,7 +122,7 @@ static enum rc open_old_ring(struct journal *j, uint32_t producer, struct err *e
     old->producer = producer;
     format_ring_name(old->name, producer);
     char *path = chain_path(j->dir, old->name);
-    enum rc rc = ring_open(j->fs, path, j->options.store_id, &old->ring, err);
+    enum rc rc = ring_open(j->fs, path, j->id, &old->ring, err);
     free(path);
     if (rc == RC_CORRUPT || rc == RC_NOT_FOUND) {
         if (j->chain.len > 0) /* else a first start was killed on the way */
@@ -248,7 +250,6 @@ static struct journal *new_journal(const struct journal_options *options)
     j->options.dir = j->dir;
     j->lock_handle = -1;
     j->policy = options->fsync;
-    format_key_init(&j->key, options->store_id);
     lock_init(&j->lock);
     cond_init(&j->wake_cond);
     cond_init(&j->progress);
@@ -257,10 +258,49 @@ static struct journal *new_journal(const struct journal_options *options)
     return j;
 }
 
+/* The id that a ring says, when no segment does (any more, or because its header is damaged). */
+static bool id_of_rings(struct journal *j)
+{
+    bool found = false;
+    for (size_t i = 0; !found && i < j->chain.rings_len; i++) {
+        char name[FORMAT_NAME_MAX];
+        struct ring ring;
+        struct err ignored;
+        format_ring_name(name, j->chain.rings[i]);
+        char *path = chain_path(j->dir, name);
+        if (ring_open(j->fs, path, NULL, &ring, &ignored) == RC_OK) {
+            memcpy(j->id, ring.page->journal_id, sizeof(j->id));
+            found = true;
+            ring_close(j->fs, &ring);
+        }
+        free(path);
+    }
+    return found;
+}
+
+/* A journal has the id that its files say. A new one gets its id here, and keeps it from the first
+ * segment on, which the start makes. */
+static enum rc settle_id(struct journal *j, struct err *err)
+{
+    static const uint8_t none[JOURNAL_ID_BYTES];
+    memcpy(j->id, j->chain.journal_id, sizeof(j->id));
+    j->existed = memcmp(j->id, none, sizeof(none)) != 0 || id_of_rings(j) || j->chain.len > 0;
+    if (!j->existed)
+        memcpy(j->id, j->options.new_id, sizeof(j->id));
+    if (!j->existed && memcmp(j->id, none, sizeof(none)) == 0 &&
+        getrandom(j->id, sizeof(j->id), 0) != (ssize_t)sizeof(j->id))
+        return err_sys(err, errno, "no random bytes for the id of the journal '%s'", j->dir);
+    format_key_init(&j->key, j->id);
+    j->chain.key = j->key;
+    return RC_OK;
+}
+
 /* Reads everything but the records that are known to be synced. */
 static enum rc examine(struct journal *j, struct err *err)
 {
-    enum rc rc = chain_open(&j->chain, j->fs, j->dir, j->options.store_id, err);
+    enum rc rc = chain_open(&j->chain, j->fs, j->dir, err);
+    if (rc == RC_OK)
+        rc = settle_id(j, err);
     if (rc == RC_OK) {
         j->fs->boot_id(j->fs->ctx, j->boot_id);
         j->chain_end = j->chain.len;
@@ -273,11 +313,9 @@ static enum rc examine(struct journal *j, struct err *err)
     return rc == RC_OK ? missing_check(j, err) : rc;
 }
 
-enum rc recover_examine(const struct fs *fs, const char *dir, const uint8_t store_id[16],
-                        struct err *err)
+enum rc recover_examine(const struct fs *fs, const char *dir, struct err *err)
 {
     struct journal_options options = {.dir = dir, .fs = fs, .producers = 1};
-    memcpy(options.store_id, store_id, sizeof(options.store_id));
     struct journal *j = new_journal(&options);
     enum rc rc = examine(j, err);
     journal_close(&j);
@@ -302,6 +340,30 @@ enum rc journal_open(const struct journal_options *options, struct journal **out
     return rc;
 }
 
+/* ---- what there is ---- */
+
+const uint8_t *journal_id(const struct journal *j)
+{
+    return j->id;
+}
+
+void journal_get_history(const struct journal *j, struct journal_history *out)
+{
+    must(!j->started);
+    const struct chain *c = &j->chain;
+    *out = (struct journal_history){
+        .exists = j->existed, .coherent = j->coherent, .last_lsn = journal_lsn(j)};
+    memcpy(out->id, j->id, sizeof(out->id));
+    if (j->chain_end > 0)
+        out->after_lsn = c->segments[0].first_lsn - 1;
+    out->whole_after_lsn = out->after_lsn;
+    for (size_t i = 1; i < j->chain_end; i++) { /* a jump: what was between was lost */
+        const struct segment_header *h = &c->segments[i].header;
+        if (c->segments[i].good && h->continues_after + 1 < h->first_lsn)
+            out->whole_after_lsn = h->first_lsn - 1;
+    }
+}
+
 /* ---- replay ---- */
 
 static struct journal_record view(const struct record_header *r)
@@ -324,10 +386,7 @@ enum rc journal_replay(struct journal *j, uint64_t after_lsn,
     const struct record_header *record;
     struct chain_walk w;
     struct ring_walk rings;
-    enum rc rc = missing_check_position(j, after_lsn, err);
-    if (rc != RC_OK)
-        return rc;
-    rc = chain_walk_init(&w, &j->chain, after_lsn, j->coherent, err);
+    enum rc rc = chain_walk_init(&w, &j->chain, after_lsn, j->coherent, err);
     while (rc == RC_OK && after_lsn < j->chain_lsn) {
         rc = chain_walk_next(&w, &record, err);
         if (rc != RC_OK || record->lsn <= after_lsn)
@@ -588,7 +647,7 @@ static enum rc set_up_rings(struct journal *j, struct err *err)
         rc = names_sync(j, atomic_load(&j->names_epoch), err);
     for (uint32_t p = 0; rc == RC_OK && p < j->producers_len; p++) {
         struct ring *ring = &j->producers[p].ring;
-        ring_reset(ring, j->options.store_id, j->boot_id, p, j->run);
+        ring_reset(ring, j->id, j->boot_id, p, j->run);
         /* Best effort: an append that faults a page in would be slow. Only a store makes the page
          * of a file writable. */
         (void)mlock(ring->page, (size_t)ring->bytes + FORMAT_PAGE);

@@ -38,7 +38,7 @@ static bool positions_make_sense(const struct ring *ring)
     return from <= to && to - from <= ring->bytes && from % 8 == 0 && to % 8 == 0;
 }
 
-enum rc ring_open(const struct fs *fs, const char *path, const uint8_t store_id[16],
+enum rc ring_open(const struct fs *fs, const char *path, const uint8_t *journal_id,
                   struct ring *out, struct err *err)
 {
     struct fs_file *file;
@@ -57,15 +57,15 @@ enum rc ring_open(const struct fs *fs, const char *path, const uint8_t store_id[
     if (rc != RC_OK)
         return rc;
     const struct ring_page *page = out->page;
-    if (memcmp(page->magic, ring_magic, sizeof(ring_magic)) == 0 && page->version > FORMAT_VERSION)
-        rc = err_set(err, RC_FOREIGN, "ring '%s' is of format %u, newer than this program's %d",
-                     path, page->version, FORMAT_VERSION);
+    if (memcmp(page->magic, ring_magic, sizeof(ring_magic)) == 0 && page->version != FORMAT_VERSION)
+        rc = err_set(err, RC_FOREIGN, "ring '%s' is of format %u, this program's is %d", path,
+                     page->version, FORMAT_VERSION);
     else if (memcmp(page->magic, ring_magic, sizeof(ring_magic)) != 0 ||
              page->checksum != page_checksum(page) || page->bytes != out->bytes ||
              !positions_make_sense(out))
         rc = err_set(err, RC_CORRUPT, "ring '%s' has no valid head", path);
-    else if (memcmp(page->store_id, store_id, 16) != 0)
-        rc = err_set(err, RC_FOREIGN, "ring '%s' belongs to another store", path);
+    else if (journal_id != NULL && memcmp(page->journal_id, journal_id, JOURNAL_ID_BYTES) != 0)
+        rc = err_set(err, RC_FOREIGN, "ring '%s' belongs to another journal", path);
     if (rc != RC_OK) {
         ring_close(fs, out);
         return rc;
@@ -116,7 +116,7 @@ void ring_close(const struct fs *fs, struct ring *ring)
 }
 
 /* The order of the stores is what a kill at any instruction leaves behind. */
-void ring_reset(struct ring *ring, const uint8_t store_id[16], const uint8_t boot_id[16],
+void ring_reset(struct ring *ring, const uint8_t journal_id[16], const uint8_t boot_id[16],
                 uint32_t producer, uint64_t generation)
 {
     struct ring_page *page = ring->page;
@@ -129,7 +129,7 @@ void ring_reset(struct ring *ring, const uint8_t store_id[16], const uint8_t boo
     memcpy(page->magic, ring_magic, sizeof(ring_magic));
     page->version = FORMAT_VERSION;
     page->producer = producer;
-    memcpy(page->store_id, store_id, 16);
+    memcpy(page->journal_id, journal_id, JOURNAL_ID_BYTES);
     memcpy(page->boot_id, boot_id, 16);
     page->generation = generation;
     page->bytes = ring->bytes;

@@ -25,7 +25,7 @@ struct ring_page { /* the first page of the file */
     char magic[8];
     uint32_t version;
     uint32_t producer;
-    uint8_t store_id[16];
+    uint8_t journal_id[16];
     uint8_t boot_id[16]; /* of the run of the machine in which it was last reset */
     uint64_t generation;
     uint64_t bytes;
@@ -52,16 +52,16 @@ struct ring {
 };
 
 /* Opens the file of a producer, mapping it. RC_NOT_FOUND: none. RC_CORRUPT: its size or its page
- * make no sense (after power loss they may not); nothing can be read from it. RC_FOREIGN: another
- * store's, or of a newer format. */
-MUST_CHECK enum rc ring_open(const struct fs *fs, const char *path, const uint8_t store_id[16],
+ * make no sense (after power loss they may not); nothing can be read from it. RC_FOREIGN: of
+ * another journal, or of another format. `journal_id` NULL: of any journal. */
+MUST_CHECK enum rc ring_open(const struct fs *fs, const char *path, const uint8_t *journal_id,
                              struct ring *out, struct err *err);
 /* Creates the file, all of it written, and syncs it; RC_IO when it exists. It must be reset. */
 MUST_CHECK enum rc ring_create(const struct fs *fs, const char *path, uint64_t bytes,
                                struct ring *out, struct err *err);
 void ring_close(const struct fs *fs, struct ring *ring);
 /* Empties the ring and dedicates it. A process killed on the way leaves a ring that is invalid. */
-void ring_reset(struct ring *ring, const uint8_t store_id[16], const uint8_t boot_id[16],
+void ring_reset(struct ring *ring, const uint8_t journal_id[16], const uint8_t boot_id[16],
                 uint32_t producer, uint64_t generation);
 
 /* Largest record that is certain to fit into an empty ring. */

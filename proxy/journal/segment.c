@@ -24,7 +24,7 @@ static enum rc write_header(struct journal *j, struct spare *spare, const struct
         .run = j->run,
         .created_ms = clock_wall().ms,
     };
-    memcpy(header.store_id, j->options.store_id, sizeof(header.store_id));
+    memcpy(header.journal_id, j->id, sizeof(header.journal_id));
     format_seal_header(&header, pages);
     format_seal_note(j->boot_id, j->options.producers, pages);
     return j->fs->pwrite(j->fs->ctx, spare->file, pages, sizeof(pages), 0, err);

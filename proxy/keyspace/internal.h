@@ -213,6 +213,8 @@ void page_submit(struct keyspace *ks, struct page *p);
 /* --- watch.c --- */
 void watch_touch(struct keyspace *ks, struct shard *sh, uint32_t store_db, struct slice key)
     REQUIRES(sh->lock);
+/* A key's time is over: who watched it when it was over already has lost nothing. */
+void watch_expired(struct shard *sh, uint32_t store_db, struct slice key) REQUIRES(sh->lock);
 /* Databases were flushed (b == a) or exchanged. Lock: all shards; the map has changed already;
  * old_a, old_b: store databases before. */
 void watch_databases_changed(struct txn *t, uint32_t a, uint32_t b, uint32_t old_a, uint32_t old_b);

@@ -1,7 +1,7 @@
 /* Opening and closing: which part starts when. Then the small questions about the whole.
  *
- *   open:   backend ─ position ─> journal (of the same store) ─> store, write-back ─> recovery
- *           ─> journal, write-back, loader start
+ *   open:   backend ─ position ─> journal ─> do they belong together? (join.h) ─> store, write-back
+ *           ─> recovery ─> journal starts ─> a new store joins it ─> write-back, loader start
  *   close:  loader stops ─> (drain) ─> write-back stops ─> journal syncs, stops ─> backend closes
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "config/options.h"
+#include "keyspace/join.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,9 +23,10 @@ static void on_journal_progress(void *ctx)
         ks->options.on_journal_progress(ks->options.ctx);
 }
 
+/* What the backend has committed releases replies, too, as long as the journal cannot. */
 static void on_applied(void *ctx)
 {
-    wait_look(ctx);
+    on_journal_progress(ctx);
 }
 
 static void on_dropped(void *ctx, struct shard *sh, uint32_t store_db, struct slice key) NO_TSA
@@ -52,8 +54,7 @@ static enum rc open_backend(struct keyspace *ks, struct backend_position *positi
     return rc;
 }
 
-static enum rc open_journal(struct keyspace *ks, const struct backend_position *position,
-                            struct err *err)
+static enum rc open_journal(struct keyspace *ks, struct err *err)
 {
     char *dir = option_strdup(OPT_journal_dir);
     struct journal_options o = {
@@ -65,10 +66,26 @@ static enum rc open_journal(struct keyspace *ks, const struct backend_position *
         .on_progress = on_journal_progress,
         .ctx = ks,
     };
-    memcpy(o.store_id, position->store_id, sizeof(o.store_id));
     enum rc rc = journal_open(&o, &ks->journal, err);
     free(dir);
     return rc;
+}
+
+/* The journal's first segment, which says its id, is on disk, and nothing is in it yet: a store
+ * that is of no journal becomes this one's. */
+static enum rc join_store(struct keyspace *ks, const struct backend_position *position,
+                          struct err *err)
+{
+    const uint8_t *id = journal_id(ks->journal);
+    if (memcmp(position->mark.journal_id, id, JOURNAL_ID_BYTES) == 0)
+        return RC_OK;
+    struct backend_applied applied;
+    struct backend_batch batch = {.cut_lsn = position->cut_lsn,
+                                  .mark.durable_lsn = journal_durable_lsn(ks->journal),
+                                  .mark.cut_at_ms = clock_wall().ms,
+                                  .joins = true};
+    memcpy(batch.mark.journal_id, id, JOURNAL_ID_BYTES);
+    return ks->ops->apply(ks->backend, &batch, &applied, err);
 }
 
 static enum rc open_writeback(struct keyspace *ks, const struct backend_position *position,
@@ -99,11 +116,11 @@ static void release(struct keyspace **ksp)
 {
     struct keyspace *ks = *ksp;
     *ksp = NULL;
-    writeback_close(&ks->wb);
-    struct journal *journal = ks->journal; /* its thread asks us for it until it has stopped */
+    struct journal *journal = ks->journal; /* its thread asks us for both until it has stopped */
     if (journal != NULL)
         journal_close(&journal);
     ks->journal = NULL;
+    writeback_close(&ks->wb);
     if (ks->backend != NULL)
         ks->ops->close(&ks->backend);
     if (ks->store.shards != NULL)
@@ -157,7 +174,9 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     if (rc == RC_OK)
         rc = open_backend(ks, &position, err);
     if (rc == RC_OK)
-        rc = open_journal(ks, &position, err);
+        rc = open_journal(ks, err);
+    if (rc == RC_OK)
+        rc = join_check(&position, ks->journal, err);
     if (rc == RC_OK)
         rc = open_writeback(ks, &position, err);
     *out = ks; /* replay needs it */
@@ -167,6 +186,8 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
         rc = recover(ks, position.cut_lsn, err);
     if (rc == RC_OK)
         rc = journal_start(ks->journal, position.cut_lsn, err);
+    if (rc == RC_OK)
+        rc = join_store(ks, &position, err);
     if (rc != RC_OK) {
         release(out);
         return rc;

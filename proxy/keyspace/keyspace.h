@@ -54,11 +54,12 @@ struct watch {           /* one client's watched keys; part of its session */
     struct watch_key **keys;
     uint32_t keys_len;
 };
-/* Thread: the client's worker. False: out of memory. */
-MUST_CHECK bool watch_add(struct keyspace *ks, struct watch *w, uint32_t db, struct slice key);
+/* Watches a key of the open transaction, which made it resident: whether it lives, and until when,
+ * is part of what is watched. Thread: the client's worker. False: out of memory. */
+MUST_CHECK bool watch_add(struct txn *t, uint32_t key, struct watch *w);
 void watch_clear(struct keyspace *ks, struct watch *w); /* forgets all keys, resets broken */
 /* True when EXEC must fail: a watched key was changed, or has expired since. */
-bool watch_is_broken(struct keyspace *ks, struct watch *w);
+bool watch_is_broken(struct watch *w);
 
 /* --- Waiting for durability: WAITAOF --- */
 
@@ -68,7 +69,10 @@ bool watch_is_broken(struct keyspace *ks, struct watch *w);
 bool keyspace_wait_lsn(struct keyspace *ks, uint64_t lsn, bool local, bool remote,
                        struct waiter *w);
 bool keyspace_cancel_wait(struct keyspace *ks, struct waiter *w);
-bool keyspace_is_durable(struct keyspace *ks, uint64_t lsn);
+/* Everything at or below is on a disk: the journal is synced, or the backend has committed. A reply
+ * that depends on no more may leave. Thread: any. */
+uint64_t keyspace_durable_lsn(const struct keyspace *ks);
+bool keyspace_is_durable(struct keyspace *ks, uint64_t lsn); /* in the journal */
 bool keyspace_is_applied(struct keyspace *ks, uint64_t lsn);
 
 /* --- Housekeeping: called by each worker's timer, ten times a second, with its number of `workers`
@@ -111,7 +115,8 @@ void keyspace_apply_notify(struct keyspace *ks);
 struct keyspace_options {
     uint32_t workers; /* producers of the journal */
     void (*on_journal_progress)(
-        void *ctx); /* journal thread: durable_lsn moved or state changed; must not block */
+        void *ctx); /* journal or cutter thread: what is durable moved, or a state changed; must
+                       not block */
     void *ctx;
     /* Whoever listens to keyspace events; called under shard locks, must only pass it on. May be
      * NULL. */

@@ -18,9 +18,11 @@ enum {
 };
 enum { ROOM_WAIT_MS = 1000, EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
 
-static const char REFUSED_JOURNAL[] = "MISCONF Weir cannot write its journal, so it takes no "
-                                      "writes until it can: see INFO writeback and "
-                                      "the log (disk full or failing). Reads go on.";
+static const char REFUSED_JOURNAL[] =
+    "MISCONF Weir cannot write its journal, so it takes no "
+    "writes until it can: its disk is full or failing, see "
+    "INFO writeback and the log. Reads go on, except, under "
+    "journal-fsync always, those of changes that no disk has yet.";
 static const char REFUSED_PRESSURE[] =
     "OOM Weir holds more unflushed data than dirty-high-watermark or journal-max-size allows: the "
     "backend is slower than the writes. Try again later.";

@@ -7,6 +7,11 @@
 
 #include <stdlib.h>
 
+uint64_t keyspace_durable_lsn(const struct keyspace *ks)
+{
+    return max_u64(journal_durable_lsn(ks->journal), writeback_applied_lsn(ks->wb));
+}
+
 bool keyspace_is_durable(struct keyspace *ks, uint64_t lsn)
 {
     return journal_durable_lsn(ks->journal) >= lsn;

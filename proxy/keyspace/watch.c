@@ -18,7 +18,9 @@ struct watch_key {
     struct shard *shard; /* changes only with all shards locked (SWAPDB, FLUSHDB) */
     uint64_t hash;
     uint32_t db, store_db;
-    bool live; /* when it was watched */
+    /* when it was watched */
+    bool live;
+    int64_t expires_at_ms; /* 0: never, or it was not live */
     struct slice name;
 };
 
@@ -39,39 +41,18 @@ static void unlink_key(struct watch_key *w)
         w->next->link = w->link;
 }
 
-/* Locks the shard that the key of a numbered database is in now. */
-static void lock_key(struct keyspace *ks, struct watch_key *w) NO_TSA
+bool watch_add(struct txn *t, uint32_t key, struct watch *w) NO_TSA /* the shard is locked */
 {
-    for (;;) {
-        w->store_db = dbmap_store_db(&ks->wb->map, w->db);
-        w->hash = store_hash(&ks->store, w->store_db, w->name);
-        w->shard = store_shard(&ks->store, w->hash);
-        lock_acquire(&w->shard->lock);
-        if (dbmap_store_db(&ks->wb->map, w->db) == w->store_db)
-            return;
-        lock_release(&w->shard->lock);
-    }
-}
-
-static bool is_live(struct keyspace *ks, struct watch_key *w) NO_TSA
-{
-    struct entry *e = entry_find(&ks->store, w->shard, w->hash, w->store_db, w->name);
-    return e != NULL && e->type != VALUE_NONE && !entry_expired(e, clock_wall());
-}
-
-bool watch_add(struct keyspace *ks, struct watch *w, uint32_t db, struct slice key) NO_TSA
-{
+    must(t->open && key < t->slots_len);
+    struct slot *s = &t->slots[key];
+    struct slice bytes = s->key->name;
     for (uint32_t i = 0; i < w->keys_len; i++) {
-        if (w->keys[i]->db == db && slice_eq(w->keys[i]->name, key))
+        if (w->keys[i]->db == s->key->db && slice_eq(w->keys[i]->name, bytes))
             return true;
     }
-    struct watch_key *k = malloc(sizeof(*k) + key.len);
+    struct watch_key *k = malloc(sizeof(*k) + bytes.len);
     if (k == NULL)
         return false;
-    *k = (struct watch_key){.owner = w, .db = db};
-    char *name = (char *)(k + 1);
-    memcpy(name, key.ptr, key.len);
-    k->name = slice_of(name, key.len);
     struct watch_key **grown = realloc(w->keys, (w->keys_len + 1) * sizeof(*grown));
     if (grown == NULL) {
         free(k);
@@ -79,10 +60,15 @@ bool watch_add(struct keyspace *ks, struct watch *w, uint32_t db, struct slice k
     }
     w->keys = grown;
     w->keys[w->keys_len++] = k;
-    lock_key(ks, k);
-    k->live = is_live(ks, k);
+    *k = (struct watch_key){
+        .owner = w, .db = s->key->db, .store_db = s->store_db, .hash = s->hash, .shard = s->shard};
+    char *name = (char *)(k + 1);
+    memcpy(name, bytes.ptr, bytes.len);
+    k->name = slice_of(name, bytes.len);
+    const struct entry *e = slot_entry(t, s);
+    k->live = txn_is_live(t, e);
+    k->expires_at_ms = k->live ? entry_expires_at(e) : 0;
     link_key(k);
-    lock_release(&k->shard->lock);
     return true;
 }
 
@@ -114,15 +100,15 @@ void watch_clear(struct keyspace *ks, struct watch *w) NO_TSA
     atomic_store(&w->broken, false);
 }
 
-bool watch_is_broken(struct keyspace *ks, struct watch *w) NO_TSA
+/* Any change of a key, of its expiry too, breaks the watch at once; so the expiry that was found
+ * when it began holds, whether or not the key is still in memory. */
+bool watch_is_broken(struct watch *w)
 {
+    int64_t now_ms = clock_wall().ms;
     for (uint32_t i = 0; i < w->keys_len && !atomic_load(&w->broken); i++) {
-        struct watch_key *k = w->keys[i];
-        struct shard *sh = lock_linked(k);
-        struct entry *e = entry_find(&ks->store, sh, k->hash, k->store_db, k->name);
-        if (k->live && e != NULL && e->type != VALUE_NONE && entry_expired(e, clock_wall()))
-            atomic_store(&w->broken, true); /* expired, and nobody has deleted it yet */
-        lock_release(&sh->lock);
+        int64_t expires_at_ms = w->keys[i]->expires_at_ms;
+        if (expires_at_ms != 0 && expires_at_ms <= now_ms)
+            atomic_store(&w->broken, true);
     }
     return atomic_load(&w->broken);
 }
@@ -132,6 +118,14 @@ void watch_touch(struct keyspace *ks, struct shard *sh, uint32_t store_db, struc
     (void)ks;
     for (struct watch_key *k = sh->watch; k != NULL; k = k->next) {
         if (k->store_db == store_db && slice_eq(k->name, key))
+            atomic_store(&k->owner->broken, true);
+    }
+}
+
+void watch_expired(struct shard *sh, uint32_t store_db, struct slice key) NO_TSA
+{
+    for (struct watch_key *k = sh->watch; k != NULL; k = k->next) {
+        if (k->live && k->store_db == store_db && slice_eq(k->name, key))
             atomic_store(&k->owner->broken, true);
     }
 }

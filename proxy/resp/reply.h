@@ -67,6 +67,18 @@ void reply_array_end(struct reply *r, size_t begin, uint64_t n);
 void reply_map_end(struct reply *r, size_t begin, uint64_t pairs);
 void reply_set_end(struct reply *r, size_t begin, uint64_t n);
 
+/* A place between two replies, or parts of one. */
+struct reply_place {
+    size_t at;    /* in buf */
+    uint32_t ref; /* references before it */
+};
+/* Steps over the one whole reply that begins there; returns its first byte, which says what it is.
+ */
+char reply_skip(const struct reply *r, struct reply_place *p);
+/* Puts `bytes` in the place of what lies between. False: out of memory, nothing is changed. */
+MUST_CHECK bool reply_replace(struct reply *r, struct reply_place from, struct reply_place to,
+                              struct slice bytes);
+
 /* The texts that many commands share. */
 extern const char REPLY_WRONGTYPE[], REPLY_SYNTAX[], REPLY_NOT_INT[], REPLY_NOT_FLOAT[],
     REPLY_NO_KEY[], REPLY_RANGE[], REPLY_OOM[], REPLY_NOSUB[];

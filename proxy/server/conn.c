@@ -80,7 +80,7 @@ static void close_socket(struct conn *c)
     ev_io_stop(w->loop, &c->writable);
     close(c->session.fd);
     c->session.fd = -1;
-    output_forget(c);
+    withheld_forget(c);
     limits_forget(c);
     pubsub_forget(c);
     if (w->sweep == c)
@@ -204,7 +204,7 @@ static bool run_one(struct conn *c, struct request *r, int slot)
     uint32_t refs_len = s->reply.refs_len;
     enum run_result result = command_run(w->commands, s, r, slot);
     if (UNLIKELY(s->depends_lsn != 0)) {
-        output_withhold(c, c->stream_sent + output_len_at(c, buf_len, refs_len), s->depends_lsn);
+        withheld_add(c, c->stream_sent + output_len_at(c, buf_len, refs_len), s->depends_lsn);
         s->depends_lsn = 0;
     }
     if (UNLIKELY(w->published))

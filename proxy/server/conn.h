@@ -42,9 +42,10 @@ enum conn_flag {
 
 struct subscription;
 
-/* Output from stream offset `start` on must wait until the journal is durable up to lsn. */
+/* Output from stream offset `start` on must wait until lsn is on a disk. */
 struct conn_mark {
     uint64_t start, lsn;
+    struct mono since;
 };
 
 struct conn {
@@ -151,16 +152,23 @@ uint64_t output_len_at(const struct conn *c, size_t buf_len, uint32_t refs_len);
 /* Appends bytes that no command of this connection asked for. Nothing may be appended by a command
  * at that moment. */
 void output_push(struct conn *c, struct slice bytes, uint64_t lsn);
-/* Everything from `start` (a stream offset) on depends on lsn; called after each such command. */
-void output_withhold(struct conn *c, uint64_t start, uint64_t lsn);
 /* Puts the connection on the list of the end of the turn. */
 void output_queue(struct conn *c);
 /* Writes what may be written; closes the connection when that was the last of it. */
 void output_flush(struct conn *c);
-/* Lets go of replies that the journal now covers. Thread: the worker. */
-void output_release(struct host_worker *w);
-void output_forget(struct conn *c);
 /* Ends the connection if its output is above the limits; true then. */
 bool output_check_limit(struct conn *c, bool with_soft);
+
+/* --- withheld.c --- */
+
+/* Everything from `start` (a stream offset) on depends on lsn; called after each such command. */
+void withheld_add(struct conn *c, uint64_t start, uint64_t lsn);
+/* Bytes of output that may be written now. */
+uint64_t withheld_free_to_go(struct conn *c);
+/* Lets go of replies that the journal or the backend now covers. Thread: the worker. */
+void withheld_release(struct host_worker *w);
+/* Timer: answers what has waited too long with an error. Thread: the worker. */
+void withheld_tick(struct host_worker *w);
+void withheld_forget(struct conn *c);
 
 #endif

@@ -1,21 +1,12 @@
 /* Writing replies: straight from session.reply to the socket, references included.
  *
- *   stream offset:   0 ......... stream_sent ............... mark.start ............ end
- *                    written     may be written now          waits for mark.lsn
- *
- * Under `journal-fsync always` a reply may only leave when the journal is durable up to the LSN it
- * depends on. A mark remembers from which offset of the reply stream on that is so; the bytes
- * before the first mark are free. Marks have growing offsets and LSNs, and there are few of them:
- * the commands of one turn share one, because one sync will cover them all.
- *
- * Under the other policies no command reports a dependence, and none of this costs anything.
+ * What may not leave yet, because the journal does not have it, is withheld.c's business.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "server/conn.h"
 
 #include "base/log.h"
 #include "config/options.h"
-#include "journal/journal.h"
 
 #include <errno.h>
 #include <sys/uio.h>
@@ -43,107 +34,6 @@ void output_queue(struct conn *c)
     c->flags |= CONN_IN_FLUSH;
     c->flush_next = c->worker->flush;
     c->worker->flush = c;
-}
-
-/* --- Waiting for the journal --- */
-
-static struct conn_mark *mark_at(struct conn *c, uint32_t i)
-{
-    slow_must(i < c->marks_len);
-    return &c->marks[(c->marks_head + i) % CONN_MARKS];
-}
-
-static void withheld_link(struct conn *c)
-{
-    struct host_worker *w = c->worker;
-    c->flags |= CONN_IN_WITHHELD;
-    c->withheld_prev = NULL;
-    c->withheld_next = w->withheld;
-    if (w->withheld != NULL)
-        w->withheld->withheld_prev = c;
-    w->withheld = c;
-}
-
-static void withheld_unlink(struct conn *c)
-{
-    if ((c->flags & CONN_IN_WITHHELD) == 0)
-        return;
-    c->flags &= ~(unsigned)CONN_IN_WITHHELD;
-    if (c->withheld_prev != NULL)
-        c->withheld_prev->withheld_next = c->withheld_next;
-    else
-        c->worker->withheld = c->withheld_next;
-    if (c->withheld_next != NULL)
-        c->withheld_next->withheld_prev = c->withheld_prev;
-}
-
-void output_withhold(struct conn *c, uint64_t start, uint64_t lsn)
-{
-    struct host_worker *w = c->worker;
-    if (w->journal == NULL || lsn <= journal_durable_lsn(w->journal))
-        return;
-    if (c->marks_len > 0) {
-        struct conn_mark *newest = mark_at(c, c->marks_len - 1);
-        if (newest->lsn >= lsn)
-            return;
-        if (c->mark_turn == w->turn || c->marks_len == CONN_MARKS) {
-            newest->lsn = lsn;
-            return;
-        }
-    } else {
-        withheld_link(c);
-        if (lsn < atomic_load_explicit(&w->withheld_lsn, memory_order_relaxed))
-            atomic_store(&w->withheld_lsn, lsn);
-    }
-    c->marks_len++;
-    *mark_at(c, c->marks_len - 1) = (struct conn_mark){.start = start, .lsn = lsn};
-    c->mark_turn = w->turn;
-}
-
-/* The journal thread stores the durable LSN and then looks at withheld_lsn; a worker stores
- * withheld_lsn and then, here, looks at the durable LSN: one of the two sees the other. */
-void output_release(struct host_worker *w)
-{
-    if (w->withheld == NULL)
-        return;
-    atomic_thread_fence(memory_order_seq_cst);
-    uint64_t durable = journal_durable_lsn(w->journal);
-    while (durable >= atomic_load_explicit(&w->withheld_lsn, memory_order_relaxed)) {
-        uint64_t lowest = UINT64_MAX;
-        struct conn *next;
-        for (struct conn *c = w->withheld; c != NULL; c = next) {
-            next = c->withheld_next;
-            while (c->marks_len > 0 && mark_at(c, 0)->lsn <= durable) {
-                c->marks_head = (c->marks_head + 1) % CONN_MARKS;
-                c->marks_len--;
-                output_queue(c);
-            }
-            if (c->marks_len == 0)
-                withheld_unlink(c);
-            else
-                lowest = min_u64(lowest, mark_at(c, 0)->lsn);
-        }
-        atomic_store(&w->withheld_lsn, lowest);
-        atomic_thread_fence(memory_order_seq_cst);
-        durable = journal_durable_lsn(w->journal);
-        if (w->withheld == NULL)
-            return;
-    }
-}
-
-void output_forget(struct conn *c)
-{
-    withheld_unlink(c);
-    c->marks_len = 0;
-}
-
-static uint64_t output_free_to_go(struct conn *c)
-{
-    if (LIKELY(c->marks_len == 0))
-        return output_len(c);
-    uint64_t start = mark_at(c, 0)->start;
-    slow_must(start >= c->stream_sent);
-    return start - c->stream_sent;
 }
 
 /* --- Writing --- */
@@ -296,7 +186,7 @@ void output_push(struct conn *c, struct slice bytes, uint64_t lsn)
     uint64_t start = c->stream_sent + output_len(c);
     reply_raw(r, bytes);
     if (lsn != 0)
-        output_withhold(c, start, lsn);
+        withheld_add(c, start, lsn);
     output_queue(c);
     (void)output_check_limit(c, false);
 }
@@ -305,7 +195,7 @@ void output_flush(struct conn *c)
 {
     if (UNLIKELY((c->flags & (CONN_DOOMED | CONN_GONE)) != 0))
         return;
-    uint64_t free_to_go = output_free_to_go(c);
+    uint64_t free_to_go = withheld_free_to_go(c);
     bool blocked = false;
     if (UNLIKELY(c->session.reply.buf.len > c->output_peak)) {
         c->output_peak = c->session.reply.buf.len;

@@ -361,7 +361,7 @@ static size_t deliver_to(struct host_worker *w, struct conn *c, const struct mes
         return 0;
     }
     if (m->lsn != 0)
-        output_withhold(c, c->stream_sent + output_len(c), m->lsn);
+        withheld_add(c, c->stream_sent + output_len(c), m->lsn);
     bool muted = r->muted; /* CLIENT REPLY OFF is about replies */
     size_t before = r->buf.len;
     r->muted = false;

@@ -374,8 +374,8 @@ void server_on_journal_progress(void *server)
     struct keyspace *ks = atomic_load(&s->keyspace);
     if (ks == NULL)
         return;
-    uint64_t durable = journal_durable_lsn(keyspace_journal(ks));
-    atomic_thread_fence(memory_order_seq_cst); /* see output_release */
+    uint64_t durable = keyspace_durable_lsn(ks);
+    atomic_thread_fence(memory_order_seq_cst); /* see withheld_release */
     for (uint32_t i = 0; i < s->workers_len; i++) {
         struct host_worker *w = &s->workers[i];
         if (durable >= atomic_load_explicit(&w->withheld_lsn, memory_order_relaxed))

@@ -280,7 +280,7 @@ static void worker_end_turn(struct host_worker *w)
     if (w->ran && w->journal != NULL)
         journal_kick(w->journal);
     monitor_post(w->commands);
-    output_release(w);
+    withheld_release(w);
     flush_all(w);
     limits_enforce(w);
     if (w->reap != NULL)
@@ -345,6 +345,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     struct host_worker *w = ev_userdata(loop);
     int64_t hz = option_num(OPT_hz);
     sweep(w, hz);
+    withheld_tick(w);
     housekeep(w);
     atomic_fetch_add_explicit(&w->ticks, 1, memory_order_relaxed);
     if (w->number == 0)

@@ -104,7 +104,8 @@ struct host_worker {
     struct conn *flush;     /* has output for the end of this turn */
     struct conn *arrived;   /* has something to read, the first to be read first */
     struct conn *runnable;  /* has input that was not run in this turn */
-    struct conn *withheld;  /* has output that waits for the journal */
+    struct conn *withheld;  /* has output that waits for a disk */
+    bool said_unsynced;     /* that some of it waited for too long */
     struct conn *reap;      /* closed in this turn */
     struct conn *gone;      /* without a socket, their waiter is out */
     struct conn *idle_pool; /* conn structs for the next connections, see conn_new */

@@ -31,7 +31,8 @@ struct batch_part {
 
 struct batch {
     uint64_t cut_lsn;
-    uint16_t next_cut; /* changes stamped with this number belong to the next cut */
+    struct backend_mark mark; /* the journal that cut_lsn is a position of */
+    uint16_t next_cut;        /* changes stamped with this number belong to the next cut */
     struct mono cut_at;
     uint32_t parts_len;
     struct batch_part *parts;

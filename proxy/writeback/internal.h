@@ -79,6 +79,7 @@ struct writeback {
     uint32_t retries_len GUARDED_BY(lock);
     uint64_t retries_asked GUARDED_BY(lock), retries_done GUARDED_BY(lock);
     struct cond retried;
+    struct mono behind_since;             /* cutter only: an LSN waits and nothing is dirty; 0 */
     struct mono surge_at;                 /* cutter only: when the rate of changes was measured */
     uint64_t surge_writes;                /* and how many there had been */
     bool surging;                         /* cutter only: more than SURGE_PER_S changes a second */

@@ -45,6 +45,7 @@ static enum rc apply(struct selection *sel, uint32_t from, uint32_t len, bool pa
     struct writeback *wb = sel->wb;
     struct backend_batch b = {
         .cut_lsn = sel->batch->cut_lsn,
+        .mark = sel->batch->mark,
         .items = sel->items + from,
         .items_len = len,
         .dbmap = sel->batch->map_changed && !partial ? &sel->batch->map : NULL,

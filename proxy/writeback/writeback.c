@@ -106,6 +106,14 @@ static void capture_shard(struct writeback *wb, struct shard *sh, uint16_t next_
     lock_release(&sh->lock);
 }
 
+static struct backend_mark mark_now(const struct writeback *wb)
+{
+    struct backend_mark mark = {.durable_lsn = journal_durable_lsn(wb->journal),
+                                .cut_at_ms = clock_wall().ms};
+    memcpy(mark.journal_id, journal_id(wb->journal), sizeof(mark.journal_id));
+    return mark;
+}
+
 static void make_cut(struct writeback *wb)
 {
     struct batch *b = batch_new(wb->producers_len);
@@ -114,6 +122,7 @@ static void make_cut(struct writeback *wb)
     atomic_store_explicit(&wb->current, b, memory_order_release);
     atomic_store(&wb->first_dirty_us, 0);
     b->cut_lsn = journal_bump_cut(wb->journal);
+    b->mark = mark_now(wb);
     atomic_store(&wb->last_cut_lsn, b->cut_lsn);
 
     struct shard *first = &wb->store->shards[0];
@@ -183,6 +192,19 @@ static bool is_deferred(struct writeback *wb, int64_t age_us)
     return wb->surging && age_us < stretched_ms * 1000;
 }
 
+/* LSNs behind which nothing is dirty (a FLUSHALL of nothing, a key that was flushed meanwhile): the
+ * position moves along all the same, so that nobody waits for it in vain. */
+static bool is_behind(struct writeback *wb, bool requested)
+{
+    struct mono now = clock_mono();
+    if (journal_last_lsn(wb->journal) <= writeback_applied_lsn(wb))
+        wb->behind_since.us = 0;
+    else if (wb->behind_since.us == 0)
+        wb->behind_since = now;
+    return wb->behind_since.us != 0 &&
+           (requested || now.us - wb->behind_since.us >= option_num(OPT_write_delay_ms) * 1000);
+}
+
 static bool should_cut(struct writeback *wb, bool requested)
 {
     if (!lane_is_idle(wb) || atomic_load(&wb->pausing))
@@ -191,7 +213,8 @@ static bool should_cut(struct writeback *wb, bool requested)
         return true;
     int64_t keys = writeback_dirty_keys(wb);
     if (keys <= 0)
-        return requested && journal_last_lsn(wb->journal) > writeback_applied_lsn(wb);
+        return is_behind(wb, requested);
+    wb->behind_since.us = 0;
     int64_t first = atomic_load(&wb->first_dirty_us);
     int64_t age_us = first == 0 ? 0 : clock_mono().us - first;
     if (requested || atomic_load(&wb->pressure) > 0 || atomic_load(&wb->memory_high))

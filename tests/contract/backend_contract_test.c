@@ -9,26 +9,68 @@
 
 /* ---- position ---- */
 
-static void a_new_store_is_fresh_and_knows_its_id(void **state)
+static void a_new_store_is_fresh_and_of_no_journal(void **state)
 {
     struct contract *c = contract_of(state);
-    static const uint8_t nothing[16];
+    static const struct backend_mark nothing;
     struct backend_position p = position_of(c);
     assert_true(p.fresh);
     assert_int_equal(p.cut_lsn, 0);
     assert_int_equal(p.dbmap.len, 0);
-    assert_memory_not_equal(p.store_id, nothing, sizeof(nothing));
+    assert_memory_equal(&p.mark, &nothing, sizeof(nothing));
 }
 
-static void the_store_id_stays(void **state)
+static const struct backend_mark of_seven = {
+    .journal_id = {7, 0, 7}, .durable_lsn = 30, .cut_at_ms = 1234, .accepts_lsn = 20};
+
+static void a_store_that_joined_a_journal_is_that_ones(void **state)
 {
     struct contract *c = contract_of(state);
-    struct backend_position before = position_of(c);
-    APPLY(c, 1, STRING(1, "k", "v"));
+    apply_batch(c, (struct backend_batch){.cut_lsn = 0, .mark = of_seven, .joins = true});
+    assert_true(position_of(c).fresh);
     contract_reopen(c);
-    struct backend_position after = position_of(c);
-    assert_memory_equal(before.store_id, after.store_id, sizeof(before.store_id));
-    assert_false(after.fresh);
+    struct backend_position p = position_of(c);
+    assert_memory_equal(&p.mark, &of_seven, sizeof(of_seven));
+    assert_true(p.fresh);
+}
+
+static void the_mark_of_the_journal_commits_with_the_position(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct backend_item item = STRING(1, "k", "v");
+    struct backend_mark later = of_seven;
+    later.durable_lsn = 40;
+    later.accepts_lsn = 0;
+    apply_batch(c, (struct backend_batch){.cut_lsn = 3, .mark = of_seven, .joins = true});
+    apply_batch(
+        c, (struct backend_batch){.cut_lsn = 41, .mark = later, .items = &item, .items_len = 1});
+    struct backend_position p = position_of(c);
+    assert_int_equal(p.cut_lsn, 41);
+    assert_memory_equal(&p.mark, &later, sizeof(later));
+}
+
+static void a_batch_of_another_journal_changes_nothing(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct backend_item item = STRING(1, "k", "v");
+    struct backend_batch batch = {
+        .cut_lsn = 9, .mark.journal_id = {8}, .items = &item, .items_len = 1};
+    struct backend_applied applied;
+    struct err err;
+    apply_batch(c, (struct backend_batch){.cut_lsn = 5, .mark = of_seven, .joins = true});
+    assert_int_equal(c->ops->apply(c->b, &batch, &applied, &err), RC_FOREIGN);
+    assert_int_equal(position_of(c).cut_lsn, 5);
+    LOADED(c, 1, "k", "none");
+}
+
+static void joining_sets_the_position_back_too(void **state)
+{
+    struct contract *c = contract_of(state);
+    apply_batch(c, (struct backend_batch){.cut_lsn = 50, .mark = of_seven, .joins = true});
+    apply_batch(c, (struct backend_batch){.cut_lsn = 10, .joins = true});
+    struct backend_position p = position_of(c);
+    assert_int_equal(p.cut_lsn, 10);
+    assert_int_equal(p.mark.journal_id[0], 0);
 }
 
 static void a_batch_moves_the_position(void **state)
@@ -594,8 +636,11 @@ static void loads_go_on_while_batches_are_applied(void **state)
 int main(void)
 {
     static const struct contract_test tests[] = {
-        TEST(a_new_store_is_fresh_and_knows_its_id),
-        TEST(the_store_id_stays),
+        TEST(a_new_store_is_fresh_and_of_no_journal),
+        TEST(a_store_that_joined_a_journal_is_that_ones),
+        TEST(the_mark_of_the_journal_commits_with_the_position),
+        TEST(a_batch_of_another_journal_changes_nothing),
+        TEST(joining_sets_the_position_back_too),
         TEST(a_batch_moves_the_position),
         TEST(an_empty_batch_moves_the_position),
         TEST(a_partial_batch_does_not_move_the_position),

@@ -77,7 +77,7 @@ static struct journal *open_on(struct simfs *s, enum journal_fsync policy)
         .fsync = policy,
         .segment_bytes = SEGMENT_BYTES,
         .ring_bytes = RING_BYTES,
-        .store_id = {7, 7, 7},
+        .new_id = {7, 7, 7},
     };
     struct journal *j = NULL;
     struct err err = {0};

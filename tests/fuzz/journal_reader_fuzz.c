@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { SEGMENT_BYTES = 16 << 10, SEALED = 4, FOLLOWING = 8, RING = 16 };
 
-static const uint8_t store[16] = {1};
+static const uint8_t id[16] = {1};
 static struct format_key key;
 
 struct input {
@@ -66,7 +66,7 @@ static uint64_t put_segment(struct simfs *disk, struct input *in, uint64_t numbe
     struct segment_header header = {
         .number = number, .first_lsn = lsn, .continues_after = lsn - 1, .run = 1};
     memset(bytes, 0, sizeof(bytes));
-    memcpy(header.store_id, store, 16);
+    memcpy(header.journal_id, id, 16);
     format_seal_header(&header, bytes);
     size_t len = take(in, bytes + FORMAT_DATA_AT, SEGMENT_BYTES / 2);
     if ((how & SEALED) != 0)
@@ -86,7 +86,7 @@ static void put_ring(struct simfs *disk, struct input *in, uint64_t lsn, uint8_t
     const struct fs *fs = simfs_fs(disk);
     fs->boot_id(fs->ctx, boot);
     must(ring_create(fs, "d/ring-0", 4096, &ring, &err) == RC_OK);
-    ring_reset(&ring, store, boot, 0, 1);
+    ring_reset(&ring, id, boot, 0, 1);
     take(in, positions, sizeof(positions));
     size_t len = take(in, ring.data, 4096);
     if ((how & SEALED) != 0)
@@ -134,7 +134,6 @@ static uint64_t recover(struct simfs *disk)
     struct journal *j;
     struct err err;
     uint64_t next = 0;
-    memcpy(options.store_id, store, 16);
     if (journal_open(&options, &j, &err) != RC_OK)
         return 0;
     enum rc rc = journal_replay(j, 0, check_next, &next, &err);
@@ -149,7 +148,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     log_set_level(LOG_NOTHING);
-    format_key_init(&key, store);
+    format_key_init(&key, id);
     struct input in = {data + 1, size - 1};
     struct simfs *disk = simfs_new(1);
     uint8_t how = data[0];

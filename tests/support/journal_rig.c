@@ -20,7 +20,7 @@ void rig_init(struct journal_rig *r, enum journal_fsync policy)
         .fsync = policy,
         .segment_bytes = 64 << 10,
         .ring_bytes = 16 << 10,
-        .store_id = {7, 7, 7},
+        .new_id = {7, 7, 7},
     };
 }
 

@@ -312,6 +312,65 @@ static void exec_fails_when_a_watched_key_was_changed(void **state)
     expect(0, "EXEC", "*1\r\n:2\r\n");
 }
 
+/* Until that moment of wall time is over. */
+static bool is_over(void *ctx)
+{
+    return clock_wall().ms > *(int64_t *)ctx;
+}
+
+static void set_until(const char *key, int64_t until_ms)
+{
+    char request[96];
+    snprintf(request, sizeof(request), "SET %s 1 PXAT %lld", key, (long long)until_ms);
+    expect(1, request, "+OK\r\n");
+}
+
+static void a_watched_key_that_is_not_in_memory_expires_too(void **state)
+{
+    (void)state;
+    int64_t until_ms = clock_wall().ms + 60;
+    set_until("cold", until_ms);
+    set_until("gone", until_ms);
+    expect(1, "SET kept 1", "+OK\r\n");
+    disconnect_clients();
+    ks_flush(&ks);
+    ks_evict(&ks);
+    connect_clients();
+    uint64_t parked = clients[0].parked;
+    expect(0, "WATCH cold gone kept", "+OK\r\n");
+    assert_true(clients[0].parked > parked); /* it was looked up */
+    ks_evict(&ks);                           /* and need not stay for that */
+    ks_await(is_over, &until_ms, "the keys expire");
+    expect(0, "MULTI", "+OK\r\n");
+    expect(0, "GET kept", "+QUEUED\r\n");
+    expect(0, "EXEC", "*-1\r\n");
+    /* What was gone when it was watched is no change when somebody notices. */
+    expect(0, "WATCH gone kept", "+OK\r\n");
+    expect(1, "GET gone", "$-1\r\n");
+    expect(0, "MULTI", "+OK\r\n");
+    expect(0, "GET kept", "+QUEUED\r\n");
+    expect(0, "EXEC", "*1\r\n$1\r\n1\r\n");
+    expect(0, "WATCH kept", "+OK\r\n");
+    ks_evict(&ks);
+    expect(1, "SET kept 2", "+OK\r\n");
+    expect(0, "MULTI", "+OK\r\n");
+    expect(0, "GET kept", "+QUEUED\r\n");
+    expect(0, "EXEC", "*-1\r\n");
+}
+
+static void a_key_that_had_expired_when_it_was_watched_breaks_nothing(void **state)
+{
+    (void)state;
+    int64_t until_ms = clock_wall().ms + 5;
+    set_until("k", until_ms);
+    ks_await(is_over, &until_ms, "the key expires");
+    expect(0, "WATCH k", "+OK\r\n");
+    expect(1, "GET k", "$-1\r\n"); /* deletes it */
+    expect(0, "MULTI", "+OK\r\n");
+    expect(0, "GET k", "+QUEUED\r\n");
+    expect(0, "EXEC", "*1\r\n$-1\r\n");
+}
+
 static void exec_waits_for_its_keys_and_runs_once(void **state)
 {
     (void)state;
@@ -579,6 +638,8 @@ int main(void)
         TEST(exec_is_one_transaction),
         TEST(an_error_when_queueing_fails_exec),
         TEST(exec_fails_when_a_watched_key_was_changed),
+        TEST(a_watched_key_that_is_not_in_memory_expires_too),
+        TEST(a_key_that_had_expired_when_it_was_watched_breaks_nothing),
         TEST(exec_waits_for_its_keys_and_runs_once),
         TEST(a_queue_that_grows_too_long_closes_the_client),
         TEST(exec_finds_keys_where_swapdb_has_put_them),

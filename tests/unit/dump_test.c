@@ -205,7 +205,7 @@ static void a_list_is_numbered_anew(void **state)
     for (int i = 0; i < 3000; i++) {
         assert_true(list_push(&l, i % 3 == 0 ? LIST_HEAD : LIST_TAIL, SLICE("some element")));
         if (i % 7 == 0)
-            list_remove_at(&l, list_count(l) / 2);
+            assert_true(list_remove_at(&l, list_count(l) / 2));
     }
     struct value v = {.type = VALUE_LIST, .object = l};
     struct restored r;

@@ -91,7 +91,7 @@ static void a_journal_is_read_while_it_is_open(void **state)
 {
     (void)state;
     const struct journal_segment *segments;
-    uint8_t store[16];
+    uint8_t id[16];
     rig_resume(&rig, 0, 0);
     write_records(500);
     open_reader();
@@ -108,8 +108,8 @@ static void a_journal_is_read_while_it_is_open(void **state)
         assert_int_equal(segments[i].bytes, 64 << 10);
         assert_int_equal(segments[i].continues_after, segments[i].first_lsn - 1);
     }
-    journal_reader_store_id(reader, store);
-    assert_memory_equal(store, rig.options.store_id, 16);
+    journal_reader_id(reader, id);
+    assert_memory_equal(id, rig.options.new_id, 16);
 }
 
 static void seeking_begins_behind_an_lsn(void **state)

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
 #include "journal/format.h"
+#include "journal/missing.h"
 #include "journal/ring.h"
 #include "tests/support/journal_rig.h"
 
@@ -359,21 +360,111 @@ static void a_truncated_segment_is_corruption(void **state)
     expect_corrupt(FIRST, "50");
 }
 
-static void another_store_and_a_newer_format_are_refused(void **state)
+static void a_newer_and_an_older_format_are_refused_with_a_way_on(void **state)
 {
     (void)state;
     rig_resume(&rig, 0, 0);
     write_synced(10);
     rig_close(&rig);
-    rig.options.store_id[0] = 99;
-    assert_int_equal(rig_try_open(&rig), RC_FOREIGN);
-    rig.options.store_id[0] = 7;
     uint64_t len;
-    rig_file(&rig, FIRST, &len)[8] = 2;
+    rig_file(&rig, FIRST, &len)[8] = FORMAT_VERSION + 1;
     assert_int_equal(rig_try_open(&rig), RC_FOREIGN);
     assert_non_null(strstr(rig.err.text, "newer"));
-    rig_file(&rig, FIRST, &len)[8] = 1;
+    rig_file(&rig, FIRST, &len)[8] = FORMAT_VERSION - 1;
+    assert_int_equal(rig_try_open(&rig), RC_FOREIGN);
+    assert_non_null(strstr(rig.err.text, "start that one once more, stop it in order"));
+    assert_non_null(strstr(rig.err.text, "remove the directory"));
+    rig_file(&rig, FIRST, &len)[8] = FORMAT_VERSION;
     rig_resume(&rig, 0, 10);
+}
+
+static struct journal_history history_now(void)
+{
+    struct journal_history history;
+    rig_open(&rig);
+    journal_get_history(rig.j, &history);
+    return history;
+}
+
+/* Opens, changes nothing, and closes. */
+static struct journal_history history_of_files(void)
+{
+    struct journal_history history = history_now();
+    rig_close(&rig);
+    return history;
+}
+
+static void a_journal_keeps_the_id_that_it_was_created_with(void **state)
+{
+    (void)state;
+    uint8_t first[JOURNAL_ID_BYTES];
+    memset(rig.options.new_id, 0, sizeof(rig.options.new_id)); /* at random */
+    struct journal_history none = history_of_files(), other = history_of_files();
+    assert_false(none.exists);
+    assert_int_equal(none.last_lsn, 0);
+    assert_memory_not_equal(none.id, other.id, sizeof(none.id)); /* it is not on disk yet */
+    rig_resume(&rig, 0, 0);
+    memcpy(first, journal_id(rig.j), sizeof(first));
+    rig_close(&rig);
+    struct journal_history empty = history_of_files();
+    assert_true(empty.exists);
+    assert_memory_equal(empty.id, first, sizeof(first));
+    rig_resume(&rig, 0, 0);
+    write_synced(10);
+    rig_close(&rig);
+    memset(rig.options.new_id, 9, sizeof(rig.options.new_id)); /* is not asked for any more */
+    struct journal_history some = history_of_files();
+    assert_memory_equal(some.id, first, sizeof(first));
+    assert_int_equal(some.after_lsn, 0);
+    assert_int_equal(some.last_lsn, 10);
+    assert_true(some.coherent);
+}
+
+static void a_ring_says_the_id_when_no_segment_is_left(void **state)
+{
+    (void)state;
+    rig_resume(&rig, 0, 0);
+    write_synced(10);
+    rig_close(&rig);
+    const struct fs *fs = simfs_fs(rig.disk);
+    assert_int_equal(fs->remove(fs->ctx, "journal/" FIRST, &rig.err), RC_OK);
+    assert_int_equal(fs->remove(fs->ctx, "journal/" STOP_MARK_NAME, &rig.err), RC_OK);
+    memset(rig.options.new_id, 9, sizeof(rig.options.new_id));
+    struct journal_history left = history_of_files();
+    assert_true(left.exists);
+    assert_int_equal(left.id[0], 7);
+    assert_int_equal(left.last_lsn, 0);
+}
+
+static void files_of_two_journals_are_not_read_as_one(void **state)
+{
+    (void)state;
+    rig_resume(&rig, 0, 0);
+    write_segments(2);
+    rig_close(&rig);
+    uint64_t len;
+    struct segment_header header;
+    char *page = rig_file(&rig, FIRST, &len);
+    memcpy(&header, page, sizeof(header));
+    header.journal_id[0] ^= 1;
+    format_seal_header(&header, page);
+    assert_int_equal(rig_try_open(&rig), RC_FOREIGN);
+    assert_non_null(strstr(rig.err.text, "two different journals"));
+}
+
+static void a_jump_in_the_history_is_known(void **state)
+{
+    (void)state;
+    rig_resume(&rig, 0, 0);
+    write_synced(10);
+    rig_close(&rig);
+    rig_open(&rig);
+    assert_int_equal(journal_start(rig.j, 50, &rig.err), RC_OK); /* power took 11 to 50 */
+    rig_close(&rig);
+    struct journal_history history = history_of_files();
+    assert_int_equal(history.after_lsn, 0);
+    assert_int_equal(history.whole_after_lsn, 50);
+    assert_int_equal(history.last_lsn, 50);
 }
 
 static void a_directory_in_use_is_named(void **state)
@@ -494,7 +585,11 @@ int main(void)
         RECOVER_TEST(a_damaged_header_is_corruption_wherever_it_is),
         RECOVER_TEST(a_superseded_segment_is_ignored_and_removed),
         RECOVER_TEST(a_truncated_segment_is_corruption),
-        RECOVER_TEST(another_store_and_a_newer_format_are_refused),
+        RECOVER_TEST(a_newer_and_an_older_format_are_refused_with_a_way_on),
+        RECOVER_TEST(a_journal_keeps_the_id_that_it_was_created_with),
+        RECOVER_TEST(a_ring_says_the_id_when_no_segment_is_left),
+        RECOVER_TEST(files_of_two_journals_are_not_read_as_one),
+        RECOVER_TEST(a_jump_in_the_history_is_known),
         RECOVER_TEST(a_directory_in_use_is_named),
         RECOVER_TEST(a_damaged_ring_is_corruption_after_a_kill_and_an_end_after_power_loss),
         RECOVER_TEST(a_ring_that_lost_its_head_is_made_anew),

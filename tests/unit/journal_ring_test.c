@@ -205,7 +205,7 @@ static void a_file_that_is_no_ring_is_refused(void **state)
     atomic_store(&page->read_pos, 0);
     page->generation++;
     assert_int_equal(ring_open(fs, "d/ring-0", store, &again, &err), RC_CORRUPT);
-    page->version = 2;
+    page->version = FORMAT_VERSION + 1;
     assert_int_equal(ring_open(fs, "d/ring-0", store, &again, &err), RC_FOREIGN);
     simfs_put(disk, "d/ring-0", "short", 5);
     assert_int_equal(ring_open(fs, "d/ring-0", store, &again, &err), RC_CORRUPT);

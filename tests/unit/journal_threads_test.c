@@ -51,7 +51,7 @@ static struct journal *open_journal(enum journal_fsync policy, void (*on_progres
                                       .fsync = policy,
                                       .segment_bytes = 1 << 20,
                                       .ring_bytes = 16 << 10,
-                                      .store_id = {3},
+                                      .new_id = {3},
                                       .on_progress = on_progress,
                                       .ctx = ctx};
     struct journal *j = NULL;

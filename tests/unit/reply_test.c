@@ -201,6 +201,100 @@ static void a_half_written_reply_is_taken_back_with_its_references(void **state)
     blob_unref(&b);
 }
 
+/* One reply of every kind, large ones referenced, some nested. */
+static void write_reply(struct reply *r, int kind, struct blob *b)
+{
+    switch (kind) {
+    case 0:
+        reply_ok(r);
+        break;
+    case 1:
+        reply_error(r, "ERR x");
+        break;
+    case 2:
+        reply_int(r, -5);
+        break;
+    case 3:
+        reply_bulk(r, SLICE("a\r\nb"));
+        break;
+    case 4:
+        reply_bulk_blob(r, b, blob_slice(b));
+        break;
+    case 5:
+        reply_null(r);
+        break;
+    case 6:
+        reply_null_array(r);
+        break;
+    case 7:
+        reply_verbatim(r, "txt", SLICE("text"));
+        break;
+    case 8:
+        reply_array(r, 3);
+        write_reply(r, 4, b);
+        write_reply(r, 9, b);
+        write_reply(r, 6, b);
+        break;
+    case 9:
+        reply_map(r, 2);
+        for (int i = 3; i < 7; i++)
+            write_reply(r, i, b);
+        break;
+    case 10:
+        reply_array(r, 0);
+        break;
+    case 11:
+        reply_double(r, 1.5);
+        break;
+    default:
+        reply_push(r, 1);
+        reply_bool(r, true);
+        break;
+    }
+}
+
+static void whole_replies_are_stepped_over_and_exchanged(void **state)
+{
+    (void)state;
+    enum { KINDS = 13 };
+    struct blob *b = blob_try_new(REPLY_REF_MIN);
+    b->len = b->cap;
+    memset(b->data, 'x', b->len);
+    for (int which = 0; which < KINDS; which++) {
+        for (uint8_t proto = 2; proto <= 3; proto++) {
+            struct reply r, expected;
+            struct reply_place at = {0}, from = {0}, to = {0};
+            reply_init(&r);
+            reply_init(&expected);
+            r.proto = expected.proto = proto;
+            for (int kind = 0; kind < KINDS; kind++) {
+                write_reply(&r, kind, b);
+                if (kind == which)
+                    reply_raw(&expected, SLICE("-IN PLACE\r\n"));
+                else
+                    write_reply(&expected, kind, b);
+            }
+            for (int kind = 0; kind < KINDS; kind++) {
+                from = kind == which ? at : from;
+                char first = r.buf.data[at.at];
+                assert_int_equal(reply_skip(&r, &at), first);
+                to = kind == which ? at : to;
+            }
+            assert_int_equal(at.at, r.buf.len);
+            assert_int_equal(at.ref, r.refs_len);
+            assert_true(reply_replace(&r, from, to, SLICE("-IN PLACE\r\n")));
+            struct buf got = flatten(&r), want = flatten(&expected);
+            assert_true(slice_eq(buf_slice(&got), buf_slice(&want)));
+            buf_fini(&got);
+            buf_fini(&want);
+            reply_fini(&r);
+            reply_fini(&expected);
+            assert_int_equal(atomic_load(&b->refs), 1);
+        }
+    }
+    blob_unref(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -209,6 +303,7 @@ int main(void)
         cmocka_unit_test(errors_are_one_line_and_counted),
         cmocka_unit_test(large_values_are_referenced_and_released),
         cmocka_unit_test(a_half_written_reply_is_taken_back_with_its_references),
+        cmocka_unit_test(whole_replies_are_stepped_over_and_exchanged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

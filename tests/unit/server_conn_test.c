@@ -303,9 +303,9 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
     return false;
 }
 
-uint64_t journal_durable_lsn(const struct journal *j)
+uint64_t keyspace_durable_lsn(const struct keyspace *ks)
 {
-    return j == &the_journal ? atomic_load(&durable_lsn) : 0;
+    return ks == &the_keyspace ? atomic_load(&durable_lsn) : 0;
 }
 
 void journal_kick(struct journal *j)

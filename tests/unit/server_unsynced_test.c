@@ -1,0 +1,364 @@
+/* What clients are told of changes that no disk has yet: a whole server in this process, over the
+ * memory backend, whose journal's syncs are held or fail.
+ *
+ * fdatasync is defined here, so that the journal's calls come to this file.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/memory.h"
+#include "base/log.h"
+#include "base/stats.h"
+#include "command/command.h"
+#include "config/options.h"
+#include "journal/journal.h"
+#include "server/server.h"
+#include "writeback/writeback.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+enum { DEADLINE_MS = 20000, TEXT_MAX = 64 * 1024 };
+
+#define STORE "unsynced-test"
+#define UNSYNCED                                                                                   \
+    "-UNSYNCED the journal could not be synced within journal-wait-max-ms. The command was done, " \
+    "but what it wrote or read is only in memory: a crash may take it, or not.\r\n"
+
+/* ---- the disk ---- */
+
+static _Atomic bool syncs_held, syncs_fail;
+
+int fdatasync(int fd)
+{
+    while (atomic_load(&syncs_held))
+        poll(NULL, 0, 1);
+    if (atomic_load(&syncs_fail)) {
+        errno = EIO;
+        return -1;
+    }
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* ---- the server ---- */
+
+static char directory[] = "/tmp/weir-unsynced-XXXXXX";
+static char socket_path[64], journal_dir[64];
+static struct server *server;
+static struct keyspace *ks;
+
+static void start_with(const char *name, const char *value)
+{
+    struct err err = {0};
+    char *args[] = {"--port",
+                    "0",
+                    "--unixsocket",
+                    socket_path,
+                    "--io-threads",
+                    "2",
+                    "--backend",
+                    "memory:" STORE,
+                    "--journal-dir",
+                    journal_dir,
+                    "--shards",
+                    "16",
+                    "--databases",
+                    "4",
+                    "--hz",
+                    "100",
+                    "--journal-fsync",
+                    "always",
+                    "--journal-segment-size",
+                    "1mb",
+                    "--journal-ring-size",
+                    "256kb",
+                    "--write-delay-ms",
+                    "10",
+                    "--notify-keyspace-events",
+                    "KEA",
+                    (char *)(uintptr_t)name,
+                    (char *)(uintptr_t)value};
+    int argc = (int)COUNT_OF(args) - (name == NULL ? 2 : 0);
+    if (options_load(NULL, argc, args, &err) != RC_OK || server_new(&server, &err) != RC_OK)
+        fail_msg("%s", err.text);
+    log_set_level(LOG_NOTHING);
+    server_start(server);
+    struct keyspace_options options = {.workers = server_workers(server),
+                                       .on_journal_progress = server_on_journal_progress,
+                                       .on_event = server_on_event,
+                                       .ctx = server};
+    if (keyspace_open(&options, &ks, &err) != RC_OK)
+        fail_msg("%s", err.text);
+    server_attach(server, ks);
+}
+
+static int start(void **state)
+{
+    (void)state;
+    start_with(NULL, NULL);
+    return 0;
+}
+
+static int start_impatient(void **state)
+{
+    (void)state;
+    start_with("--journal-wait-max-ms", "50");
+    return 0;
+}
+
+static int stop(void **state)
+{
+    struct err err;
+    char command[128];
+    (void)state;
+    atomic_store(&syncs_fail, false);
+    atomic_store(&syncs_held, false);
+    memory_hold_applies(STORE, false);
+    server_stop(server);
+    enum rc rc = keyspace_close(&ks, false, 1000, &err);
+    assert_true(rc == RC_OK || rc == RC_AGAIN);
+    server_free(&server);
+    memory_forget(STORE);
+    snprintf(command, sizeof(command), "rm -rf '%s'", journal_dir);
+    assert_int_equal(system(command), 0);
+    return 0;
+}
+
+/* ---- clients ---- */
+
+static int dial(void)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    strcpy(at.sun_path, socket_path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    return fd;
+}
+
+static void say(int fd, const char *text)
+{
+    size_t len = strlen(text);
+    assert_int_equal(send(fd, text, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+/* Reads exactly the text, or fails. */
+static void hear(int fd, const char *text)
+{
+    static char got[TEXT_MAX];
+    size_t want = strlen(text), have = 0;
+    assert_true(want < sizeof(got));
+    while (have < want) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        if (poll(&p, 1, DEADLINE_MS) != 1)
+            fail_msg("no reply, wanted: %s, got: %.*s", text, (int)have, got);
+        ssize_t n = recv(fd, got + have, want - have, 0);
+        if (n <= 0)
+            fail_msg("closed, wanted: %s, got: %.*s", text, (int)have, got);
+        have += (size_t)n;
+    }
+    got[have] = '\0';
+    assert_string_equal(got, text);
+}
+
+static void ask(int fd, const char *request, const char *reply)
+{
+    say(fd, request);
+    hear(fd, reply);
+}
+
+/* PING on the same worker or not: commands that were sent before have run. */
+static void await_runs(uint64_t runs)
+{
+    int64_t until = clock_mono().us + DEADLINE_MS * 1000;
+    while (stat_get(STAT_total_commands_processed) < runs) {
+        if (clock_mono().us > until)
+            fail_msg("the commands are not run");
+        poll(NULL, 0, 1);
+    }
+}
+
+static void hear_nothing_yet(int fd)
+{
+    char got[512];
+    ssize_t n = recv(fd, got, sizeof(got), MSG_PEEK | MSG_DONTWAIT);
+    if (n >= 0)
+        fail_msg("heard: %.*s", (int)n, got);
+}
+
+/* Says it, waits until `commands` of it have run, and nothing was answered. */
+static void say_in_vain(int fd, const char *requests, uint64_t commands)
+{
+    uint64_t before = stat_get(STAT_total_commands_processed);
+    say(fd, requests);
+    await_runs(before + commands);
+    hear_nothing_yet(fd);
+}
+
+/* The first cut of a new store would hold a journal that is not synced, too. */
+static void settle(int fd)
+{
+    ask(fd, "SET warm 1\r\nWAITAOF 1 1 0\r\n", "+OK\r\n*2\r\n:1\r\n:1\r\n");
+}
+
+/* Reads and drops everything up to and with the text. */
+static void hear_up_to(int fd, const char *text)
+{
+    size_t seen = 0, want = strlen(text);
+    while (seen < want) {
+        char byte;
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+        assert_int_equal(recv(fd, &byte, 1, 0), 1);
+        seen = byte == text[seen] ? seen + 1 : (byte == text[0]);
+    }
+}
+
+/* ---- who is released by what ---- */
+
+static void the_backend_releases_what_the_journal_cannot(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    settle(a);
+    memory_hold_applies(STORE, true);
+    atomic_store(&syncs_held, true);
+    say_in_vain(a, "SET k 1\r\n", 1);
+    say_in_vain(b, "GET k\r\n", 1);
+    memory_hold_applies(STORE, false);
+    hear(a, "+OK\r\n");
+    hear(b, "$1\r\n1\r\n");
+    close(a);
+    close(b);
+}
+
+static void a_failing_journal_refuses_writes_and_answers_what_the_backend_has(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    settle(a);
+    atomic_store(&syncs_fail, true);
+    ask(a, "SET k 1\r\n", "+OK\r\n"); /* the backend has it */
+    ask(b, "GET k\r\n", "$1\r\n1\r\n");
+    char first[2] = "+";
+    for (int64_t until = clock_mono().us + DEADLINE_MS * 1000; first[0] != '-';) {
+        assert_true(clock_mono().us < until);
+        say(b, "SET k 2\r\n");
+        struct pollfd p = {.fd = b, .events = POLLIN};
+        assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+        assert_int_equal(recv(b, first, 1, 0), 1);
+        if (first[0] == '-')
+            hear(b, "MISCONF Weir cannot write its journal");
+        hear_up_to(b, "\r\n");
+    }
+    ask(a, "GET warm\r\n", "$1\r\n1\r\n");
+    atomic_store(&syncs_fail, false);
+    close(a);
+    close(b);
+}
+
+static void an_error_says_what_is_true_when_the_wait_is_over(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    settle(a);
+    memory_hold_applies(STORE, true);
+    atomic_store(&syncs_held, true);
+    uint64_t before = stat_get(STAT_unsynced_replies);
+    ask(a, "GET warm\r\nSET k 1\r\n", "$1\r\n1\r\n" UNSYNCED);
+    ask(b, "GET k\r\n", UNSYNCED); /* what was read may vanish as well */
+    ask(b, "PING\r\n", "+PONG\r\n");
+    assert_int_equal(stat_get(STAT_unsynced_replies), before + 2);
+    atomic_store(&syncs_held, false);
+    ask(a, "SET k 2\r\n", "+OK\r\n");
+    ask(b, "GET k\r\n", "$1\r\n2\r\n");
+    close(a);
+    close(b);
+}
+
+static void pipelined_replies_stay_in_order_and_whole(void **state)
+{
+    (void)state;
+    int a = dial();
+    static char large[40000], request[48000], expected[TEXT_MAX];
+    settle(a);
+    memset(large, 'x', sizeof(large) - 1);
+    memory_hold_applies(STORE, true);
+    atomic_store(&syncs_held, true);
+    /* A referenced value, arrays, nulls, a nested reply; each is one error. */
+    snprintf(
+        request, sizeof(request),
+        "*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n$%zu\r\n%s\r\nGET large\r\nMGET large none large\r\n"
+        "GET none\r\nMULTI\r\nGET large\r\nLPUSH l a b\r\nLRANGE l 0 -1\r\nEXEC\r\nBLPOP l 1\r\n",
+        sizeof(large) - 1, large);
+    say(a, request);
+    expected[0] = '\0';
+    for (int i = 0; i < 9; i++)
+        strcat(expected, UNSYNCED);
+    strcat(expected, UNSYNCED);
+    hear(a, expected);
+    hear_nothing_yet(a);
+    atomic_store(&syncs_held, false);
+    ask(a, "STRLEN large\r\nLLEN l\r\n", ":39999\r\n:1\r\n");
+    close(a);
+}
+
+static void messages_are_no_replies_and_go_on_waiting(void **state)
+{
+    (void)state;
+    int a = dial(), two = dial(), three = dial(), monitor = dial();
+    settle(a);
+    ask(two, "SUBSCRIBE __keyevent@0__:set\r\n",
+        "*3\r\n$9\r\nsubscribe\r\n$18\r\n__keyevent@0__:set\r\n:1\r\n");
+    say(three, "HELLO 3\r\nECHO done\r\n");
+    hear_up_to(three, "$4\r\ndone\r\n");
+    ask(three, "SUBSCRIBE __keyevent@0__:set\r\n",
+        ">3\r\n$9\r\nsubscribe\r\n$18\r\n__keyevent@0__:set\r\n:1\r\n");
+    ask(monitor, "MONITOR\r\n", "+OK\r\n");
+    memory_hold_applies(STORE, true);
+    atomic_store(&syncs_held, true);
+    ask(a, "SET k 1\r\n", UNSYNCED);
+    hear_nothing_yet(two);
+    ask(three, "GET k\r\n", UNSYNCED); /* before the message that came first */
+    hear_nothing_yet(two);
+    hear_nothing_yet(three);
+    hear_nothing_yet(monitor);
+    atomic_store(&syncs_held, false);
+    hear(two, "*3\r\n$7\r\nmessage\r\n$18\r\n__keyevent@0__:set\r\n$1\r\nk\r\n");
+    hear(three, ">3\r\n$7\r\nmessage\r\n$18\r\n__keyevent@0__:set\r\n$1\r\nk\r\n");
+    hear_up_to(monitor, "\"SET\" \"k\" \"1\"\r\n");
+    ask(three, "GET k\r\n", "$1\r\n1\r\n");
+    close(monitor);
+    close(three);
+    close(two);
+    close(a);
+}
+
+#define TEST(name)           cmocka_unit_test_setup_teardown(name, start, stop)
+#define IMPATIENT_TEST(name) cmocka_unit_test_setup_teardown(name, start_impatient, stop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_backend_releases_what_the_journal_cannot),
+        TEST(a_failing_journal_refuses_writes_and_answers_what_the_backend_has),
+        IMPATIENT_TEST(an_error_says_what_is_true_when_the_wait_is_over),
+        IMPATIENT_TEST(pipelined_replies_stay_in_order_and_whole),
+        IMPATIENT_TEST(messages_are_no_replies_and_go_on_waiting),
+    };
+    if (mkdtemp(directory) == NULL)
+        return 1;
+    snprintf(socket_path, sizeof(socket_path), "%s/weir.sock", directory);
+    snprintf(journal_dir, sizeof(journal_dir), "%s/journal", directory);
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(socket_path);
+    rmdir(directory);
+    return failed;
+}

@@ -17,6 +17,8 @@
  *   RC_REJECTED     the store refuses something in the batch for good (too large, constraint);
  * nothing was changed; the caller bisects RC_UNAVAILABLE, RC_FULL, RC_IO, RC_BUSY, RC_READONLY,
  * RC_CORRUPT nothing, or everything, was changed: the caller retries the same batch
+ *   RC_MOVED        the store's name no longer points to what was opened; nothing that was written
+ *                   is believed, and the same batch is tried again
  *
  * Knows nothing of caches, journals or clients. May include base/ only.
  *

@@ -2,8 +2,8 @@
  *
  * Two connections in WAL mode: the flusher's writes, the loader's reads, and neither waits for the
  * other. A batch is one transaction together with its cut LSN, synced before apply() returns. One
- * Weir per database, held by a flock on FILE.lock; any other program may read and write the tables
- * with SQL, see sqlite_schema.c and sqlite_change.c for how that is noticed.
+ * Weir per database, held by a lock on the file itself; any other program may read and write the
+ * tables with SQL, see sqlite_schema.c and sqlite_change.c for how that is noticed.
  *
  * Checkpoints are never made by a commit but by maintain(), which keeps the WAL bounded.
  *
@@ -13,13 +13,9 @@
 #include "base/clock.h"
 #include "base/buf.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 enum {
     MAINTAIN_CHUNK_ROWS = 2000,
@@ -54,7 +50,7 @@ static enum rc rc_of(int result)
     case SQLITE_PROTOCOL:
         return RC_BUSY;
     case SQLITE_READONLY:
-        return result == SQLITE_READONLY_DBMOVED ? RC_UNAVAILABLE : RC_READONLY;
+        return result == SQLITE_READONLY_DBMOVED ? RC_MOVED : RC_READONLY;
     case SQLITE_FULL:
         return RC_FULL;
     case SQLITE_CORRUPT:
@@ -164,25 +160,6 @@ sqlite3 *sqlite_writer_of(struct backend *b)
 }
 
 /* ---- open and close ---- */
-
-static enum rc take_lock(struct sqlite_backend *b, struct err *err)
-{
-    struct buf name = {0};
-    buf_printf(&name, "%s.lock", b->path);
-    enum rc rc = RC_OK;
-    b->lock_fd = open(name.data, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (b->lock_fd < 0) {
-        enum rc code = errno == EACCES || errno == EROFS ? RC_READONLY : RC_UNAVAILABLE;
-        rc = err_fill(err, code, errno, __FILE__, __LINE__, "%s: cannot open", name.data);
-    } else if (flock(b->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        rc = errno == EWOULDBLOCK
-                 ? err_set(err, RC_BUSY, "%s: in use by another Weir (it holds %s)", b->path,
-                           name.data)
-                 : err_sys(err, errno, "%s: cannot lock", name.data);
-    }
-    buf_fini(&name);
-    return rc;
-}
 
 static enum rc pragma(const struct sqlite_conn *c, struct err *err, const char *format, ...)
     PRINTF_LIKE(3, 4);
@@ -304,15 +281,14 @@ static void backend_close(struct backend **pb)
     struct sqlite_backend *b = of(*pb);
     *pb = NULL;
     conn_close(&b->reader);
-    if (b->writer.db != NULL) {
+    if (b->writer.db != NULL && sqlite_file_place(&b->file) == SQLITE_PLACE_OURS) {
         sqlite3_busy_timeout(b->writer.db, 0);
         struct err ignored; /* what is not checkpointed now is in the WAL and stays valid */
         if (checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, &ignored) != RC_OK)
             b->wal_pages = 0;
     }
     conn_close(&b->writer);
-    if (b->lock_fd >= 0)
-        close(b->lock_fd);
+    sqlite_file_close(&b->file); /* after SQLite's */
     sqlite_piece_fini(&b->piece);
     sqlite_piece_fini(&b->theirs);
     sqlite_piece_fini(&b->before);
@@ -322,9 +298,21 @@ static void backend_close(struct backend **pb)
     free(b);
 }
 
+/* SQLite opened the file by its name, we by ours: both must have found the same one. */
+static enum rc bind_file(struct sqlite_backend *b, struct err *err)
+{
+    enum rc rc = sqlite_file_bind(&b->file, &b->writer, err);
+    if (rc == RC_OK)
+        rc = sqlite_file_check(&b->file, err);
+    if (rc == RC_OK &&
+        (!sqlite_file_is_opened_by(&b->writer) || !sqlite_file_is_opened_by(&b->reader)))
+        rc = err_set(err, RC_MOVED, "%s: replaced while it was being opened; start again", b->path);
+    return rc;
+}
+
 static enum rc open_both(struct sqlite_backend *b, struct err *err)
 {
-    enum rc rc = take_lock(b, err);
+    enum rc rc = sqlite_file_open(&b->file, b->path, err);
     if (rc == RC_OK)
         rc = conn_open(&b->writer, b, WRITER_CACHE_KIB, err);
     if (rc == RC_OK)
@@ -337,6 +325,8 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
         rc = pragma(&b->reader, err, "PRAGMA synchronous = NORMAL");
     if (rc == RC_OK)
         rc = conn_prepare(&b->reader, err);
+    if (rc == RC_OK)
+        rc = bind_file(b, err);
     if (rc == RC_OK) {
         sqlite3_wal_hook(b->writer.db, wal_grew, b);
         rc = checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
@@ -357,7 +347,7 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
         return err_set(err, RC_NOMEM, "no memory for a backend");
     b->base.ops = &backend_sqlite;
     b->path = path_of(config);
-    b->lock_fd = -1;
+    b->file.fd = -1;
     b->timeout_ms = config->timeout_ms > INT32_MAX ? INT32_MAX : (int)config->timeout_ms;
     b->data_version = -1;
     lock_init(&b->lock);
@@ -433,6 +423,44 @@ static enum rc backend_position(struct backend *pb, struct backend_position *out
     return rc;
 }
 
+/* ---- the file is looked at around what is believed ---- */
+
+static enum rc backend_apply(struct backend *pb, const struct backend_batch *batch,
+                             struct backend_applied *out, struct err *err)
+{
+    struct sqlite_backend *b = of(pb);
+    enum rc rc = sqlite_guard_write(b, err);
+    if (rc == RC_OK)
+        rc = sqlite_apply(pb, batch, out, err);
+    return rc == RC_OK ? sqlite_guard_write(b, err) : rc;
+}
+
+static enum rc backend_load(struct backend *pb, const struct backend_item *keys, uint32_t n,
+                            backend_emit *emit, void *ctx, struct err *err)
+{
+    enum rc rc = sqlite_file_check(&of(pb)->file, err);
+    return rc == RC_OK ? sqlite_load(pb, keys, n, emit, ctx, err) : rc;
+}
+
+static enum rc backend_scan(struct backend *pb, uint32_t db, struct slice after, uint32_t limit,
+                            backend_emit *emit, void *ctx, struct err *err)
+{
+    enum rc rc = sqlite_file_check(&of(pb)->file, err);
+    return rc == RC_OK ? sqlite_scan(pb, db, after, limit, emit, ctx, err) : rc;
+}
+
+static enum rc backend_count(struct backend *pb, uint32_t db, uint64_t *out, struct err *err)
+{
+    enum rc rc = sqlite_file_check(&of(pb)->file, err);
+    return rc == RC_OK ? sqlite_count(pb, db, out, err) : rc;
+}
+
+static enum rc backend_poll(struct backend *pb, backend_emit *emit, void *ctx, struct err *err)
+{
+    enum rc rc = sqlite_file_check(&of(pb)->file, err);
+    return rc == RC_OK ? sqlite_poll(pb, emit, ctx, err) : rc;
+}
+
 /* ---- maintain ---- */
 
 static enum rc empty_dropped(struct sqlite_backend *b, bool *left, struct err *err)
@@ -492,7 +520,7 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
     struct sqlite_backend *b = of(pb);
     int64_t deadline_us = clock_mono().us + budget_ms * 1000;
     bool log_left = true, rows_left = true;
-    enum rc rc = RC_OK;
+    enum rc rc = sqlite_guard_write(b, err);
     while (rc == RC_OK && (log_left || rows_left)) {
         rc = sqlite_change_trim(b, MAINTAIN_CHUNK_ROWS, &log_left, err);
         if (rc == RC_OK)
@@ -514,10 +542,10 @@ const struct backend_ops backend_sqlite = {
     .open = backend_open,
     .close = backend_close,
     .position = backend_position,
-    .apply = sqlite_apply,
+    .apply = backend_apply,
     .maintain = backend_maintain,
-    .load = sqlite_load,
-    .scan = sqlite_scan,
-    .count = sqlite_count,
-    .poll = sqlite_poll,
+    .load = backend_load,
+    .scan = backend_scan,
+    .count = backend_count,
+    .poll = backend_poll,
 };

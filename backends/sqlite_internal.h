@@ -1,6 +1,8 @@
 /* What the files of the SQLite backend share. Nobody else includes this, except its own tests.
  *
  *   sqlite.c         the ops table: open, close, position, maintain; errors
+ *   sqlite_file.c    the lock on the file; does its name still point to it?
+ *   sqlite_guard.c   what is checked before a commit or an answer is believed
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
  *   sqlite_apply.c   a batch, in one transaction
  *   sqlite_change.c  the log of what others changed: poll, conflicts, trimming
@@ -15,6 +17,7 @@
 #include "base/lock.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 enum {
     SCHEMA_FORMAT = 1,     /* of our tables; a newer one is refused */
@@ -130,12 +133,31 @@ struct sqlite_resolved {
     size_t bytes;
 };
 
+struct sqlite_file_id {
+    dev_t dev;
+    ino_t ino;
+};
+
+/* The database as a file, see sqlite_file.c. Immutable between bind and close. */
+struct sqlite_file {
+    const char *path; /* as configured */
+    char *wal_path, *shm_path;
+    struct sqlite_file_id id, wal, shm;
+    int fd; /* holds the lock */
+
+    /* under the lock of the list of open files */
+    struct sqlite_file *next;
+    bool listed;
+    int *parked; /* descriptors of the same file that may not be closed before SQLite's */
+    size_t parked_len;
+};
+
 struct sqlite_backend {
     struct backend_base base;
 
     /* immutable after open */
     char *path;
-    int lock_fd;
+    struct sqlite_file file;
     int timeout_ms;
 
     /* flusher thread only */
@@ -147,6 +169,7 @@ struct sqlite_backend {
     struct mono busy_at;        /* when maintain last saw a batch; 0: its cache was given back */
     int64_t polled_before[3];   /* polled_seq at the last commits of a whole batch, newest first */
     bool warned_about_log;
+    bool rescued; /* the file was moved, and its WAL was emptied into it */
 
     /* loader thread only */
     struct sqlite_conn reader;
@@ -182,6 +205,37 @@ sqlite3_stmt *sqlite_with_key(const struct sqlite_conn *c, enum sqlite_statement
 void sqlite_rollback(const struct sqlite_conn *c);
 /* For tests: the flusher's connection. */
 sqlite3 *sqlite_writer_of(struct backend *b);
+
+/* sqlite_file.c */
+
+/* Where the files are that SQLite has open. */
+enum sqlite_place {
+    SQLITE_PLACE_OURS, /* where their names say */
+    SQLITE_PLACE_DATABASE_MOVED,
+    SQLITE_PLACE_WAL_MOVED,
+    SQLITE_PLACE_SHM_MOVED,
+};
+
+/* Opens (or creates) the file and locks it. Errors: RC_BUSY: another Weir has it, by any name.
+ * `path` must stay. Close it after an error too, and always after SQLite's connections. */
+MUST_CHECK enum rc sqlite_file_open(struct sqlite_file *f, const char *path, struct err *err);
+void sqlite_file_close(struct sqlite_file *f);
+/* Remembers the -wal and the -shm that a connection has opened. */
+MUST_CHECK enum rc sqlite_file_bind(struct sqlite_file *f, const struct sqlite_conn *c,
+                                    struct err *err);
+/* Thread: any. */
+enum sqlite_place sqlite_file_place(const struct sqlite_file *f);
+/* RC_OK or RC_MOVED, with a text that says what to do. Thread: any. */
+MUST_CHECK enum rc sqlite_file_check(const struct sqlite_file *f, struct err *err);
+/* Whether a connection's own file is the one that its path points to. */
+bool sqlite_file_is_opened_by(const struct sqlite_conn *c);
+/* Thread: any. */
+int64_t sqlite_file_wal_bytes(const struct sqlite_file *f);
+
+/* sqlite_guard.c */
+
+/* Before and after a commit: RC_MOVED when the file was taken away meanwhile. */
+MUST_CHECK enum rc sqlite_guard_write(struct sqlite_backend *b, struct err *err);
 
 /* sqlite_schema.c */
 

@@ -1,0 +1,59 @@
+/* What is checked before a commit or an answer is believed: that the file is still the one that its
+ * name points to (sqlite_file.c).
+ *
+ * A database that was taken away is not written any more, and one thing is done at once: its WAL is
+ * emptied into it. The name of the WAL is beside the *new* file now, and whoever opens that would
+ * read our last commits into it, which leaves a mixture of two databases. An empty one is harmless,
+ * and when the file is put back nothing is missing.
+ *
+ * When only the WAL was deleted, our descriptor still reads it: what it holds is moved into the
+ * database, and only a restart gives us a WAL that others see.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/sqlite_internal.h"
+
+#include "base/log.h"
+
+#include <unistd.h>
+
+static void rescue_wal(struct sqlite_backend *b, enum sqlite_place place)
+{
+    bool wal_is_ours = place == SQLITE_PLACE_DATABASE_MOVED;
+    if (place == SQLITE_PLACE_SHM_MOVED)
+        return; /* nothing is in the wrong place */
+    if (!wal_is_ours && access(b->file.wal_path, F_OK) == 0)
+        return; /* others write to a WAL of their own, through the index that we share */
+    int in_wal, moved, mode = wal_is_ours ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+    sqlite3_busy_timeout(b->writer.db, 0);
+    int result = sqlite3_wal_checkpoint_v2(b->writer.db, "main", mode, &in_wal, &moved);
+    sqlite3_busy_timeout(b->writer.db, b->timeout_ms);
+    if (wal_is_ours && result == SQLITE_OK) {
+        b->rescued = true;
+        log_line(LOG_NOTICE, "%s: what its WAL held is in the database file that is open", b->path);
+    }
+}
+
+/* While another file was in its place, programs that opened that one shared our WAL by its name. */
+static bool was_mixed(const struct sqlite_backend *b)
+{
+    return b->rescued && sqlite_file_wal_bytes(&b->file) > 0;
+}
+
+enum rc sqlite_guard_write(struct sqlite_backend *b, struct err *err)
+{
+    enum sqlite_place place = sqlite_file_place(&b->file);
+    if (LIKELY(place == SQLITE_PLACE_OURS && !b->rescued))
+        return RC_OK;
+    if (place != SQLITE_PLACE_OURS) {
+        if (!b->rescued)
+            rescue_wal(b, place);
+        return sqlite_file_check(&b->file, err);
+    }
+    if (was_mixed(b))
+        return err_set(err, RC_MOVED,
+                       "%s: is back, but others wrote to %s-wal while another file was in its "
+                       "place; the journal keeps what is new: restart Weir",
+                       b->path, b->path);
+    b->rescued = false;
+    return RC_OK;
+}

@@ -23,6 +23,16 @@ struct wb_producer {
     _Atomic int64_t dirty_keys, dirty_bytes;
 } __attribute__((aligned(CACHE_LINE)));
 
+/* How the loader fares with the backend, by what it asks for. A poll speaks of the whole store, so
+ * that its next success ends the failure. A load speaks of some keys: others are fine when a page
+ * is damaged, so that a failure is shown for some seconds after the last one. */
+enum lane_read { LANE_READ_POLL, LANE_READ_KEYS, LANE_READS };
+
+struct reading {
+    struct err error; /* code RC_OK: it works */
+    struct mono failed_at;
+};
+
 /* The flusher of one backend. */
 struct lane {
     pthread_t thread;
@@ -39,8 +49,10 @@ struct lane {
     struct err last_error GUARDED_BY(lock);
     int64_t last_flush_us GUARDED_BY(lock);
     struct mono last_commit GUARDED_BY(lock);
-    uint64_t random;       /* flusher only: jitter */
-    bool maintenance_left; /* flusher only */
+    struct reading reading[LANE_READS] GUARDED_BY(lock);
+    atomic_bool reading_fails; /* a look without the lock: one of `reading` is a failure */
+    uint64_t random;           /* flusher only: jitter */
+    bool maintenance_left;     /* flusher only */
 };
 
 struct writeback {
@@ -164,6 +176,9 @@ bool lane_is_idle(struct writeback *wb);
 bool lane_is_failing(struct writeback *wb); /* the last attempt did not succeed */
 void lane_get_info(struct writeback *wb, struct writeback_info *out);
 void lane_set_paused(struct writeback *wb, bool on);
+/* The loader tells what came of asking the backend; err speaks unless rc is RC_OK. True: this
+ * failure is news, and worth a line in the log. Thread: any. */
+bool lane_note_read(struct writeback *wb, enum lane_read what, enum rc rc, const struct err *err);
 void lane_hurry(struct writeback *wb); /* an operator asks: no backoff now */
 
 /* --- cleanup.c --- */

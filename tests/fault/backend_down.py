@@ -278,9 +278,66 @@ def refused_or_reported(store):
     store.server.kill()
 
 
+def a_store_that_cannot_be_read_says_so_until_it_can():
+    with Store() as store:
+        store.server.start()
+        conn = store.connect()
+        conn("HSET", "h", "f", "v")
+        expected = write_many(conn, "key", 20)
+        store.flushed(conn)
+        other = store.open()
+        page = other.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'weir_hash'").fetchone()[0]
+        size = other.execute("PRAGMA page_size").fetchone()[0]
+        other.close()
+        assert store.server.stop() == 0
+        with open(store.path, "r+b") as f:
+            f.seek((page - 1) * size)
+            kind = f.read(1)
+            f.seek((page - 1) * size)
+            f.write(b"\xff")
+        store.server.start()  # nothing is resident
+        conn = store.connect()
+        conn.send(("HGET", "h", "f"))
+        assert isinstance(conn.read(), ReplyError)
+        store.wait_state(conn, "corrupt")
+        assert "malformed" in str(conn("WEIR", "BACKENDS"))
+        assert conn("GET", "key:1").decode() == expected["key:1"]
+        assert store.state(conn) == "corrupt"  # one key that can be read proves nothing
+        store.server.kill()
+        with open(store.path, "r+b") as f:
+            f.seek((page - 1) * size)
+            f.write(kind)
+        store.server.start()
+        conn = store.connect()
+        assert conn("HGET", "h", "f") == b"v" and store.state(conn) == "up"
+
+
+def a_renamed_table_is_reported_until_it_is_back():
+    with Store() as store:
+        store.server.start()
+        conn = store.connect()
+        conn("HSET", "h", "f", "v")
+        store.flushed(conn)
+        assert store.server.stop() == 0
+        store.server.start()
+        conn = store.connect()
+        other = store.open()
+        other.execute("ALTER TABLE weir_hash RENAME TO mine")
+        conn.send(("HGET", "h", "f"))
+        assert isinstance(conn.read(), ReplyError)
+        until(lambda: store.state(conn) != "up", 10, "a state")
+        assert "weir_hash" in str(conn("WEIR", "BACKENDS"))
+        other.execute("ALTER TABLE mine RENAME TO weir_hash")
+        other.close()
+        until(lambda: conn("HGET", "h", "f") == b"v" and store.state(conn) == "up", 20, "up again")
+
+
 if __name__ == "__main__":
     run_checks([a_locked_database_delays_and_loses_nothing,
                 a_row_the_backend_refuses_becomes_a_dead_letter,
                 a_full_disk_is_reported_and_survived,
+                a_store_that_cannot_be_read_says_so_until_it_can,
+                a_renamed_table_is_reported_until_it_is_back,
                 a_read_only_database_is_reported_and_loses_nothing,
                 a_corrupt_database_is_never_taken_for_an_empty_one])

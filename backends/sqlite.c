@@ -327,6 +327,8 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
         rc = conn_prepare(&b->reader, err);
     if (rc == RC_OK)
         rc = bind_file(b, err);
+    if (rc == RC_OK)
+        rc = sqlite_number(&b->writer, ST_SCHEMA_VERSION, 0, &b->schema_version, err);
     if (rc == RC_OK) {
         sqlite3_wal_hook(b->writer.db, wal_grew, b);
         rc = checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
@@ -431,6 +433,8 @@ static enum rc backend_apply(struct backend *pb, const struct backend_batch *bat
     struct sqlite_backend *b = of(pb);
     enum rc rc = sqlite_guard_write(b, err);
     if (rc == RC_OK)
+        rc = sqlite_guard_schema(b, err);
+    if (rc == RC_OK)
         rc = sqlite_apply(pb, batch, out, err);
     return rc == RC_OK ? sqlite_guard_write(b, err) : rc;
 }
@@ -457,7 +461,15 @@ static enum rc backend_count(struct backend *pb, uint32_t db, uint64_t *out, str
 
 static enum rc backend_poll(struct backend *pb, backend_emit *emit, void *ctx, struct err *err)
 {
-    enum rc rc = sqlite_file_check(&of(pb)->file, err);
+    struct sqlite_backend *b = of(pb);
+    static const struct backend_item anything = {.key = {NULL, 0}};
+    enum rc rc = sqlite_file_check(&b->file, err);
+    if (rc == RC_OK && atomic_load_explicit(&b->unnoticed, memory_order_relaxed)) {
+        atomic_store(&b->unnoticed, false);
+        rc = emit(ctx, &anything);
+        if (rc != RC_OK)
+            atomic_store(&b->unnoticed, true);
+    }
     return rc == RC_OK ? sqlite_poll(pb, emit, ctx, err) : rc;
 }
 
@@ -521,6 +533,8 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
     int64_t deadline_us = clock_mono().us + budget_ms * 1000;
     bool log_left = true, rows_left = true;
     enum rc rc = sqlite_guard_write(b, err);
+    if (rc == RC_OK)
+        rc = sqlite_guard_schema(b, err);
     while (rc == RC_OK && (log_left || rows_left)) {
         rc = sqlite_change_trim(b, MAINTAIN_CHUNK_ROWS, &log_left, err);
         if (rc == RC_OK)

@@ -1,5 +1,6 @@
 /* What is checked before a commit or an answer is believed: that the file is still the one that its
- * name points to (sqlite_file.c).
+ * name points to (sqlite_file.c), and that its schema is still the one that we made
+ * (sqlite_repair.c).
  *
  * A database that was taken away is not written any more, and one thing is done at once: its WAL is
  * emptied into it. The name of the WAL is beside the *new* file now, and whoever opens that would
@@ -56,4 +57,33 @@ enum rc sqlite_guard_write(struct sqlite_backend *b, struct err *err)
                        b->path, b->path);
     b->rescued = false;
     return RC_OK;
+}
+
+static enum rc repair_schema(struct sqlite_backend *b, struct err *err)
+{
+    bool unnoticed = false;
+    int64_t version = 0;
+    enum rc rc = sqlite_run(&b->writer, ST_BEGIN_WRITE, err);
+    if (rc == RC_OK)
+        rc = sqlite_schema_repair(&b->writer, &unnoticed, err);
+    if (rc == RC_OK)
+        rc = sqlite_number(&b->writer, ST_SCHEMA_VERSION, 0, &version, err);
+    if (rc == RC_OK)
+        rc = sqlite_run(&b->writer, ST_COMMIT, err);
+    sqlite_rollback(&b->writer);
+    if (rc != RC_OK)
+        return rc;
+    b->schema_version = version;
+    if (unnoticed)
+        atomic_store(&b->unnoticed, true);
+    return RC_OK;
+}
+
+enum rc sqlite_guard_schema(struct sqlite_backend *b, struct err *err)
+{
+    int64_t version;
+    enum rc rc = sqlite_number(&b->writer, ST_SCHEMA_VERSION, 0, &version, err);
+    if (rc != RC_OK || version == b->schema_version)
+        return rc;
+    return repair_schema(b, err);
 }

@@ -4,6 +4,7 @@
  *   sqlite_file.c    the lock on the file; does its name still point to it?
  *   sqlite_guard.c   what is checked before a commit or an answer is believed
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
+ *   sqlite_repair.c  is its schema what we made? what can be made again
  *   sqlite_apply.c   a batch, in one transaction
  *   sqlite_change.c  the log of what others changed: poll, conflicts, trimming
  *   sqlite_load.c    load, scan, count
@@ -17,14 +18,25 @@
 #include "base/lock.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 
 enum {
     SCHEMA_FORMAT = 1,     /* of our tables; a newer one is refused */
+    SCHEMA_REVISION = 2,   /* of our views and triggers; an older one is brought up to date */
     PAGE_BYTES = 8192,     /* of a database that we create */
     WAL_PAGES_MAX = 20000, /* a checkpoint is due above this */
     AGGREGATES = 4,        /* hash, list, set, zset */
 };
+
+/* The elements that an aggregate had before the first change of others that is in the log: those
+ * that nobody touched, and of the others what was first said about them. ?3: the type's number. */
+#define ELEMENTS_BEFORE(table, name, value)                                                     \
+    "SELECT " name ", " value " FROM " table " WHERE db = ?1 AND key = ?2 AND " name " NOT IN " \
+    "(SELECT name FROM weir_change WHERE db = ?1 AND key = ?2 AND type = ?3 AND part <> 0) "    \
+    "UNION ALL SELECT name, value FROM (SELECT name, value, part, min(seq) FROM weir_change "   \
+    "WHERE db = ?1 AND key = ?2 AND type = ?3 AND part <> 0 GROUP BY name) WHERE part = 1 "     \
+    "ORDER BY 1"
 
 #define NOW_ALIVE(now) "(expires_at IS NULL OR expires_at > " now ")"
 
@@ -59,6 +71,10 @@ enum {
     S(LIST, "SELECT position, value FROM weir_list WHERE db = ?1 AND key = ?2 ORDER BY position") \
     S(SET, "SELECT member, NULL FROM weir_set WHERE db = ?1 AND key = ?2 ORDER BY member")        \
     S(ZSET, "SELECT member, score FROM weir_zset WHERE db = ?1 AND key = ?2 ORDER BY member")     \
+    S(HASH_BEFORE, ELEMENTS_BEFORE("weir_hash", "field", "value"))                                \
+    S(LIST_BEFORE, ELEMENTS_BEFORE("weir_list", "position", "value"))                             \
+    S(SET_BEFORE, ELEMENTS_BEFORE("weir_set", "member", "NULL"))                                  \
+    S(ZSET_BEFORE, ELEMENTS_BEFORE("weir_zset", "member", "score"))                               \
     S(HASH_PUT, "INSERT INTO weir_hash(db, key, field, value) VALUES (?1, ?2, ?3, ?4) "           \
                 "ON CONFLICT DO UPDATE SET value = excluded.value")                               \
     S(LIST_PUT, "INSERT INTO weir_list(db, key, position, value) VALUES (?1, ?2, ?3, ?4) "        \
@@ -91,6 +107,7 @@ enum {
       "SELECT key, type, expires_at FROM weir_key WHERE db = ?1 AND key > ?2 AND " NOW_ALIVE(     \
           "?3") " ORDER BY key LIMIT ?4")                                                         \
     S(COUNT, "SELECT count(*) FROM weir_key WHERE db = ?1 AND " NOW_ALIVE("?2"))                  \
+    S(SCHEMA_VERSION, "PRAGMA schema_version")                                                    \
     S(DATA_VERSION, "PRAGMA data_version")                                                        \
     S(CHANGE_FIRST, "SELECT min(seq) FROM weir_change")                                           \
     S(CHANGE_LAST, "SELECT max(seq) FROM weir_change")                                            \
@@ -169,12 +186,15 @@ struct sqlite_backend {
     struct mono busy_at;        /* when maintain last saw a batch; 0: its cache was given back */
     int64_t polled_before[3];   /* polled_seq at the last commits of a whole batch, newest first */
     bool warned_about_log;
-    bool rescued; /* the file was moved, and its WAL was emptied into it */
+    bool rescued;           /* the file was moved, and its WAL was emptied into it */
+    int64_t schema_version; /* when the schema was last compared */
 
     /* loader thread only */
     struct sqlite_conn reader;
     struct sqlite_piece piece;
     int64_t data_version; /* at the last poll that read the log to its end; -1: none yet */
+
+    _Atomic bool unnoticed; /* others may have changed anything: the next poll says so */
 
     /* under lock */
     struct lock lock;
@@ -234,6 +254,8 @@ int64_t sqlite_file_wal_bytes(const struct sqlite_file *f);
 
 /* sqlite_guard.c */
 
+/* When the schema was changed since the last look: repairs it, in a transaction of its own. */
+MUST_CHECK enum rc sqlite_guard_schema(struct sqlite_backend *b, struct err *err);
 /* Before and after a commit: RC_MOVED when the file was taken away meanwhile. */
 MUST_CHECK enum rc sqlite_guard_write(struct sqlite_backend *b, struct err *err);
 
@@ -242,8 +264,22 @@ MUST_CHECK enum rc sqlite_guard_write(struct sqlite_backend *b, struct err *err)
 /* Creates our tables in a database that has none, or checks that they are ours and of this
  * format. */
 MUST_CHECK enum rc sqlite_schema_prepare(const struct sqlite_conn *c, struct err *err);
+/* Creates everything but the rows of weir_meta. */
+MUST_CHECK enum rc sqlite_schema_create(const struct sqlite_conn *c, struct err *err);
+/* One value of a query that is not worth a prepared statement, as a number; `otherwise` when there
+ * is no row. */
+MUST_CHECK enum rc sqlite_query_number(const struct sqlite_conn *c, const char *sql,
+                                       int64_t otherwise, int64_t *out, struct err *err);
 /* The statement that comes `offset` kinds behind the hash's: put, remove, clear... */
 enum sqlite_statement sqlite_statement_for(enum sqlite_statement of_hash, enum value_type type);
+
+/* sqlite_repair.c */
+
+/* Inside a write transaction: compares the schema with what this version creates, and makes again
+ * what can be. *unnoticed: changes of others may have left no trace. Errors: RC_CORRUPT: a table is
+ * missing; RC_FOREIGN: a table was altered. */
+MUST_CHECK enum rc sqlite_schema_repair(const struct sqlite_conn *c, bool *unnoticed,
+                                        struct err *err);
 
 /* sqlite_apply.c */
 MUST_CHECK enum rc sqlite_apply(struct backend *b, const struct backend_batch *batch,

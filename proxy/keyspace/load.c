@@ -337,6 +337,13 @@ static void answer_page(struct keyspace *ks, struct page *p)
 static enum rc drop_changed(void *ctx, const struct backend_item *item)
 {
     struct keyspace *ks = ctx;
+    if (item->key.ptr == NULL) {
+        log_line(LOG_WARNING,
+                 "the backend may have been changed unnoticed: what is clean in memory "
+                 "is read again");
+        writeback_suspect_all(ks->wb);
+        return RC_OK;
+    }
     enum rc rc = writeback_invalidate(ks->wb, item->db, item->key);
     block_look_again(ks, store_hash(&ks->store, item->db, item->key), item->db, item->key);
     return rc;

@@ -23,10 +23,11 @@ struct wb_producer {
     _Atomic int64_t dirty_keys, dirty_bytes;
 } __attribute__((aligned(CACHE_LINE)));
 
-/* How the loader fares with the backend, by what it asks for. A poll speaks of the whole store, so
- * that its next success ends the failure. A load speaks of some keys: others are fine when a page
- * is damaged, so that a failure is shown for some seconds after the last one. */
-enum lane_read { LANE_READ_POLL, LANE_READ_KEYS, LANE_READS };
+/* How those fare who ask the backend for something else than a flush. Polls and maintenance speak
+ * of the whole store, so that their next success ends the failure. A load speaks of some keys:
+ * others are fine when a page is damaged, so that a failure is shown for some seconds after the
+ * last one. */
+enum lane_read { LANE_READ_POLL, LANE_READ_MAINTENANCE, LANE_READ_KEYS, LANE_READS };
 
 struct reading {
     struct err error; /* code RC_OK: it works */
@@ -162,6 +163,10 @@ static inline bool writeback_is_complete(const struct writeback *wb, const struc
  * conflict. RC_AGAIN: ask again soon. Thread: loader. */
 enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key);
 
+/* Anything may have been changed in the backend: everything that is clean here goes. Thread:
+ * loader; holds a shard's lock for a bounded number of entries. */
+void writeback_suspect_all(struct writeback *wb);
+
 int64_t writeback_dirty_keys(const struct writeback *wb);
 int64_t writeback_dirty_bytes(const struct writeback *wb);
 
@@ -176,7 +181,7 @@ bool lane_is_idle(struct writeback *wb);
 bool lane_is_failing(struct writeback *wb); /* the last attempt did not succeed */
 void lane_get_info(struct writeback *wb, struct writeback_info *out);
 void lane_set_paused(struct writeback *wb, bool on);
-/* The loader tells what came of asking the backend; err speaks unless rc is RC_OK. True: this
+/* Tells what came of asking the backend; err speaks unless rc is RC_OK. True: this
  * failure is news, and worth a line in the log. Thread: any. */
 bool lane_note_read(struct writeback *wb, enum lane_read what, enum rc rc, const struct err *err);
 void lane_hurry(struct writeback *wb); /* an operator asks: no backoff now */

@@ -225,8 +225,11 @@ static void maintain(struct writeback *wb)
 {
     struct err err;
     bool more = false;
-    if (wb->ops->maintain(wb->backend, MAINTAIN_BUDGET_MS, &more, &err) != RC_OK)
-        log_err(LOG_VERBOSE, "backend maintenance", &err);
+    enum rc rc = wb->ops->maintain(wb->backend, MAINTAIN_BUDGET_MS, &more, &err);
+    if (rc == RC_BUSY) /* somebody writes: it will be done another time */
+        return;
+    if (lane_note_read(wb, LANE_READ_MAINTENANCE, rc, &err))
+        log_err(LOG_WARNING, "backend maintenance", &err);
 }
 
 static void *lane_main(void *arg)
@@ -344,7 +347,7 @@ bool lane_note_read(struct writeback *wb, enum lane_read what, enum rc rc, const
     bool news = rc != RC_OK && r->error.code != rc;
     if (rc != RC_OK)
         *r = (struct reading){*err, now};
-    else if (what == LANE_READ_POLL)
+    else if (what != LANE_READ_KEYS)
         r->error.code = RC_OK;
     struct reading *keys = &l->reading[LANE_READ_KEYS];
     if (rc == RC_OK && now.us - keys->failed_at.us > READ_FAILURE_SHOWN_US)

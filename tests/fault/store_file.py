@@ -126,8 +126,31 @@ def two_proxies_never_share_a_file():
         assert second.connect()("GET", "k") == b"two"
 
 
+def a_dropped_trigger_is_back_soon_and_what_it_missed_is_read_again():
+    with Server(**FAST) as server:
+        server.start()
+        conn = server.connect()
+        conn("SET", "k", "one")
+        conn("SET", "n", "one")
+        assert committed(conn)
+        assert conn("GET", "k") == b"one"
+        db = sqlite3.connect(server.database(), timeout=10 * PATIENCE)
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("DROP TRIGGER weir_key_update")
+        db.execute("UPDATE string SET value = 'unseen' WHERE key = 'k'")
+        db.commit()
+        until(lambda: conn("GET", "k") == b"unseen", 10, "the unseen change")
+        log = server.log_tail()
+        assert "trigger weir_key_update was missing and has been made again" in log, log
+        db.execute("UPDATE string SET value = 'seen' WHERE key = 'n'")
+        db.commit()
+        db.close()
+        until(lambda: conn("GET", "n") == b"seen", 10, "a change that is noticed again")
+
+
 if __name__ == "__main__":
     run_checks([a_database_that_was_moved_takes_no_receipts_and_goes_on_when_it_is_back,
                 a_database_that_was_removed_loses_nothing_that_the_journal_has,
                 a_backup_moved_over_it_is_not_written_and_not_mixed,
-                two_proxies_never_share_a_file])
+                two_proxies_never_share_a_file,
+                a_dropped_trigger_is_back_soon_and_what_it_missed_is_read_again])

@@ -26,6 +26,7 @@
 #ifndef BACKENDS_BACKEND_H
 #define BACKENDS_BACKEND_H
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "base/value_type.h"
@@ -103,6 +104,10 @@ struct backend_position {
     struct backend_dbmap dbmap; /* len 0 in a fresh store */
 };
 
+struct backend_status {
+    uint64_t log_bytes; /* on disk beside the data: SQLite's WAL */
+};
+
 struct backend_config {
     const char *url;    /* "sqlite:weir.db", "memory:" */
     const char *dir;    /* what relative paths in the URL are relative to */
@@ -159,6 +164,13 @@ struct backend_ops {
      * nothing, and what recovery loads (BACKEND_EVEN_EXPIRED) is what the key was before others
      * changed it, where the backend knows: the journal was written on top of that. */
     enum rc (*poll)(struct backend *b, backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
+
+    /* Figures for people. NULL: it has none. Thread: any. */
+    void (*status)(struct backend *b, struct backend_status *out);
+    /* For an orderly end: from `until` on every call ends with RC_UNAVAILABLE or RC_BUSY, also one
+     * that is under way. May be called again, with an earlier instant. NULL: none takes long.
+     * Thread: any, also during a call. */
+    void (*set_deadline)(struct backend *b, struct mono until);
 };
 
 struct backend_base {

@@ -211,7 +211,7 @@ static enum rc configure(const struct sqlite_conn *c, int cache_kib, struct err 
     return rc;
 }
 
-static enum rc conn_open(struct sqlite_conn *c, const struct sqlite_backend *b, int cache_kib,
+static enum rc conn_open(struct sqlite_conn *c, struct sqlite_backend *b, int cache_kib,
                          struct err *err)
 {
     c->path = b->path;
@@ -219,7 +219,7 @@ static enum rc conn_open(struct sqlite_conn *c, const struct sqlite_backend *b, 
     int result = sqlite3_open_v2(b->path, &c->db, flags, NULL);
     if (result != SQLITE_OK)
         return sqlite_fail(c, result, "opening", err);
-    sqlite3_busy_timeout(c->db, b->timeout_ms);
+    sqlite_limit_waiting(c, b);
     if (sqlite3_db_readonly(c->db, "main") == 1)
         return err_set(err, RC_READONLY, "%s: may be read and not written", b->path);
     return configure(c, cache_kib, err);
@@ -244,28 +244,6 @@ static void conn_close(struct sqlite_conn *c)
     c->db = NULL;
 }
 
-static int wal_grew(void *ctx, sqlite3 *db, const char *name, int pages)
-{
-    struct sqlite_backend *b = ctx;
-    (void)db;
-    (void)name;
-    b->wal_pages = pages;
-    return SQLITE_OK;
-}
-
-/* Moves what it can of the WAL into the database. BUSY is no failure: somebody reads an old
- * snapshot, and the next checkpoint will get further. */
-static enum rc checkpoint(struct sqlite_backend *b, int mode, struct err *err)
-{
-    int in_wal = 0, moved = 0;
-    int result = sqlite3_wal_checkpoint_v2(b->writer.db, "main", mode, &in_wal, &moved);
-    if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY && (result & 0xff) != SQLITE_LOCKED)
-        return sqlite_fail(&b->writer, result, "checkpoint", err);
-    if (in_wal >= 0)
-        b->wal_pages = in_wal - moved;
-    return RC_OK;
-}
-
 static char *path_of(const struct backend_config *config)
 {
     const char *file = strchr(config->url, ':') + 1;
@@ -281,12 +259,8 @@ static void backend_close(struct backend **pb)
     struct sqlite_backend *b = of(*pb);
     *pb = NULL;
     conn_close(&b->reader);
-    if (b->writer.db != NULL && sqlite_file_place(&b->file) == SQLITE_PLACE_OURS) {
-        sqlite3_busy_timeout(b->writer.db, 0);
-        struct err ignored; /* what is not checkpointed now is in the WAL and stays valid */
-        if (checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, &ignored) != RC_OK)
-            b->wal_pages = 0;
-    }
+    if (b->writer.db != NULL && b->file.wal_path != NULL)
+        sqlite_wal_close(b);
     conn_close(&b->writer);
     sqlite_file_close(&b->file); /* after SQLite's */
     sqlite_piece_fini(&b->piece);
@@ -330,8 +304,8 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
     if (rc == RC_OK)
         rc = sqlite_number(&b->writer, ST_SCHEMA_VERSION, 0, &b->schema_version, err);
     if (rc == RC_OK) {
-        sqlite3_wal_hook(b->writer.db, wal_grew, b);
-        rc = checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
+        sqlite_wal_watch(b);
+        rc = sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
         if (rc == RC_FULL || rc == RC_BUSY)
             rc = RC_OK; /* the WAL can be read as it is; maintain() tries again */
     }
@@ -352,6 +326,7 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
     b->file.fd = -1;
     b->timeout_ms = config->timeout_ms > INT32_MAX ? INT32_MAX : (int)config->timeout_ms;
     b->data_version = -1;
+    b->wal_pages_max = WAL_PAGES_MAX;
     lock_init(&b->lock);
     struct backend *opened = (struct backend *)b;
     enum rc rc = open_both(b, err);
@@ -497,23 +472,6 @@ static enum rc empty_dropped(struct sqlite_backend *b, bool *left, struct err *e
     return rc;
 }
 
-/* A WAL above its bound is moved now; a small one when no batch came since the last call, and then
- * the file is cut too. */
-static enum rc checkpoint_if_due(struct sqlite_backend *b, bool idle, struct err *err)
-{
-    if (b->wal_pages > WAL_PAGES_MAX)
-        return checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
-    if (!idle || b->wal_pages == 0)
-        return RC_OK;
-    enum rc rc = checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
-    if (rc == RC_OK && b->wal_pages == 0) {
-        sqlite3_busy_timeout(b->writer.db, 0); /* not worth waiting for readers */
-        rc = checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, err);
-        sqlite3_busy_timeout(b->writer.db, b->timeout_ms);
-    }
-    return rc;
-}
-
 /* Pages that were cached for batches go back to the allocator when none came for a while: what is
  * resident is then the proxy's, not the backend's. The system's cache still has them. */
 static void release_cache_if_idle(struct sqlite_backend *b)
@@ -544,10 +502,25 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
     }
     *more = rc == RC_OK && (log_left || rows_left);
     if (rc == RC_OK)
-        rc = checkpoint_if_due(b, !b->applied_since && !*more, err);
+        rc = sqlite_wal_maintain(b, !b->applied_since && !*more, err);
     release_cache_if_idle(b);
     b->applied_since = false;
     return rc;
+}
+
+/* ---- figures, and the end ---- */
+
+static void backend_status(struct backend *pb, struct backend_status *out)
+{
+    out->log_bytes = (uint64_t)sqlite_file_wal_bytes(&of(pb)->file);
+}
+
+static void backend_set_deadline(struct backend *pb, struct mono until)
+{
+    struct sqlite_backend *b = of(pb);
+    atomic_store(&b->deadline_us, until.us);
+    if (until.us <= clock_mono().us) /* checkpoints look for nothing else */
+        sqlite3_interrupt(b->writer.db);
 }
 
 const struct backend_ops backend_sqlite = {
@@ -562,4 +535,6 @@ const struct backend_ops backend_sqlite = {
     .scan = backend_scan,
     .count = backend_count,
     .poll = backend_poll,
+    .status = backend_status,
+    .set_deadline = backend_set_deadline,
 };

@@ -25,9 +25,9 @@ static void rescue_wal(struct sqlite_backend *b, enum sqlite_place place)
     if (!wal_is_ours && access(b->file.wal_path, F_OK) == 0)
         return; /* others write to a WAL of their own, through the index that we share */
     int in_wal, moved, mode = wal_is_ours ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
-    sqlite3_busy_timeout(b->writer.db, 0);
+    b->writer.wait_ms = 0;
     int result = sqlite3_wal_checkpoint_v2(b->writer.db, "main", mode, &in_wal, &moved);
-    sqlite3_busy_timeout(b->writer.db, b->timeout_ms);
+    b->writer.wait_ms = b->timeout_ms;
     if (wal_is_ours && result == SQLITE_OK) {
         b->rescued = true;
         log_line(LOG_NOTICE, "%s: what its WAL held is in the database file that is open", b->path);

@@ -2,6 +2,7 @@
  *
  *   sqlite.c         the ops table: open, close, position, maintain; errors
  *   sqlite_file.c    the lock on the file; does its name still point to it?
+ *   sqlite_wal.c     the size of the WAL, who holds it up; waiting for locks
  *   sqlite_guard.c   what is checked before a commit or an answer is believed
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
  *   sqlite_repair.c  is its schema what we made? what can be made again
@@ -130,6 +131,9 @@ enum sqlite_statement {
 struct sqlite_conn {
     const char *path;
     sqlite3 *db;
+    const _Atomic int64_t *deadline_us; /* the backend's */
+    int64_t wait_ms;                    /* for a lock */
+    int64_t waits_since_us;
     sqlite3_stmt *statements[ST_COUNT_OF];
 };
 
@@ -181,10 +185,12 @@ struct sqlite_backend {
     struct sqlite_conn writer;
     struct sqlite_piece theirs; /* a conflict: what the key holds now */
     struct sqlite_piece before; /* a conflict: what it held */
-    int wal_pages;              /* after our last commit */
-    bool applied_since;         /* a batch since the last maintain */
-    struct mono busy_at;        /* when maintain last saw a batch; 0: its cache was given back */
-    int64_t polled_before[3];   /* polled_seq at the last commits of a whole batch, newest first */
+    int wal_pages;              /* that no checkpoint has moved yet */
+    int wal_pages_max;          /* above that a checkpoint is due; tests set it */
+    bool told_of_wal;
+    bool applied_since;       /* a batch since the last maintain */
+    struct mono busy_at;      /* when maintain last saw a batch; 0: its cache was given back */
+    int64_t polled_before[3]; /* polled_seq at the last commits of a whole batch, newest first */
     bool warned_about_log;
     bool rescued;           /* the file was moved, and its WAL was emptied into it */
     int64_t schema_version; /* when the schema was last compared */
@@ -194,7 +200,8 @@ struct sqlite_backend {
     struct sqlite_piece piece;
     int64_t data_version; /* at the last poll that read the log to its end; -1: none yet */
 
-    _Atomic bool unnoticed; /* others may have changed anything: the next poll says so */
+    _Atomic int64_t deadline_us; /* monotonic; nothing waits or works past it; 0: none */
+    _Atomic bool unnoticed;      /* others may have changed anything: the next poll says so */
 
     /* under lock */
     struct lock lock;
@@ -251,6 +258,21 @@ MUST_CHECK enum rc sqlite_file_check(const struct sqlite_file *f, struct err *er
 bool sqlite_file_is_opened_by(const struct sqlite_conn *c);
 /* Thread: any. */
 int64_t sqlite_file_wal_bytes(const struct sqlite_file *f);
+
+/* sqlite_wal.c */
+
+void sqlite_wal_watch(struct sqlite_backend *b);
+/* Moves what it can of the WAL into the database. */
+MUST_CHECK enum rc sqlite_wal_checkpoint(struct sqlite_backend *b, int mode, struct err *err);
+/* A checkpoint if one is due; idle: no batch came since the last call, and the file is cut too. */
+MUST_CHECK enum rc sqlite_wal_maintain(struct sqlite_backend *b, bool idle, struct err *err);
+/* Before the connections are closed: what is left of the WAL is said. */
+void sqlite_wal_close(struct sqlite_backend *b);
+/* Names a program that reads the database: "sqlite3 (pid 4711)". False: none is seen. */
+bool sqlite_wal_find_reader(const struct sqlite_file *f, char *out, size_t size);
+/* A connection waits for locks as long as its wait_ms says, and never past the deadline. */
+void sqlite_limit_waiting(struct sqlite_conn *c, struct sqlite_backend *b);
+bool sqlite_is_past_deadline(const struct sqlite_conn *c);
 
 /* sqlite_guard.c */
 

@@ -37,6 +37,7 @@ struct writeback_info {
     /* "up"; of flushes "retrying", "down"; of loads "unreadable"; of either "read-only", "full",
      * "corrupt", "locked", "moved" */
     const char *backend_state;
+    uint64_t wal_bytes; /* on the backend's disk beside the data */
     enum breaker_state breaker;
     uint64_t failures;                /* in a row */
     int64_t next_retry_ms;            /* until the next try; 0: none pending */

@@ -11,6 +11,7 @@ import pwd
 import shutil
 import sqlite3
 import subprocess
+import time
 
 from harness import (PATIENCE, Conn, ReplyError, Seed, Server, Skip, run_checks, until)
 
@@ -106,6 +107,54 @@ def a_locked_database_delays_and_loses_nothing():
             other.execute("COMMIT")
         store.flushed(conn)
         assert store.rows() == expected
+        other.close()
+
+
+def an_orderly_end_keeps_to_its_time_with_a_locked_database():
+    with Store(shutdown_timeout=2, backend_timeout_ms=60_000) as store:
+        store.server.start()
+        conn = store.connect()
+        expected = write_many(conn, "before", 50)
+        store.flushed(conn)
+        other = store.open()
+        other.execute("BEGIN IMMEDIATE")
+        expected.update(write_many(conn, "during", 50))
+        until(lambda: conn.info("writeback")["flushing"] == "1", 10, "a batch that waits")
+        began = time.monotonic()
+        assert store.server.stop() == 0
+        took = time.monotonic() - began
+        assert took <= 3 * PATIENCE, "SIGTERM took %.1f s" % took
+        log = store.server.log_tail()
+        assert "journal keeps" in log and "Ended in order" in log, log
+        other.execute("COMMIT")
+        other.close()
+        store.server.start()
+        store.flushed(store.connect())
+        assert store.rows() == expected
+
+
+def a_reader_that_holds_up_the_wal_is_seen():
+    with Store(write_batch_keys=1000) as store:
+        store.server.start()
+        conn = store.connect()
+        write_many(conn, "key", 100)
+        store.flushed(conn)
+        other = store.open()
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM weir_key").fetchone()
+        write_many(conn, "key", 2000, 200)
+        store.flushed(conn)
+        size = int(conn.info("writeback")["wal_bytes"])
+        assert size == os.path.getsize(store.path + "-wal") > 0, size
+        other.execute("COMMIT")
+        until(lambda: conn.info("writeback")["wal_bytes"] == "0", 10, "an empty WAL")
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM weir_key").fetchone()
+        write_many(conn, "key", 100)
+        store.flushed(conn)
+        assert store.server.stop() == 0
+        log = store.server.log_tail()
+        assert "bytes are left in it" in log and "(pid %d)" % os.getpid() in log, log
         other.close()
 
 
@@ -335,6 +384,8 @@ def a_renamed_table_is_reported_until_it_is_back():
 
 if __name__ == "__main__":
     run_checks([a_locked_database_delays_and_loses_nothing,
+                an_orderly_end_keeps_to_its_time_with_a_locked_database,
+                a_reader_that_holds_up_the_wal_is_seen,
                 a_row_the_backend_refuses_becomes_a_dead_letter,
                 a_full_disk_is_reported_and_survived,
                 a_store_that_cannot_be_read_says_so_until_it_can,

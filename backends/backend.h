@@ -18,6 +18,8 @@
  * nothing was changed; the caller bisects RC_UNAVAILABLE, RC_FULL, RC_IO, RC_BUSY, RC_READONLY,
  * RC_CORRUPT nothing, or everything, was changed: the caller retries the same batch
  *   RC_FOREIGN      the store is another journal's (by now); nothing was changed
+ *   RC_MOVED        the store's name no longer points to what was opened; nothing that was written
+ *                   is believed, and the same batch is tried again
  *
  * Knows nothing of caches, journals or clients. May include base/ only.
  *
@@ -25,6 +27,7 @@
 #ifndef BACKENDS_BACKEND_H
 #define BACKENDS_BACKEND_H
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/slice.h"
 #include "base/value_type.h"
@@ -116,6 +119,10 @@ struct backend_position {
     struct backend_dbmap dbmap; /* len 0 in a fresh store */
 };
 
+struct backend_status {
+    uint64_t log_bytes; /* on disk beside the data: SQLite's WAL */
+};
+
 struct backend_config {
     const char *url;    /* "sqlite:weir.db", "memory:" */
     const char *dir;    /* what relative paths in the URL are relative to */
@@ -167,10 +174,19 @@ struct backend_ops {
      * drop clean entries; proof is apply's business, which still sees them as conflicts, unless
      * emit answers RC_NOT_FOUND: the proxy has nothing unflushed of this key, so that whatever it
      * writes from now on is later than the change. (Any other code but RC_OK ends the poll, and the
-     * key comes again.) Cheap when nothing has happened.
+     * key comes again.) Cheap when nothing has happened. A key without bytes at all (ptr NULL): the
+     * noticing was interrupted, and any key may have been changed.
      * Not called before recovery has replayed the journal. Until the first poll a load settles
-     * nothing: recovery loads what it is about to change as it was changed before. */
+     * nothing, and what recovery loads (BACKEND_EVEN_EXPIRED) is what the key was before others
+     * changed it, where the backend knows: the journal was written on top of that. */
     enum rc (*poll)(struct backend *b, backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
+
+    /* Figures for people. NULL: it has none. Thread: any. */
+    void (*status)(struct backend *b, struct backend_status *out);
+    /* For an orderly end: from `until` on every call ends with RC_UNAVAILABLE or RC_BUSY, also one
+     * that is under way. May be called again, with an earlier instant. NULL: none takes long.
+     * Thread: any, also during a call. */
+    void (*set_deadline)(struct backend *b, struct mono until);
 };
 
 struct backend_base {

@@ -2,8 +2,8 @@
  *
  * Two connections in WAL mode: the flusher's writes, the loader's reads, and neither waits for the
  * other. A batch is one transaction together with its cut LSN, synced before apply() returns. One
- * Weir per database, held by a flock on FILE.lock; any other program may read and write the tables
- * with SQL, see sqlite_schema.c and sqlite_change.c for how that is noticed.
+ * Weir per database, held by a lock on the file itself; any other program may read and write the
+ * tables with SQL, see sqlite_schema.c and sqlite_change.c for how that is noticed.
  *
  * Checkpoints are never made by a commit but by maintain(), which keeps the WAL bounded.
  *
@@ -13,13 +13,9 @@
 #include "base/clock.h"
 #include "base/buf.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
-#include <unistd.h>
 
 enum {
     MAINTAIN_CHUNK_ROWS = 2000,
@@ -54,7 +50,7 @@ static enum rc rc_of(int result)
     case SQLITE_PROTOCOL:
         return RC_BUSY;
     case SQLITE_READONLY:
-        return result == SQLITE_READONLY_DBMOVED ? RC_UNAVAILABLE : RC_READONLY;
+        return result == SQLITE_READONLY_DBMOVED ? RC_MOVED : RC_READONLY;
     case SQLITE_FULL:
         return RC_FULL;
     case SQLITE_CORRUPT:
@@ -165,25 +161,6 @@ sqlite3 *sqlite_writer_of(struct backend *b)
 
 /* ---- open and close ---- */
 
-static enum rc take_lock(struct sqlite_backend *b, struct err *err)
-{
-    struct buf name = {0};
-    buf_printf(&name, "%s.lock", b->path);
-    enum rc rc = RC_OK;
-    b->lock_fd = open(name.data, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    if (b->lock_fd < 0) {
-        enum rc code = errno == EACCES || errno == EROFS ? RC_READONLY : RC_UNAVAILABLE;
-        rc = err_fill(err, code, errno, __FILE__, __LINE__, "%s: cannot open", name.data);
-    } else if (flock(b->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        rc = errno == EWOULDBLOCK
-                 ? err_set(err, RC_BUSY, "%s: in use by another Weir (it holds %s)", b->path,
-                           name.data)
-                 : err_sys(err, errno, "%s: cannot lock", name.data);
-    }
-    buf_fini(&name);
-    return rc;
-}
-
 static enum rc pragma(const struct sqlite_conn *c, struct err *err, const char *format, ...)
     PRINTF_LIKE(3, 4);
 static enum rc pragma(const struct sqlite_conn *c, struct err *err, const char *format, ...)
@@ -234,7 +211,7 @@ static enum rc configure(const struct sqlite_conn *c, int cache_kib, struct err 
     return rc;
 }
 
-static enum rc conn_open(struct sqlite_conn *c, const struct sqlite_backend *b, int cache_kib,
+static enum rc conn_open(struct sqlite_conn *c, struct sqlite_backend *b, int cache_kib,
                          struct err *err)
 {
     c->path = b->path;
@@ -242,7 +219,7 @@ static enum rc conn_open(struct sqlite_conn *c, const struct sqlite_backend *b, 
     int result = sqlite3_open_v2(b->path, &c->db, flags, NULL);
     if (result != SQLITE_OK)
         return sqlite_fail(c, result, "opening", err);
-    sqlite3_busy_timeout(c->db, b->timeout_ms);
+    sqlite_limit_waiting(c, b);
     if (sqlite3_db_readonly(c->db, "main") == 1)
         return err_set(err, RC_READONLY, "%s: may be read and not written", b->path);
     return configure(c, cache_kib, err);
@@ -267,28 +244,6 @@ static void conn_close(struct sqlite_conn *c)
     c->db = NULL;
 }
 
-static int wal_grew(void *ctx, sqlite3 *db, const char *name, int pages)
-{
-    struct sqlite_backend *b = ctx;
-    (void)db;
-    (void)name;
-    b->wal_pages = pages;
-    return SQLITE_OK;
-}
-
-/* Moves what it can of the WAL into the database. BUSY is no failure: somebody reads an old
- * snapshot, and the next checkpoint will get further. */
-static enum rc checkpoint(struct sqlite_backend *b, int mode, struct err *err)
-{
-    int in_wal = 0, moved = 0;
-    int result = sqlite3_wal_checkpoint_v2(b->writer.db, "main", mode, &in_wal, &moved);
-    if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY && (result & 0xff) != SQLITE_LOCKED)
-        return sqlite_fail(&b->writer, result, "checkpoint", err);
-    if (in_wal >= 0)
-        b->wal_pages = in_wal - moved;
-    return RC_OK;
-}
-
 static char *path_of(const struct backend_config *config)
 {
     const char *file = strchr(config->url, ':') + 1;
@@ -304,15 +259,10 @@ static void backend_close(struct backend **pb)
     struct sqlite_backend *b = of(*pb);
     *pb = NULL;
     conn_close(&b->reader);
-    if (b->writer.db != NULL) {
-        sqlite3_busy_timeout(b->writer.db, 0);
-        struct err ignored; /* what is not checkpointed now is in the WAL and stays valid */
-        if (checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, &ignored) != RC_OK)
-            b->wal_pages = 0;
-    }
+    if (b->writer.db != NULL && b->file.wal_path != NULL)
+        sqlite_wal_close(b);
     conn_close(&b->writer);
-    if (b->lock_fd >= 0)
-        close(b->lock_fd);
+    sqlite_file_close(&b->file); /* after SQLite's */
     sqlite_piece_fini(&b->piece);
     sqlite_piece_fini(&b->theirs);
     sqlite_piece_fini(&b->before);
@@ -322,9 +272,21 @@ static void backend_close(struct backend **pb)
     free(b);
 }
 
+/* SQLite opened the file by its name, we by ours: both must have found the same one. */
+static enum rc bind_file(struct sqlite_backend *b, struct err *err)
+{
+    enum rc rc = sqlite_file_bind(&b->file, &b->writer, err);
+    if (rc == RC_OK)
+        rc = sqlite_file_check(&b->file, err);
+    if (rc == RC_OK &&
+        (!sqlite_file_is_opened_by(&b->writer) || !sqlite_file_is_opened_by(&b->reader)))
+        rc = err_set(err, RC_MOVED, "%s: replaced while it was being opened; start again", b->path);
+    return rc;
+}
+
 static enum rc open_both(struct sqlite_backend *b, struct err *err)
 {
-    enum rc rc = take_lock(b, err);
+    enum rc rc = sqlite_file_open(&b->file, b->path, err);
     if (rc == RC_OK)
         rc = conn_open(&b->writer, b, WRITER_CACHE_KIB, err);
     if (rc == RC_OK)
@@ -337,9 +299,17 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
         rc = pragma(&b->reader, err, "PRAGMA synchronous = NORMAL");
     if (rc == RC_OK)
         rc = conn_prepare(&b->reader, err);
+    if (rc == RC_OK)
+        rc = bind_file(b, err);
+    if (rc == RC_OK)
+        rc = sqlite_number(&b->writer, ST_SCHEMA_VERSION, 0, &b->schema_version, err);
+    if (rc == RC_OK)
+        rc = sqlite_query_number(&b->writer, "PRAGMA page_size", 0, &b->page_bytes, err);
+    if (rc == RC_OK)
+        rc = sqlite_guard_identity(b, &b->committed, err);
     if (rc == RC_OK) {
-        sqlite3_wal_hook(b->writer.db, wal_grew, b);
-        rc = checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
+        sqlite_wal_watch(b);
+        rc = sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
         if (rc == RC_FULL || rc == RC_BUSY)
             rc = RC_OK; /* the WAL can be read as it is; maintain() tries again */
     }
@@ -357,9 +327,10 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
         return err_set(err, RC_NOMEM, "no memory for a backend");
     b->base.ops = &backend_sqlite;
     b->path = path_of(config);
-    b->lock_fd = -1;
+    b->file.fd = -1;
     b->timeout_ms = config->timeout_ms > INT32_MAX ? INT32_MAX : (int)config->timeout_ms;
     b->data_version = -1;
+    b->wal_pages_max = WAL_PAGES_MAX;
     lock_init(&b->lock);
     struct backend *opened = (struct backend *)b;
     enum rc rc = open_both(b, err);
@@ -453,6 +424,67 @@ static enum rc backend_position(struct backend *pb, struct backend_position *out
     return rc;
 }
 
+/* ---- the file is looked at around what is believed ---- */
+
+static enum rc backend_apply(struct backend *pb, const struct backend_batch *batch,
+                             struct backend_applied *out, struct err *err)
+{
+    struct sqlite_backend *b = of(pb);
+    enum rc rc = sqlite_guard_write(b, err);
+    if (rc == RC_OK)
+        rc = sqlite_guard_schema(b, err);
+    if (rc == RC_OK)
+        rc = sqlite_guard_restored(b, err);
+    if (rc == RC_OK)
+        rc = sqlite_apply(pb, batch, out, err);
+    if (rc != RC_OK)
+        return rc;
+    if (!batch->partial && batch->cut_lsn > b->committed.cut_lsn)
+        b->committed.cut_lsn = batch->cut_lsn;
+    return sqlite_guard_write(b, err);
+}
+
+/* Before an answer. */
+static enum rc check_file(const struct sqlite_backend *b, struct err *err)
+{
+    enum rc rc = sqlite_overwrite_result(b, err);
+    return rc == RC_OK ? sqlite_file_check(&b->file, err) : rc;
+}
+
+static enum rc backend_load(struct backend *pb, const struct backend_item *keys, uint32_t n,
+                            backend_emit *emit, void *ctx, struct err *err)
+{
+    enum rc rc = check_file(of(pb), err);
+    return rc == RC_OK ? sqlite_load(pb, keys, n, emit, ctx, err) : rc;
+}
+
+static enum rc backend_scan(struct backend *pb, uint32_t db, struct slice after, uint32_t limit,
+                            backend_emit *emit, void *ctx, struct err *err)
+{
+    enum rc rc = check_file(of(pb), err);
+    return rc == RC_OK ? sqlite_scan(pb, db, after, limit, emit, ctx, err) : rc;
+}
+
+static enum rc backend_count(struct backend *pb, uint32_t db, uint64_t *out, struct err *err)
+{
+    enum rc rc = check_file(of(pb), err);
+    return rc == RC_OK ? sqlite_count(pb, db, out, err) : rc;
+}
+
+static enum rc backend_poll(struct backend *pb, backend_emit *emit, void *ctx, struct err *err)
+{
+    struct sqlite_backend *b = of(pb);
+    static const struct backend_item anything = {.key = {NULL, 0}};
+    enum rc rc = check_file(b, err);
+    if (rc == RC_OK && atomic_load_explicit(&b->unnoticed, memory_order_relaxed)) {
+        atomic_store(&b->unnoticed, false);
+        rc = emit(ctx, &anything);
+        if (rc != RC_OK)
+            atomic_store(&b->unnoticed, true);
+    }
+    return rc == RC_OK ? sqlite_poll(pb, emit, ctx, err) : rc;
+}
+
 /* ---- maintain ---- */
 
 static enum rc empty_dropped(struct sqlite_backend *b, bool *left, struct err *err)
@@ -477,23 +509,6 @@ static enum rc empty_dropped(struct sqlite_backend *b, bool *left, struct err *e
     return rc;
 }
 
-/* A WAL above its bound is moved now; a small one when no batch came since the last call, and then
- * the file is cut too. */
-static enum rc checkpoint_if_due(struct sqlite_backend *b, bool idle, struct err *err)
-{
-    if (b->wal_pages > WAL_PAGES_MAX)
-        return checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
-    if (!idle || b->wal_pages == 0)
-        return RC_OK;
-    enum rc rc = checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
-    if (rc == RC_OK && b->wal_pages == 0) {
-        sqlite3_busy_timeout(b->writer.db, 0); /* not worth waiting for readers */
-        rc = checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, err);
-        sqlite3_busy_timeout(b->writer.db, b->timeout_ms);
-    }
-    return rc;
-}
-
 /* Pages that were cached for batches go back to the allocator when none came for a while: what is
  * resident is then the proxy's, not the backend's. The system's cache still has them. */
 static void release_cache_if_idle(struct sqlite_backend *b)
@@ -512,7 +527,9 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
     struct sqlite_backend *b = of(pb);
     int64_t deadline_us = clock_mono().us + budget_ms * 1000;
     bool log_left = true, rows_left = true;
-    enum rc rc = RC_OK;
+    enum rc rc = sqlite_guard_write(b, err);
+    if (rc == RC_OK)
+        rc = sqlite_guard_schema(b, err);
     while (rc == RC_OK && (log_left || rows_left)) {
         rc = sqlite_change_trim(b, MAINTAIN_CHUNK_ROWS, &log_left, err);
         if (rc == RC_OK)
@@ -522,10 +539,25 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
     }
     *more = rc == RC_OK && (log_left || rows_left);
     if (rc == RC_OK)
-        rc = checkpoint_if_due(b, !b->applied_since && !*more, err);
+        rc = sqlite_wal_maintain(b, !b->applied_since && !*more, err);
     release_cache_if_idle(b);
     b->applied_since = false;
     return rc;
+}
+
+/* ---- figures, and the end ---- */
+
+static void backend_status(struct backend *pb, struct backend_status *out)
+{
+    out->log_bytes = (uint64_t)sqlite_file_wal_bytes(&of(pb)->file);
+}
+
+static void backend_set_deadline(struct backend *pb, struct mono until)
+{
+    struct sqlite_backend *b = of(pb);
+    atomic_store(&b->deadline_us, until.us);
+    if (until.us <= clock_mono().us) /* checkpoints look for nothing else */
+        sqlite3_interrupt(b->writer.db);
 }
 
 const struct backend_ops backend_sqlite = {
@@ -534,10 +566,12 @@ const struct backend_ops backend_sqlite = {
     .open = backend_open,
     .close = backend_close,
     .position = backend_position,
-    .apply = sqlite_apply,
+    .apply = backend_apply,
     .maintain = backend_maintain,
-    .load = sqlite_load,
-    .scan = sqlite_scan,
-    .count = sqlite_count,
-    .poll = sqlite_poll,
+    .load = backend_load,
+    .scan = backend_scan,
+    .count = backend_count,
+    .poll = backend_poll,
+    .status = backend_status,
+    .set_deadline = backend_set_deadline,
 };

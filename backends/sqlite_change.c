@@ -161,11 +161,11 @@ void sqlite_change_relieve(struct sqlite_backend *b)
         return;
     /* When the flusher is writing, its commit will do this; loads do not wait for it. */
     struct err ignored;
-    sqlite3_busy_timeout(b->reader.db, 0);
+    b->reader.wait_ms = 0;
     if (sqlite_run(&b->reader, ST_BEGIN_WRITE, &ignored) == RC_OK &&
         sqlite_change_commit(b, &b->reader, &ignored) != RC_OK)
         sqlite_rollback(&b->reader);
-    sqlite3_busy_timeout(b->reader.db, b->timeout_ms);
+    b->reader.wait_ms = b->timeout_ms;
 }
 
 enum rc sqlite_change_any(const struct sqlite_conn *c, bool *any, struct err *err)

@@ -1,7 +1,12 @@
 /* What the files of the SQLite backend share. Nobody else includes this, except its own tests.
  *
  *   sqlite.c         the ops table: open, close, position, maintain; errors
+ *   sqlite_file.c    the lock on the file; does its name still point to it?
+ *   sqlite_overwrite.c  was the file overwritten where it lies?
+ *   sqlite_wal.c     the size of the WAL, who holds it up; waiting for locks
+ *   sqlite_guard.c   what is checked before a commit or an answer is believed
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
+ *   sqlite_repair.c  is its schema what we made? what can be made again
  *   sqlite_apply.c   a batch, in one transaction
  *   sqlite_change.c  the log of what others changed: poll, conflicts, trimming
  *   sqlite_load.c    load, scan, count
@@ -15,13 +20,25 @@
 #include "base/lock.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
 
 enum {
     SCHEMA_FORMAT = 1,     /* of our tables; a newer one is refused */
+    SCHEMA_REVISION = 2,   /* of our views and triggers; an older one is brought up to date */
     PAGE_BYTES = 8192,     /* of a database that we create */
     WAL_PAGES_MAX = 20000, /* a checkpoint is due above this */
     AGGREGATES = 4,        /* hash, list, set, zset */
 };
+
+/* The elements that an aggregate had before the first change of others that is in the log: those
+ * that nobody touched, and of the others what was first said about them. ?3: the type's number. */
+#define ELEMENTS_BEFORE(table, name, value)                                                     \
+    "SELECT " name ", " value " FROM " table " WHERE db = ?1 AND key = ?2 AND " name " NOT IN " \
+    "(SELECT name FROM weir_change WHERE db = ?1 AND key = ?2 AND type = ?3 AND part <> 0) "    \
+    "UNION ALL SELECT name, value FROM (SELECT name, value, part, min(seq) FROM weir_change "   \
+    "WHERE db = ?1 AND key = ?2 AND type = ?3 AND part <> 0 GROUP BY name) WHERE part = 1 "     \
+    "ORDER BY 1"
 
 #define NOW_ALIVE(now) "(expires_at IS NULL OR expires_at > " now ")"
 
@@ -31,6 +48,8 @@ enum {
     S(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                             \
     S(COMMIT, "COMMIT")                                                                           \
     S(ROLLBACK, "ROLLBACK")                                                                       \
+    S(IDENTITY, "SELECT (SELECT value FROM weir_meta WHERE name = 'cut_lsn'), "                   \
+                "(SELECT value FROM weir_meta WHERE name = 'store_id')")                          \
     S(META, "SELECT value FROM weir_meta WHERE name = ?1")                                        \
     S(META_CUT, "UPDATE weir_meta SET value = max(value, ?1) WHERE name = 'cut_lsn'")             \
     S(META_PUT, "INSERT INTO weir_meta(name, value) VALUES (?1, ?2) "                             \
@@ -58,6 +77,10 @@ enum {
     S(LIST, "SELECT position, value FROM weir_list WHERE db = ?1 AND key = ?2 ORDER BY position") \
     S(SET, "SELECT member, NULL FROM weir_set WHERE db = ?1 AND key = ?2 ORDER BY member")        \
     S(ZSET, "SELECT member, score FROM weir_zset WHERE db = ?1 AND key = ?2 ORDER BY member")     \
+    S(HASH_BEFORE, ELEMENTS_BEFORE("weir_hash", "field", "value"))                                \
+    S(LIST_BEFORE, ELEMENTS_BEFORE("weir_list", "position", "value"))                             \
+    S(SET_BEFORE, ELEMENTS_BEFORE("weir_set", "member", "NULL"))                                  \
+    S(ZSET_BEFORE, ELEMENTS_BEFORE("weir_zset", "member", "score"))                               \
     S(HASH_PUT, "INSERT INTO weir_hash(db, key, field, value) VALUES (?1, ?2, ?3, ?4) "           \
                 "ON CONFLICT DO UPDATE SET value = excluded.value")                               \
     S(LIST_PUT, "INSERT INTO weir_list(db, key, position, value) VALUES (?1, ?2, ?3, ?4) "        \
@@ -90,6 +113,7 @@ enum {
       "SELECT key, type, expires_at FROM weir_key WHERE db = ?1 AND key > ?2 AND " NOW_ALIVE(     \
           "?3") " ORDER BY key LIMIT ?4")                                                         \
     S(COUNT, "SELECT count(*) FROM weir_key WHERE db = ?1 AND " NOW_ALIVE("?2"))                  \
+    S(SCHEMA_VERSION, "PRAGMA schema_version")                                                    \
     S(DATA_VERSION, "PRAGMA data_version")                                                        \
     S(CHANGE_FIRST, "SELECT min(seq) FROM weir_change")                                           \
     S(CHANGE_LAST, "SELECT max(seq) FROM weir_change")                                            \
@@ -112,6 +136,9 @@ enum sqlite_statement {
 struct sqlite_conn {
     const char *path;
     sqlite3 *db;
+    const _Atomic int64_t *deadline_us; /* the backend's */
+    int64_t wait_ms;                    /* for a lock */
+    int64_t waits_since_us;
     sqlite3_stmt *statements[ST_COUNT_OF];
 };
 
@@ -132,28 +159,73 @@ struct sqlite_resolved {
     size_t bytes;
 };
 
+struct sqlite_file_id {
+    dev_t dev;
+    ino_t ino;
+};
+
+/* The database as a file, see sqlite_file.c. Immutable between bind and close. */
+struct sqlite_file {
+    const char *path; /* as configured */
+    char *wal_path, *shm_path;
+    struct sqlite_file_id id, wal, shm;
+    int fd; /* holds the lock */
+
+    /* under the lock of the list of open files */
+    struct sqlite_file *next;
+    bool listed;
+    int *parked; /* descriptors of the same file that may not be closed before SQLite's */
+    size_t parked_len;
+};
+
+/* What weir_meta says of the database. */
+struct sqlite_identity {
+    bool has_cut, has_store;
+    uint64_t cut_lsn;
+    uint8_t store_id[16];
+};
+
+/* The database file at a moment when it held everything, read past SQLite. */
+struct sqlite_file_seen {
+    bool known;
+    int64_t meta_page; /* the root of weir_meta */
+    int64_t time_ns, bytes;
+    struct sqlite_identity identity;
+};
+
 struct sqlite_backend {
     struct backend_base base;
 
     /* immutable after open */
     char *path;
-    int lock_fd;
+    struct sqlite_file file;
     int timeout_ms;
+    int64_t page_bytes;
 
     /* flusher thread only */
     struct sqlite_conn writer;
     struct sqlite_piece theirs; /* a conflict: what the key holds now */
     struct sqlite_piece before; /* a conflict: what it held */
-    int wal_pages;              /* after our last commit */
-    bool applied_since;         /* a batch since the last maintain */
-    struct mono busy_at;        /* when maintain last saw a batch; 0: its cache was given back */
-    int64_t polled_before[3];   /* polled_seq at the last commits of a whole batch, newest first */
+    int wal_pages;              /* that no checkpoint has moved yet */
+    int wal_pages_max;          /* above that a checkpoint is due; tests set it */
+    bool told_of_wal;
+    bool applied_since;       /* a batch since the last maintain */
+    struct mono busy_at;      /* when maintain last saw a batch; 0: its cache was given back */
+    int64_t polled_before[3]; /* polled_seq at the last commits of a whole batch, newest first */
     bool warned_about_log;
+    struct sqlite_file_seen file_seen;
+    struct sqlite_identity committed; /* by us, or found at start */
+    bool rescued;                     /* the file was moved, and its WAL was emptied into it */
+    int64_t schema_version;           /* when the schema was last compared */
 
     /* loader thread only */
     struct sqlite_conn reader;
     struct sqlite_piece piece;
     int64_t data_version; /* at the last poll that read the log to its end; -1: none yet */
+
+    _Atomic int64_t deadline_us; /* monotonic; nothing waits or works past it; 0: none */
+    _Atomic bool overwritten;    /* for good: SQLite's view of the file is worth nothing */
+    _Atomic bool unnoticed;      /* others may have changed anything: the next poll says so */
 
     /* under lock */
     struct lock lock;
@@ -188,13 +260,89 @@ void sqlite_rollback(const struct sqlite_conn *c);
 /* For tests: the flusher's connection. */
 sqlite3 *sqlite_writer_of(struct backend *b);
 
+/* sqlite_file.c */
+
+/* Where the files are that SQLite has open. */
+enum sqlite_place {
+    SQLITE_PLACE_OURS, /* where their names say */
+    SQLITE_PLACE_DATABASE_MOVED,
+    SQLITE_PLACE_WAL_MOVED,
+    SQLITE_PLACE_SHM_MOVED,
+};
+
+/* Opens (or creates) the file and locks it. Errors: RC_BUSY: another Weir has it, by any name.
+ * `path` must stay. Close it after an error too, and always after SQLite's connections. */
+MUST_CHECK enum rc sqlite_file_open(struct sqlite_file *f, const char *path, struct err *err);
+void sqlite_file_close(struct sqlite_file *f);
+/* Remembers the -wal and the -shm that a connection has opened. */
+MUST_CHECK enum rc sqlite_file_bind(struct sqlite_file *f, const struct sqlite_conn *c,
+                                    struct err *err);
+/* Thread: any. */
+enum sqlite_place sqlite_file_place(const struct sqlite_file *f);
+/* RC_OK or RC_MOVED, with a text that says what to do. Thread: any. */
+MUST_CHECK enum rc sqlite_file_check(const struct sqlite_file *f, struct err *err);
+/* Whether a connection's own file is the one that its path points to. */
+bool sqlite_file_is_opened_by(const struct sqlite_conn *c);
+/* Thread: any. */
+int64_t sqlite_file_wal_bytes(const struct sqlite_file *f);
+
+/* sqlite_overwrite.c */
+
+/* After a checkpoint that moved everything: this is what the file looks like. */
+void sqlite_overwrite_remember(struct sqlite_backend *b);
+/* RC_MOVED: somebody wrote over the file, past SQLite; it stays that way. */
+MUST_CHECK enum rc sqlite_overwrite_check(struct sqlite_backend *b, struct err *err);
+/* What the last check found. Thread: any. */
+MUST_CHECK enum rc sqlite_overwrite_result(const struct sqlite_backend *b, struct err *err);
+
+/* sqlite_wal.c */
+
+void sqlite_wal_watch(struct sqlite_backend *b);
+/* Moves what it can of the WAL into the database. */
+MUST_CHECK enum rc sqlite_wal_checkpoint(struct sqlite_backend *b, int mode, struct err *err);
+/* A checkpoint if one is due; idle: no batch came since the last call, and the file is cut too. */
+MUST_CHECK enum rc sqlite_wal_maintain(struct sqlite_backend *b, bool idle, struct err *err);
+/* Before the connections are closed: what is left of the WAL is said. */
+void sqlite_wal_close(struct sqlite_backend *b);
+/* Names a program that reads the database: "sqlite3 (pid 4711)". False: none is seen. */
+bool sqlite_wal_find_reader(const struct sqlite_file *f, char *out, size_t size);
+/* A connection waits for locks as long as its wait_ms says, and never past the deadline. */
+void sqlite_limit_waiting(struct sqlite_conn *c, struct sqlite_backend *b);
+bool sqlite_is_past_deadline(const struct sqlite_conn *c);
+
+/* sqlite_guard.c */
+
+/* Reads what the database says that it is. */
+MUST_CHECK enum rc sqlite_guard_identity(struct sqlite_backend *b, struct sqlite_identity *out,
+                                         struct err *err);
+/* Before a batch: RC_MOVED when somebody restored an older state, or another store, by SQL. */
+MUST_CHECK enum rc sqlite_guard_restored(struct sqlite_backend *b, struct err *err);
+/* When the schema was changed since the last look: repairs it, in a transaction of its own. */
+MUST_CHECK enum rc sqlite_guard_schema(struct sqlite_backend *b, struct err *err);
+/* Before and after a commit: RC_MOVED when the file was taken away meanwhile. */
+MUST_CHECK enum rc sqlite_guard_write(struct sqlite_backend *b, struct err *err);
+
 /* sqlite_schema.c */
 
 /* Creates our tables in a database that has none, or checks that they are ours and of this
  * format. */
 MUST_CHECK enum rc sqlite_schema_prepare(const struct sqlite_conn *c, struct err *err);
+/* Creates everything but the rows of weir_meta. */
+MUST_CHECK enum rc sqlite_schema_create(const struct sqlite_conn *c, struct err *err);
+/* One value of a query that is not worth a prepared statement, as a number; `otherwise` when there
+ * is no row. */
+MUST_CHECK enum rc sqlite_query_number(const struct sqlite_conn *c, const char *sql,
+                                       int64_t otherwise, int64_t *out, struct err *err);
 /* The statement that comes `offset` kinds behind the hash's: put, remove, clear... */
 enum sqlite_statement sqlite_statement_for(enum sqlite_statement of_hash, enum value_type type);
+
+/* sqlite_repair.c */
+
+/* Inside a write transaction: compares the schema with what this version creates, and makes again
+ * what can be. *unnoticed: changes of others may have left no trace. Errors: RC_CORRUPT: a table is
+ * missing; RC_FOREIGN: a table was altered. */
+MUST_CHECK enum rc sqlite_schema_repair(const struct sqlite_conn *c, bool *unnoticed,
+                                        struct err *err);
 
 /* sqlite_apply.c */
 MUST_CHECK enum rc sqlite_apply(struct backend *b, const struct backend_batch *batch,

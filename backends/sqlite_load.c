@@ -1,5 +1,8 @@
 /* Reading: one key with all its elements, the keys of a database in order, their number.
  *
+ * Recovery reads keys as they were before others changed them: the journal was written on top of
+ * that, and the change meets what comes of it as a conflict. See ELEMENTS_BEFORE.
+ *
  * Runs on the loader's connection, except sqlite_read_key(), which apply uses too, on the
  * flusher's, to show what a conflicting key holds now.
  *
@@ -90,16 +93,23 @@ static enum rc emit_elements(struct sqlite_piece *p, struct backend_item *item,
     return rc;
 }
 
-/* Walks the rows of an aggregate. What is emitted is not the last piece as long as a row is in
- * hand. */
-static enum rc read_elements(const struct sqlite_conn *c, struct sqlite_piece *p,
-                             struct backend_item *item, backend_emit *emit, void *ctx,
+struct reading {
+    const struct sqlite_conn *c;
+    struct sqlite_piece *p;
+    backend_emit *emit;
+    void *ctx;
+};
+
+/* Walks the rows of an aggregate that `s` yields in the order of the elements. What is emitted is
+ * not the last piece as long as a row is in hand. */
+static enum rc read_elements(const struct reading *r, sqlite3_stmt *s, struct backend_item *item,
                              struct err *err)
 {
-    enum sqlite_statement id = sqlite_statement_for(ST_HASH, item->type);
-    sqlite3_stmt *s = sqlite_with_key(c, id, item->db, item->key);
+    struct sqlite_piece *p = r->p;
+    backend_emit *emit = r->emit;
+    void *ctx = r->ctx;
     if (!sqlite_piece_start(p))
-        return err_set(err, RC_NOMEM, "%s: no memory to load a value", c->path);
+        return err_set(err, RC_NOMEM, "%s: no memory to load a value", r->c->path);
     enum rc rc = RC_OK;
     bool any = false;
     int result;
@@ -116,7 +126,7 @@ static enum rc read_elements(const struct sqlite_conn *c, struct sqlite_piece *p
             rc = emit_elements(p, item, &e, 1, emit, ctx);
     }
     if (rc == RC_OK && result != SQLITE_DONE)
-        rc = sqlite_fail(c, result, "loading a value", err);
+        rc = sqlite_fail(r->c, result, "loading a value", err);
     sqlite3_reset(s);
     p->last = true;
     if (!any)
@@ -157,7 +167,9 @@ enum rc sqlite_read_key(const struct sqlite_conn *c, struct sqlite_piece *p,
     }
     if (item.type > VALUE_STRING) {
         sqlite3_reset(s);
-        return read_elements(c, p, &item, emit, ctx, err);
+        struct reading r = {c, p, emit, ctx};
+        enum sqlite_statement id = sqlite_statement_for(ST_HASH, item.type);
+        return read_elements(&r, sqlite_with_key(c, id, item.db, item.key), &item, err);
     }
     if (item.type == VALUE_STRING)
         item.value = sqlite_column_slice(s, 2);
@@ -166,18 +178,58 @@ enum rc sqlite_read_key(const struct sqlite_conn *c, struct sqlite_piece *p,
     return rc;
 }
 
+/* Recovery: the key as it was before the first change in the log; *found says whether there is one.
+ * Expired or not: it was not when the journalled command ran. */
+static enum rc read_key_before(const struct reading *r, const struct backend_item *key, bool *found,
+                               struct err *err)
+{
+    struct backend_item item = {.db = key->db, .key = key->key, .replace = true};
+    sqlite3_stmt *s = sqlite_with_key(r->c, ST_CHANGE_OF_KEY, key->db, key->key);
+    sqlite3_bind_int64(s, 3, 0);
+    int result = sqlite3_step(s);
+    enum rc rc = RC_OK;
+    *found = result == SQLITE_ROW;
+    if (result != SQLITE_ROW && result != SQLITE_DONE)
+        rc = sqlite_fail(r->c, result, "reading the change log", err);
+    int type = *found ? sqlite3_column_int(s, 1) : VALUE_NONE;
+    if (type >= VALUE_STRING && type <= VALUE_ZSET) {
+        item.type = (enum value_type)type;
+        item.expires_at_ms = sqlite_expiry_column(s, 3);
+    }
+    if (item.type == VALUE_STRING)
+        item.value = sqlite_column_slice(s, 2);
+    if (*found && item.type <= VALUE_STRING)
+        rc = r->emit(r->ctx, &item);
+    sqlite3_reset(s);
+    if (item.type <= VALUE_STRING)
+        return rc;
+    s = sqlite_with_key(r->c, sqlite_statement_for(ST_HASH_BEFORE, item.type), key->db, key->key);
+    sqlite3_bind_int(s, 3, type);
+    return read_elements(r, s, &item, err);
+}
+
+static enum rc read_base(const struct reading *r, const struct backend_item *key, struct err *err)
+{
+    bool found;
+    enum rc rc = read_key_before(r, key, &found, err);
+    return rc == RC_OK && !found ? sqlite_read_key(r->c, r->p, key, r->emit, r->ctx, err) : rc;
+}
+
 enum rc sqlite_load(struct backend *pb, const struct backend_item *keys, uint32_t n,
                     backend_emit *emit, void *ctx, struct err *err)
 {
     struct sqlite_backend *b = (struct sqlite_backend *)pb;
-    bool changes = false;
+    struct reading r = {&b->reader, &b->piece, emit, ctx};
+    bool changes = false, recovering = b->data_version < 0;
     enum rc rc = sqlite_run(&b->reader, ST_BEGIN_READ, err);
     if (rc == RC_OK)
         rc = sqlite_change_any(&b->reader, &changes, err);
     for (uint32_t i = 0; i < n && rc == RC_OK; i++) {
         if (changes)
             rc = sqlite_change_resolve(b, keys[i].db, keys[i].key, err);
-        if (rc == RC_OK)
+        if (rc == RC_OK && changes && recovering && keys[i].expires_at_ms == BACKEND_EVEN_EXPIRED)
+            rc = read_base(&r, &keys[i], err);
+        else if (rc == RC_OK)
             rc = sqlite_read_key(&b->reader, &b->piece, &keys[i], emit, ctx, err);
     }
     sqlite_rollback(&b->reader);

@@ -10,6 +10,8 @@
  *   0  the row in weir_key, with the type (0: was absent), value and expiry that it had
  *   1  an element that was there: its name, and its value or score
  *   2  an element that was not there
+ * The first row of a key has the type and the expiry that the key had; rows of elements have the
+ * type of their own table, also when the key has become something else meanwhile.
  * Insertions are logged BEFORE they happen, because a REPLACE removes the old row without firing
  * its delete triggers. That logs an INSERT OR IGNORE that does nothing too: a conflict that was
  * none is better than one that nobody saw.
@@ -20,6 +22,7 @@
 #include "base/buf.h"
 
 #include <stdio.h>
+#include <sys/random.h>
 
 static const char tables_sql[] =
     "CREATE TABLE weir_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
@@ -164,17 +167,20 @@ static const struct word aggregate_words[AGGREGATES][11] = {
 };
 
 static const struct word element_words[] = {
+    /* the first element of a new key: that the key was absent comes first in the log */
+    {"log_no_key",
+     "INSERT INTO weir_change(db, key, part, type) SELECT NEW.db, NEW.key, 0, 0"
+     " WHERE NOT EXISTS (SELECT 1 FROM weir_key WHERE db = NEW.db AND key = NEW.key)"},
     {"log_new_element",
      "INSERT INTO weir_change(db, key, part, type, expires_at, name, value)"
-     " SELECT NEW.db, NEW.key, CASE WHEN x.db IS NULL THEN 2 ELSE 1 END, coalesce(k.type, 0),"
+     " SELECT NEW.db, NEW.key, CASE WHEN x.db IS NULL THEN 2 ELSE 1 END, {type},"
      " k.expires_at, NEW.{name}, {logged} FROM (SELECT 1)"
      " LEFT JOIN weir_key k ON k.db = NEW.db AND k.key = NEW.key"
      " LEFT JOIN {table} x ON x.db = NEW.db AND x.key = NEW.key AND x.{name} = NEW.{name}"},
-    {"log_old_element",
-     "INSERT INTO weir_change(db, key, part, type, expires_at, name, value)"
-     " SELECT OLD.db, OLD.key, 1, coalesce(k.type, 0), k.expires_at, OLD.{name}, {logged}"
-     " FROM {table} x LEFT JOIN weir_key k ON k.db = x.db AND k.key = x.key"
-     " WHERE x.db = OLD.db AND x.key = OLD.key AND x.{name} = OLD.{name}"},
+    {"log_old_element", "INSERT INTO weir_change(db, key, part, type, expires_at, name, value)"
+                        " SELECT OLD.db, OLD.key, 1, {type}, k.expires_at, OLD.{name}, {logged}"
+                        " FROM {table} x LEFT JOIN weir_key k ON k.db = x.db AND k.key = x.key"
+                        " WHERE x.db = OLD.db AND x.key = OLD.key AND x.{name} = OLD.{name}"},
     {NULL, NULL},
 };
 
@@ -182,7 +188,7 @@ static const char element_triggers_sql[] =
     "CREATE TRIGGER {table}_insert BEFORE INSERT ON {table} BEGIN"
     " SELECT RAISE(ABORT, 'WRONGTYPE the key holds another type') WHERE EXISTS"
     " (SELECT 1 FROM weir_key WHERE db = NEW.db AND key = NEW.key AND type <> {type});"
-    " {log_new_element}; END;"
+    " {log_no_key}; {log_new_element}; END;"
     "CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} BEGIN"
     " INSERT INTO weir_key(db, key, type) SELECT NEW.db, NEW.key, {type} WHERE NOT EXISTS"
     " (SELECT 1 FROM weir_key WHERE db = NEW.db AND key = NEW.key); END;"
@@ -248,20 +254,28 @@ static enum rc run_sql(const struct sqlite_conn *c, const char *sql, const char 
     return result == SQLITE_OK ? RC_OK : sqlite_fail(c, result, what, err);
 }
 
+/* The store's own id tells this file from another that was copied over it while it is open. */
 static enum rc create_meta(const struct sqlite_conn *c, struct err *err)
 {
+    unsigned char store_id[16];
+    if (getrandom(store_id, sizeof(store_id), 0) != (ssize_t)sizeof(store_id))
+        return err_set(err, RC_UNAVAILABLE, "%s: no random bytes for a store id", c->path);
     struct buf sql = {0};
     buf_printf(&sql,
                "INSERT INTO weir_meta VALUES ('format', %d);"
-               "INSERT INTO weir_meta VALUES ('cut_lsn', 0);",
-               SCHEMA_FORMAT);
-    buf_append(&sql, "", 1);
+               "INSERT INTO weir_meta VALUES ('revision', %d);"
+               "INSERT INTO weir_meta VALUES ('cut_lsn', 0);"
+               "INSERT INTO weir_meta VALUES ('store_id', x'",
+               SCHEMA_FORMAT, SCHEMA_REVISION);
+    for (size_t i = 0; i < sizeof(store_id); i++)
+        buf_printf(&sql, "%02x", store_id[i]);
+    buf_append(&sql, "')", sizeof("')"));
     enum rc rc = run_sql(c, sql.data, "creating its tables", err);
     buf_fini(&sql);
     return rc;
 }
 
-static enum rc create_all(const struct sqlite_conn *c, struct err *err)
+enum rc sqlite_schema_create(const struct sqlite_conn *c, struct err *err)
 {
     struct buf sql = {0};
     expand(&sql, tables_sql, NULL);
@@ -275,12 +289,10 @@ static enum rc create_all(const struct sqlite_conn *c, struct err *err)
     buf_append(&sql, "", 1);
     enum rc rc = run_sql(c, sql.data, "creating its tables", err);
     buf_fini(&sql);
-    return rc == RC_OK ? create_meta(c, err) : rc;
+    return rc;
 }
 
-/* One value of a query that is not worth a prepared statement, as a number; `otherwise` when there
- * is no row. */
-static enum rc query_number(const struct sqlite_conn *c, const char *sql, int64_t otherwise,
+enum rc sqlite_query_number(const struct sqlite_conn *c, const char *sql, int64_t otherwise,
                             int64_t *out, struct err *err)
 {
     sqlite3_stmt *s = NULL;
@@ -298,7 +310,7 @@ static enum rc query_number(const struct sqlite_conn *c, const char *sql, int64_
 static enum rc check_format(const struct sqlite_conn *c, struct err *err)
 {
     int64_t format;
-    enum rc rc = query_number(
+    enum rc rc = sqlite_query_number(
         c, "SELECT CAST(value AS INTEGER) FROM weir_meta WHERE name = 'format'", 0, &format, err);
     if (rc != RC_OK && rc != RC_UNAVAILABLE) /* unavailable: it has no such columns */
         return rc;
@@ -336,7 +348,8 @@ static enum rc check_no_clash(const struct sqlite_conn *c, struct err *err)
 static enum rc check_encoding(const struct sqlite_conn *c, struct err *err)
 {
     int64_t utf8;
-    enum rc rc = query_number(c, "SELECT encoding = 'UTF-8' FROM pragma_encoding", 0, &utf8, err);
+    enum rc rc =
+        sqlite_query_number(c, "SELECT encoding = 'UTF-8' FROM pragma_encoding", 0, &utf8, err);
     if (rc == RC_OK && utf8 == 0)
         rc = err_set(err, RC_FOREIGN, "%s: keeps text as UTF-16; Weir needs UTF-8", c->path);
     return rc;
@@ -345,18 +358,24 @@ static enum rc check_encoding(const struct sqlite_conn *c, struct err *err)
 static enum rc prepare_in_transaction(const struct sqlite_conn *c, struct err *err)
 {
     int64_t ours;
-    enum rc rc = query_number(c,
-                              "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = "
-                              "'weir_meta'",
-                              0, &ours, err);
+    enum rc rc =
+        sqlite_query_number(c,
+                            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = "
+                            "'weir_meta'",
+                            0, &ours, err);
     if (rc == RC_OK)
         rc = check_encoding(c, err);
     if (rc != RC_OK)
         return rc;
-    if (ours > 0)
-        return check_format(c, err);
+    if (ours > 0) {
+        bool unnoticed; /* nothing is in memory yet that could be stale */
+        rc = check_format(c, err);
+        return rc == RC_OK ? sqlite_schema_repair(c, &unnoticed, err) : rc;
+    }
     rc = check_no_clash(c, err);
-    return rc == RC_OK ? create_all(c, err) : rc;
+    if (rc == RC_OK)
+        rc = sqlite_schema_create(c, err);
+    return rc == RC_OK ? create_meta(c, err) : rc;
 }
 
 enum rc sqlite_schema_prepare(const struct sqlite_conn *c, struct err *err)

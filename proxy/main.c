@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { EXIT_FINE = 0, EXIT_NOT_STARTED = 1, CLOSE_MS_MIN = 1000, LAST_SYNC_MS = 2000 };
+enum { EXIT_FINE = 0, EXIT_NOT_STARTED = 1, SYNC_MS_MIN = 500, SYNC_MS_MAX = 2000 };
 
 struct arguments {
     const char *path; /* configuration file, NULL: none */
@@ -132,19 +132,32 @@ static void say_ready(void)
     free(unix_socket);
 }
 
-/* The orderly end. `deadline` bounds the last flush; a signal ends it at once. */
-static void finish(struct server *server, struct keyspace **ks, bool drain)
+static int64_t ms_until(struct mono instant)
+{
+    int64_t left_us = instant.us - clock_mono().us;
+    return left_us > 0 ? left_us / 1000 : 0;
+}
+
+/* The journal gets a moment in any case: it keeps what the backend did not take. */
+static int64_t last_sync_ms(struct mono end_by)
+{
+    int64_t left_ms = ms_until(end_by);
+    return left_ms < SYNC_MS_MIN ? SYNC_MS_MIN : left_ms > SYNC_MS_MAX ? SYNC_MS_MAX : left_ms;
+}
+
+/* The orderly end. One deadline for all of it, since a supervisor has one too: what is not flushed
+ * by `end_by` stays in the journal. A signal ends it at once. */
+static void finish(struct server *server, struct keyspace **ks, bool drain, struct mono end_by)
 {
     struct err err = {0};
     struct journal *journal = keyspace_journal(*ks);
     process_exit_on_signal(true);
     server_quiesce(server);
     if (journal != NULL && /* so that replies that wait for it still leave */
-        journal_sync(journal, journal_last_lsn(journal), LAST_SYNC_MS, &err) != RC_OK)
+        journal_sync(journal, journal_last_lsn(journal), last_sync_ms(end_by), &err) != RC_OK)
         log_err(LOG_WARNING, "The journal was not synced", &err);
     server_stop(server);
-    int64_t timeout_ms = option_num(OPT_shutdown_timeout) * 1000;
-    if (keyspace_close(ks, drain, timeout_ms > 0 ? timeout_ms : CLOSE_MS_MIN, &err) != RC_OK)
+    if (keyspace_close(ks, drain, ms_until(end_by), &err) != RC_OK)
         log_err(LOG_WARNING, "Not everything was flushed; the journal keeps it", &err);
     server_free(&server);
     log_line(LOG_NOTICE, "Ended in order");
@@ -172,8 +185,9 @@ static int serve(void)
     options_on_change(on_option_changed, ks);
     server_attach(server, ks);
     say_ready();
-    bool drain = process_serve(server, ks);
-    finish(server, &ks, drain);
+    struct mono end_by;
+    bool drain = process_serve(server, ks, &end_by);
+    finish(server, &ks, drain, end_by);
     return EXIT_FINE;
 }
 

@@ -43,6 +43,7 @@ const char *rc_name(enum rc code)
         [RC_REJECTED] = "rejected",
         [RC_UNAVAILABLE] = "unavailable",
         [RC_READONLY] = "read-only",
+        [RC_MOVED] = "moved",
     };
     return (size_t)code < COUNT_OF(names) && names[code] != NULL ? names[code] : "unknown";
 }

@@ -24,6 +24,7 @@ enum rc {
     RC_REJECTED,    /* the backend refuses this item for good */
     RC_UNAVAILABLE, /* the backend or the disk is down; the outcome may be unknown */
     RC_READONLY,    /* may be read and not written */
+    RC_MOVED,       /* a name no longer points to the file that was opened by it */
 };
 
 struct err {

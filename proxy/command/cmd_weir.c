@@ -70,7 +70,7 @@ void cmd_weir_backends(struct call *c)
     writeback_get_info(writeback_of(c), &wb);
     struct reply *r = c->reply;
     reply_array(r, 1);
-    reply_map(r, 9);
+    reply_map(r, 10);
     reply_text(r, "url", wb.backend_url);
     reply_text(r, "state", wb.backend_state);
     reply_text(r, "breaker", breakers[wb.breaker]);
@@ -80,6 +80,7 @@ void cmd_weir_backends(struct call *c)
     reply_field(r, "applied_lsn", (int64_t)wb.applied_lsn);
     reply_field(r, "last_flush_us", wb.last_flush_us);
     reply_field(r, "last_flush_age_ms", wb.last_flush_age_ms);
+    reply_field(r, "wal_bytes", (int64_t)wb.wal_bytes);
 }
 
 /* --- FLUSH, PAUSE, RESUME, EXPLAIN --- */

@@ -197,17 +197,16 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     return RC_OK;
 }
 
-/* Flushes until the backend has everything or the time is over. */
-static bool drain(struct keyspace *ks, int64_t timeout_ms)
+/* Flushes until the backend has everything or `until` has come. */
+static bool drain(struct keyspace *ks, struct mono until)
 {
-    int64_t until = clock_mono().us + timeout_ms * 1000;
     uint64_t lsn = writeback_request_flush(ks->wb);
     struct lock lock;
     struct cond tick;
     lock_init(&lock);
     cond_init(&tick);
     lock_acquire(&lock);
-    while (!keyspace_is_applied(ks, lsn) && clock_mono().us < until) {
+    while (!keyspace_is_applied(ks, lsn) && clock_mono().us < until.us) {
         cond_wait_us(&tick, &lock, 2000); /* nobody signals: the backend's pace decides */
         if (lane_is_idle(ks->wb))
             writeback_request_flush(ks->wb);
@@ -222,9 +221,14 @@ enum rc keyspace_close(struct keyspace **ksp, bool want_drain, int64_t timeout_m
 {
     struct keyspace *ks = *ksp;
     bool all = true;
+    struct mono now = clock_mono(), until = {now.us + timeout_ms * 1000};
+    if (ks->ops->set_deadline != NULL)
+        ks->ops->set_deadline(ks->backend, until);
     loader_stop(ks);
     if (want_drain)
-        all = drain(ks, timeout_ms);
+        all = drain(ks, until);
+    if (!all && ks->ops->set_deadline != NULL) /* ends a batch that still waits for its store */
+        ks->ops->set_deadline(ks->backend, clock_mono());
     writeback_stop(ks->wb);
     uint64_t left =
         (uint64_t)max_u64(0, journal_last_lsn(ks->journal) - writeback_applied_lsn(ks->wb));

@@ -334,6 +334,8 @@ static void answer_page(struct keyspace *ks, struct page *p)
     else
         p->rc = ks->ops->scan(ks->backend, p->store_db, buf_slice(&p->after), p->limit, keep_key, p,
                               &p->err);
+    if (lane_note_read(ks->wb, LANE_READ_KEYS, p->rc, &p->err))
+        log_err(LOG_WARNING, "cannot list the keys of the backend", &p->err);
     struct waiter *w = p->waiter;
     atomic_store_explicit(&p->ready, true, memory_order_release);
     w->ready(w);
@@ -344,6 +346,13 @@ static void answer_page(struct keyspace *ks, struct page *p)
 static enum rc drop_changed(void *ctx, const struct backend_item *item)
 {
     struct keyspace *ks = ctx;
+    if (item->key.ptr == NULL) {
+        log_line(LOG_WARNING,
+                 "the backend may have been changed unnoticed: what is clean in memory "
+                 "is read again");
+        writeback_suspect_all(ks->wb);
+        return RC_OK;
+    }
     enum rc rc = writeback_invalidate(ks->wb, item->db, item->key);
     block_look_again(ks, store_hash(&ks->store, item->db, item->key), item->db, item->key);
     return rc;
@@ -364,7 +373,7 @@ static void run_loads(struct keyspace *ks, struct load **loads, uint32_t n)
     struct err err;
     enum rc rc;
     uint32_t done = load_batch(ks, loads, n, &err, &rc);
-    if (rc != RC_OK)
+    if (lane_note_read(ks->wb, LANE_READ_KEYS, rc, &err))
         log_err(LOG_WARNING, "cannot read keys from the backend", &err);
     for (uint32_t i = 0; i < n; i++) {
         if (i >= done)
@@ -378,7 +387,7 @@ static void *loader_main(void *arg)
     struct keyspace *ks = arg;
     struct loader *l = &ks->loader;
     struct load *loads[LOAD_BATCH];
-    bool poll_failing = false, stopping = false;
+    bool stopping = false;
     while (!stopping) {
         lock_acquire(&l->lock);
         if (l->first == NULL && l->first_page == NULL && !l->stopping)
@@ -392,9 +401,8 @@ static void *loader_main(void *arg)
         enum rc rc = ks->ops->poll(ks->backend, drop_changed, ks, &err);
         if (rc == RC_AGAIN)
             rc = RC_OK; /* some keys come again */
-        if (rc != RC_OK && !poll_failing)
+        if (lane_note_read(ks->wb, LANE_READ_POLL, rc, &err))
             log_err(LOG_WARNING, "cannot ask the backend for changes", &err);
-        poll_failing = rc != RC_OK;
         if (n > 0)
             run_loads(ks, loads, n);
         if (page != NULL)

@@ -24,6 +24,7 @@
 
 enum {
     POLL_MS = 1000,
+    CLOSE_MS = 1000,        /* to close in, when nothing is waited for */
     EXTEND_EVERY_MS = 5000, /* how often the supervisor is asked for patience, ... */
 };
 static const char extend_timeout[] = "EXTEND_TIMEOUT_USEC=15000000"; /* ... and for how much */
@@ -232,7 +233,7 @@ static int poll_ms(const struct process *p)
     return (int)ms;
 }
 
-bool process_serve(struct server *s, struct keyspace *ks)
+bool process_serve(struct server *s, struct keyspace *ks, struct mono *end_by)
 {
     struct process *p = &the_process;
     sigset_t set;
@@ -266,6 +267,9 @@ bool process_serve(struct server *s, struct keyspace *ks)
             break;
         feed_watchdog(p, now);
     }
+    *end_by = p->drain_until;
+    if (!drain || option_num(OPT_shutdown_timeout) == 0)
+        end_by->us = clock_mono().us + CLOSE_MS * INT64_C(1000);
     end_drain(p);
     close(p->signals_fd);
     return drain;

@@ -21,7 +21,9 @@ void process_notify(const char *state);
 
 /* Serves until a signal or SHUTDOWN ends it. An orderly end goes on serving while everything
  * written before it is flushed, up to shutdown-timeout; a second signal ends the process at once.
- * Returns false when nothing more is to be flushed (SHUTDOWN NOSAVE). Thread: the main thread. */
-bool process_serve(struct server *s, struct keyspace *ks);
+ * Returns false when nothing more is to be flushed (SHUTDOWN NOSAVE). *end_by: when
+ * shutdown-timeout is over, counted from the signal: what follows shares it. Thread: the main
+ * thread. */
+bool process_serve(struct server *s, struct keyspace *ks, struct mono *end_by);
 
 #endif

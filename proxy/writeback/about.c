@@ -30,6 +30,10 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out)
     out->lag_records = journal.last_lsn - (uint64_t)min_u64(journal.last_lsn, out->applied_lsn);
     out->unsynced_records = journal.last_lsn - journal.durable_lsn;
     snprintf(out->backend_url, sizeof(out->backend_url), "%s", wb->backend_url);
+    struct backend_status status = {0};
+    if (wb->ops->status != NULL)
+        wb->ops->status(wb->backend, &status);
+    out->wal_bytes = status.log_bytes;
     out->dead_letters = ledger_count(wb->dead);
     out->conflicts = ledger_count(wb->conflicts);
     out->backpressure = atomic_load(&wb->pressure);

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
 
-enum { PREFETCH_AHEAD = 16 };
+enum { PREFETCH_AHEAD = 16, SUSPECT_SLOTS = 256 };
 
 bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct entry *e)
 {
@@ -105,4 +105,28 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
     }
     lock_release(&sh->lock);
     return rc;
+}
+
+static bool is_any(void *ctx, uint16_t db)
+{
+    (void)ctx;
+    (void)db;
+    return true;
+}
+
+void writeback_suspect_all(struct writeback *wb)
+{
+    for (size_t db = 0; db < COUNT_OF(wb->map.touched); db++)
+        atomic_store_explicit(&wb->map.touched[db], true, memory_order_relaxed);
+    for (uint32_t i = 0; i < wb->store->shards_len; i++) {
+        struct shard *sh = &wb->store->shards[i];
+        uint32_t position = 0;
+        do {
+            lock_acquire(&sh->lock);
+            sh->evicted = true;
+            shard_sweep(wb->store, sh, &position, SUSPECT_SLOTS, is_any, NULL);
+            lock_release(&sh->lock);
+        } while (position != 0);
+    }
+    store_free_later_run();
 }

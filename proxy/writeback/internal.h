@@ -23,6 +23,17 @@ struct wb_producer {
     _Atomic int64_t dirty_keys, dirty_bytes;
 } __attribute__((aligned(CACHE_LINE)));
 
+/* How those fare who ask the backend for something else than a flush. Polls and maintenance speak
+ * of the whole store, so that their next success ends the failure. A load speaks of some keys:
+ * others are fine when a page is damaged, so that a failure is shown for some seconds after the
+ * last one. */
+enum lane_read { LANE_READ_POLL, LANE_READ_MAINTENANCE, LANE_READ_KEYS, LANE_READS };
+
+struct reading {
+    struct err error; /* code RC_OK: it works */
+    struct mono failed_at;
+};
+
 /* The flusher of one backend. */
 struct lane {
     pthread_t thread;
@@ -39,8 +50,10 @@ struct lane {
     struct err last_error GUARDED_BY(lock);
     int64_t last_flush_us GUARDED_BY(lock);
     struct mono last_commit GUARDED_BY(lock);
-    uint64_t random;       /* flusher only: jitter */
-    bool maintenance_left; /* flusher only */
+    struct reading reading[LANE_READS] GUARDED_BY(lock);
+    atomic_bool reading_fails; /* a look without the lock: one of `reading` is a failure */
+    uint64_t random;           /* flusher only: jitter */
+    bool maintenance_left;     /* flusher only */
 };
 
 struct writeback {
@@ -151,6 +164,10 @@ static inline bool writeback_is_complete(const struct writeback *wb, const struc
  * conflict. RC_AGAIN: ask again soon. Thread: loader. */
 enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key);
 
+/* Anything may have been changed in the backend: everything that is clean here goes. Thread:
+ * loader; holds a shard's lock for a bounded number of entries. */
+void writeback_suspect_all(struct writeback *wb);
+
 int64_t writeback_dirty_keys(const struct writeback *wb);
 int64_t writeback_dirty_bytes(const struct writeback *wb);
 
@@ -165,6 +182,9 @@ bool lane_is_idle(struct writeback *wb);
 bool lane_is_failing(struct writeback *wb); /* the last attempt did not succeed */
 void lane_get_info(struct writeback *wb, struct writeback_info *out);
 void lane_set_paused(struct writeback *wb, bool on);
+/* Tells what came of asking the backend; err speaks unless rc is RC_OK. True: this
+ * failure is news, and worth a line in the log. Thread: any. */
+bool lane_note_read(struct writeback *wb, enum lane_read what, enum rc rc, const struct err *err);
 void lane_hurry(struct writeback *wb); /* an operator asks: no backoff now */
 
 /* --- cleanup.c --- */

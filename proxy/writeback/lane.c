@@ -20,7 +20,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { MAINTAIN_BUDGET_MS = 50, MAINTAIN_IDLE_MS = 200 };
+enum { MAINTAIN_BUDGET_MS = 50, MAINTAIN_IDLE_MS = 200, READ_FAILURE_SHOWN_US = 5000000 };
 
 /* The part of a batch that is applied together; `index` leads back to the batch's outcomes. */
 struct selection {
@@ -226,8 +226,11 @@ static void maintain(struct writeback *wb)
 {
     struct err err;
     bool more = false;
-    if (wb->ops->maintain(wb->backend, MAINTAIN_BUDGET_MS, &more, &err) != RC_OK)
-        log_err(LOG_VERBOSE, "backend maintenance", &err);
+    enum rc rc = wb->ops->maintain(wb->backend, MAINTAIN_BUDGET_MS, &more, &err);
+    if (rc == RC_BUSY) /* somebody writes: it will be done another time */
+        return;
+    if (lane_note_read(wb, LANE_READ_MAINTENANCE, rc, &err))
+        log_err(LOG_WARNING, "backend maintenance", &err);
 }
 
 static void *lane_main(void *arg)
@@ -334,11 +337,47 @@ void lane_hurry(struct writeback *wb)
     lock_release(&l->lock);
 }
 
+bool lane_note_read(struct writeback *wb, enum lane_read what, enum rc rc, const struct err *err)
+{
+    struct lane *l = &wb->lane;
+    if (rc == RC_OK && !atomic_load_explicit(&l->reading_fails, memory_order_relaxed))
+        return false;
+    struct mono now = clock_mono();
+    lock_acquire(&l->lock);
+    struct reading *r = &l->reading[what];
+    bool news = rc != RC_OK && r->error.code != rc;
+    if (rc != RC_OK)
+        *r = (struct reading){*err, now};
+    else if (what != LANE_READ_KEYS)
+        r->error.code = RC_OK;
+    struct reading *keys = &l->reading[LANE_READ_KEYS];
+    if (rc == RC_OK && now.us - keys->failed_at.us > READ_FAILURE_SHOWN_US)
+        keys->error.code = RC_OK; /* who still meets it will say so again */
+    bool fails = false;
+    for (int i = 0; i < LANE_READS; i++)
+        fails = fails || l->reading[i].error.code != RC_OK;
+    atomic_store_explicit(&l->reading_fails, fails, memory_order_relaxed);
+    lock_release(&l->lock);
+    return news;
+}
+
+/* What the state is about: a flush that fails comes first. NULL: nothing fails. */
+static const struct err *present_error(const struct lane *l) REQUIRES(l->lock)
+{
+    if (l->failures > 0)
+        return &l->last_error;
+    for (int i = 0; i < LANE_READS; i++)
+        if (l->reading[i].error.code != RC_OK)
+            return &l->reading[i].error;
+    return NULL;
+}
+
 static const char *state_name(const struct lane *l) REQUIRES(l->lock)
 {
-    if (l->failures == 0)
+    const struct err *error = present_error(l);
+    if (error == NULL)
         return "up";
-    switch (l->last_error.code) {
+    switch (error->code) {
     case RC_READONLY:
         return "read-only";
     case RC_FULL:
@@ -347,7 +386,11 @@ static const char *state_name(const struct lane *l) REQUIRES(l->lock)
         return "corrupt";
     case RC_BUSY:
         return "locked";
+    case RC_MOVED:
+        return "moved";
     default:
+        if (l->failures == 0)
+            return "unreadable";
         return l->breaker == BREAKER_CLOSED ? "retrying" : "down";
     }
 }
@@ -366,6 +409,7 @@ void lane_get_info(struct writeback *wb, struct writeback_info *out)
     out->failures = l->failures;
     out->next_retry_ms =
         l->pending != NULL && l->retry_at.us > now.us ? (l->retry_at.us - now.us) / 1000 : 0;
-    out->last_error = l->last_error;
+    const struct err *error = present_error(l);
+    out->last_error = error != NULL ? *error : l->last_error;
     lock_release(&l->lock);
 }

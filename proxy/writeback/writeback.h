@@ -34,7 +34,10 @@ struct writeback_info {
     bool paused;
     bool flushing;
     char backend_url[256];
-    const char *backend_state; /* "up", "retrying", "open", "read-only", "full", "corrupt" */
+    /* "up"; of flushes "retrying", "down"; of loads "unreadable"; of either "read-only", "full",
+     * "corrupt", "locked", "moved" */
+    const char *backend_state;
+    uint64_t wal_bytes; /* on the backend's disk beside the data */
     enum breaker_state breaker;
     uint64_t failures;                /* in a row */
     int64_t next_retry_ms;            /* until the next try; 0: none pending */

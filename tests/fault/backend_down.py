@@ -11,6 +11,7 @@ import pwd
 import shutil
 import sqlite3
 import subprocess
+import time
 
 from harness import (PATIENCE, Conn, ReplyError, Seed, Server, Skip, run_checks, until)
 
@@ -106,6 +107,54 @@ def a_locked_database_delays_and_loses_nothing():
             other.execute("COMMIT")
         store.flushed(conn)
         assert store.rows() == expected
+        other.close()
+
+
+def an_orderly_end_keeps_to_its_time_with_a_locked_database():
+    with Store(shutdown_timeout=2, backend_timeout_ms=60_000) as store:
+        store.server.start()
+        conn = store.connect()
+        expected = write_many(conn, "before", 50)
+        store.flushed(conn)
+        other = store.open()
+        other.execute("BEGIN IMMEDIATE")
+        expected.update(write_many(conn, "during", 50))
+        until(lambda: conn.info("writeback")["flushing"] == "1", 10, "a batch that waits")
+        began = time.monotonic()
+        assert store.server.stop() == 0
+        took = time.monotonic() - began
+        assert took <= 3 * PATIENCE, "SIGTERM took %.1f s" % took
+        log = store.server.log_tail()
+        assert "journal keeps" in log and "Ended in order" in log, log
+        other.execute("COMMIT")
+        other.close()
+        store.server.start()
+        store.flushed(store.connect())
+        assert store.rows() == expected
+
+
+def a_reader_that_holds_up_the_wal_is_seen():
+    with Store(write_batch_keys=1000) as store:
+        store.server.start()
+        conn = store.connect()
+        write_many(conn, "key", 100)
+        store.flushed(conn)
+        other = store.open()
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM weir_key").fetchone()
+        write_many(conn, "key", 2000, 200)
+        store.flushed(conn)
+        size = int(conn.info("writeback")["wal_bytes"])
+        assert size == os.path.getsize(store.path + "-wal") > 0, size
+        other.execute("COMMIT")
+        until(lambda: conn.info("writeback")["wal_bytes"] == "0", 10, "an empty WAL")
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM weir_key").fetchone()
+        write_many(conn, "key", 100)
+        store.flushed(conn)
+        assert store.server.stop() == 0
+        log = store.server.log_tail()
+        assert "bytes are left in it" in log and "(pid %d)" % os.getpid() in log, log
         other.close()
 
 
@@ -278,9 +327,68 @@ def refused_or_reported(store):
     store.server.kill()
 
 
+def a_store_that_cannot_be_read_says_so_until_it_can():
+    with Store() as store:
+        store.server.start()
+        conn = store.connect()
+        conn("HSET", "h", "f", "v")
+        expected = write_many(conn, "key", 20)
+        store.flushed(conn)
+        other = store.open()
+        page = other.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'weir_hash'").fetchone()[0]
+        size = other.execute("PRAGMA page_size").fetchone()[0]
+        other.close()
+        assert store.server.stop() == 0
+        with open(store.path, "r+b") as f:
+            f.seek((page - 1) * size)
+            kind = f.read(1)
+            f.seek((page - 1) * size)
+            f.write(b"\xff")
+        store.server.start()  # nothing is resident
+        conn = store.connect()
+        conn.send(("HGET", "h", "f"))
+        assert isinstance(conn.read(), ReplyError)
+        store.wait_state(conn, "corrupt")
+        assert "malformed" in str(conn("WEIR", "BACKENDS"))
+        assert conn("GET", "key:1").decode() == expected["key:1"]
+        assert store.state(conn) == "corrupt"  # one key that can be read proves nothing
+        store.server.kill()
+        with open(store.path, "r+b") as f:
+            f.seek((page - 1) * size)
+            f.write(kind)
+        store.server.start()
+        conn = store.connect()
+        assert conn("HGET", "h", "f") == b"v" and store.state(conn) == "up"
+
+
+def a_renamed_table_is_reported_until_it_is_back():
+    with Store() as store:
+        store.server.start()
+        conn = store.connect()
+        conn("HSET", "h", "f", "v")
+        store.flushed(conn)
+        assert store.server.stop() == 0
+        store.server.start()
+        conn = store.connect()
+        other = store.open()
+        other.execute("ALTER TABLE weir_hash RENAME TO mine")
+        conn.send(("HGET", "h", "f"))
+        assert isinstance(conn.read(), ReplyError)
+        until(lambda: store.state(conn) != "up", 10, "a state")
+        assert "weir_hash" in str(conn("WEIR", "BACKENDS"))
+        other.execute("ALTER TABLE mine RENAME TO weir_hash")
+        other.close()
+        until(lambda: conn("HGET", "h", "f") == b"v" and store.state(conn) == "up", 20, "up again")
+
+
 if __name__ == "__main__":
     run_checks([a_locked_database_delays_and_loses_nothing,
+                an_orderly_end_keeps_to_its_time_with_a_locked_database,
+                a_reader_that_holds_up_the_wal_is_seen,
                 a_row_the_backend_refuses_becomes_a_dead_letter,
                 a_full_disk_is_reported_and_survived,
+                a_store_that_cannot_be_read_says_so_until_it_can,
+                a_renamed_table_is_reported_until_it_is_back,
                 a_read_only_database_is_reported_and_loses_nothing,
                 a_corrupt_database_is_never_taken_for_an_empty_one])

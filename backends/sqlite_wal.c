@@ -1,0 +1,199 @@
+/* The write-ahead log as a file: how large it is, who keeps it from shrinking, and how long anybody
+ * waits for a lock.
+ *
+ * A checkpoint moves committed pages into the database; when all are moved, the next commit begins
+ * the file anew. A program that reads an old state of the database holds that up: then the file
+ * grows with every commit, and nothing but the end of that reader helps. So its size is a figure,
+ * and above a mark the log says who it is.
+ *
+ * SQLite's readers hold a shared lock on one of five bytes of the -shm file. The kernel lists locks
+ * with their owners in /proc/locks; to ask by fcntl would take a descriptor of that file, and to
+ * close that would drop SQLite's own locks (see sqlite_file.c).
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/sqlite_internal.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+    READ_LOCK_FIRST = 123, /* bytes of the -shm: https://www.sqlite.org/walformat.html */
+    READ_LOCK_LAST = 127,
+    LOCK_PAUSE_MAX_MS = 20,
+    STEPS_BETWEEN_LOOKS = 1000, /* of SQLite's machine */
+};
+
+/* ---- who reads ---- */
+
+static void name_process(long pid, char *out, size_t size)
+{
+    char path[64], name[32] = "a program";
+    snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+    FILE *f = fopen(path, "re");
+    if (f != NULL) {
+        if (fgets(name, sizeof(name), f) != NULL)
+            name[strcspn(name, "\n")] = '\0';
+        fclose(f);
+    }
+    snprintf(out, size, "%s (pid %ld)", name, pid);
+}
+
+bool sqlite_wal_find_reader(const struct sqlite_file *f, char *out, size_t size)
+{
+    char line[256];
+    bool found = false;
+    FILE *locks = fopen("/proc/locks", "re");
+    snprintf(out, size, "%s", "another program");
+    while (locks != NULL && !found && fgets(line, sizeof(line), locks) != NULL) {
+        long pid;
+        unsigned long inode;
+        long long first, last;
+        /* "7: POSIX  ADVISORY  READ 4711 fe:00:1234 124 124" */
+        if (sscanf(line, "%*d: POSIX ADVISORY READ %ld %*x:%*x:%lu %lld %lld", &pid, &inode, &first,
+                   &last) != 4)
+            continue;
+        found = inode == (unsigned long)f->shm.ino && first <= READ_LOCK_LAST &&
+                last >= READ_LOCK_FIRST && pid > 0 && pid != (long)getpid();
+        if (found)
+            name_process(pid, out, size);
+    }
+    if (locks != NULL)
+        fclose(locks);
+    return found;
+}
+
+/* ---- checkpoints ---- */
+
+static int wal_grew(void *ctx, sqlite3 *db, const char *name, int pages)
+{
+    struct sqlite_backend *b = ctx;
+    (void)db;
+    (void)name;
+    b->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+void sqlite_wal_watch(struct sqlite_backend *b)
+{
+    sqlite3_wal_hook(b->writer.db, wal_grew, b);
+}
+
+/* BUSY is no failure: somebody reads an old snapshot, and the next checkpoint will get further. */
+enum rc sqlite_wal_checkpoint(struct sqlite_backend *b, int mode, struct err *err)
+{
+    int in_wal = 0, moved = 0;
+    int result = sqlite3_wal_checkpoint_v2(b->writer.db, "main", mode, &in_wal, &moved);
+    if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY && (result & 0xff) != SQLITE_LOCKED)
+        return sqlite_fail(&b->writer, result, "checkpoint", err);
+    if (in_wal >= 0)
+        b->wal_pages = in_wal - moved;
+    if (result == SQLITE_OK && in_wal == moved)
+        sqlite_overwrite_remember(b);
+    return RC_OK;
+}
+
+/* Once, until it is below the mark again. */
+static void tell_if_stuck(struct sqlite_backend *b)
+{
+    char who[64];
+    if (b->wal_pages <= b->wal_pages_max) {
+        if (b->told_of_wal)
+            log_line(LOG_NOTICE, "%s: its WAL is below the mark again", b->path);
+        b->told_of_wal = false;
+        return;
+    }
+    if (b->told_of_wal)
+        return;
+    b->told_of_wal = true;
+    sqlite_wal_find_reader(&b->file, who, sizeof(who));
+    log_line(LOG_WARNING,
+             "%s: %lld MB, and it grows with every flush, because %s reads an old state of the "
+             "database; end that transaction",
+             b->file.wal_path, (long long)(sqlite_file_wal_bytes(&b->file) >> 20), who);
+}
+
+enum rc sqlite_wal_maintain(struct sqlite_backend *b, bool idle, struct err *err)
+{
+    enum rc rc = RC_OK;
+    if (b->wal_pages > b->wal_pages_max || (idle && b->wal_pages > 0))
+        rc = sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
+    if (rc == RC_OK)
+        tell_if_stuck(b);
+    if (rc != RC_OK || !idle || b->wal_pages > 0 || sqlite_file_wal_bytes(&b->file) == 0)
+        return rc;
+    b->writer.wait_ms = 0; /* not worth waiting for readers */
+    rc = sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, err);
+    b->writer.wait_ms = b->timeout_ms;
+    return rc;
+}
+
+/* The last checkpoint. What it does not move stays in the WAL, and stays valid. */
+void sqlite_wal_close(struct sqlite_backend *b)
+{
+    struct err ignored;
+    char who[64];
+    bool in_time = !sqlite_is_past_deadline(&b->writer);
+    if (sqlite_overwrite_check(b, &ignored) != RC_OK) {
+        /* SQLite would mix what it has of the old content into the new. */
+        sqlite3_db_config(b->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        return;
+    }
+    if (sqlite_file_place(&b->file) != SQLITE_PLACE_OURS)
+        return;
+    b->writer.wait_ms = 0;
+    if (in_time && sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, &ignored) != RC_OK)
+        b->wal_pages = 0;
+    if (!in_time) /* SQLite would do it itself when the connection is closed */
+        sqlite3_db_config(b->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    int64_t bytes = sqlite_file_wal_bytes(&b->file);
+    if (bytes == 0)
+        return;
+    bool read = sqlite_wal_find_reader(&b->file, who, sizeof(who));
+    log_line(LOG_NOTICE,
+             "%s: %lld bytes are left in it%s%s. It is a part of the database: copy or move both "
+             "files, or neither",
+             b->file.wal_path, (long long)bytes, read ? ", since the database is read by " : "",
+             read ? who : "");
+}
+
+/* ---- waiting ---- */
+
+bool sqlite_is_past_deadline(const struct sqlite_conn *c)
+{
+    int64_t deadline = atomic_load_explicit(c->deadline_us, memory_order_relaxed);
+    return deadline != 0 && clock_mono().us >= deadline;
+}
+
+static int wait_for_lock(void *ctx, int tries)
+{
+    struct sqlite_conn *c = ctx;
+    int64_t now = clock_mono().us;
+    if (tries == 0)
+        c->waits_since_us = now;
+    int64_t waited_ms = (now - c->waits_since_us) / 1000;
+    if (waited_ms >= c->wait_ms || sqlite_is_past_deadline(c))
+        return 0;
+    int pause_ms = tries < LOCK_PAUSE_MAX_MS ? tries + 1 : LOCK_PAUSE_MAX_MS;
+    if (pause_ms > c->wait_ms - waited_ms)
+        pause_ms = (int)(c->wait_ms - waited_ms);
+    (void)poll(NULL, 0, pause_ms);
+    return 1;
+}
+
+static int is_over(void *ctx)
+{
+    return sqlite_is_past_deadline(ctx);
+}
+
+void sqlite_limit_waiting(struct sqlite_conn *c, struct sqlite_backend *b)
+{
+    c->deadline_us = &b->deadline_us;
+    c->wait_ms = b->timeout_ms;
+    sqlite3_busy_handler(c->db, wait_for_lock, c);
+    sqlite3_progress_handler(c->db, STEPS_BETWEEN_LOOKS, is_over, c);
+}

@@ -1,0 +1,185 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The database file is taken away, replaced, or shared, while the proxy runs.
+
+What was acknowledged as committed is in a file that somebody can find; what was not is in the
+journal; and two proxies never write one file, whatever they call it.
+"""
+import os
+import re
+import shutil
+import sqlite3
+
+from harness import PATIENCE, Server, run_checks, until
+
+FAST = {"write_delay_ms": 10, "flush_backoff_ms": 10, "flush_backoff_max_ms": 50,
+        "breaker_open_ms": 50, "backend_timeout_ms": 500}
+
+
+def committed(conn):
+    """Whether the backend has this connection's writes, asked as clients do."""
+    return conn("WAITAOF", 1, 1, 5000)[1] == 1
+
+
+def state(conn):
+    return conn.info("writeback")["backend_state"]
+
+
+def value_in(path, key):
+    db = sqlite3.connect("file:%s?mode=ro" % path, uri=True, timeout=10 * PATIENCE)
+    try:
+        row = db.execute("SELECT value FROM string WHERE key = ?", (key,)).fetchone()
+        return row and row[0]
+    finally:
+        db.close()
+
+
+def a_database_that_was_moved_takes_no_receipts_and_goes_on_when_it_is_back():
+    with Server(**FAST) as server:
+        server.start()
+        conn = server.connect()
+        conn("SET", "k", "one")
+        assert committed(conn)
+        path, away = server.database(), server.database() + ".away"
+        os.rename(path, away)
+        until(lambda: state(conn) == "moved", 10, "state moved, it is " + state(conn))
+        assert "removed or replaced" in str(conn("WEIR", "BACKENDS"))
+        conn("SET", "k", "two")
+        assert conn("WAITAOF", 1, 1, 300) == [1, 0]
+        assert not os.path.exists(path)
+        os.rename(away, path)
+        assert committed(conn)
+        until(lambda: state(conn) == "up", 10, "state up")
+        assert value_in(path, "k") == "two"
+
+
+def a_database_that_was_removed_loses_nothing_that_the_journal_has():
+    with Server(**FAST) as server:
+        server.start()
+        conn = server.connect()
+        conn("SET", "k", "one")
+        assert committed(conn)
+        os.unlink(server.database())
+        expected = {"late:%d" % i: "value %d" % i for i in range(100)}
+        for key, value in expected.items():
+            conn("SET", key, value)
+        assert conn("WAITAOF", 1, 1, 300) == [1, 0]
+        for key, value in expected.items():
+            assert conn("GET", key).decode() == value
+        server.kill()
+        journal = b"".join(open(os.path.join(folder, name), "rb").read()
+                           for folder, _, names in os.walk(os.path.join(server.dir, "journal"))
+                           for name in names)
+        for value in expected.values():
+            assert value.encode() in journal, value
+
+
+def a_backup_moved_over_it_is_not_written_and_not_mixed():
+    with Server(**FAST) as server:
+        server.start()
+        conn = server.connect()
+        conn("SET", "k", "old")
+        assert committed(conn)
+        backup = server.database() + ".backup"
+        db = sqlite3.connect(server.database())
+        db.execute("VACUUM INTO ?", (backup,))
+        db.close()
+        conn("SET", "k", "new")
+        assert committed(conn)
+        os.rename(server.database(), server.database() + ".before")
+        os.rename(backup, server.database())
+        until(lambda: state(conn) == "moved", 10, "state moved")
+        conn("SET", "other", "1")
+        assert conn("WAITAOF", 1, 1, 300) == [1, 0]
+        server.kill()
+        assert value_in(server.database() + ".before", "k") == "new"
+        assert value_in(server.database(), "k") == "old"
+        assert value_in(server.database(), "other") is None
+
+
+def a_backup_copied_over_it_is_not_written_and_not_mixed():
+    with Server(**FAST) as server:
+        server.start()
+        conn = server.connect()
+        conn("SET", "k", "old")
+        assert committed(conn)
+        backup = server.database() + ".backup"
+        db = sqlite3.connect(server.database())
+        db.execute("VACUUM INTO ?", (backup,))
+        db.close()
+        for i in range(500):
+            conn("SET", "k%d" % i, "new")
+        conn("SET", "k", "new")
+        assert committed(conn)
+        shutil.copyfile(backup, server.database())
+        until(lambda: state(conn) == "moved", 10, "state moved, it is " + state(conn))
+        conn("SET", "other", "1")
+        assert conn("WAITAOF", 1, 1, 300) == [1, 0]
+        assert "overwritten while in use" in str(conn("WEIR", "BACKENDS"))
+        server.kill()
+        assert value_in(server.database(), "k") == "old"
+        db = sqlite3.connect(server.database())
+        assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        assert db.execute("SELECT count(*) FROM string").fetchone()[0] == 1
+        db.close()
+
+
+def two_proxies_never_share_a_file():
+    with Server(**FAST) as first, Server(**FAST) as second:
+        first.start()
+        conn = first.connect()
+        conn("SET", "k", "one")
+        assert committed(conn)
+        here = second.dir
+        os.symlink(first.database(), os.path.join(here, "symbolic.db"))
+        os.link(first.database(), os.path.join(here, "hard.db"))
+        os.symlink(first.dir, os.path.join(here, "folder"))
+        for leftover in ("weir.db.lock",):
+            if os.path.exists(os.path.join(first.dir, leftover)):
+                os.unlink(os.path.join(first.dir, leftover))
+        for name in (first.database(), "symbolic.db", "hard.db", "folder/weir.db"):
+            second.directives["backend"] = "sqlite:" + name
+            second.launch()
+            assert second.process.wait(20 * PATIENCE) == 1, name
+            text = second.log_tail()
+            assert re.search("%s: in use by another Weir" % re.escape(os.path.basename(name)),
+                             text), text
+        conn("SET", "k", "two")
+        assert committed(conn)
+        assert value_in(first.database(), "k") == "two"
+        conn.close()
+        assert first.stop() == 0
+        second.directives["backend"] = "sqlite:" + first.database()
+        second.start()
+        assert second.connect()("GET", "k") == b"two"
+
+
+def a_dropped_trigger_is_back_soon_and_what_it_missed_is_read_again():
+    with Server(**FAST) as server:
+        server.start()
+        conn = server.connect()
+        conn("SET", "k", "one")
+        conn("SET", "n", "one")
+        assert committed(conn)
+        assert conn("GET", "k") == b"one"
+        db = sqlite3.connect(server.database(), timeout=10 * PATIENCE)
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("DROP TRIGGER weir_key_update")
+        db.execute("UPDATE string SET value = 'unseen' WHERE key = 'k'")
+        db.commit()
+        until(lambda: conn("GET", "k") == b"unseen", 10, "the unseen change")
+        log = server.log_tail()
+        assert "trigger weir_key_update was missing and has been made again" in log, log
+        db.execute("UPDATE string SET value = 'seen' WHERE key = 'n'")
+        db.commit()
+        db.close()
+        until(lambda: conn("GET", "n") == b"seen", 10, "a change that is noticed again")
+
+
+if __name__ == "__main__":
+    run_checks([a_database_that_was_moved_takes_no_receipts_and_goes_on_when_it_is_back,
+                a_database_that_was_removed_loses_nothing_that_the_journal_has,
+                a_backup_moved_over_it_is_not_written_and_not_mixed,
+                a_backup_copied_over_it_is_not_written_and_not_mixed,
+                two_proxies_never_share_a_file,
+                a_dropped_trigger_is_back_soon_and_what_it_missed_is_read_again])

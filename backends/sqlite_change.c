@@ -196,6 +196,7 @@ enum rc sqlite_change_resolve(struct sqlite_backend *b, uint32_t db, struct slic
 
 struct settling {
     const struct backend_batch *batch;
+    uint32_t item;
     const struct sqlite_piece *theirs;
     struct backend_conflict conflict;
     enum backend_verdict verdict;
@@ -220,7 +221,7 @@ static enum rc decide(void *ctx, const struct backend_item *item)
     if (nothing_changed(st->conflict.base, &theirs) || st->batch->on_conflict == NULL)
         st->verdict = BACKEND_APPLY;
     else
-        st->verdict = st->batch->on_conflict(st->batch->ctx, &st->conflict);
+        st->verdict = st->batch->on_conflict(st->batch->ctx, st->item, &st->conflict);
     return st->theirs->last ? RC_OK : RC_AGAIN;
 }
 
@@ -298,8 +299,9 @@ static enum rc settle_conflict(struct sqlite_backend *b, struct settling *st, sq
 }
 
 enum rc sqlite_change_settle(struct sqlite_backend *b, const struct backend_batch *batch,
-                             const struct backend_item *item, bool *keep, struct err *err)
+                             uint32_t index, bool *keep, struct err *err)
 {
+    const struct backend_item *item = &batch->items[index];
     lock_acquire(&b->lock);
     const struct sqlite_resolved_entry *known = resolved_find(&b->resolved, item->db, item->key);
     int64_t resolved_seq = known != NULL ? known->seq : 0;
@@ -310,7 +312,8 @@ enum rc sqlite_change_settle(struct sqlite_backend *b, const struct backend_batc
     sqlite3_bind_int64(s, 3, resolved_seq);
     int result = sqlite3_step(s);
     enum rc rc = RC_OK;
-    struct settling st = {.batch = batch, .theirs = &b->theirs, .conflict = {.ours = item}};
+    struct settling st = {
+        .batch = batch, .item = index, .theirs = &b->theirs, .conflict = {.ours = item}};
     if (result == SQLITE_ROW)
         rc = settle_conflict(b, &st, s, err);
     else if (result != SQLITE_DONE)

@@ -38,6 +38,7 @@ static void settle(struct writeback *wb, const struct backend_item *item,
     }
     if (outcome == BATCH_DEAD) {   /* stays in flight: never evicted, so it stays readable */
         e->flags |= ENTRY_REPLACE; /* the backend lacks changes that will not be captured again */
+        e->refused = 1;
         lock_release(&sh->lock);
         return;
     }
@@ -64,7 +65,6 @@ static void settle(struct writeback *wb, const struct backend_item *item,
 void cleanup_batch(struct writeback *wb, const struct batch *b)
 {
     uint64_t hashes[PREFETCH_AHEAD];
-    bool letters = ledger_count(wb->dead) > 0;
     for (uint32_t i = 0; i < b->items_len; i += PREFETCH_AHEAD) {
         uint32_t n = (uint32_t)min_u64(PREFETCH_AHEAD, b->items_len - i);
         for (uint32_t k = 0; k < n; k++) {
@@ -76,8 +76,6 @@ void cleanup_batch(struct writeback *wb, const struct batch *b)
         for (uint32_t k = 0; k < n; k++) {
             enum batch_outcome outcome = (enum batch_outcome)b->outcomes[i + k];
             settle(wb, &b->items[i + k], outcome, hashes[k]);
-            if (letters)
-                dead_letter_superseded(wb, &b->items[i + k], outcome == BATCH_DEAD);
         }
     }
 }
@@ -99,7 +97,7 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
             stat_add(STAT_invalidations, 1);
         }
         rc = RC_NOT_FOUND;
-    } else if (held == ENTRY_IN_FLIGHT && !lane_is_failing(wb)) {
+    } else if (held == ENTRY_IN_FLIGHT && !dead_letter_is(e) && !lane_is_failing(wb)) {
         rc = RC_AGAIN; /* before our commit it is a conflict, behind it news: soon it is clear which
                         */
     }

@@ -2,7 +2,7 @@
  * take.
  *
  *   cutter thread (normal priority)           flusher thread (lowered priority)
- *   decide, bump the cut, capture  ─────────> sort, apply with the cut LSN, retry, bisect, maintain
+ *   decide, bump the cut, capture  ─────────> sort, apply with the cut LSN, retry, maintain
  *   clean, drop tombstones, trim   <───────── committed
  *
  * Only the cutter takes shard locks, and holds each for a bounded number of entries; the flusher,
@@ -34,7 +34,8 @@ struct writeback_info {
     bool paused;
     bool flushing;
     char backend_url[256];
-    const char *backend_state; /* "up", "retrying", "open", "read-only", "full", "corrupt" */
+    const char *backend_state; /* "up", "retrying", "open", "read-only", "full", "corrupt";
+                                  "records-full", "records-failing": see last_error */
     enum breaker_state breaker;
     uint64_t failures;                /* in a row */
     int64_t next_retry_ms;            /* until the next try; 0: none pending */
@@ -58,19 +59,28 @@ struct writeback_record {
     uint32_t db;
     struct slice key;
     const char *type; /* "string", "hash", "none" */
-    struct slice
-        reason; /* dead letters: the backend's error; conflicts: the verdict, "backend-wins" */
-    struct slice ours, base, theirs; /* rendered values; dead letters have ours only */
+    /* dead letters: the backend's error; conflicts: the verdict, "backend-wins" */
+    struct slice reason;
+    struct slice ours, base, theirs; /* as text, cut; dead letters have ours only */
 };
-void writeback_each_dead_letter(struct writeback *wb,
-                                void (*each)(void *ctx, const struct writeback_record *r),
-                                void *ctx);
-void writeback_each_conflict(struct writeback *wb,
-                             void (*each)(void *ctx, const struct writeback_record *r), void *ctx);
-/* Retry (blocks until the cutter has done so): the key is made dirty again with its dead value if
- * nothing newer is there, and the record goes. id 0: all. Returns how many. */
-uint64_t writeback_retry_dead_letter(struct writeback *wb, uint64_t id);
-uint64_t writeback_drop_dead_letter(struct writeback *wb, uint64_t id);
-uint64_t writeback_drop_conflict(struct writeback *wb, uint64_t id);
+enum { WRITEBACK_PAGE_MAX = 1000 };
+struct writeback_page {
+    bool conflicts; /* or dead letters */
+    uint64_t after; /* records with higher numbers; oldest first */
+    uint64_t max;   /* at most so many, and WRITEBACK_PAGE_MAX */
+    void (*each)(void *ctx, const struct writeback_record *r);
+    void *ctx;
+};
+/* Reads the file of the records: a bounded number of its pages. */
+MUST_CHECK enum rc writeback_list(struct writeback *wb, const struct writeback_page *page,
+                                  struct err *err);
+
+/* Retry: the key is made dirty again with its dead value, or what is newer; the record stays until
+ * the backend takes that, or refuses it anew. Drop: of a dead letter, the key is what the backend
+ * says it is; one with newer changes on top is not dropped. id 0: all. *count: how many. Blocks
+ * until the cutter has done it, or for two seconds (RC_AGAIN: it will be done). */
+enum writeback_order { ORDER_RETRY_LETTER, ORDER_DROP_LETTER, ORDER_DROP_CONFLICT };
+MUST_CHECK enum rc writeback_order(struct writeback *wb, enum writeback_order kind, uint64_t id,
+                                   uint64_t *count, struct err *err);
 
 #endif

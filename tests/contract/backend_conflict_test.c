@@ -96,9 +96,10 @@ static void note(struct judge *j, const struct backend_item *item)
     buf_fini(&text);
 }
 
-static enum backend_verdict judge(void *ctx, const struct backend_conflict *conflict)
+static enum backend_verdict judge(void *ctx, uint32_t item, const struct backend_conflict *conflict)
 {
     struct judge *j = ctx;
+    (void)item;
     buf_append_str(&j->seen, j->asked++ > 0 ? "; " : "");
     note(j, conflict->base);
     buf_append_str(&j->seen, " | ");
@@ -291,17 +292,28 @@ static void a_load_before_the_first_poll_settles_nothing(void **state)
            STRING(1, "k", "replayed"));
 }
 
+static enum rc cannot_record(void *ctx, struct err *err)
+{
+    (void)ctx;
+    return err_set(err, RC_IO, "not now");
+}
+
 static void a_failed_batch_leaves_the_conflict_for_the_next(void **state)
 {
     struct contract *c = contract_of(state);
     edit(c, STRING(1, "k", "theirs"));
-    struct backend_item items[] = {STRING(1, "k", "ours"),
-                                   {.db = 1, .key = KEY("z"), .type = VALUE_STREAM}};
+    struct backend_item items[] = {STRING(1, "k", "ours")};
     struct judge j = {.verdict = BACKEND_APPLY};
-    struct backend_batch batch = {
-        .cut_lsn = 1, .items = items, .items_len = 2, .on_conflict = judge, .ctx = &j};
+    struct backend_batch batch = {.cut_lsn = 1,
+                                  .items = items,
+                                  .items_len = 1,
+                                  .on_conflict = judge,
+                                  .before_commit = cannot_record,
+                                  .ctx = &j};
     struct backend_applied applied;
-    assert_int_equal(try_apply(c, batch, &applied, NULL), RC_REJECTED);
+    struct err err;
+    assert_int_equal(try_apply(c, batch, &applied, &err), RC_IO);
+    assert_int_equal(j.asked, 1);
     buf_fini(&j.seen);
     JUDGED(c, BACKEND_KEEP, "none | string ours | string theirs", STRING(1, "k", "ours"));
 }

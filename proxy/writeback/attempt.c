@@ -66,6 +66,8 @@ static void on_begin(void *ctx)
     a->records.code = RC_OK;
     a->reached_commit = false;
     records_begin(a->wb->records, a->batch->cut_lsn);
+    if (records_supersede(a->wb->records, a->items, a->len, &a->records) == RC_OK)
+        a->records.code = RC_OK;
 }
 
 static void on_refused(void *ctx, uint32_t item, const struct err *why)
@@ -104,8 +106,6 @@ static enum rc before_commit(void *ctx, struct err *err)
     struct attempt *a = ctx;
     struct records *r = a->wb->records;
     enum rc rc = a->records.code;
-    if (rc == RC_OK)
-        rc = records_supersede(r, a->items, a->len, &a->records);
     if (rc == RC_OK && a->batch->map_changed)
         rc = records_keep_databases(r, &a->batch->map, &a->records);
     if (rc == RC_OK)

@@ -322,9 +322,6 @@ enum rc records_add(struct records *r, const struct record *record,
 {
     lock_acquire(&r->lock);
     enum rc rc = enter(r, err);
-    /* One dead letter a key: a key that is refused again and again takes no more room. */
-    if (rc == RC_OK && record->kind == RECORD_DEAD_LETTER && r->tally.count[RECORD_DEAD_LETTER] > 0)
-        rc = supersede_key(r, record->ours, err);
     if (rc == RC_OK)
         rc = add(r, record, bounds, err);
     lock_release(&r->lock);

@@ -83,7 +83,8 @@ void records_begin(struct records *r, uint64_t cut_lsn);
 /* Dead letters beyond the bound: RC_FULL. Conflicts beyond it: the oldest go. */
 MUST_CHECK enum rc records_add(struct records *r, const struct record *record,
                                const struct records_bounds *bounds, struct err *err);
-/* Dead letters of these keys are void once the batch is committed, its own excepted. */
+/* Dead letters of these keys are void once the batch is committed, whatever becomes of its items:
+ * said first, so that a key has one letter and a key that is refused again takes no more room. */
 MUST_CHECK enum rc records_supersede(struct records *r, const struct backend_item *items,
                                      uint32_t len, struct err *err);
 /* So are all that lie in store databases which this map does not name. */

@@ -335,7 +335,7 @@ static enum rc open_writer(struct records *r, struct err *err) REQUIRES(r->lock)
     if (rc == RC_OK)
         rc = execute(r, c,
                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                     "PRAGMA journal_size_limit = 16777216",
+                     "PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 4000",
                      err);
     if (rc == RC_OK)
         rc = check_about(r, c, err);

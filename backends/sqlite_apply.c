@@ -1,7 +1,10 @@
 /* A batch in one transaction: the database map, the items, the cut LSN.
  *
  * What the database refuses leaves the transaction, and the rest goes on. A statement that fails
- * undoes itself, so a string costs nothing for that; a value of several rows gets a savepoint. No
+ * undoes itself, so a string costs nothing for that, and a new value is removed again. Only changes
+ * of several rows to a value that is there need a savepoint, which costs more than the rows; so the
+ * batch begins without any, and once such a change is refused after a part of it was written, it
+ * begins again with them, and so do the next batches. No
  * refusal ends the whole transaction, whatever the owner of the database has said of constraints:
  * our statements say OR ABORT, and triggers are not for us (see configure() in sqlite.c).
  *
@@ -12,12 +15,15 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
 
+enum { CAREFUL_BATCHES = 1000 }; /* with savepoints, since one was needed */
+
 struct work {
     struct sqlite_backend *b;
     const struct backend_batch *batch;
     const struct sqlite_conn *c;
     struct backend_applied *done;
     struct err *err;
+    bool begin_again; /* a refused item has left something behind */
 };
 
 /* What is stored under a key, without its value. */
@@ -191,18 +197,61 @@ static enum rc put_elements(struct work *w, const struct backend_item *item)
     return rc;
 }
 
-static enum rc put_aggregate(struct work *w, const struct backend_item *item)
+static enum rc put_aggregate_over(struct work *w, const struct backend_item *item,
+                                  const struct stored *old)
+{
+    enum rc rc = RC_OK;
+    w->done->bytes += item->key.len;
+    if (old->type != item->type)
+        rc = clear_elements(w, item, old->type);
+    if (rc == RC_OK && item->replace)
+        rc = clear_elements(w, item, item->type);
+    if (rc == RC_OK && (old->type != item->type || old->expires_at_ms != item->expires_at_ms))
+        rc = put_key_row(w, item);
+    return rc == RC_OK ? put_elements(w, item) : rc;
+}
+
+static enum rc find_and_put(struct work *w, const struct backend_item *item)
 {
     struct stored old;
     enum rc rc = find_stored(w, item, &old);
-    w->done->bytes += item->key.len;
-    if (rc == RC_OK && old.type != item->type)
-        rc = clear_elements(w, item, old.type);
-    if (rc == RC_OK && item->replace)
-        rc = clear_elements(w, item, item->type);
-    if (rc == RC_OK && (old.type != item->type || old.expires_at_ms != item->expires_at_ms))
-        rc = put_key_row(w, item);
-    return rc == RC_OK ? put_elements(w, item) : rc;
+    return rc == RC_OK ? put_aggregate_over(w, item, &old) : rc;
+}
+
+/* A value that was not there before is undone by removing what there is of it. */
+static enum rc undo_new(struct work *w, const struct backend_item *item,
+                        const struct backend_applied *before)
+{
+    struct err why = *w->err;
+    sqlite3_stmt *s = w->c->statements[ST_KEY_DELETE];
+    enum rc rc = clear_elements(w, item, item->type);
+    if (rc == RC_OK)
+        rc = step_row(w, s, bind_key(s, item), "deleting a key");
+    if (rc != RC_OK)
+        return rc;
+    *w->done = *before;
+    *w->err = why;
+    return why.code;
+}
+
+static enum rc put_aggregate(struct work *w, const struct backend_item *item)
+{
+    struct stored old;
+    struct backend_applied before = *w->done;
+    enum rc rc = find_stored(w, item, &old);
+    if (rc != RC_OK)
+        return rc;
+    bool one_row = item->elements_len <= 1 && !item->replace && old.type == item->type &&
+                   old.expires_at_ms == item->expires_at_ms;
+    if (w->b->careful_batches > 0 && old.type != VALUE_NONE && !one_row)
+        return together(w, item, find_and_put);
+    rc = put_aggregate_over(w, item, &old);
+    if (rc != RC_REJECTED || w->done->rows == before.rows)
+        return rc;
+    if (old.type == VALUE_NONE)
+        return undo_new(w, item, &before);
+    w->begin_again = true;
+    return rc;
 }
 
 static enum rc apply_item(struct work *w, const struct backend_item *item)
@@ -216,7 +265,7 @@ static enum rc apply_item(struct work *w, const struct backend_item *item)
     case VALUE_LIST:
     case VALUE_SET:
     case VALUE_ZSET:
-        return together(w, item, put_aggregate);
+        return put_aggregate(w, item);
     default:
         return err_set(w->err, RC_REJECTED, "%s: cannot keep a value of type %d", w->c->path,
                        (int)item->type);
@@ -319,7 +368,7 @@ static enum rc apply_items(struct work *w)
             rc = sqlite_change_settle(w->b, w->batch, i, &keep, w->err);
         if (rc == RC_OK && !keep)
             rc = apply_item(w, &w->batch->items[i]);
-        if (rc == RC_REJECTED && !sqlite3_get_autocommit(w->c->db)) {
+        if (rc == RC_REJECTED && !w->begin_again) {
             tell_refused(w, i);
             rc = RC_OK;
         }
@@ -331,6 +380,7 @@ static enum rc attempt(struct work *w)
 {
     const struct backend_batch *batch = w->batch;
     *w->done = (struct backend_applied){0};
+    w->begin_again = false;
     if (batch->on_begin != NULL)
         batch->on_begin(batch->ctx);
     enum rc rc = sqlite_run(w->c, ST_BEGIN_WRITE, w->err);
@@ -360,6 +410,12 @@ enum rc sqlite_apply(struct backend *pb, const struct backend_batch *batch,
                      .done = &done,
                      .err = err != NULL ? err : &ignored};
     enum rc rc = attempt(&w);
+    if (w.begin_again) {
+        b->careful_batches = CAREFUL_BATCHES;
+        rc = attempt(&w);
+    } else if (rc == RC_OK && b->careful_batches > 0) {
+        b->careful_batches--;
+    }
     if (rc != RC_OK)
         return rc;
     b->applied_since = true;

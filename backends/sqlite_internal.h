@@ -154,6 +154,7 @@ struct sqlite_backend {
     struct mono busy_at;        /* when maintain last saw a batch; 0: its cache was given back */
     int64_t polled_before[3];   /* polled_seq at the last commits of a whole batch, newest first */
     bool warned_about_log;
+    uint32_t careful_batches; /* see sqlite_apply.c */
 
     /* loader thread only */
     struct sqlite_conn reader;

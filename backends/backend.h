@@ -16,7 +16,11 @@
  *   applied         the rule: nobody is told
  *   refused         on_refused(): the store will never take this one (too large, a constraint of
  *                   its owner). It leaves the transaction, the rest of the batch goes on
- *   a conflict      on_conflict() decides: applied over theirs, or theirs is kept
+ *   a conflict      on_conflict() decides: applied over theirs, or theirs is kept. An item that
+ *                   changes some elements conflicts with changes of these elements only; one that
+ *                   is about the whole key (a string, a deletion, replace, another type or expiry
+ *                   than it had) with any change; and any item with a change of the whole key
+ *   merged          on_merged(): others changed other elements of the key
  * What apply returns is about the whole batch:
  *   RC_OK           what was not refused, and is not kept theirs, is durable, together with
  *                   batch->cut_lsn
@@ -55,6 +59,7 @@ struct backend_item {
     bool replace;          /* aggregates: everything the store has under this key goes first */
     uint32_t elements_len; /* aggregates: the changed elements only, unless `replace` */
     const struct backend_element *elements;
+    bool apart; /* for its owner, backends do not look at it */
 };
 
 /* Clients see numbered databases (SELECT n). Each is a pointer to a store database: FLUSHDB points
@@ -93,6 +98,9 @@ struct backend_batch {
      * `items`, or, where only some elements of it conflict, an item with those). */
     enum backend_verdict (*on_conflict)(void *ctx, uint32_t item,
                                         const struct backend_conflict *conflict);
+    /* Others changed elements of the key too: not those of this item, or those that on_conflict()
+     * has decided before. What is applied stands beside theirs. */
+    void (*on_merged)(void *ctx, uint32_t item);
     /* Inside the transaction, for each item that the store refuses for good. */
     void (*on_refused)(void *ctx, uint32_t item, const struct err *why);
     /* Everything has been told; when this does not return RC_OK, nothing is committed and apply

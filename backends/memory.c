@@ -224,27 +224,99 @@ static void settle(struct memory_store *s, const struct backend_item *item)
             s->changes[i].settled = true;
 }
 
-static enum backend_verdict decide(struct memory_store *s, const struct backend_batch *batch,
-                                   uint32_t index)
+static const struct backend_element *element_find(const struct backend_item *item,
+                                                  const struct backend_element *e)
+{
+    size_t low = 0, high = item->elements_len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = element_order(&item->elements[middle], e);
+        if (order == 0)
+            return &item->elements[middle];
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return NULL;
+}
+
+static bool same_element(const struct backend_element *a, const struct backend_element *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return slice_eq(a->value, b->value) && !(a->score < b->score) && !(a->score > b->score);
+}
+
+/* Elements of one kind, put together: what was, is and becomes of those that conflict. */
+struct overlap {
+    struct backend_item ours, base, theirs, rest;
+    struct backend_element *elements; /* room for all four */
+};
+
+static void take_element(struct backend_item *item, const struct backend_element *e,
+                         const struct backend_element *name)
+{
+    struct backend_element *at =
+        (struct backend_element *)(uintptr_t)&item->elements[item->elements_len++];
+    *at = e != NULL ? *e : *name;
+    at->removed = e == NULL || e->removed;
+}
+
+static void compare(struct overlap *o, const struct backend_item *item,
+                    const struct backend_item *base, const struct backend_item *theirs)
+{
+    struct backend_item *parts[] = {&o->ours, &o->base, &o->theirs, &o->rest};
+    o->elements = calloc(4 * ((size_t)item->elements_len + 1), sizeof(*o->elements));
+    must(o->elements != NULL);
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        *parts[i] = *item;
+        parts[i]->elements = o->elements + i * ((size_t)item->elements_len + 1);
+        parts[i]->elements_len = 0;
+    }
+    for (uint32_t i = 0; i < item->elements_len; i++) {
+        const struct backend_element *e = &item->elements[i];
+        const struct backend_element *was = element_find(base, e), *is = element_find(theirs, e);
+        struct backend_item *part = same_element(was, is) ? &o->rest : &o->ours;
+        take_element(part, e, e);
+        if (part == &o->ours) {
+            take_element(&o->base, was, e);
+            take_element(&o->theirs, is, e);
+        }
+    }
+}
+
+/* What of an item is to be applied: it, a part of it, or nothing (NULL). */
+static const struct backend_item *settle_item(struct memory_store *s,
+                                              const struct backend_batch *batch, uint32_t index,
+                                              struct overlap *o)
 {
     const struct backend_item *item = &batch->items[index];
     struct memory_change *c = s->changes_len > 0 ? first_unsettled(s, item) : NULL;
     if (c == NULL)
-        return BACKEND_APPLY;
+        return item;
+    for (size_t i = 0; i < s->changes_len; i++)
+        s->changes[i].decided |= same_key(&s->changes[i].name->item, item);
     struct memory_key *old = memory_key_find(s, item);
     struct backend_item absent = {.db = item->db, .key = item->key};
     struct backend_item theirs = alive(old) ? old->item : absent;
     struct backend_item base = c->base != NULL ? c->base->item : absent;
-    theirs.replace = true;
-    base.replace = true;
     struct backend_conflict conflict = {item, &base, &theirs};
-    s->counters.conflicts++;
-    enum backend_verdict verdict = batch->on_conflict != NULL
-                                       ? batch->on_conflict(batch->ctx, index, &conflict)
-                                       : BACKEND_APPLY;
-    for (size_t i = 0; i < s->changes_len; i++)
-        s->changes[i].decided |= same_key(&s->changes[i].name->item, item);
-    return verdict;
+    bool elements = item->type > VALUE_STRING && !item->replace && base.type == item->type &&
+                    theirs.type == item->type && base.expires_at_ms == item->expires_at_ms &&
+                    theirs.expires_at_ms == item->expires_at_ms;
+    theirs.replace = base.replace = true;
+    if (elements) {
+        compare(o, item, &base, &theirs);
+        conflict = (struct backend_conflict){&o->ours, &o->base, &o->theirs};
+    }
+    bool asks = !elements || o->ours.elements_len > 0;
+    s->counters.conflicts += asks;
+    bool keep = asks && batch->on_conflict != NULL &&
+                batch->on_conflict(batch->ctx, index, &conflict) == BACKEND_KEEP;
+    if (elements && batch->on_merged != NULL)
+        batch->on_merged(batch->ctx, index);
+    if (!keep)
+        return item;
+    return elements && o->rest.elements_len > 0 ? &o->rest : NULL;
 }
 
 /* ---- apply ---- */
@@ -314,8 +386,13 @@ void memory_merge(struct memory_store *s, const struct backend_batch *batch, boo
             refuse(batch, i);
             continue;
         }
-        if (ours && decide(s, batch, i) == BACKEND_KEEP)
+        struct overlap overlap = {.elements = NULL};
+        if (ours)
+            item = settle_item(s, batch, i, &overlap);
+        if (item == NULL) {
+            free(overlap.elements);
             continue;
+        }
         while (from_old < s->keys_len && backend_item_order(&s->keys[from_old]->item, item) < 0)
             out->keys[out->len++] = memory_key_ref(s->keys[from_old++]);
         struct memory_key *old = NULL;
@@ -328,6 +405,7 @@ void memory_merge(struct memory_store *s, const struct backend_batch *batch, boo
         out->items++;
         out->applied.rows += rows_of(item);
         out->applied.bytes += bytes_of(item);
+        free(overlap.elements);
     }
     while (from_old < s->keys_len)
         out->keys[out->len++] = memory_key_ref(s->keys[from_old++]);

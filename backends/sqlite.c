@@ -317,6 +317,7 @@ static void backend_close(struct backend **pb)
     sqlite_piece_fini(&b->theirs);
     sqlite_piece_fini(&b->before);
     sqlite_change_fini(b);
+    sqlite_conflict_fini(b);
     lock_fini(&b->lock);
     free(b->path);
     free(b);

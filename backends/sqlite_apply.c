@@ -363,11 +363,11 @@ static enum rc apply_items(struct work *w)
     bool changes;
     enum rc rc = sqlite_change_any(w->c, &changes, w->err);
     for (uint32_t i = 0; i < w->batch->items_len && rc == RC_OK; i++) {
-        bool keep = false;
+        const struct backend_item *item = &w->batch->items[i];
         if (changes)
-            rc = sqlite_change_settle(w->b, w->batch, i, &keep, w->err);
-        if (rc == RC_OK && !keep)
-            rc = apply_item(w, &w->batch->items[i]);
+            rc = sqlite_change_settle(w->b, w->batch, i, &item, w->err);
+        if (rc == RC_OK && item != NULL)
+            rc = apply_item(w, item);
         if (rc == RC_REJECTED && !w->begin_again) {
             tell_refused(w, i);
             rc = RC_OK;

@@ -3,7 +3,8 @@
  *   sqlite.c         the ops table: open, close, position, maintain; errors
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
  *   sqlite_apply.c   a batch, in one transaction
- *   sqlite_change.c  the log of what others changed: poll, conflicts, trimming
+ *   sqlite_change.c  the log of what others changed: poll, trimming
+ *   sqlite_conflict.c an item that meets that log
  *   sqlite_load.c    load, scan, count
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -62,6 +63,12 @@ enum {
     S(LIST, "SELECT position, value FROM weir_list WHERE db = ?1 AND key = ?2 ORDER BY position")  \
     S(SET, "SELECT member, NULL FROM weir_set WHERE db = ?1 AND key = ?2 ORDER BY member")         \
     S(ZSET, "SELECT member, score FROM weir_zset WHERE db = ?1 AND key = ?2 ORDER BY member")      \
+    S(HASH_GET, "SELECT field, value FROM weir_hash WHERE db = ?1 AND key = ?2 AND field = ?3")    \
+    S(LIST_GET, "SELECT position, value FROM weir_list "                                           \
+                "WHERE db = ?1 AND key = ?2 AND position = ?3")                                    \
+    S(SET_GET, "SELECT member, NULL FROM weir_set WHERE db = ?1 AND key = ?2 AND member = ?3")     \
+    S(ZSET_GET, "SELECT member, score FROM weir_zset "                                             \
+                "WHERE db = ?1 AND key = ?2 AND member = ?3")                                      \
     S(HASH_PUT, "INSERT OR ABORT INTO weir_hash(db, key, field, value) VALUES (?1, ?2, ?3, ?4) "   \
                 "ON CONFLICT(db, key, field) DO UPDATE SET value = excluded.value")                \
     S(LIST_PUT,                                                                                    \
@@ -154,7 +161,8 @@ struct sqlite_backend {
     struct mono busy_at;        /* when maintain last saw a batch; 0: its cache was given back */
     int64_t polled_before[3];   /* polled_seq at the last commits of a whole batch, newest first */
     bool warned_about_log;
-    uint32_t careful_batches; /* see sqlite_apply.c */
+    struct sqlite_overlap *overlap; /* see sqlite_conflict.c */
+    uint32_t careful_batches;       /* see sqlite_apply.c */
 
     /* loader thread only */
     struct sqlite_conn reader;
@@ -210,6 +218,8 @@ MUST_CHECK enum rc sqlite_empty_db(const struct sqlite_conn *c, uint32_t db, int
 void sqlite_piece_fini(struct sqlite_piece *p);
 /* Empties it, and makes sure that it has memory; false: out of memory. */
 MUST_CHECK bool sqlite_piece_start(struct sqlite_piece *p);
+/* An element from a row that begins with its name (or position) and its value (or score). */
+void sqlite_element_from_row(sqlite3_stmt *s, enum value_type type, struct backend_element *e);
 /* Copies an element; false when it does not fit any more. */
 bool sqlite_piece_add(struct sqlite_piece *p, const struct backend_element *e);
 /* Emits what is stored under a key, in pieces; slices live until emit returns. */
@@ -222,13 +232,23 @@ MUST_CHECK enum rc sqlite_scan(struct backend *b, uint32_t db, struct slice afte
                                backend_emit *emit, void *ctx, struct err *err);
 MUST_CHECK enum rc sqlite_count(struct backend *b, uint32_t db, uint64_t *out, struct err *err);
 
+/* sqlite_conflict.c */
+
+/* What of an item conflicts with the log of its key, of which `s` stands on the first row. */
+MUST_CHECK enum rc sqlite_conflict_decide(struct sqlite_backend *b,
+                                          const struct backend_batch *batch, uint32_t index,
+                                          const struct backend_item **item, struct err *err);
+void sqlite_conflict_fini(struct sqlite_backend *b);
+
 /* sqlite_change.c */
 MUST_CHECK enum rc sqlite_poll(struct backend *b, backend_emit *emit, void *ctx, struct err *err);
 /* Whether the change log has anything at all. Inside the transaction of `c`. */
 MUST_CHECK enum rc sqlite_change_any(const struct sqlite_conn *c, bool *any, struct err *err);
-/* Settles an item against the log, inside the transaction: *keep is true when theirs stays. */
+/* Settles an item against the log, inside the transaction. *item: what is to be applied of it, NULL
+ * when theirs stays; its elements are valid until the next call. */
 MUST_CHECK enum rc sqlite_change_settle(struct sqlite_backend *b, const struct backend_batch *batch,
-                                        uint32_t item, bool *keep, struct err *err);
+                                        uint32_t index, const struct backend_item **item,
+                                        struct err *err);
 /* A load is about to emit this key: its changes up to now are known to the proxy. */
 MUST_CHECK enum rc sqlite_change_resolve(struct sqlite_backend *b, uint32_t db, struct slice key,
                                          struct err *err);

@@ -47,6 +47,11 @@ static enum rc run(struct recovery *r, const struct request *q, struct err *err)
         r->db = (uint32_t)number;
         return RC_OK;
     }
+    if (q->argc == 2 && slice_eq(q->argv[0], SLICE(WRITEBACK_FORGET))) {
+        struct writeback *wb = r->ks->wb;
+        writeback_forget(wb, dbmap_store_db(&wb->map, r->db), q->argv[1], r->t->stamp.lsn);
+        return RC_OK;
+    }
     struct keyspace_options *o = &r->ks->options;
     return o->replay(o->replay_ctx, r->t, r->db, q->argc, q->argv, err);
 }

@@ -26,7 +26,8 @@ struct attempt {
     uint32_t len;
     uint32_t refused, conflicts, first_refused, first_conflict;
     struct err first_reason; /* of a refusal */
-    struct err records;      /* why something could not be recorded; RC_OK: it could */
+    const char *first_verdict;
+    struct err records; /* why something could not be recorded; RC_OK: it could */
     bool reached_commit;
 };
 
@@ -38,7 +39,7 @@ static struct records_bounds bounds_of(enum record_kind kind)
         (uint64_t)option_num(letters ? OPT_dead_letters_max_bytes : OPT_conflicts_max_bytes)};
 }
 
-void record_describe(struct writeback *wb, const struct backend_item *ours, struct record *out)
+static void describe(struct writeback *wb, const struct backend_item *ours, struct record *out)
 {
     int number = dbmap_number(&wb->map, ours->db);
     out->time = clock_wall();
@@ -51,10 +52,23 @@ static void keep(struct attempt *a, struct record *record, const struct backend_
     if (a->records.code != RC_OK)
         return; /* nothing will be committed */
     struct records_bounds bounds = bounds_of(record->kind);
-    record_describe(a->wb, ours, record);
+    describe(a->wb, ours, record);
     record->lsn = a->batch->cut_lsn;
     if (records_add(a->wb->records, record, &bounds, &a->records) == RC_OK)
         a->records.code = RC_OK;
+}
+
+enum rc record_lost_change(struct writeback *wb, const struct backend_item *ours, uint64_t lsn,
+                           struct err *err)
+{
+    struct records_bounds bounds = bounds_of(RECORD_CONFLICT);
+    struct record r = {.kind = RECORD_CONFLICT,
+                       .lsn = lsn,
+                       .reason = SLICE("backend-wins, made on top of a change that lost"),
+                       .ours_lost = true};
+    describe(wb, ours, &r);
+    stat_add(STAT_conflicts_total, 1);
+    return records_add_alone(wb->records, &r, &bounds, err);
 }
 
 static void on_begin(void *ctx)
@@ -93,12 +107,22 @@ static enum backend_verdict on_conflict(void *ctx, uint32_t item, const struct b
                        .ours_lost = verdict == BACKEND_KEEP,
                        .base = c->base,
                        .theirs = c->theirs};
-    if (a->conflicts++ == 0)
+    if (a->conflicts++ == 0) {
         a->first_conflict = item;
+        a->first_verdict = conflict_verdict_name(verdict);
+    }
     keep(a, &r, c->ours);
     a->batch->outcomes[a->index[item]] =
         verdict == BACKEND_KEEP ? BATCH_KEPT_THEIRS : BATCH_APPLIED_OVER;
     return verdict;
+}
+
+static void on_merged(void *ctx, uint32_t item)
+{
+    struct attempt *a = ctx;
+    uint8_t *outcome = &a->batch->outcomes[a->index[item]];
+    if (*outcome != BATCH_KEPT_THEIRS)
+        *outcome = BATCH_MERGED;
 }
 
 static enum rc before_commit(void *ctx, struct err *err)
@@ -161,9 +185,7 @@ static void tell(const struct attempt *a)
             LOG_WARNING,
             "%u keys of a batch were changed in the backend too, see WEIR CONFLICTS; the first "
             "is '%.*s': %s",
-            a->conflicts, (int)key.len, key.data,
-            a->batch->outcomes[a->index[a->first_conflict]] == BATCH_APPLIED_OVER ? "proxy-wins"
-                                                                                  : "backend-wins");
+            a->conflicts, (int)key.len, key.data, a->first_verdict);
     }
     buf_fini(&key);
 }
@@ -180,6 +202,7 @@ enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_faile
         .dbmap = b->map_changed ? &b->map : NULL,
         .on_begin = on_begin,
         .on_conflict = on_conflict,
+        .on_merged = on_merged,
         .on_refused = on_refused,
         .before_commit = before_commit,
         .ctx = &a,

@@ -82,7 +82,7 @@ static enum rc restore_one(void *ctx, const struct backend_item *item, struct er
         e = install_entry(wb->store, sh, e, hash, item, &object);
         if (e != NULL) { /* never evicted: the backend does not have it */
             e->flags |= ENTRY_IN_FLIGHT | ENTRY_REPLACE;
-            e->refused = 1;
+            e->apart = 1;
         } else {
             rc = err_set(err, RC_NOMEM, "out of memory for a dead letter");
         }
@@ -109,8 +109,7 @@ enum rc dead_letters_restore(struct writeback *wb, struct err *err)
 
 bool dead_letter_is(const struct entry *e)
 {
-    return e != NULL && e->refused &&
-           (e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) == ENTRY_IN_FLIGHT;
+    return e != NULL && e->apart && (e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) == ENTRY_IN_FLIGHT;
 }
 
 bool dead_letter_retry(struct writeback *wb, uint32_t db, struct slice key)

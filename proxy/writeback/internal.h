@@ -172,13 +172,19 @@ MUST_CHECK bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct
 /* After the commit: entries that were not changed again are clean, tombstones go, kept-theirs
  * entries are dropped. */
 void cleanup_batch(struct writeback *wb, const struct batch *b);
+/* Replay meets the effect that cleanup_batch() journals when a change loses what it rests on. */
+#define WRITEBACK_FORGET "WEIR.FORGET"
+void writeback_forget(struct writeback *wb, uint32_t store_db, struct slice key, uint64_t lsn);
+/* An entry that is dirty is not to be flushed after all. Thread: cutter, or recovery. */
+void writeback_count_clean(struct writeback *wb, const struct entry *e);
 
 /* --- attempt.c --- */
 /* Once through the backend. *records_failed: what failed is not the backend. */
 MUST_CHECK enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_failed,
                                  struct err *err);
-/* Fills in what a record says of its key. */
-void record_describe(struct writeback *wb, const struct backend_item *ours, struct record *out);
+/* A change that was made on top of one that lost a conflict, and loses with it. Thread: cutter. */
+MUST_CHECK enum rc record_lost_change(struct writeback *wb, const struct backend_item *ours,
+                                      uint64_t lsn, struct err *err);
 
 /* --- conflict.c --- */
 enum backend_verdict conflict_decide(const struct backend_conflict *c);

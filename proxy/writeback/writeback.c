@@ -48,6 +48,13 @@ static void count(_Atomic int64_t *counter, int64_t by)
                           memory_order_relaxed);
 }
 
+void writeback_count_clean(struct writeback *wb, const struct entry *e)
+{
+    struct wb_producer *mine = &wb->producers[wb->producers_len - 1];
+    count(&mine->dirty_keys, -1);
+    count(&mine->dirty_bytes, -writeback_weight(e));
+}
+
 void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
 {
     struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
@@ -56,8 +63,8 @@ void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh
     count(&wb->producers[producer].dirty_bytes, -writeback_weight(e));
     entry_unmark_dirty(sh, e);
     e->flags |= ENTRY_IN_FLIGHT;
-    e->refused = 0;
     batch_capture(b, producer, e);
+    e->apart = 0;
 }
 
 void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e,

@@ -5,7 +5,8 @@
  * now is read where it matters. Whatever is about a key as a whole, here or there, conflicts with
  * everything.
  *
- * Runs inside the transaction of a batch; ST_CHANGE_OF_KEY stands on the first row of the key's log.
+ * Runs inside the transaction of a batch; ST_CHANGE_OF_KEY stands on the first row of the key's
+ * log.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"

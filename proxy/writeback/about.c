@@ -30,6 +30,38 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out)
     out->backpressure = atomic_load(&wb->pressure);
 }
 
+void losses_add(struct writeback *wb, uint64_t after, uint64_t up_to, uint64_t refused,
+                uint64_t overruled)
+{
+    if (refused + overruled == 0)
+        return;
+    lock_acquire(&wb->losses_lock);
+    if (wb->losses_len == LOSSES_MAX) {
+        struct loss *l = wb->losses;
+        l[1].after = l[0].after;
+        l[1].count.refused += l[0].count.refused;
+        l[1].count.overruled += l[0].count.overruled;
+        memmove(l, l + 1, --wb->losses_len * sizeof(*l));
+    }
+    wb->losses[wb->losses_len++] = (struct loss){after, up_to, {refused, overruled}};
+    lock_release(&wb->losses_lock);
+}
+
+void writeback_get_losses(struct writeback *wb, uint64_t from_lsn, uint64_t to_lsn,
+                          struct writeback_losses *out)
+{
+    *out = (struct writeback_losses){0};
+    lock_acquire(&wb->losses_lock);
+    for (uint32_t i = 0; i < wb->losses_len; i++) {
+        const struct loss *l = &wb->losses[i];
+        if (l->after >= to_lsn || l->up_to < from_lsn)
+            continue;
+        out->refused += l->count.refused;
+        out->overruled += l->count.overruled;
+    }
+    lock_release(&wb->losses_lock);
+}
+
 uint64_t writeback_request_flush(struct writeback *wb)
 {
     uint64_t lsn = journal_last_lsn(wb->journal);

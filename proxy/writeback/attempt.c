@@ -190,6 +190,14 @@ static void tell(const struct attempt *a)
     buf_fini(&key);
 }
 
+static uint32_t count_kept(const struct attempt *a)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; a->conflicts > 0 && i < a->len; i++)
+        n += a->batch->outcomes[a->index[i]] == BATCH_KEPT_THEIRS;
+    return n;
+}
+
 enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_failed, struct err *err)
 {
     struct attempt a;
@@ -216,6 +224,7 @@ enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_faile
         stat_add(STAT_flushed_items, a.len - a.refused);
         stat_add(STAT_flushed_rows, applied.rows);
         stat_add(STAT_flushed_bytes, applied.bytes);
+        losses_add(wb, writeback_applied_lsn(wb), b->cut_lsn, a.refused, count_kept(&a));
         tell(&a);
     }
     free(a.items);

@@ -1,12 +1,12 @@
 /* What happens in memory once a batch is committed. Thread: cutter, a bounded number of entries
  * under each lock.
  *
- *   outcome       the entry was not changed since           it was
- *   applied       clean; a tombstone goes                   stays dirty
- *   merged        dropped: the backend has more of it       dropped as soon as it is clean (`apart`)
- *   applied over  clean, or all of it is written again      stays dirty
- *   kept theirs   dropped                                   loses too: dropped, recorded, forgotten
- *   dead          stays in flight, `apart`: a dead letter   stays dirty, all of it
+ *   outcome       the entry was not changed since          it was
+ *   applied       clean; a tombstone goes                  stays dirty
+ *   merged        dropped: the backend has more of it      dropped once it is clean (`apart`)
+ *   applied over  clean, or all of it is written again     stays dirty
+ *   kept theirs   dropped                                  loses too: dropped, recorded, forgotten
+ *   dead          stays in flight, `apart`: a dead letter  stays dirty, all of it
  *
  * An entry whose bit `apart` is set is a dead letter while it is in flight and not dirty; while it
  * is dirty, others changed parts of the key that its changes do not touch.
@@ -45,7 +45,8 @@ static bool must_rewrite(const struct backend_item *item, enum batch_outcome out
 
 struct lost {
     struct batch *items; /* NULL while there are none */
-    uint64_t lsn;        /* of the newest one's end in the journal */
+    uint32_t len;
+    uint64_t lsn; /* of the newest one's end in the journal */
 };
 
 /* `*2 WEIR.FORGET key`: what was journalled of the key before is void. */
@@ -84,6 +85,7 @@ static void keep_lost(struct lost *lost, struct entry *e)
 {
     if (lost->items == NULL)
         lost->items = batch_new(1);
+    lost->len++;
     batch_capture(lost->items, 0, e);
 }
 
@@ -176,6 +178,7 @@ void cleanup_batch(struct writeback *wb, const struct batch *b)
             settle(wb, &b->items[i + k], outcome, hashes[k], &lost);
         }
     }
+    losses_add(wb, b->cut_lsn, lost.lsn, 0, lost.len);
     record_lost(wb, &lost);
 }
 

@@ -44,6 +44,13 @@ struct lane {
     bool maintenance_left; /* flusher only */
 };
 
+/* Where changes were lost lately. When there is no more room the oldest two become one. */
+enum { LOSSES_MAX = 64 };
+struct loss {
+    uint64_t after, up_to; /* positions */
+    struct writeback_losses count;
+};
+
 struct writeback {
     /* immutable after open */
     struct store *store;
@@ -87,6 +94,10 @@ struct writeback {
     uint32_t swept_dead;                  /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
     struct lane lane;
+
+    struct lock losses_lock;
+    struct loss losses[LOSSES_MAX] GUARDED_BY(losses_lock); /* oldest first */
+    uint32_t losses_len GUARDED_BY(losses_lock);
 };
 
 struct writeback_options {
@@ -185,6 +196,11 @@ MUST_CHECK enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *re
 /* A change that was made on top of one that lost a conflict, and loses with it. Thread: cutter. */
 MUST_CHECK enum rc record_lost_change(struct writeback *wb, const struct backend_item *ours,
                                       uint64_t lsn, struct err *err);
+
+/* Changes behind a position, up to another, did not get to the backend: for writeback_get_losses().
+ * Before applied_lsn says that they were committed. */
+void losses_add(struct writeback *wb, uint64_t after, uint64_t up_to, uint64_t refused,
+                uint64_t overruled);
 
 /* --- conflict.c --- */
 enum backend_verdict conflict_decide(const struct backend_conflict *c);

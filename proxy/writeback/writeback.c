@@ -323,6 +323,7 @@ struct writeback *writeback_open(const struct writeback_options *o)
     lock_init(&wb->lock);
     cond_init(&wb->cond);
     cond_init(&wb->ordered);
+    lock_init(&wb->losses_lock);
     lane_init(wb);
     dbmap_init(&wb->map, o->position, o->databases);
     atomic_store(&wb->applied_lsn, o->position->cut_lsn);

@@ -51,6 +51,15 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out);
 uint64_t writeback_request_flush(struct writeback *wb);
 void writeback_pause(struct writeback *wb, bool on);
 
+/* What of the changes between two positions (both included) the backend has refused or overruled,
+ * as far as it has committed them. Counts whole cuts that touch the range: rather too much than too
+ * little. Thread: any. */
+struct writeback_losses {
+    uint64_t refused, overruled;
+};
+void writeback_get_losses(struct writeback *wb, uint64_t from_lsn, uint64_t to_lsn,
+                          struct writeback_losses *out);
+
 /* Dead letters and conflicts: durable records, each with a number that stays. Text is for people:
  * bytes are escaped. */
 struct writeback_record {

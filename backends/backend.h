@@ -12,14 +12,24 @@
  * gives the same store as applying it once. A backend that is transactional commits the whole batch
  * together with its cut LSN; position() then says which cuts it has.
  *
- * Outcomes of apply:
- *   RC_OK           everything is durable, together with batch->cut_lsn
- *   RC_REJECTED     the store refuses something in the batch for good (too large, constraint);
- * nothing was changed; the caller bisects RC_UNAVAILABLE, RC_FULL, RC_IO, RC_BUSY, RC_READONLY,
- * RC_CORRUPT nothing, or everything, was changed: the caller retries the same batch
- *   RC_FOREIGN      the store is another journal's (by now); nothing was changed
- *   RC_MOVED        the store's name no longer points to what was opened; nothing that was written
- *                   is believed, and the same batch is tried again
+ * apply tells an outcome for each item, and commits once:
+ *   applied         the rule: nobody is told
+ *   refused         on_refused(): the store will never take this one (too large, a constraint of
+ *                   its owner). It leaves the transaction, the rest of the batch goes on
+ *   a conflict      on_conflict() decides: applied over theirs, or theirs is kept. An item that
+ *                   changes some elements conflicts with changes of these elements only; one that
+ *                   is about the whole key (a string, a deletion, replace, another type or expiry
+ *                   than it had) with any change; and any item with a change of the whole key
+ *   merged          on_merged(): others changed other elements of the key
+ * What apply returns is about the whole batch:
+ *   RC_OK           what was not refused, and is not kept theirs, is durable, together with
+ *                   batch->cut_lsn
+ *   anything else   nothing, or everything, was changed: the caller asks position() which, and
+ *                   retries the same batch. What was told of it is void, see on_begin()
+ *   RC_FOREIGN      of these: the store is another journal's (by now); nothing was changed
+ *   RC_MOVED        of these: the store's name no longer points to what was opened; nothing that was
+ *                   written is believed
+ * No part of a batch is ever to be seen in the store before the whole of it is.
  *
  * Knows nothing of caches, journals or clients. May include base/ only.
  *
@@ -53,6 +63,7 @@ struct backend_item {
     bool replace;          /* aggregates: everything the store has under this key goes first */
     uint32_t elements_len; /* aggregates: the changed elements only, unless `replace` */
     const struct backend_element *elements;
+    bool apart; /* for its owner, backends do not look at it */
 };
 
 /* Clients see numbered databases (SELECT n). Each is a pointer to a store database: FLUSHDB points
@@ -98,18 +109,27 @@ struct backend_batch {
     const struct backend_dbmap
         *dbmap; /* NULL: unchanged. Store databases it no longer names are emptied, in this
                    transaction or by maintain() later, and are invisible at once */
-    /* Called inside the transaction for each item that conflicts. May be called again when a batch
-     * is retried. */
-    enum backend_verdict (*on_conflict)(void *ctx, const struct backend_conflict *conflict);
-    void *ctx;
-    bool partial; /* a part of a bisected batch: the position is not moved */
+    /* An attempt at the batch begins: what the callbacks below said before is void. Called once or
+     * more in each call of apply(), before any other. */
+    void (*on_begin)(void *ctx);
+    /* Inside the transaction, for each item that conflicts (conflict->ours is the item's place in
+     * `items`, or, where only some elements of it conflict, an item with those). */
+    enum backend_verdict (*on_conflict)(void *ctx, uint32_t item,
+                                        const struct backend_conflict *conflict);
+    /* Others changed elements of the key too: not those of this item, or those that on_conflict()
+     * has decided before. What is applied stands beside theirs. */
+    void (*on_merged)(void *ctx, uint32_t item);
+    /* Inside the transaction, for each item that the store refuses for good. */
+    void (*on_refused)(void *ctx, uint32_t item, const struct err *why);
+    /* Everything has been told; when this does not return RC_OK, nothing is committed and apply
+     * returns what it says. */
+    enum rc (*before_commit)(void *ctx, struct err *err);
+    void *ctx; /* each callback may be NULL: then ours is applied, refusals are not told */
 };
 
 struct backend_applied {
     uint64_t rows;  /* rows written or deleted */
     uint64_t bytes; /* of keys and values in them */
-    uint32_t
-        rejected; /* RC_REJECTED: 1 + index of the item that the store refuses; 0: it cannot tell */
 };
 
 struct backend_position {

@@ -223,24 +223,99 @@ static void settle(struct memory_store *s, const struct backend_item *item)
             s->changes[i].settled = true;
 }
 
-static enum backend_verdict decide(struct memory_store *s, const struct backend_batch *batch,
-                                   const struct backend_item *item)
+static const struct backend_element *element_find(const struct backend_item *item,
+                                                  const struct backend_element *e)
 {
+    size_t low = 0, high = item->elements_len;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = element_order(&item->elements[middle], e);
+        if (order == 0)
+            return &item->elements[middle];
+        low = order < 0 ? middle + 1 : low;
+        high = order < 0 ? high : middle;
+    }
+    return NULL;
+}
+
+static bool same_element(const struct backend_element *a, const struct backend_element *b)
+{
+    if (a == NULL || b == NULL)
+        return a == b;
+    return slice_eq(a->value, b->value) && !(a->score < b->score) && !(a->score > b->score);
+}
+
+/* Elements of one kind, put together: what was, is and becomes of those that conflict. */
+struct overlap {
+    struct backend_item ours, base, theirs, rest;
+    struct backend_element *elements; /* room for all four */
+};
+
+static void take_element(struct backend_item *item, const struct backend_element *e,
+                         const struct backend_element *name)
+{
+    struct backend_element *at =
+        (struct backend_element *)(uintptr_t)&item->elements[item->elements_len++];
+    *at = e != NULL ? *e : *name;
+    at->removed = e == NULL || e->removed;
+}
+
+static void compare(struct overlap *o, const struct backend_item *item,
+                    const struct backend_item *base, const struct backend_item *theirs)
+{
+    struct backend_item *parts[] = {&o->ours, &o->base, &o->theirs, &o->rest};
+    o->elements = calloc(4 * ((size_t)item->elements_len + 1), sizeof(*o->elements));
+    must(o->elements != NULL);
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        *parts[i] = *item;
+        parts[i]->elements = o->elements + i * ((size_t)item->elements_len + 1);
+        parts[i]->elements_len = 0;
+    }
+    for (uint32_t i = 0; i < item->elements_len; i++) {
+        const struct backend_element *e = &item->elements[i];
+        const struct backend_element *was = element_find(base, e), *is = element_find(theirs, e);
+        struct backend_item *part = same_element(was, is) ? &o->rest : &o->ours;
+        take_element(part, e, e);
+        if (part == &o->ours) {
+            take_element(&o->base, was, e);
+            take_element(&o->theirs, is, e);
+        }
+    }
+}
+
+/* What of an item is to be applied: it, a part of it, or nothing (NULL). */
+static const struct backend_item *settle_item(struct memory_store *s,
+                                              const struct backend_batch *batch, uint32_t index,
+                                              struct overlap *o)
+{
+    const struct backend_item *item = &batch->items[index];
     struct memory_change *c = s->changes_len > 0 ? first_unsettled(s, item) : NULL;
     if (c == NULL)
-        return BACKEND_APPLY;
+        return item;
+    for (size_t i = 0; i < s->changes_len; i++)
+        s->changes[i].decided |= same_key(&s->changes[i].name->item, item);
     struct memory_key *old = memory_key_find(s, item);
     struct backend_item absent = {.db = item->db, .key = item->key};
     struct backend_item theirs = alive(old) ? old->item : absent;
     struct backend_item base = c->base != NULL ? c->base->item : absent;
-    theirs.replace = true;
-    base.replace = true;
     struct backend_conflict conflict = {item, &base, &theirs};
-    s->counters.conflicts++;
-    enum backend_verdict verdict =
-        batch->on_conflict != NULL ? batch->on_conflict(batch->ctx, &conflict) : BACKEND_APPLY;
-    settle(s, item);
-    return verdict;
+    bool elements = item->type > VALUE_STRING && !item->replace && base.type == item->type &&
+                    theirs.type == item->type && base.expires_at_ms == item->expires_at_ms &&
+                    theirs.expires_at_ms == item->expires_at_ms;
+    theirs.replace = base.replace = true;
+    if (elements) {
+        compare(o, item, &base, &theirs);
+        conflict = (struct backend_conflict){&o->ours, &o->base, &o->theirs};
+    }
+    bool asks = !elements || o->ours.elements_len > 0;
+    s->counters.conflicts += asks;
+    bool keep = asks && batch->on_conflict != NULL &&
+                batch->on_conflict(batch->ctx, index, &conflict) == BACKEND_KEEP;
+    if (elements && batch->on_merged != NULL)
+        batch->on_merged(batch->ctx, index);
+    if (!keep)
+        return item;
+    return elements && o->rest.elements_len > 0 ? &o->rest : NULL;
 }
 
 /* ---- apply ---- */
@@ -280,40 +355,7 @@ static uint64_t bytes_of(const struct backend_item *item)
     return bytes;
 }
 
-void memory_apply_items(struct memory_store *s, const struct backend_batch *batch,
-                        struct backend_applied *out)
-{
-    size_t room = s->keys_len + batch->items_len + 1, len = 0, from_old = 0;
-    struct memory_key **merged = calloc(room, sizeof(struct memory_key *));
-    must(merged != NULL);
-    for (uint32_t i = 0; i < batch->items_len; i++) {
-        const struct backend_item *item = &batch->items[i];
-        must(i == 0 || backend_item_order(&batch->items[i - 1], item) < 0);
-        if (decide(s, batch, item) == BACKEND_KEEP)
-            continue;
-        while (from_old < s->keys_len && backend_item_order(&s->keys[from_old]->item, item) < 0)
-            merged[len++] = memory_key_ref(s->keys[from_old++]);
-        struct memory_key *old = NULL;
-        if (from_old < s->keys_len && same_key(&s->keys[from_old]->item, item))
-            old = s->keys[from_old];
-        struct memory_key *next = key_after(old, item);
-        if (next != NULL)
-            merged[len++] = next;
-        from_old += old != NULL;
-        s->counters.items++;
-        out->rows += rows_of(item);
-        out->bytes += bytes_of(item);
-    }
-    while (from_old < s->keys_len)
-        merged[len++] = memory_key_ref(s->keys[from_old++]);
-    for (size_t i = 0; i < s->keys_len; i++)
-        memory_key_unref(s->keys[i]);
-    free(s->keys);
-    s->keys = merged;
-    s->keys_len = len;
-}
-
-static bool is_rejected(const struct memory_store *s, const struct backend_item *item)
+static bool is_refused(const struct memory_store *s, const struct backend_item *item)
 {
     for (size_t i = 0; i < s->rejected_len; i++)
         if (slice_eq(s->rejected[i]->item.key, item->key))
@@ -321,7 +363,77 @@ static bool is_rejected(const struct memory_store *s, const struct backend_item 
     return item->type > VALUE_ZSET;
 }
 
-static enum rc check_batch(struct memory_store *s, const struct backend_batch *batch,
+static void refuse(const struct backend_batch *batch, uint32_t item)
+{
+    struct err why;
+    if (batch->on_refused == NULL)
+        return;
+    (void)err_set(&why, RC_REJECTED, "memory: item %u of the batch is refused", item);
+    batch->on_refused(batch->ctx, item, &why);
+}
+
+void memory_merge(struct memory_store *s, const struct backend_batch *batch, bool ours,
+                  struct memory_merged *out)
+{
+    size_t room = s->keys_len + batch->items_len + 1, from_old = 0;
+    *out = (struct memory_merged){.keys = calloc(room, sizeof(struct memory_key *))};
+    must(out->keys != NULL);
+    for (uint32_t i = 0; i < batch->items_len; i++) {
+        const struct backend_item *item = &batch->items[i];
+        must(i == 0 || backend_item_order(&batch->items[i - 1], item) < 0);
+        if (ours && is_refused(s, item)) {
+            refuse(batch, i);
+            continue;
+        }
+        struct overlap overlap = {.elements = NULL};
+        if (ours)
+            item = settle_item(s, batch, i, &overlap);
+        if (item == NULL) {
+            free(overlap.elements);
+            continue;
+        }
+        while (from_old < s->keys_len && backend_item_order(&s->keys[from_old]->item, item) < 0)
+            out->keys[out->len++] = memory_key_ref(s->keys[from_old++]);
+        struct memory_key *old = NULL;
+        if (from_old < s->keys_len && same_key(&s->keys[from_old]->item, item))
+            old = s->keys[from_old];
+        struct memory_key *next = key_after(old, item);
+        if (next != NULL)
+            out->keys[out->len++] = next;
+        from_old += old != NULL;
+        out->items++;
+        out->applied.rows += rows_of(item);
+        out->applied.bytes += bytes_of(item);
+        free(overlap.elements);
+    }
+    while (from_old < s->keys_len)
+        out->keys[out->len++] = memory_key_ref(s->keys[from_old++]);
+}
+
+static void free_keys(struct memory_key **keys, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        memory_key_unref(keys[i]);
+    free(keys);
+}
+
+void memory_take(struct memory_store *s, struct memory_merged *merged)
+{
+    free_keys(s->keys, s->keys_len);
+    s->keys = merged->keys;
+    s->keys_len = merged->len;
+}
+
+/* The changes that were decided on in this attempt are settled, or as open as before. */
+static void end_attempt(struct memory_store *s, bool committed)
+{
+    for (size_t i = 0; i < s->changes_len; i++) {
+        s->changes[i].settled |= committed && s->changes[i].decided;
+        s->changes[i].decided = false;
+    }
+}
+
+static enum rc check_store(struct memory_store *s, const struct backend_batch *batch,
                            struct err *err) REQUIRES(s->lock)
 {
     while (s->held) {
@@ -337,36 +449,49 @@ static enum rc check_batch(struct memory_store *s, const struct backend_batch *b
     if (!batch->joins &&
         memcmp(s->mark.journal_id, batch->mark.journal_id, sizeof(batch->mark.journal_id)) != 0)
         return err_set(err, RC_FOREIGN, "memory: the store belongs to another journal");
-    for (uint32_t i = 0; i < batch->items_len; i++)
-        if (is_rejected(s, &batch->items[i]))
-            return err_set(err, RC_REJECTED, "memory: item %u of the batch is refused", i);
     return RC_OK;
+}
+
+static enum rc attempt(struct memory_store *s, const struct backend_batch *batch,
+                       struct backend_applied *out, struct err *err) REQUIRES(s->lock)
+{
+    struct memory_merged merged;
+    enum rc rc = RC_OK;
+    if (batch->on_begin != NULL)
+        batch->on_begin(batch->ctx);
+    memory_merge(s, batch, true, &merged);
+    if (batch->before_commit != NULL)
+        rc = batch->before_commit(batch->ctx, err);
+    end_attempt(s, rc == RC_OK);
+    if (rc != RC_OK) {
+        free_keys(merged.keys, merged.len);
+        return rc;
+    }
+    memory_take(s, &merged);
+    if (batch->dbmap != NULL)
+        apply_map(s, batch->dbmap);
+    s->cut_lsn = batch->joins ? batch->cut_lsn : max_u64(s->cut_lsn, batch->cut_lsn);
+    s->mark = batch->mark;
+    s->counters.commits++;
+    s->counters.items += merged.items;
+    s->counters.rows += merged.applied.rows;
+    *out = merged.applied;
+    if (s->fail_after > 0) {
+        s->fail_after -= s->fail_after != UINT64_MAX;
+        rc = err_set(err, s->fail_after_rc, "memory: failing on demand, after the commit");
+    }
+    return rc;
 }
 
 static enum rc memory_apply(struct backend *b, const struct backend_batch *batch,
                             struct backend_applied *out, struct err *err)
 {
     struct memory_store *s = ((struct memory_backend *)b)->store;
-    struct backend_applied done = {0};
     lock_acquire(&s->lock);
     s->counters.applies++;
-    enum rc rc = check_batch(s, batch, err);
-    if (rc == RC_OK) {
-        if (batch->dbmap != NULL)
-            apply_map(s, batch->dbmap);
-        memory_apply_items(s, batch, &done);
-        if (!batch->partial) {
-            s->cut_lsn = batch->joins ? batch->cut_lsn : max_u64(s->cut_lsn, batch->cut_lsn);
-            s->mark = batch->mark;
-        }
-        s->counters.commits++;
-        s->counters.rows += done.rows;
-        *out = done;
-        if (s->fail_after > 0) {
-            s->fail_after -= s->fail_after != UINT64_MAX;
-            rc = err_set(err, s->fail_after_rc, "memory: failing on demand, after the commit");
-        }
-    }
+    enum rc rc = check_store(s, batch, err);
+    if (rc == RC_OK)
+        rc = attempt(s, batch, out, err);
     lock_release(&s->lock);
     return rc;
 }

@@ -15,7 +15,7 @@
 
 struct memory_counters {
     uint64_t applies;     /* calls of apply */
-    uint64_t commits;     /* batches that took effect, partial ones included */
+    uint64_t commits;     /* batches that took effect */
     uint64_t items;       /* items in them, those kept for a conflict not counted */
     uint64_t rows;        /* as backend_applied counts them */
     uint64_t conflicts;   /* items that met a foreign edit */
@@ -34,7 +34,7 @@ void memory_fail_loads(const char *name, uint64_t n, enum rc rc);
 /* Opens fail with rc from now on; RC_OK: no more. */
 void memory_fail_opens(const char *name, enum rc rc);
 
-/* Any batch with this key is refused with RC_REJECTED, until memory_accept_all(). */
+/* Items of this key are refused, until memory_accept_all(). */
 void memory_reject_key(const char *name, struct slice key);
 void memory_accept_all(const char *name);
 

@@ -103,15 +103,9 @@ void memory_edit(const char *name, const struct backend_item *item)
     s->changes[s->changes_len++] = (struct memory_change){
         .base = old,
         .name = memory_key_new(&(struct backend_item){.db = item->db, .key = item->key})};
-    struct backend_applied ignored = {0};
-    struct memory_counters counters = s->counters;
-    struct memory_change *changes = s->changes;
-    size_t changes_len = s->changes_len;
-    s->changes_len = 0; /* an edit is no conflict with itself */
-    memory_apply_items(s, &(struct backend_batch){.items = item, .items_len = 1}, &ignored);
-    s->changes = changes;
-    s->changes_len = changes_len;
-    s->counters = counters;
+    struct memory_merged merged;
+    memory_merge(s, &(struct backend_batch){.items = item, .items_len = 1}, false, &merged);
+    memory_take(s, &merged);
     lock_release(&s->lock);
 }
 

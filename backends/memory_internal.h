@@ -23,6 +23,7 @@ struct memory_change {
     struct memory_key *name; /* type NONE: only says which key */
     bool polled;
     bool settled;
+    bool decided; /* in the attempt at a batch that is under way */
 };
 
 struct memory_store {
@@ -67,8 +68,17 @@ struct memory_key *memory_key_ref(struct memory_key *k);
 void memory_key_unref(struct memory_key *k);
 /* NULL when it is not there. */
 struct memory_key *memory_key_find(const struct memory_store *s, const struct backend_item *item);
-/* Merges a sorted batch into the keys. */
-void memory_apply_items(struct memory_store *s, const struct backend_batch *batch,
-                        struct backend_applied *out);
+
+/* What the keys become with a sorted batch. */
+struct memory_merged {
+    struct memory_key **keys; /* each with a reference */
+    size_t len;
+    uint64_t items;
+    struct backend_applied applied;
+};
+/* `ours`: the proxy's batch, of which items may be refused or conflict. */
+void memory_merge(struct memory_store *s, const struct backend_batch *batch, bool ours,
+                  struct memory_merged *out);
+void memory_take(struct memory_store *s, struct memory_merged *merged);
 
 #endif

@@ -267,6 +267,7 @@ static void backend_close(struct backend **pb)
     sqlite_piece_fini(&b->theirs);
     sqlite_piece_fini(&b->before);
     sqlite_change_fini(b);
+    sqlite_conflict_fini(b);
     lock_fini(&b->lock);
     free(b->path);
     free(b);
@@ -439,7 +440,7 @@ static enum rc backend_apply(struct backend *pb, const struct backend_batch *bat
         rc = sqlite_apply(pb, batch, out, err);
     if (rc != RC_OK)
         return rc;
-    if (!batch->partial && batch->cut_lsn > b->committed.cut_lsn)
+    if (batch->cut_lsn > b->committed.cut_lsn)
         b->committed.cut_lsn = batch->cut_lsn;
     return sqlite_guard_write(b, err);
 }

@@ -1,5 +1,13 @@
 /* A batch in one transaction: the database map, the items, the cut LSN.
  *
+ * What the database refuses leaves the transaction, and the rest goes on. A statement that fails
+ * undoes itself, so a string costs nothing for that, and a new value is removed again. Only changes
+ * of several rows to a value that is there need a savepoint, which costs more than the rows; so the
+ * batch begins without any, and once such a change is refused after a part of it was written, it
+ * begins again with them, and so do the next batches. No
+ * refusal ends the whole transaction, whatever the owner of the database has said of constraints:
+ * our statements say OR ABORT, and triggers are not for us (see configure() in sqlite.c).
+ *
  * Strings are the hot path: one upsert each, which overwrites a string and refuses (changes no row)
  * where an aggregate lies, so that nothing needs to be looked up first. Items come in the order of
  * the index, so a batch walks the tree once.
@@ -7,11 +15,15 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
 
+enum { CAREFUL_BATCHES = 1000 }; /* with savepoints, since one was needed */
+
 struct work {
     struct sqlite_backend *b;
+    const struct backend_batch *batch;
     const struct sqlite_conn *c;
     struct backend_applied *done;
     struct err *err;
+    bool begin_again; /* a refused item has left something behind */
 };
 
 /* What is stored under a key, without its value. */
@@ -79,13 +91,51 @@ static enum rc clear_elements(struct work *w, const struct backend_item *item, e
     return step_row(w, s, bind_key(s, item), "removing a value");
 }
 
+/* A row that is silently not written (a trigger or a constraint that ignores) is refused. */
+static enum rc step_put(struct work *w, sqlite3_stmt *s, int bound, const char *what)
+{
+    uint64_t rows = w->done->rows;
+    enum rc rc = step_row(w, s, bound, what);
+    if (rc == RC_OK && w->done->rows == rows)
+        return err_set(w->err, RC_REJECTED, "%s: %s: the database ignores it", w->c->path, what);
+    return rc;
+}
+
 static enum rc put_key_row(struct work *w, const struct backend_item *item)
 {
     sqlite3_stmt *s = w->c->statements[ST_KEY_PUT];
     int bound = bind_key_row(s, item);
     if (bound == SQLITE_OK)
         bound = sqlite3_bind_int(s, 5, (int)item->type);
-    return step_row(w, s, bound, "writing a key");
+    return step_put(w, s, bound, "writing a key");
+}
+
+/* Several statements of which all or none counts. */
+static enum rc together(struct work *w, const struct backend_item *item,
+                        enum rc (*put)(struct work *w, const struct backend_item *item))
+{
+    struct backend_applied before = *w->done;
+    struct err ignored;
+    enum rc rc = sqlite_run(w->c, ST_SAVEPOINT, w->err);
+    if (rc != RC_OK)
+        return rc;
+    rc = put(w, item);
+    if (rc == RC_OK)
+        return sqlite_run(w->c, ST_RELEASE, w->err);
+    *w->done = before;
+    if (rc == RC_REJECTED && (sqlite_run(w->c, ST_ROLLBACK_TO, &ignored) != RC_OK ||
+                              sqlite_run(w->c, ST_RELEASE, &ignored) != RC_OK))
+        return err_set(w->err, ignored.code, "%s", ignored.text);
+    return rc;
+}
+
+static enum rc put_over_aggregate(struct work *w, const struct backend_item *item)
+{
+    struct stored old;
+    enum rc rc = find_stored(w, item, &old);
+    if (rc == RC_OK)
+        rc = clear_elements(w, item, old.type);
+    return rc == RC_OK ? put_key_row(w, item) : rc;
 }
 
 static enum rc put_string(struct work *w, const struct backend_item *item)
@@ -93,15 +143,11 @@ static enum rc put_string(struct work *w, const struct backend_item *item)
     sqlite3_stmt *s = w->c->statements[ST_KEY_PUT_STRING];
     uint64_t rows = w->done->rows;
     enum rc rc = step_row(w, s, bind_key_row(s, item), "writing a string");
-    w->done->bytes += item->key.len + item->value.len;
-    if (rc != RC_OK || w->done->rows > rows)
-        return rc;
-
-    struct stored old; /* an aggregate was in the way */
-    rc = find_stored(w, item, &old);
+    if (rc == RC_OK && w->done->rows == rows)
+        rc = together(w, item, put_over_aggregate);
     if (rc == RC_OK)
-        rc = clear_elements(w, item, old.type);
-    return rc == RC_OK ? put_key_row(w, item) : rc;
+        w->done->bytes += item->key.len + item->value.len;
+    return rc;
 }
 
 static enum rc remove_key(struct work *w, const struct backend_item *item)
@@ -151,18 +197,61 @@ static enum rc put_elements(struct work *w, const struct backend_item *item)
     return rc;
 }
 
-static enum rc put_aggregate(struct work *w, const struct backend_item *item)
+static enum rc put_aggregate_over(struct work *w, const struct backend_item *item,
+                                  const struct stored *old)
+{
+    enum rc rc = RC_OK;
+    w->done->bytes += item->key.len;
+    if (old->type != item->type)
+        rc = clear_elements(w, item, old->type);
+    if (rc == RC_OK && item->replace)
+        rc = clear_elements(w, item, item->type);
+    if (rc == RC_OK && (old->type != item->type || old->expires_at_ms != item->expires_at_ms))
+        rc = put_key_row(w, item);
+    return rc == RC_OK ? put_elements(w, item) : rc;
+}
+
+static enum rc find_and_put(struct work *w, const struct backend_item *item)
 {
     struct stored old;
     enum rc rc = find_stored(w, item, &old);
-    w->done->bytes += item->key.len;
-    if (rc == RC_OK && old.type != item->type)
-        rc = clear_elements(w, item, old.type);
-    if (rc == RC_OK && item->replace)
-        rc = clear_elements(w, item, item->type);
-    if (rc == RC_OK && (old.type != item->type || old.expires_at_ms != item->expires_at_ms))
-        rc = put_key_row(w, item);
-    return rc == RC_OK ? put_elements(w, item) : rc;
+    return rc == RC_OK ? put_aggregate_over(w, item, &old) : rc;
+}
+
+/* A value that was not there before is undone by removing what there is of it. */
+static enum rc undo_new(struct work *w, const struct backend_item *item,
+                        const struct backend_applied *before)
+{
+    struct err why = *w->err;
+    sqlite3_stmt *s = w->c->statements[ST_KEY_DELETE];
+    enum rc rc = clear_elements(w, item, item->type);
+    if (rc == RC_OK)
+        rc = step_row(w, s, bind_key(s, item), "deleting a key");
+    if (rc != RC_OK)
+        return rc;
+    *w->done = *before;
+    *w->err = why;
+    return why.code;
+}
+
+static enum rc put_aggregate(struct work *w, const struct backend_item *item)
+{
+    struct stored old;
+    struct backend_applied before = *w->done;
+    enum rc rc = find_stored(w, item, &old);
+    if (rc != RC_OK)
+        return rc;
+    bool one_row = item->elements_len <= 1 && !item->replace && old.type == item->type &&
+                   old.expires_at_ms == item->expires_at_ms;
+    if (w->b->careful_batches > 0 && old.type != VALUE_NONE && !one_row)
+        return together(w, item, find_and_put);
+    rc = put_aggregate_over(w, item, &old);
+    if (rc != RC_REJECTED || w->done->rows == before.rows)
+        return rc;
+    if (old.type == VALUE_NONE)
+        return undo_new(w, item, &before);
+    w->begin_again = true;
+    return rc;
 }
 
 static enum rc apply_item(struct work *w, const struct backend_item *item)
@@ -263,16 +352,26 @@ static enum rc apply_map(struct work *w, const struct backend_dbmap *map)
 
 /* ---- the batch ---- */
 
-static enum rc apply_items(struct work *w, const struct backend_batch *batch)
+static void tell_refused(struct work *w, uint32_t item)
+{
+    if (w->batch->on_refused != NULL)
+        w->batch->on_refused(w->batch->ctx, item, w->err);
+}
+
+static enum rc apply_items(struct work *w)
 {
     bool changes;
     enum rc rc = sqlite_change_any(w->c, &changes, w->err);
-    for (uint32_t i = 0; i < batch->items_len && rc == RC_OK; i++) {
-        bool keep = false;
+    for (uint32_t i = 0; i < w->batch->items_len && rc == RC_OK; i++) {
+        const struct backend_item *item = &w->batch->items[i];
         if (changes)
-            rc = sqlite_change_settle(w->b, batch, &batch->items[i], &keep, w->err);
-        if (rc == RC_OK && !keep)
-            rc = apply_item(w, &batch->items[i]);
+            rc = sqlite_change_settle(w->b, w->batch, i, &item, w->err);
+        if (rc == RC_OK && item != NULL)
+            rc = apply_item(w, item);
+        if (rc == RC_REJECTED && !w->begin_again) {
+            tell_refused(w, i);
+            rc = RC_OK;
+        }
     }
     return rc;
 }
@@ -320,29 +419,52 @@ static enum rc put_mark(struct work *w, const struct backend_batch *batch)
     return sqlite_run(w->c, ST_META_PUT, w->err);
 }
 
+static enum rc attempt(struct work *w)
+{
+    const struct backend_batch *batch = w->batch;
+    *w->done = (struct backend_applied){0};
+    w->begin_again = false;
+    if (batch->on_begin != NULL)
+        batch->on_begin(batch->ctx);
+    enum rc rc = sqlite_run(w->c, ST_BEGIN_WRITE, w->err);
+    if (rc == RC_OK)
+        rc = check_mark(w, batch);
+    if (rc == RC_OK && batch->dbmap != NULL)
+        rc = apply_map(w, batch->dbmap);
+    if (rc == RC_OK)
+        rc = apply_items(w);
+    if (rc == RC_OK)
+        rc = put_mark(w, batch);
+    if (rc == RC_OK && batch->before_commit != NULL)
+        rc = batch->before_commit(batch->ctx, w->err);
+    if (rc == RC_OK)
+        rc = sqlite_change_commit(w->b, w->c, w->err);
+    sqlite_rollback(w->c);
+    return rc;
+}
+
 enum rc sqlite_apply(struct backend *pb, const struct backend_batch *batch,
                      struct backend_applied *out, struct err *err)
 {
     struct sqlite_backend *b = (struct sqlite_backend *)pb;
-    struct backend_applied done = {0};
-    struct work w = {b, &b->writer, &done, err};
-    enum rc rc = sqlite_run(w.c, ST_BEGIN_WRITE, err);
-    if (rc == RC_OK)
-        rc = check_mark(&w, batch);
-    if (rc == RC_OK && batch->dbmap != NULL)
-        rc = apply_map(&w, batch->dbmap);
-    if (rc == RC_OK)
-        rc = apply_items(&w, batch);
-    if (rc == RC_OK && !batch->partial)
-        rc = put_mark(&w, batch);
-    if (rc == RC_OK)
-        rc = sqlite_change_commit(b, w.c, err);
-    sqlite_rollback(w.c);
+    struct backend_applied done;
+    struct err ignored;
+    struct work w = {.b = b,
+                     .batch = batch,
+                     .c = &b->writer,
+                     .done = &done,
+                     .err = err != NULL ? err : &ignored};
+    enum rc rc = attempt(&w);
+    if (w.begin_again) {
+        b->careful_batches = CAREFUL_BATCHES;
+        rc = attempt(&w);
+    } else if (rc == RC_OK && b->careful_batches > 0) {
+        b->careful_batches--;
+    }
     if (rc != RC_OK)
         return rc;
     b->applied_since = true;
-    if (!batch->partial)
-        sqlite_change_committed(b);
+    sqlite_change_committed(b);
     *out = done;
     return RC_OK;
 }

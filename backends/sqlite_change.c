@@ -33,7 +33,6 @@ enum {
     RESOLVED_BYTES_MAX = 16 * 1024 * 1024,
     POLL_CHUNK = 1000,
     LOG_ROWS_MAX = 1000 * 1000, /* of what poll() has handed out */
-    BASE_ELEMENTS_MAX = 1024,   /* shown of what a key held before */
 };
 
 struct sqlite_resolved_entry {
@@ -192,134 +191,29 @@ enum rc sqlite_change_resolve(struct sqlite_backend *b, uint32_t db, struct slic
     return rc;
 }
 
-/* ---- conflicts ---- */
-
-struct settling {
-    const struct backend_batch *batch;
-    const struct sqlite_piece *theirs;
-    struct backend_conflict conflict;
-    enum backend_verdict verdict;
-};
-
-/* Changed and changed back, or a statement that changed nothing. */
-static bool nothing_changed(const struct backend_item *base, const struct backend_item *theirs)
-{
-    if (base->type != theirs->type || base->expires_at_ms != theirs->expires_at_ms)
-        return false;
-    return base->type == VALUE_NONE ||
-           (base->type == VALUE_STRING && slice_eq(base->value, theirs->value));
-}
-
-/* Receives the first piece of theirs, which is what a conflict shows. */
-static enum rc decide(void *ctx, const struct backend_item *item)
-{
-    struct settling *st = ctx;
-    struct backend_item theirs = *item;
-    theirs.replace = st->theirs->last; /* false: there is more */
-    st->conflict.theirs = &theirs;
-    if (nothing_changed(st->conflict.base, &theirs) || st->batch->on_conflict == NULL)
-        st->verdict = BACKEND_APPLY;
-    else
-        st->verdict = st->batch->on_conflict(st->batch->ctx, &st->conflict);
-    return st->theirs->last ? RC_OK : RC_AGAIN;
-}
-
-static bool has_element(const struct sqlite_piece *p, enum value_type type,
-                        const struct backend_element *e)
-{
-    for (uint32_t i = 0; i < p->elements_len; i++) {
-        const struct backend_element *other = &p->elements[i];
-        if (type == VALUE_LIST ? other->position == e->position : slice_eq(other->name, e->name))
-            return true;
-    }
-    return false;
-}
-
-static void element_from_log(sqlite3_stmt *s, enum value_type type, struct backend_element *e)
-{
-    memset(e, 0, sizeof(*e));
-    e->removed = sqlite3_column_int(s, 0) == 2;
-    if (type == VALUE_LIST)
-        e->position = sqlite3_column_int64(s, 4);
-    else
-        e->name = sqlite_column_slice(s, 4);
-    if (e->removed || type == VALUE_SET)
-        return;
-    if (type == VALUE_ZSET)
-        e->score = sqlite3_column_double(s, 2);
-    else
-        e->value = sqlite_column_slice(s, 2);
-}
-
-/* Reads on through the log of the key: the first thing said about an element is what it was.
- * Elements that nobody touched are not in the log, so base->replace is false. */
-static int collect_elements(sqlite3_stmt *s, struct sqlite_piece *p, struct backend_item *base)
-{
-    int result = SQLITE_ROW;
-    do {
-        struct backend_element e;
-        int type = sqlite3_column_int(s, 1);
-        if (sqlite3_column_int(s, 0) == 0 || type != (int)base->type)
-            continue;
-        element_from_log(s, base->type, &e);
-        if (!has_element(p, base->type, &e) && !sqlite_piece_add(p, &e))
-            break;
-    } while (p->elements_len < BASE_ELEMENTS_MAX && (result = sqlite3_step(s)) == SQLITE_ROW);
-    base->elements = p->elements;
-    base->elements_len = p->elements_len;
-    return result == SQLITE_DONE ? SQLITE_ROW : result;
-}
-
-/* Builds base from the first row and decides. `s` stays on that row for a string, whose bytes are
- * used from there. */
-static enum rc settle_conflict(struct sqlite_backend *b, struct settling *st, sqlite3_stmt *s,
-                               struct err *err)
-{
-    const struct backend_item *ours = st->conflict.ours;
-    struct backend_item base = {.db = ours->db, .key = ours->key};
-    int type = sqlite3_column_int(s, 1);
-    if (type >= VALUE_STRING && type <= VALUE_ZSET) {
-        base.type = (enum value_type)type;
-        base.expires_at_ms = sqlite_expiry_column(s, 3);
-    }
-    base.replace = base.type <= VALUE_STRING;
-    if (base.type == VALUE_STRING)
-        base.value = sqlite_column_slice(s, 2);
-    if (base.type > VALUE_STRING) {
-        if (!sqlite_piece_start(&b->before))
-            return err_set(err, RC_NOMEM, "%s: no memory for a conflict", b->path);
-        int result = collect_elements(s, &b->before, &base);
-        if (result != SQLITE_ROW)
-            return sqlite_fail(&b->writer, result, "reading the change log", err);
-    }
-    st->conflict.base = &base;
-    enum rc rc = sqlite_read_key(&b->writer, &b->theirs, ours, decide, st, err);
-    return rc == RC_AGAIN ? RC_OK : rc; /* decided after the first piece */
-}
+/* ---- settling ---- */
 
 enum rc sqlite_change_settle(struct sqlite_backend *b, const struct backend_batch *batch,
-                             const struct backend_item *item, bool *keep, struct err *err)
+                             uint32_t index, const struct backend_item **item, struct err *err)
 {
+    const struct backend_item *ours = &batch->items[index];
     lock_acquire(&b->lock);
-    const struct sqlite_resolved_entry *known = resolved_find(&b->resolved, item->db, item->key);
+    const struct sqlite_resolved_entry *known = resolved_find(&b->resolved, ours->db, ours->key);
     int64_t resolved_seq = known != NULL ? known->seq : 0;
     lock_release(&b->lock);
 
-    *keep = false;
-    sqlite3_stmt *s = sqlite_with_key(&b->writer, ST_CHANGE_OF_KEY, item->db, item->key);
+    sqlite3_stmt *s = sqlite_with_key(&b->writer, ST_CHANGE_OF_KEY, ours->db, ours->key);
     sqlite3_bind_int64(s, 3, resolved_seq);
     int result = sqlite3_step(s);
     enum rc rc = RC_OK;
-    struct settling st = {.batch = batch, .theirs = &b->theirs, .conflict = {.ours = item}};
     if (result == SQLITE_ROW)
-        rc = settle_conflict(b, &st, s, err);
+        rc = sqlite_conflict_decide(b, batch, index, item, err);
     else if (result != SQLITE_DONE)
         rc = sqlite_fail(&b->writer, result, "reading the change log", err);
     sqlite3_reset(s);
     if (rc != RC_OK || result != SQLITE_ROW)
         return rc;
-    *keep = st.verdict == BACKEND_KEEP;
-    return forget_key(&b->writer, item->db, item->key, INT64_MAX, err);
+    return forget_key(&b->writer, ours->db, ours->key, INT64_MAX, err);
 }
 
 /* ---- poll ---- */

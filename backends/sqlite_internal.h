@@ -8,7 +8,8 @@
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
  *   sqlite_repair.c  is its schema what we made? what can be made again
  *   sqlite_apply.c   a batch, in one transaction
- *   sqlite_change.c  the log of what others changed: poll, conflicts, trimming
+ *   sqlite_change.c  the log of what others changed: poll, trimming
+ *   sqlite_conflict.c an item that meets that log
  *   sqlite_load.c    load, scan, count
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -42,87 +43,100 @@ enum {
 
 #define NOW_ALIVE(now) "(expires_at IS NULL OR expires_at > " now ")"
 
-/* Every statement, once. ?1 is the database and ?2 the key wherever both occur. */
-#define SQLITE_STATEMENTS(S)                                                                      \
-    S(BEGIN_READ, "BEGIN")                                                                        \
-    S(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                             \
-    S(COMMIT, "COMMIT")                                                                           \
-    S(ROLLBACK, "ROLLBACK")                                                                       \
+/* Every statement, once. ?1 is the database and ?2 the key wherever both occur. OR ABORT overrides
+ * what the owner of a table may have said of its constraints: one row is refused, and neither
+ * ignored nor does it end the transaction. ON CONFLICT names our key for the same reason: what else
+ * is to be unique is not ours to resolve. */
+#define SQLITE_STATEMENTS(S)                                                                       \
+    S(BEGIN_READ, "BEGIN")                                                                         \
+    S(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                              \
+    S(COMMIT, "COMMIT")                                                                            \
+    S(ROLLBACK, "ROLLBACK")                                                                        \
+    S(SAVEPOINT, "SAVEPOINT item")                                                                 \
+    S(RELEASE, "RELEASE item")                                                                     \
+    S(ROLLBACK_TO, "ROLLBACK TO item")                                                             \
     S(IDENTITY, "SELECT (SELECT value FROM weir_meta WHERE name = 'cut_lsn'), "                   \
                 "(SELECT value FROM weir_meta WHERE name = 'store_id')")                          \
-    S(META, "SELECT value FROM weir_meta WHERE name = ?1")                                        \
-    S(META_CUT, "UPDATE weir_meta SET value = max(value, ?1) WHERE name = 'cut_lsn'")             \
     S(META_PUT, "INSERT INTO weir_meta(name, value) VALUES (?1, ?2) "                             \
                 "ON CONFLICT DO UPDATE SET value = excluded.value")                               \
-    S(MAP, "SELECT number, store_db FROM weir_db ORDER BY number")                                \
-    S(MAP_CLEAR, "DELETE FROM weir_db")                                                           \
-    S(MAP_ADD, "INSERT INTO weir_db(number, store_db) VALUES (?1, ?2)")                           \
-    S(DROPPED, "SELECT store_db FROM weir_dropped LIMIT 1")                                       \
-    S(DROPPED_FIND, "SELECT 1 FROM weir_dropped WHERE store_db = ?1")                             \
-    S(DROPPED_ADD, "INSERT INTO weir_dropped(store_db) VALUES (?1) ON CONFLICT DO NOTHING")       \
-    S(DROPPED_DONE, "DELETE FROM weir_dropped WHERE store_db = ?1")                               \
-    S(ANY_KEY, "SELECT 1 FROM weir_key LIMIT 1")                                                  \
-    S(KEY, "SELECT type, expires_at, value FROM weir_key WHERE db = ?1 AND key = ?2")             \
-    S(KEY_PUT_STRING,                                                                             \
-      "INSERT INTO weir_key(db, key, type, value, expires_at) VALUES (?1, ?2, 1, ?3, ?4) "        \
-      "ON CONFLICT(db, key) DO UPDATE SET value = excluded.value, "                               \
-      "expires_at = excluded.expires_at WHERE type = 1")                                          \
-    S(KEY_PUT,                                                                                    \
-      "INSERT INTO weir_key(db, key, type, value, expires_at) VALUES (?1, ?2, ?5, ?3, ?4) "       \
-      "ON CONFLICT(db, key) DO UPDATE SET type = excluded.type, value = excluded.value, "         \
-      "expires_at = excluded.expires_at")                                                         \
-    S(KEY_DELETE_STRING, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2 AND type = 1")          \
-    S(KEY_DELETE, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2")                              \
-    S(HASH, "SELECT field, value FROM weir_hash WHERE db = ?1 AND key = ?2 ORDER BY field")       \
-    S(LIST, "SELECT position, value FROM weir_list WHERE db = ?1 AND key = ?2 ORDER BY position") \
-    S(SET, "SELECT member, NULL FROM weir_set WHERE db = ?1 AND key = ?2 ORDER BY member")        \
-    S(ZSET, "SELECT member, score FROM weir_zset WHERE db = ?1 AND key = ?2 ORDER BY member")     \
     S(HASH_BEFORE, ELEMENTS_BEFORE("weir_hash", "field", "value"))                                \
     S(LIST_BEFORE, ELEMENTS_BEFORE("weir_list", "position", "value"))                             \
     S(SET_BEFORE, ELEMENTS_BEFORE("weir_set", "member", "NULL"))                                  \
     S(ZSET_BEFORE, ELEMENTS_BEFORE("weir_zset", "member", "score"))                               \
-    S(HASH_PUT, "INSERT INTO weir_hash(db, key, field, value) VALUES (?1, ?2, ?3, ?4) "           \
-                "ON CONFLICT DO UPDATE SET value = excluded.value")                               \
-    S(LIST_PUT, "INSERT INTO weir_list(db, key, position, value) VALUES (?1, ?2, ?3, ?4) "        \
-                "ON CONFLICT DO UPDATE SET value = excluded.value")                               \
-    S(SET_PUT, "INSERT INTO weir_set(db, key, member) VALUES (?1, ?2, ?3) "                       \
-               "ON CONFLICT DO NOTHING")                                                          \
-    S(ZSET_PUT, "INSERT INTO weir_zset(db, key, member, score) VALUES (?1, ?2, ?3, ?4) "          \
-                "ON CONFLICT DO UPDATE SET score = excluded.score")                               \
-    S(HASH_REMOVE, "DELETE FROM weir_hash WHERE db = ?1 AND key = ?2 AND field = ?3")             \
-    S(LIST_REMOVE, "DELETE FROM weir_list WHERE db = ?1 AND key = ?2 AND position = ?3")          \
-    S(SET_REMOVE, "DELETE FROM weir_set WHERE db = ?1 AND key = ?2 AND member = ?3")              \
-    S(ZSET_REMOVE, "DELETE FROM weir_zset WHERE db = ?1 AND key = ?2 AND member = ?3")            \
-    S(HASH_CLEAR, "DELETE FROM weir_hash WHERE db = ?1 AND key = ?2")                             \
-    S(LIST_CLEAR, "DELETE FROM weir_list WHERE db = ?1 AND key = ?2")                             \
-    S(SET_CLEAR, "DELETE FROM weir_set WHERE db = ?1 AND key = ?2")                               \
-    S(ZSET_CLEAR, "DELETE FROM weir_zset WHERE db = ?1 AND key = ?2")                             \
-    S(HASH_EMPTY, "DELETE FROM weir_hash WHERE (db, key, field) IN "                              \
-                  "(SELECT db, key, field FROM weir_hash WHERE db = ?1 LIMIT ?2)")                \
-    S(LIST_EMPTY, "DELETE FROM weir_list WHERE (db, key, position) IN "                           \
-                  "(SELECT db, key, position FROM weir_list WHERE db = ?1 LIMIT ?2)")             \
-    S(SET_EMPTY, "DELETE FROM weir_set WHERE (db, key, member) IN "                               \
-                 "(SELECT db, key, member FROM weir_set WHERE db = ?1 LIMIT ?2)")                 \
-    S(ZSET_EMPTY, "DELETE FROM weir_zset WHERE (db, key, member) IN "                             \
-                  "(SELECT db, key, member FROM weir_zset WHERE db = ?1 LIMIT ?2)")               \
-    S(KEY_EMPTY, "DELETE FROM weir_key WHERE (db, key) IN "                                       \
-                 "(SELECT db, key FROM weir_key WHERE db = ?1 LIMIT ?2)")                         \
-    S(SCAN_START, "SELECT key, type, expires_at FROM weir_key WHERE db = ?1 AND " NOW_ALIVE(      \
-                      "?3") " ORDER BY key LIMIT ?4")                                             \
-    S(SCAN_AFTER,                                                                                 \
-      "SELECT key, type, expires_at FROM weir_key WHERE db = ?1 AND key > ?2 AND " NOW_ALIVE(     \
-          "?3") " ORDER BY key LIMIT ?4")                                                         \
-    S(COUNT, "SELECT count(*) FROM weir_key WHERE db = ?1 AND " NOW_ALIVE("?2"))                  \
     S(SCHEMA_VERSION, "PRAGMA schema_version")                                                    \
-    S(DATA_VERSION, "PRAGMA data_version")                                                        \
-    S(CHANGE_FIRST, "SELECT min(seq) FROM weir_change")                                           \
-    S(CHANGE_LAST, "SELECT max(seq) FROM weir_change")                                            \
-    S(CHANGE_SINCE, "SELECT seq, db, key FROM weir_change WHERE seq > ?1 ORDER BY seq LIMIT ?2")  \
-    S(CHANGE_OF_KEY, "SELECT part, type, value, expires_at, name FROM weir_change "               \
-                     "WHERE db = ?1 AND key = ?2 AND seq > ?3 ORDER BY seq")                      \
-    S(CHANGE_LAST_OF_KEY, "SELECT max(seq) FROM weir_change WHERE db = ?1 AND key = ?2")          \
-    S(CHANGE_FORGET_KEY, "DELETE FROM weir_change WHERE db = ?1 AND key = ?2 AND seq <= ?3")      \
-    S(CHANGE_TRIM, "DELETE FROM weir_change WHERE seq IN "                                        \
+    S(META, "SELECT value FROM weir_meta WHERE name = ?1")                                         \
+    S(META_CUT, "UPDATE weir_meta SET value = max(value, ?1) WHERE name = 'cut_lsn'")              \
+    S(MAP, "SELECT number, store_db FROM weir_db ORDER BY number")                                 \
+    S(MAP_CLEAR, "DELETE FROM weir_db")                                                            \
+    S(MAP_ADD, "INSERT INTO weir_db(number, store_db) VALUES (?1, ?2)")                            \
+    S(DROPPED, "SELECT store_db FROM weir_dropped LIMIT 1")                                        \
+    S(DROPPED_FIND, "SELECT 1 FROM weir_dropped WHERE store_db = ?1")                              \
+    S(DROPPED_ADD, "INSERT INTO weir_dropped(store_db) VALUES (?1) ON CONFLICT DO NOTHING")        \
+    S(DROPPED_DONE, "DELETE FROM weir_dropped WHERE store_db = ?1")                                \
+    S(ANY_KEY, "SELECT 1 FROM weir_key LIMIT 1")                                                   \
+    S(KEY, "SELECT type, expires_at, value FROM weir_key WHERE db = ?1 AND key = ?2")              \
+    S(KEY_PUT_STRING, "INSERT OR ABORT INTO weir_key(db, key, type, value, expires_at) VALUES "    \
+                      "(?1, ?2, 1, ?3, ?4) "                                                       \
+                      "ON CONFLICT(db, key) DO UPDATE SET value = excluded.value, "                \
+                      "expires_at = excluded.expires_at WHERE type = 1")                           \
+    S(KEY_PUT, "INSERT OR ABORT INTO weir_key(db, key, type, value, expires_at) VALUES (?1, ?2, "  \
+               "?5, ?3, ?4) "                                                                      \
+               "ON CONFLICT(db, key) DO UPDATE SET type = excluded.type, value = excluded.value, " \
+               "expires_at = excluded.expires_at")                                                 \
+    S(KEY_DELETE_STRING, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2 AND type = 1")           \
+    S(KEY_DELETE, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2")                               \
+    S(HASH, "SELECT field, value FROM weir_hash WHERE db = ?1 AND key = ?2 ORDER BY field")        \
+    S(LIST, "SELECT position, value FROM weir_list WHERE db = ?1 AND key = ?2 ORDER BY position")  \
+    S(SET, "SELECT member, NULL FROM weir_set WHERE db = ?1 AND key = ?2 ORDER BY member")         \
+    S(ZSET, "SELECT member, score FROM weir_zset WHERE db = ?1 AND key = ?2 ORDER BY member")      \
+    S(HASH_GET, "SELECT field, value FROM weir_hash WHERE db = ?1 AND key = ?2 AND field = ?3")    \
+    S(LIST_GET, "SELECT position, value FROM weir_list "                                           \
+                "WHERE db = ?1 AND key = ?2 AND position = ?3")                                    \
+    S(SET_GET, "SELECT member, NULL FROM weir_set WHERE db = ?1 AND key = ?2 AND member = ?3")     \
+    S(ZSET_GET, "SELECT member, score FROM weir_zset "                                             \
+                "WHERE db = ?1 AND key = ?2 AND member = ?3")                                      \
+    S(HASH_PUT, "INSERT OR ABORT INTO weir_hash(db, key, field, value) VALUES (?1, ?2, ?3, ?4) "   \
+                "ON CONFLICT(db, key, field) DO UPDATE SET value = excluded.value")                \
+    S(LIST_PUT,                                                                                    \
+      "INSERT OR ABORT INTO weir_list(db, key, position, value) VALUES (?1, ?2, ?3, ?4) "          \
+      "ON CONFLICT(db, key, position) DO UPDATE SET value = excluded.value")                       \
+    S(SET_PUT, "INSERT OR ABORT INTO weir_set(db, key, member) VALUES (?1, ?2, ?3) "               \
+               "ON CONFLICT(db, key, member) DO NOTHING")                                          \
+    S(ZSET_PUT, "INSERT OR ABORT INTO weir_zset(db, key, member, score) VALUES (?1, ?2, ?3, ?4) "  \
+                "ON CONFLICT(db, key, member) DO UPDATE SET score = excluded.score")               \
+    S(HASH_REMOVE, "DELETE FROM weir_hash WHERE db = ?1 AND key = ?2 AND field = ?3")              \
+    S(LIST_REMOVE, "DELETE FROM weir_list WHERE db = ?1 AND key = ?2 AND position = ?3")           \
+    S(SET_REMOVE, "DELETE FROM weir_set WHERE db = ?1 AND key = ?2 AND member = ?3")               \
+    S(ZSET_REMOVE, "DELETE FROM weir_zset WHERE db = ?1 AND key = ?2 AND member = ?3")             \
+    S(HASH_CLEAR, "DELETE FROM weir_hash WHERE db = ?1 AND key = ?2")                              \
+    S(LIST_CLEAR, "DELETE FROM weir_list WHERE db = ?1 AND key = ?2")                              \
+    S(SET_CLEAR, "DELETE FROM weir_set WHERE db = ?1 AND key = ?2")                                \
+    S(ZSET_CLEAR, "DELETE FROM weir_zset WHERE db = ?1 AND key = ?2")                              \
+    S(HASH_EMPTY, "DELETE FROM weir_hash WHERE (db, key, field) IN "                               \
+                  "(SELECT db, key, field FROM weir_hash WHERE db = ?1 LIMIT ?2)")                 \
+    S(LIST_EMPTY, "DELETE FROM weir_list WHERE (db, key, position) IN "                            \
+                  "(SELECT db, key, position FROM weir_list WHERE db = ?1 LIMIT ?2)")              \
+    S(SET_EMPTY, "DELETE FROM weir_set WHERE (db, key, member) IN "                                \
+                 "(SELECT db, key, member FROM weir_set WHERE db = ?1 LIMIT ?2)")                  \
+    S(ZSET_EMPTY, "DELETE FROM weir_zset WHERE (db, key, member) IN "                              \
+                  "(SELECT db, key, member FROM weir_zset WHERE db = ?1 LIMIT ?2)")                \
+    S(KEY_EMPTY, "DELETE FROM weir_key WHERE (db, key) IN "                                        \
+                 "(SELECT db, key FROM weir_key WHERE db = ?1 LIMIT ?2)")                          \
+    S(SCAN_START, "SELECT key, type, expires_at FROM weir_key WHERE db = ?1 AND " NOW_ALIVE(       \
+                      "?3") " ORDER BY key LIMIT ?4")                                              \
+    S(SCAN_AFTER,                                                                                  \
+      "SELECT key, type, expires_at FROM weir_key WHERE db = ?1 AND key > ?2 AND " NOW_ALIVE(      \
+          "?3") " ORDER BY key LIMIT ?4")                                                          \
+    S(COUNT, "SELECT count(*) FROM weir_key WHERE db = ?1 AND " NOW_ALIVE("?2"))                   \
+    S(DATA_VERSION, "PRAGMA data_version")                                                         \
+    S(CHANGE_FIRST, "SELECT min(seq) FROM weir_change")                                            \
+    S(CHANGE_LAST, "SELECT max(seq) FROM weir_change")                                             \
+    S(CHANGE_SINCE, "SELECT seq, db, key FROM weir_change WHERE seq > ?1 ORDER BY seq LIMIT ?2")   \
+    S(CHANGE_OF_KEY, "SELECT part, type, value, expires_at, name FROM weir_change "                \
+                     "WHERE db = ?1 AND key = ?2 AND seq > ?3 ORDER BY seq")                       \
+    S(CHANGE_LAST_OF_KEY, "SELECT max(seq) FROM weir_change WHERE db = ?1 AND key = ?2")           \
+    S(CHANGE_FORGET_KEY, "DELETE FROM weir_change WHERE db = ?1 AND key = ?2 AND seq <= ?3")       \
+    S(CHANGE_TRIM, "DELETE FROM weir_change WHERE seq IN "                                         \
                    "(SELECT seq FROM weir_change WHERE seq <= ?1 ORDER BY seq LIMIT ?2)")
 
 enum sqlite_statement {
@@ -217,6 +231,8 @@ struct sqlite_backend {
     struct sqlite_identity committed; /* by us, or found at start */
     bool rescued;                     /* the file was moved, and its WAL was emptied into it */
     int64_t schema_version;           /* when the schema was last compared */
+    struct sqlite_overlap *overlap; /* see sqlite_conflict.c */
+    uint32_t careful_batches;       /* see sqlite_apply.c */
 
     /* loader thread only */
     struct sqlite_conn reader;
@@ -355,6 +371,8 @@ MUST_CHECK enum rc sqlite_empty_db(const struct sqlite_conn *c, uint32_t db, int
 void sqlite_piece_fini(struct sqlite_piece *p);
 /* Empties it, and makes sure that it has memory; false: out of memory. */
 MUST_CHECK bool sqlite_piece_start(struct sqlite_piece *p);
+/* An element from a row that begins with its name (or position) and its value (or score). */
+void sqlite_element_from_row(sqlite3_stmt *s, enum value_type type, struct backend_element *e);
 /* Copies an element; false when it does not fit any more. */
 bool sqlite_piece_add(struct sqlite_piece *p, const struct backend_element *e);
 /* Emits what is stored under a key, in pieces; slices live until emit returns. */
@@ -367,13 +385,22 @@ MUST_CHECK enum rc sqlite_scan(struct backend *b, uint32_t db, struct slice afte
                                backend_emit *emit, void *ctx, struct err *err);
 MUST_CHECK enum rc sqlite_count(struct backend *b, uint32_t db, uint64_t *out, struct err *err);
 
+/* sqlite_conflict.c */
+
+/* What of an item conflicts with the log of its key, of which `s` stands on the first row. */
+MUST_CHECK enum rc sqlite_conflict_decide(struct sqlite_backend *b,
+                                          const struct backend_batch *batch, uint32_t index,
+                                          const struct backend_item **item, struct err *err);
+void sqlite_conflict_fini(struct sqlite_backend *b);
+
 /* sqlite_change.c */
 MUST_CHECK enum rc sqlite_poll(struct backend *b, backend_emit *emit, void *ctx, struct err *err);
 /* Whether the change log has anything at all. Inside the transaction of `c`. */
 MUST_CHECK enum rc sqlite_change_any(const struct sqlite_conn *c, bool *any, struct err *err);
-/* Settles an item against the log, inside the transaction: *keep is true when theirs stays. */
+/* Settles an item against the log, inside the transaction. *item: what is to be applied of it, NULL
+ * when theirs stays; its elements are valid until the next call. */
 MUST_CHECK enum rc sqlite_change_settle(struct sqlite_backend *b, const struct backend_batch *batch,
-                                        const struct backend_item *item, bool *keep,
+                                        uint32_t index, const struct backend_item **item,
                                         struct err *err);
 /* A load is about to emit this key: its changes up to now are known to the proxy. */
 MUST_CHECK enum rc sqlite_change_resolve(struct sqlite_backend *b, uint32_t db, struct slice key,

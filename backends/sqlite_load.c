@@ -67,7 +67,7 @@ bool sqlite_piece_add(struct sqlite_piece *p, const struct backend_element *e)
     return true;
 }
 
-static void element_from_row(sqlite3_stmt *s, enum value_type type, struct backend_element *e)
+void sqlite_element_from_row(sqlite3_stmt *s, enum value_type type, struct backend_element *e)
 {
     memset(e, 0, sizeof(*e));
     if (type == VALUE_LIST)
@@ -117,7 +117,7 @@ static enum rc read_elements(const struct reading *r, sqlite3_stmt *s, struct ba
     while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW) {
         struct backend_element e;
         any = true;
-        element_from_row(s, item->type, &e);
+        sqlite_element_from_row(s, item->type, &e);
         if (p->elements_len > 0 && !piece_fits(p, &e))
             rc = emit_elements(p, item, p->elements, p->elements_len, emit, ctx);
         if (rc != RC_OK)

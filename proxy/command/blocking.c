@@ -162,8 +162,7 @@ enum blocked_step blocking_resume(struct session *s)
         reply_raw(&s->reply, slice_of(b->reply.buf.data, b->reply.buf.len));
         if (b->depends_lsn > s->depends_lsn)
             s->depends_lsn = b->depends_lsn;
-        if (b->last_write_lsn > s->last_write_lsn)
-            s->last_write_lsn = b->last_write_lsn;
+        session_note_write(s, b->last_write_lsn);
     } else if (b->unblock == UNBLOCK_ERROR) {
         reply_error(&s->reply, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
     } else {

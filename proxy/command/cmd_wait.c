@@ -1,7 +1,10 @@
 /* WAIT and WAITAOF, and waiting for a flush.
  *
- * WAITAOF is the durability receipt: local is this host's journal, remote is the backend. A wait is
- * kept in the session while the client is parked; what wakes it is the progress of the journal or
+ * WAITAOF is the durability receipt: local is this host's journal, remote is the backend. remote is
+ * 0 when the backend has refused or overruled something that was written since this client's last
+ * receipt: its own write, or one by others in the same cuts (WEIR DEADLETTER and WEIR CONFLICTS say
+ * which keys). It is said once: what was lost does not spoil the receipts of later writes. A wait
+ * is kept in the session while the client is parked; what wakes it is the progress of the journal or
  * the backend, or the deadline.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -18,6 +21,7 @@ enum { WAKE_EVERY_US = 10 * 1000 * 1000 };
 
 struct pending_wait {
     uint64_t lsn;
+    uint64_t from; /* WEIR FLUSH: the first position that it is about */
     bool local, remote;
     bool never;          /* more was asked for than there is: only the deadline ends it */
     int64_t deadline_us; /* 0: none */
@@ -108,9 +112,16 @@ void cmd_wait(struct call *c)
 
 static void reply_durability(struct call *c, uint64_t lsn)
 {
+    struct session *s = c->session;
+    struct writeback_losses losses = {0};
+    bool applied = keyspace_is_applied(c->keyspace, lsn);
+    if (applied && s->first_write_lsn != 0) {
+        writeback_get_losses(keyspace_writeback(c->keyspace), s->first_write_lsn, lsn, &losses);
+        s->first_write_lsn = 0;
+    }
     reply_array(c->reply, 2);
     reply_int(c->reply, keyspace_is_durable(c->keyspace, lsn));
-    reply_int(c->reply, keyspace_is_applied(c->keyspace, lsn));
+    reply_int(c->reply, applied && losses.refused + losses.overruled == 0);
 }
 
 static bool parse_waitaof(struct call *c, int64_t *local, int64_t *remote, int64_t *timeout_ms)
@@ -179,10 +190,19 @@ bool wait_flushed(struct call *c)
         if (p == NULL)
             return false;
         p->lsn = lsn;
+        p->from = info.applied_lsn + 1;
         p->remote = true;
     }
     if (!pending_is_over(c, p))
         return false;
+    struct writeback_losses losses;
+    writeback_get_losses(wb, p->from, p->lsn, &losses);
     pending_done(c);
-    return true;
+    if (losses.refused + losses.overruled == 0)
+        return true;
+    reply_errorf(c->reply,
+                 "ERR flushed, but for %llu changes that the backend refuses (WEIR DEADLETTER) and "
+                 "%llu that lost to changes made in it (WEIR CONFLICTS)",
+                 (unsigned long long)losses.refused, (unsigned long long)losses.overruled);
+    return false;
 }

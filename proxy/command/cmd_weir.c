@@ -129,15 +129,13 @@ enum { RECORDS_DEFAULT = 10 };
 struct listing {
     struct reply *reply;
     bool conflicts;
-    uint64_t written, max;
+    uint64_t written;
 };
 
 static void reply_record(void *ctx, const struct writeback_record *record)
 {
     struct listing *l = ctx;
     struct reply *r = l->reply;
-    if (l->written == l->max)
-        return;
     l->written++;
     reply_map(r, l->conflicts ? 9 : 7);
     reply_field(r, "id", (int64_t)record->id);
@@ -158,25 +156,48 @@ static void reply_record(void *ctx, const struct writeback_record *record)
     reply_bulk(r, record->theirs);
 }
 
+static void reply_failure(struct call *c, const struct err *err)
+{
+    reply_errorf(c->reply, "%s %s", err->code == RC_AGAIN ? "TRYAGAIN" : "ERR", err->text);
+}
+
+/* LIST [count] | LIST [id] COUNT count: records with higher numbers than id, oldest first. */
+static bool parse_page(struct call *c, struct writeback_page *page)
+{
+    int64_t max = RECORDS_DEFAULT, after = 0;
+    uint32_t argc = c->argc, last = argc - 1;
+    bool counted = argc >= 5 && slice_is_word(c->argv[argc - 2], "count");
+    if (argc > 6 || (argc > 4 && !counted)) {
+        reply_error(c->reply, REPLY_SYNTAX);
+        return false;
+    }
+    if (argc > 3 && (!num_parse_i64(c->argv[last], &max) || max < -1)) {
+        reply_error(c->reply, "ERR count should be greater than or equal to -1");
+        return false;
+    }
+    if (argc == 6 && (!num_parse_i64(c->argv[3], &after) || after < 0)) {
+        reply_error(c->reply, "ERR id should be a number greater than or equal to 0");
+        return false;
+    }
+    page->after = (uint64_t)after;
+    page->max = max < 0 ? WRITEBACK_PAGE_MAX : (uint64_t)max;
+    return true;
+}
+
 static void list_records(struct call *c, bool conflicts)
 {
-    int64_t max = RECORDS_DEFAULT;
-    if (c->argc > 4) {
-        reply_error(c->reply, REPLY_SYNTAX);
+    struct listing listing = {.reply = c->reply, .conflicts = conflicts};
+    struct writeback_page page = {.conflicts = conflicts, .each = reply_record, .ctx = &listing};
+    struct err err;
+    if (!parse_page(c, &page))
+        return;
+    size_t start = c->reply->buf.len, begin = reply_array_begin(c->reply);
+    if (writeback_list(writeback_of(c), &page, &err) == RC_OK) {
+        reply_array_end(c->reply, begin, listing.written);
         return;
     }
-    if (c->argc == 4 && (!num_parse_i64(c->argv[3], &max) || max < -1)) {
-        reply_error(c->reply, "ERR count should be greater than or equal to -1");
-        return;
-    }
-    struct listing listing = {
-        .reply = c->reply, .conflicts = conflicts, .max = max < 0 ? UINT64_MAX : (uint64_t)max};
-    size_t begin = reply_array_begin(c->reply);
-    if (conflicts)
-        writeback_each_conflict(writeback_of(c), reply_record, &listing);
-    else
-        writeback_each_dead_letter(writeback_of(c), reply_record, &listing);
-    reply_array_end(c->reply, begin, listing.written);
+    reply_truncate(c->reply, start);
+    reply_failure(c, &err);
 }
 
 /* An id, or ALL, which is 0. */
@@ -198,22 +219,30 @@ static bool parse_record_id(struct call *c, uint64_t *id)
     return true;
 }
 
+static void order(struct call *c, enum writeback_order kind)
+{
+    uint64_t id, count;
+    struct err err;
+    if (!parse_record_id(c, &id))
+        return;
+    if (writeback_order(writeback_of(c), kind, id, &count, &err) == RC_OK)
+        reply_int(c->reply, (int64_t)count);
+    else
+        reply_failure(c, &err);
+}
+
 void cmd_weir_deadletter(struct call *c)
 {
-    struct writeback *wb = writeback_of(c);
     struct writeback_info info;
-    uint64_t id;
     if (c->argc == 2 || slice_is_word(c->argv[2], "list")) {
         list_records(c, false);
     } else if (c->argc == 3 && slice_is_word(c->argv[2], "len")) {
-        writeback_get_info(wb, &info);
+        writeback_get_info(writeback_of(c), &info);
         reply_int(c->reply, (int64_t)info.dead_letters);
     } else if (slice_is_word(c->argv[2], "retry")) {
-        if (parse_record_id(c, &id))
-            reply_int(c->reply, (int64_t)writeback_retry_dead_letter(wb, id));
+        order(c, ORDER_RETRY_LETTER);
     } else if (slice_is_word(c->argv[2], "drop")) {
-        if (parse_record_id(c, &id))
-            reply_int(c->reply, (int64_t)writeback_drop_dead_letter(wb, id));
+        order(c, ORDER_DROP_LETTER);
     } else {
         reply_error(c->reply, REPLY_SYNTAX);
     }
@@ -221,17 +250,14 @@ void cmd_weir_deadletter(struct call *c)
 
 void cmd_weir_conflicts(struct call *c)
 {
-    struct writeback *wb = writeback_of(c);
     struct writeback_info info;
-    uint64_t id;
     if (c->argc == 2 || slice_is_word(c->argv[2], "list")) {
         list_records(c, true);
     } else if (c->argc == 3 && slice_is_word(c->argv[2], "len")) {
-        writeback_get_info(wb, &info);
+        writeback_get_info(writeback_of(c), &info);
         reply_int(c->reply, (int64_t)info.conflicts);
     } else if (slice_is_word(c->argv[2], "drop")) {
-        if (parse_record_id(c, &id))
-            reply_int(c->reply, (int64_t)writeback_drop_conflict(wb, id));
+        order(c, ORDER_DROP_CONFLICT);
     } else {
         reply_error(c->reply, REPLY_SYNTAX);
     }

@@ -370,8 +370,8 @@ void worker_commit(struct command_worker *w, struct session *s, bool writes)
     uint64_t lsn = txn_commit(w->txn);
     if (UNLIKELY(w->withholds) && lsn > s->depends_lsn)
         s->depends_lsn = lsn;
-    if (writes && lsn > s->last_write_lsn)
-        s->last_write_lsn = lsn;
+    if (writes)
+        session_note_write(s, lsn);
 }
 
 enum step { STEP_DONE, STEP_PARKED, STEP_REJECTED };

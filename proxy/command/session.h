@@ -51,6 +51,7 @@ struct session {
     struct reply reply;              /* output that is not written yet */
     uint64_t depends_lsn;            /* newest LSN that anything in `reply` depends on */
     uint64_t last_write_lsn;         /* of this client's own writes: WAITAOF */
+    uint64_t first_write_lsn;        /* of those since its last receipt; 0: none */
     char *name, *lib_name, *lib_ver; /* NULL: not set */
     char addr[80], laddr[80];        /* "127.0.0.1:5000", "/path:0" */
     const struct command *last_command;
@@ -77,6 +78,15 @@ static inline bool session_is_subscribed(const struct session *s)
 {
     return (s->subscriptions[PUBSUB_CHANNEL] | s->subscriptions[PUBSUB_PATTERN] |
             s->subscriptions[PUBSUB_SHARD]) != 0;
+}
+
+static inline void session_note_write(struct session *s, uint64_t lsn)
+{
+    if (lsn <= s->last_write_lsn)
+        return;
+    s->last_write_lsn = lsn;
+    if (s->first_write_lsn == 0)
+        s->first_write_lsn = lsn;
 }
 
 /* Authenticated at once where no password is set. */

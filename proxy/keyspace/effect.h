@@ -14,11 +14,13 @@
  *   PEXPIREAT key ms   PERSIST key     the expiry of a key        DEL key ...
  *   RESTORE key ms payload REPLACE ABSTTL    a whole key of any type; ms 0: without expiry
  *   RENAME from to                     only for a value that is too large to be named in full
+ *   FORGET key                         the key is what the backend says: what was not flushed of it
+ *                                      lost a conflict (writeback/cleanup.c writes this one)
  *   DBMAP number store-database ...    what numbered databases point to
  *   SELECT store-database              where the keys of the following effects are
  *
- * A record begins in the store database that its header names. Everything but the words of lists
- * and DBMAP may be piped into any Redis. replay.c reads what is written here.
+ * A record begins in the store database that its header names. Everything but the words of lists,
+ * FORGET and DBMAP may be piped into any Redis. replay.c reads what is written here.
  *
  * The functions that change a whole key (txn_set_string, txn_remove, txn_put_object, ...) say their
  * effect themselves. A handler that changes a part says it, before it changes anything else, with

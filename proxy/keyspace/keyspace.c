@@ -88,8 +88,7 @@ static enum rc join_store(struct keyspace *ks, const struct backend_position *po
     return ks->ops->apply(ks->backend, &batch, &applied, err);
 }
 
-static enum rc open_writeback(struct keyspace *ks, const struct backend_position *position,
-                              struct err *err)
+static void open_writeback(struct keyspace *ks, const struct backend_position *position)
 {
     char *dir = option_strdup(OPT_journal_dir), *url = option_strdup(OPT_backend);
     struct writeback_options o = {
@@ -98,18 +97,16 @@ static enum rc open_writeback(struct keyspace *ks, const struct backend_position
         .backend = ks->backend,
         .position = position,
         .backend_url = url,
-        .ledger_dir = dir,
-        .fs = &fs_posix,
+        .records_dir = dir,
         .producers = ks->producers,
         .databases = (uint32_t)option_num(OPT_databases),
         .on_applied = on_applied,
         .on_dropped = on_dropped,
         .ctx = ks,
     };
-    enum rc rc = writeback_open(&o, &ks->wb, err);
+    ks->wb = writeback_open(&o);
     free(dir);
     free(url);
-    return rc;
 }
 
 static void release(struct keyspace **ksp)
@@ -178,7 +175,7 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     if (rc == RC_OK)
         rc = join_check(&position, ks->journal, err);
     if (rc == RC_OK)
-        rc = open_writeback(ks, &position, err);
+        open_writeback(ks, &position);
     *out = ks; /* replay needs it */
     if (rc == RC_OK)
         rc = dead_letters_restore(ks->wb, err);

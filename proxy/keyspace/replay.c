@@ -252,6 +252,12 @@ static enum rc replay_dbmap(const struct replay *r)
     return RC_OK;
 }
 
+static enum rc replay_forget(const struct replay *r)
+{
+    writeback_forget(r->t->ks->wb, r->store_db, r->argv[0], r->t->stamp.lsn);
+    return RC_OK;
+}
+
 /* --- Parts of aggregates --- */
 
 static enum rc set_fields(const struct replay *r, void **object)
@@ -396,6 +402,7 @@ static const struct verb {
     {"hdel", 2, true, replay_hdel},       {"srem", 2, true, replay_srem},
     {"zrem", 2, true, replay_zrem},       {"restore", 3, false, replay_restore},
     {"rename", 2, true, replay_rename},   {"dbmap", 2, false, replay_dbmap},
+    {"forget", 1, false, replay_forget},
 };
 
 static const struct verb *find_verb(struct slice name)

@@ -56,7 +56,8 @@ struct entry {               /* 16 bytes, then [int64 expiry] key value */
     uint32_t is_blob : 1;
     uint32_t proven : 1;       /* was used again before the hand first came by; see shard_evict */
     uint32_t dirty_index : 24; /* place in shard->dirty, while ENTRY_DIRTY */
-    uint32_t type : 4;         /* enum value_type */
+    uint32_t type : 3;         /* enum value_type */
+    uint32_t apart : 1;        /* the backend has something else: see writeback/cleanup.c */
     uint32_t used_high : 4;
     uint16_t db; /* store database */
     uint8_t flags;

@@ -3,12 +3,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
 
-#include "writeback/item.h"
-
 #include <stdio.h>
-#include <stdlib.h>
-
-enum { RENDER_MAX = 512, RETRY_WAIT_US = 2000000 };
 
 void writeback_get_info(struct writeback *wb, struct writeback_info *out)
 {
@@ -34,9 +29,41 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out)
     if (wb->ops->status != NULL)
         wb->ops->status(wb->backend, &status);
     out->wal_bytes = status.log_bytes;
-    out->dead_letters = ledger_count(wb->dead);
-    out->conflicts = ledger_count(wb->conflicts);
+    out->dead_letters = records_count(wb->records, RECORD_DEAD_LETTER);
+    out->conflicts = records_count(wb->records, RECORD_CONFLICT);
     out->backpressure = atomic_load(&wb->pressure);
+}
+
+void losses_add(struct writeback *wb, uint64_t after, uint64_t up_to, uint64_t refused,
+                uint64_t overruled)
+{
+    if (refused + overruled == 0)
+        return;
+    lock_acquire(&wb->losses_lock);
+    if (wb->losses_len == LOSSES_MAX) {
+        struct loss *l = wb->losses;
+        l[1].after = l[0].after;
+        l[1].count.refused += l[0].count.refused;
+        l[1].count.overruled += l[0].count.overruled;
+        memmove(l, l + 1, --wb->losses_len * sizeof(*l));
+    }
+    wb->losses[wb->losses_len++] = (struct loss){after, up_to, {refused, overruled}};
+    lock_release(&wb->losses_lock);
+}
+
+void writeback_get_losses(struct writeback *wb, uint64_t from_lsn, uint64_t to_lsn,
+                          struct writeback_losses *out)
+{
+    *out = (struct writeback_losses){0};
+    lock_acquire(&wb->losses_lock);
+    for (uint32_t i = 0; i < wb->losses_len; i++) {
+        const struct loss *l = &wb->losses[i];
+        if (l->after >= to_lsn || l->up_to < from_lsn)
+            continue;
+        out->refused += l->count.refused;
+        out->overruled += l->count.overruled;
+    }
+    lock_release(&wb->losses_lock);
 }
 
 uint64_t writeback_request_flush(struct writeback *wb)
@@ -56,130 +83,29 @@ void writeback_pause(struct writeback *wb, bool on)
     lane_set_paused(wb, on);
 }
 
-struct listing {
-    void (*each)(void *ctx, const struct writeback_record *r);
-    void *ctx;
-};
-
-static void render(const struct slice encoded, struct buf *out, const char **type, struct buf *key)
+static void show(void *ctx, const struct record_row *row)
 {
-    struct backend_item item;
-    struct backend_element *elements;
-    bool known = false;
-    if (item_decode(encoded, &known, &item, &elements, NULL) != RC_OK)
-        return;
-    item_render(out, known ? &item : NULL, RENDER_MAX);
-    if (known && type != NULL) {
-        *type = value_type_name(item.type);
-        buf_append_slice(key, item.key);
-    }
-    free(elements);
+    const struct writeback_page *page = ctx;
+    struct writeback_record r = {
+        .id = row->id,
+        .time = row->time,
+        .db = row->number,
+        .key = row->key,
+        .type = row->type,
+        .reason = row->reason,
+        .ours = row->ours,
+        .base = row->base,
+        .theirs = row->theirs,
+    };
+    page->each(page->ctx, &r);
 }
 
-static bool list_one(void *ctx, const struct ledger_record *r)
+enum rc writeback_list(struct writeback *wb, const struct writeback_page *page, struct err *err)
 {
-    struct listing *l = ctx;
-    struct buf key = {0}, ours = {0}, base = {0}, theirs = {0};
-    struct writeback_record out = {
-        .id = r->id, .time = r->time, .db = r->db, .type = "none", .reason = r->reason};
-    render(r->ours, &ours, &out.type, &key);
-    if (r->base.len > 0)
-        render(r->base, &base, NULL, NULL);
-    if (r->theirs.len > 0)
-        render(r->theirs, &theirs, NULL, NULL);
-    out.key = buf_slice(&key);
-    out.ours = buf_slice(&ours);
-    out.base = buf_slice(&base);
-    out.theirs = buf_slice(&theirs);
-    l->each(l->ctx, &out);
-    buf_fini(&key);
-    buf_fini(&ours);
-    buf_fini(&base);
-    buf_fini(&theirs);
-    return true;
-}
-
-static void list(struct ledger *ledger, void (*each)(void *ctx, const struct writeback_record *r),
-                 void *ctx)
-{
-    struct listing l = {.each = each, .ctx = ctx};
-    ledger_each(ledger, list_one, &l);
-}
-
-void writeback_each_dead_letter(struct writeback *wb,
-                                void (*each)(void *ctx, const struct writeback_record *r),
-                                void *ctx)
-{
-    list(wb->dead, each, ctx);
-}
-
-void writeback_each_conflict(struct writeback *wb,
-                             void (*each)(void *ctx, const struct writeback_record *r), void *ctx)
-{
-    list(wb->conflicts, each, ctx);
-}
-
-struct pick {
-    uint64_t wanted; /* 0: any */
-    uint64_t *ids;
-    uint64_t len;
-};
-
-static bool pick_one(void *ctx, const struct ledger_record *r)
-{
-    struct pick *p = ctx;
-    if (p->wanted == 0 || p->wanted == r->id)
-        p->ids[p->len++] = r->id;
-    return true;
-}
-
-/* The numbers of the records that are meant; the caller frees the array. */
-static struct pick pick(struct ledger *ledger, uint64_t id)
-{
-    struct pick p = {.wanted = id};
-    p.ids = malloc((LEDGER_RECORDS_MAX + 1) * sizeof(*p.ids));
-    must(p.ids != NULL);
-    ledger_each(ledger, pick_one, &p);
-    return p;
-}
-
-uint64_t writeback_retry_dead_letter(struct writeback *wb, uint64_t id)
-{
-    struct pick p = pick(wb->dead, id);
-    lock_acquire(&wb->lock);
-    uint64_t *grown = realloc(wb->retries, (wb->retries_len + p.len + 1) * sizeof(*grown));
-    must(grown != NULL);
-    wb->retries = grown;
-    for (uint64_t i = 0; i < p.len; i++)
-        wb->retries[wb->retries_len++] = p.ids[i];
-    wb->retries_asked += p.len;
-    wb->flush_requested = true;
-    cond_signal(&wb->cond);
-    int64_t until = clock_mono().us + RETRY_WAIT_US;
-    for (uint64_t mine = wb->retries_asked; wb->retries_done < mine && clock_mono().us < until;)
-        cond_wait_us(&wb->retried, &wb->lock, RETRY_WAIT_US);
-    lock_release(&wb->lock);
-    free(p.ids);
-    return p.len;
-}
-
-static uint64_t drop_picked(struct ledger *ledger, struct pick *p)
-{
-    for (uint64_t i = 0; i < p->len; i++)
-        ledger_drop(ledger, p->ids[i]);
-    free(p->ids);
-    return p->len;
-}
-
-uint64_t writeback_drop_dead_letter(struct writeback *wb, uint64_t id)
-{
-    struct pick p = pick(wb->dead, id);
-    dead_letters_release(wb, p.ids, (uint32_t)p.len);
-    return drop_picked(wb->dead, &p);
-}
-
-uint64_t writeback_drop_conflict(struct writeback *wb, uint64_t id)
-{
-    struct pick p = pick(wb->conflicts, id);
-    return drop_picked(wb->conflicts, &p);
+    struct writeback_page copy = *page;
+    struct records_reader reader = {show, &copy};
+    struct records_query q = {.kind = page->conflicts ? RECORD_CONFLICT : RECORD_DEAD_LETTER,
+                              .after = page->after,
+                              .max = page->max};
+    return records_page(wb->records, &q, &reader, err);
 }

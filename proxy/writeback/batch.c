@@ -132,6 +132,7 @@ void batch_capture(struct batch *b, uint32_t part_index, struct entry *e)
         .type = (enum value_type)e->type,
         .key = keep_bytes(part, entry_key(e)),
         .expires_at_ms = entry_expires_at(e),
+        .apart = e->apart,
     };
     if (item->type == VALUE_STRING) {
         struct value value;

@@ -16,6 +16,7 @@
 enum batch_outcome {
     BATCH_APPLIED,
     BATCH_APPLIED_OVER, /* a conflict was decided for ours */
+    BATCH_MERGED,       /* applied, beside what others changed of other elements */
     BATCH_KEPT_THEIRS,  /* a conflict was decided for theirs: ours was not applied */
     BATCH_DEAD,         /* the backend refused it: a dead letter now */
     BATCH_SKIPPED,      /* its database was flushed within the same cut */

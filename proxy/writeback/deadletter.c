@@ -1,84 +1,14 @@
 /* Dead letters: keys that the backend refuses for good. The rest of their batch goes on; they stay
- * readable, in memory and across restarts, until an operator has them retried or dropped, or a
- * newer value replaces them.
+ * readable, in memory and across restarts, until an operator has them retried or dropped, a newer
+ * value replaces them, or their database is flushed.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
 
 #include "base/log.h"
-#include "writeback/item.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-
-struct find {
-    const struct backend_item *wanted;
-    uint64_t id;     /* the oldest record of this key */
-    uint64_t newest; /* and the newest */
-};
-
-static bool find_key(void *ctx, const struct ledger_record *r)
-{
-    struct find *f = ctx;
-    struct backend_item item;
-    struct backend_element *elements;
-    bool known;
-    if (item_decode(r->ours, &known, &item, &elements, NULL) != RC_OK)
-        return true;
-    if (known && item.db == f->wanted->db && slice_eq(item.key, f->wanted->key)) {
-        f->id = f->id == 0 ? r->id : f->id;
-        f->newest = r->id;
-    }
-    free(elements);
-    return true;
-}
-
-void dead_letter_superseded(struct writeback *wb, const struct backend_item *item, bool is_dead)
-{
-    struct find f;
-    do {
-        f = (struct find){.wanted = item};
-        ledger_each(wb->dead, find_key, &f);
-        if (f.id != 0 && !(is_dead && f.id == f.newest))
-            ledger_drop(wb->dead, f.id);
-    } while (f.id != f.newest);
-}
-
-/* An older record of the key stays until the batch is committed: until then it is what counts. */
-enum rc dead_letter_add(struct writeback *wb, const struct backend_item *item, uint64_t cut_lsn,
-                        const struct err *why, struct err *err)
-{
-    struct buf ours = {0}, key = {0};
-    uint64_t id = 0;
-    int number = dbmap_number(&wb->map, item->db);
-    item_encode(&ours, item);
-    struct ledger_record r = {
-        .time = clock_wall(),
-        .db = number < 0 ? 0 : (uint32_t)number,
-        .lsn = cut_lsn,
-        .reason = slice_str(why->text),
-        .ours = buf_slice(&ours),
-    };
-    enum rc rc = ledger_add(wb->dead, &r, &id, err);
-    if (rc == RC_OK) {
-        stat_add(STAT_dead_letters_total, 1);
-        buf_append_escaped(&key, item->key, 64);
-        log_line(LOG_WARNING, "dead letter %" PRIu64 ": the backend refuses key '%.*s': %s", id,
-                 (int)key.len, key.data, why->text);
-    }
-    buf_fini(&ours);
-    buf_fini(&key);
-    return rc;
-}
-
-/* --- At start --- */
-
-struct restore {
-    struct writeback *wb;
-    enum rc rc;
-    struct err *err;
-    uint64_t untimely; /* a record of a cut that was not committed; 0: none */
-};
 
 /* A record that has changes only, and what they are changes of. */
 struct merge {
@@ -137,120 +67,85 @@ static enum rc build(struct writeback *wb, const struct backend_item *item, void
     return rc;
 }
 
-static bool restore_one(void *ctx, const struct ledger_record *r)
+static enum rc restore_one(void *ctx, const struct backend_item *item, struct err *err)
 {
-    struct restore *restore = ctx;
-    struct writeback *wb = restore->wb;
-    struct backend_item item;
-    struct backend_element *elements;
-    bool known;
-    if (r->lsn > writeback_applied_lsn(wb)) {
-        restore->untimely = r->id;
-        return true;
-    }
-    if (item_decode(r->ours, &known, &item, &elements, NULL) != RC_OK || !known ||
-        dbmap_number(&wb->map, item.db) < 0)
-        return true;
+    struct writeback *wb = ctx;
+    if (dbmap_number(&wb->map, item->db) < 0)
+        return RC_OK; /* flushed */
     void *object = NULL;
-    uint64_t hash = store_hash(wb->store, item.db, item.key);
+    uint64_t hash = store_hash(wb->store, item->db, item->key);
     struct shard *sh = store_shard(wb->store, hash);
-    restore->rc = build(wb, &item, &object, restore->err);
-    if (restore->rc == RC_OK) {
+    enum rc rc = build(wb, item, &object, err);
+    if (rc == RC_OK) {
         lock_acquire(&sh->lock);
-        struct entry *e = entry_find(wb->store, sh, hash, item.db, item.key);
-        e = install_entry(wb->store, sh, e, hash, &item, &object);
-        if (e != NULL) /* never evicted: the backend does not have it */
+        struct entry *e = entry_find(wb->store, sh, hash, item->db, item->key);
+        e = install_entry(wb->store, sh, e, hash, item, &object);
+        if (e != NULL) { /* never evicted: the backend does not have it */
             e->flags |= ENTRY_IN_FLIGHT | ENTRY_REPLACE;
-        else
-            restore->rc = err_set(restore->err, RC_NOMEM, "out of memory for a dead letter");
+            e->apart = 1;
+        } else {
+            rc = err_set(err, RC_NOMEM, "out of memory for a dead letter");
+        }
         lock_release(&sh->lock);
     }
     if (object != NULL)
-        value_ops(item.type)->free(object);
-    free(elements);
-    return restore->rc == RC_OK;
+        value_ops(item->type)->free(object);
+    return rc;
 }
 
 enum rc dead_letters_restore(struct writeback *wb, struct err *err)
 {
-    struct restore restore = {.wb = wb, .err = err};
-    do {
-        restore.untimely = 0;
-        ledger_each(wb->dead, restore_one, &restore);
-        if (restore.untimely != 0) /* the journal brings it again */
-            ledger_drop(wb->dead, restore.untimely);
-    } while (restore.untimely != 0 && restore.rc == RC_OK);
-    return restore.rc;
-}
-
-struct retry {
-    struct writeback *wb;
-    const uint64_t *ids;
-    uint32_t ids_len;
-};
-
-static bool is_wanted(const struct retry *r, uint64_t id)
-{
-    for (uint32_t i = 0; i < r->ids_len; i++) {
-        if (r->ids[i] == 0 || r->ids[i] == id)
-            return true;
+    struct letter_reader reader = {restore_one, wb};
+    struct err why;
+    enum rc rc = records_each_letter(wb->records, &reader, &why);
+    if (rc == RC_CORRUPT) { /* of the records: what they hold is no reason to serve nothing */
+        log_err(LOG_WARNING, "dead letters could not all be read back", &why);
+        return RC_OK;
     }
-    return false;
+    if (rc != RC_OK && err != NULL)
+        *err = why;
+    return rc;
 }
 
-/* The record stays until the backend has the value (then it is superseded) or refuses it again
- * (then it is replaced). */
-static bool retry_one(void *ctx, const struct ledger_record *r)
+bool dead_letter_is(const struct entry *e)
 {
-    struct retry *retry = ctx;
-    struct writeback *wb = retry->wb;
-    struct backend_item item;
-    struct backend_element *elements;
-    bool known;
-    if (!is_wanted(retry, r->id) || item_decode(r->ours, &known, &item, &elements, NULL) != RC_OK)
-        return true;
-    uint64_t hash = store_hash(wb->store, item.db, item.key);
+    return e != NULL && e->apart && (e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) == ENTRY_IN_FLIGHT;
+}
+
+bool dead_letter_retry(struct writeback *wb, uint32_t db, struct slice key)
+{
+    uint64_t hash = store_hash(wb->store, db, key);
     struct shard *sh = store_shard(wb->store, hash);
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(wb->store, sh, hash, item.db, item.key);
-    bool asked = e == NULL || (e->flags & ENTRY_IN_FLIGHT) == 0 || writeback_rewrite(wb, sh, e);
+    struct entry *e = entry_find(wb->store, sh, hash, db, key);
+    bool done = e == NULL || (e->flags & ENTRY_IN_FLIGHT) == 0 || writeback_rewrite(wb, sh, e);
     lock_release(&sh->lock);
-    free(elements);
-    return asked; /* out of memory: the records stay, to be tried again */
+    return done;
 }
 
-void dead_letters_make_dirty(struct writeback *wb, const uint64_t *ids, uint32_t len)
+bool dead_letter_is_newer(struct writeback *wb, uint32_t db, struct slice key)
 {
-    struct retry retry = {.wb = wb, .ids = ids, .ids_len = len};
-    ledger_each(wb->dead, retry_one, &retry);
-}
-
-static bool release_one(void *ctx, const struct ledger_record *r)
-{
-    struct retry *dropped = ctx;
-    struct writeback *wb = dropped->wb;
-    struct backend_item item;
-    struct backend_element *elements;
-    bool known;
-    if (!is_wanted(dropped, r->id) || item_decode(r->ours, &known, &item, &elements, NULL) != RC_OK)
-        return true;
-    uint64_t hash = store_hash(wb->store, item.db, item.key);
+    uint64_t hash = store_hash(wb->store, db, key);
     struct shard *sh = store_shard(wb->store, hash);
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(wb->store, sh, hash, item.db, item.key);
-    if (e != NULL && (e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) == ENTRY_IN_FLIGHT) {
+    const struct entry *e = entry_find(wb->store, sh, hash, db, key);
+    bool newer =
+        e != NULL && (e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) != 0 && !dead_letter_is(e);
+    lock_release(&sh->lock);
+    return newer;
+}
+
+void dead_letter_release(struct writeback *wb, uint32_t db, struct slice key)
+{
+    uint64_t hash = store_hash(wb->store, db, key);
+    struct shard *sh = store_shard(wb->store, hash);
+    lock_acquire(&sh->lock);
+    struct entry *e = entry_find(wb->store, sh, hash, db, key);
+    if (dead_letter_is(e)) {
         e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
-        wb->on_dropped(wb->ctx, sh, item.db, item.key);
+        wb->on_dropped(wb->ctx, sh, db, key);
         entry_remove(wb->store, sh, e, hash);
         sh->evicted = true;
     }
     lock_release(&sh->lock);
-    free(elements);
-    return true;
-}
-
-void dead_letters_release(struct writeback *wb, const uint64_t *ids, uint32_t len)
-{
-    struct retry dropped = {.wb = wb, .ids = ids, .ids_len = len};
-    ledger_each(wb->dead, release_one, &dropped);
 }

@@ -11,12 +11,12 @@
 #include "store/store.h"
 #include "writeback/batch.h"
 #include "writeback/dbmap.h"
-#include "writeback/ledger.h"
+#include "writeback/records.h"
 #include "writeback/writeback.h"
 
 #include <stdatomic.h>
 
-enum { LANE_NICE = 10, LEDGER_RECORDS_MAX = 10000 };
+enum { LANE_NICE = 10 };
 
 /* Dirty totals, one block per thread that changes entries; only the sum means something. */
 struct wb_producer {
@@ -48,12 +48,20 @@ struct lane {
     uint64_t failures GUARDED_BY(lock); /* in a row */
     struct mono retry_at GUARDED_BY(lock);
     struct err last_error GUARDED_BY(lock);
+    bool records_failed GUARDED_BY(lock); /* it was not the backend's */
     int64_t last_flush_us GUARDED_BY(lock);
     struct mono last_commit GUARDED_BY(lock);
     struct reading reading[LANE_READS] GUARDED_BY(lock);
     atomic_bool reading_fails; /* a look without the lock: one of `reading` is a failure */
     uint64_t random;           /* flusher only: jitter */
     bool maintenance_left;     /* flusher only */
+};
+
+/* Where changes were lost lately. When there is no more room the oldest two become one. */
+enum { LOSSES_MAX = 64 };
+struct loss {
+    uint64_t after, up_to; /* positions */
+    struct writeback_losses count;
 };
 
 struct writeback {
@@ -65,7 +73,7 @@ struct writeback {
     char backend_url[256];
     uint32_t producers_len; /* the journal's, plus one for the cutter */
     struct wb_producer *producers;
-    struct ledger *dead, *conflicts;
+    struct records *records;
     void (*on_applied)(
         void *ctx); /* cutter: applied_lsn moved, or it is time to look at pressure */
     void (*on_dropped)(void *ctx, struct shard *sh, uint32_t store_db,
@@ -88,11 +96,10 @@ struct writeback {
     struct cond cond;
     bool stopping GUARDED_BY(lock);
     bool flush_requested GUARDED_BY(lock);
-    uint64_t *retries GUARDED_BY(lock); /* dead letters that an operator wants tried again */
-    uint32_t retries_len GUARDED_BY(lock);
-    uint64_t retries_asked GUARDED_BY(lock), retries_done GUARDED_BY(lock);
-    struct cond retried;
+    struct order *orders GUARDED_BY(lock); /* of operators, for records */
+    struct cond ordered;
     struct mono behind_since;             /* cutter only: an LSN waits and nothing is dirty; 0 */
+    bool orders_busy;                     /* cutter only: they wait for the end of a batch */
     struct mono surge_at;                 /* cutter only: when the rate of changes was measured */
     uint64_t surge_writes;                /* and how many there had been */
     bool surging;                         /* cutter only: more than SURGE_PER_S changes a second */
@@ -101,6 +108,10 @@ struct writeback {
     uint32_t swept_dead;                  /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
     struct lane lane;
+
+    struct lock losses_lock;
+    struct loss losses[LOSSES_MAX] GUARDED_BY(losses_lock); /* oldest first */
+    uint32_t losses_len GUARDED_BY(losses_lock);
 };
 
 struct writeback_options {
@@ -109,16 +120,14 @@ struct writeback_options {
     struct backend *backend;
     const struct backend_position *position;
     const char *backend_url;
-    const char *ledger_dir;
-    const struct fs *fs;
+    const char *records_dir;
     uint32_t producers, databases;
     void (*on_applied)(void *ctx);
     void (*on_dropped)(void *ctx, struct shard *sh, uint32_t store_db, struct slice key);
     void *ctx;
 };
 
-MUST_CHECK enum rc writeback_open(const struct writeback_options *options, struct writeback **out,
-                                  struct err *err);
+struct writeback *writeback_open(const struct writeback_options *options);
 void writeback_start(struct writeback *wb);
 /* Stops both threads; a batch that is not committed stays in the journal. */
 void writeback_stop(struct writeback *wb);
@@ -195,23 +204,48 @@ MUST_CHECK bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct
 /* After the commit: entries that were not changed again are clean, tombstones go, kept-theirs
  * entries are dropped. */
 void cleanup_batch(struct writeback *wb, const struct batch *b);
+/* Replay meets the effect that cleanup_batch() journals when a change loses what it rests on. */
+#define WRITEBACK_FORGET "FORGET"
+void writeback_forget(struct writeback *wb, uint32_t store_db, struct slice key, uint64_t lsn);
+/* An entry that is dirty is not to be flushed after all. Thread: cutter, or recovery. */
+void writeback_count_clean(struct writeback *wb, const struct entry *e);
+
+/* --- attempt.c --- */
+/* Once through the backend. *records_failed: what failed is not the backend. */
+MUST_CHECK enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_failed,
+                                 struct err *err);
+/* A change that was made on top of one that lost a conflict, and loses with it. Thread: cutter. */
+MUST_CHECK enum rc record_lost_change(struct writeback *wb, const struct backend_item *ours,
+                                      uint64_t lsn, struct err *err);
+
+/* Changes behind a position, up to another, did not get to the backend: for writeback_get_losses().
+ * Before applied_lsn says that they were committed. */
+void losses_add(struct writeback *wb, uint64_t after, uint64_t up_to, uint64_t refused,
+                uint64_t overruled);
 
 /* --- conflict.c --- */
-enum backend_verdict conflict_decide(struct writeback *wb, struct batch *b, uint32_t item,
-                                     const struct backend_conflict *c);
+enum backend_verdict conflict_decide(const struct backend_conflict *c);
+const char *conflict_verdict_name(enum backend_verdict verdict);
+
 /* --- deadletter.c --- */
-MUST_CHECK enum rc dead_letter_add(struct writeback *wb, const struct backend_item *item,
-                                   uint64_t cut_lsn, const struct err *why, struct err *err);
-/* A newer value of the key reached the backend, or (is_dead) the newest record: what is kept of it
- * besides is history. */
-void dead_letter_superseded(struct writeback *wb, const struct backend_item *item, bool is_dead);
 /* At start, before the journal is replayed on top of that: keys of dead letters are put back into
  * memory, as they were at the cut that the backend has. */
 MUST_CHECK enum rc dead_letters_restore(struct writeback *wb, struct err *err);
-/* Thread: cutter. Makes the keys of these records dirty again. */
-void dead_letters_make_dirty(struct writeback *wb, const uint64_t *ids, uint32_t len);
-/* The values of these records are given up: their keys are what the backend says they are. */
-void dead_letters_release(struct writeback *wb, const uint64_t *ids, uint32_t len);
+/* An entry of which the backend has refused the value, and which nobody has changed since. */
+bool dead_letter_is(const struct entry *e);
+/* Makes the key dirty again, so that the next cut has it. False: out of memory. Thread: cutter. */
+MUST_CHECK bool dead_letter_retry(struct writeback *wb, uint32_t db, struct slice key);
+/* True when changes rest on the dead value: the entry is dirty, or in a batch. */
+bool dead_letter_is_newer(struct writeback *wb, uint32_t db, struct slice key);
+/* The value is given up: the key is what the backend says it is. Thread: cutter. */
+void dead_letter_release(struct writeback *wb, uint32_t db, struct slice key);
+
+/* --- orders.c --- */
+/* Does a bounded part of what an operator has asked for; true when there was something to do.
+ * Thread: cutter. */
+bool orders_run(struct writeback *wb);
+/* When the cutter has stopped. */
+void orders_fini(struct writeback *wb);
 
 /* --- install.c --- */
 /* Adds an item's elements to the object of an aggregate being built (*object NULL at first). False:

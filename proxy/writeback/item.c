@@ -5,19 +5,19 @@
 #include <endian.h>
 #include <stdlib.h>
 
-void encode_u64(struct buf *out, uint64_t n)
+static void encode_u64(const struct item_sink *out, uint64_t n)
 {
     n = htole64(n);
-    buf_append(out, &n, sizeof(n));
+    out->write(out->ctx, slice_of((const char *)&n, sizeof(n)));
 }
 
-void encode_bytes(struct buf *out, struct slice s)
+static void encode_bytes(const struct item_sink *out, struct slice s)
 {
     encode_u64(out, s.len);
-    buf_append_slice(out, s);
+    out->write(out->ctx, s);
 }
 
-bool decode_u64(struct slice *in, uint64_t *out)
+static bool decode_u64(struct slice *in, uint64_t *out)
 {
     if (in->len < sizeof(*out))
         return false;
@@ -27,7 +27,7 @@ bool decode_u64(struct slice *in, uint64_t *out)
     return true;
 }
 
-bool decode_bytes(struct slice *in, struct slice *out)
+static bool decode_bytes(struct slice *in, struct slice *out)
 {
     uint64_t len;
     if (!decode_u64(in, &len) || len > in->len)
@@ -51,7 +51,7 @@ static double bits_double(uint64_t bits)
     return d;
 }
 
-void item_encode(struct buf *out, const struct backend_item *item)
+void item_encode(const struct item_sink *out, const struct backend_item *item)
 {
     encode_u64(out, item != NULL);
     if (item == NULL)

@@ -1,9 +1,9 @@
 /* The flusher: applies one batch at a time to its backend and does not give up on it.
  *
- *   pending ──> apply ──OK──> done ──> (the cutter cleans up)
- *                 ├──REJECTED──> the bad key is named, or found by bisection: a dead letter;
- *                 │              the rest is applied
- *                 └──anything else──> wait, and try again
+ *   pending ──> attempt ──OK──> done ──> (the cutter cleans up)
+ *                  └──anything else──> wait, and try again
+ *
+ * What the backend says of single items is the attempt's business, see attempt.c.
  *
  * The wait is exponential with jitter (Brooker, "Exponential Backoff And Jitter", 2015). After
  * breaker-failures in a row the breaker opens; after breaker-open-ms one try is let through.
@@ -22,120 +22,6 @@
 
 enum { MAINTAIN_BUDGET_MS = 50, MAINTAIN_IDLE_MS = 200, READ_FAILURE_SHOWN_US = 5000000 };
 
-/* The part of a batch that is applied together; `index` leads back to the batch's outcomes. */
-struct selection {
-    struct writeback *wb;
-    struct batch *batch;
-    struct backend_item *items;
-    uint32_t *index;
-    uint32_t len;
-};
-
-static enum backend_verdict on_conflict(void *ctx, const struct backend_conflict *c)
-{
-    struct selection *sel = ctx;
-    size_t at = (size_t)(c->ours - sel->items);
-    must(at < sel->len);
-    return conflict_decide(sel->wb, sel->batch, sel->index[at], c);
-}
-
-static enum rc apply(struct selection *sel, uint32_t from, uint32_t len, bool partial,
-                     struct backend_applied *applied, struct err *err)
-{
-    struct writeback *wb = sel->wb;
-    struct backend_batch b = {
-        .cut_lsn = sel->batch->cut_lsn,
-        .mark = sel->batch->mark,
-        .items = sel->items + from,
-        .items_len = len,
-        .dbmap = sel->batch->map_changed && !partial ? &sel->batch->map : NULL,
-        .on_conflict = on_conflict,
-        .ctx = sel,
-        .partial = partial,
-    };
-    *applied = (struct backend_applied){0};
-    enum rc rc = wb->ops->apply(wb->backend, &b, applied, err);
-    if (rc == RC_OK) {
-        stat_add(STAT_flushed_items, len);
-        stat_add(STAT_flushed_rows, applied->rows);
-        stat_add(STAT_flushed_bytes, applied->bytes);
-    }
-    return rc;
-}
-
-static void selection_init(struct selection *sel, struct writeback *wb, struct batch *b)
-{
-    *sel = (struct selection){.wb = wb, .batch = b, .len = 0};
-    sel->items = malloc((b->items_len + 1) * sizeof(*sel->items));
-    sel->index = malloc((b->items_len + 1) * sizeof(*sel->index));
-    must(sel->items != NULL && sel->index != NULL);
-    for (uint32_t i = 0; i < b->items_len; i++) {
-        if (b->outcomes[i] == BATCH_DEAD || b->outcomes[i] == BATCH_SKIPPED)
-            continue;
-        sel->items[sel->len] = b->items[i];
-        sel->index[sel->len++] = i;
-    }
-}
-
-static void selection_fini(struct selection *sel)
-{
-    free(sel->items);
-    free(sel->index);
-}
-
-/* One key that the backend will not take is out of the way; the record is on disk first. */
-static enum rc bury(struct selection *sel, uint32_t at, const struct err *why, struct err *err)
-{
-    enum rc rc = dead_letter_add(sel->wb, &sel->items[at], sel->batch->cut_lsn, why, err);
-    if (rc == RC_OK)
-        sel->batch->outcomes[sel->index[at]] = BATCH_DEAD;
-    return rc;
-}
-
-/* Halves the range until the rejected keys are alone. What is applied on the way is applied for
- * good: only for backends that cannot name the key. */
-static enum rc bisect(struct selection *sel, uint32_t from, uint32_t len, struct err *err)
-{
-    struct backend_applied applied;
-    if (len == 0)
-        return RC_OK;
-    enum rc rc = apply(sel, from, len, true, &applied, err);
-    if (rc != RC_REJECTED)
-        return rc;
-    stat_add(STAT_batch_bisections, 1);
-    if (len == 1) {
-        struct err why = *err;
-        return bury(sel, from, &why, err);
-    }
-    rc = bisect(sel, from, len / 2, err);
-    return rc != RC_OK ? rc : bisect(sel, from + len / 2, len - len / 2, err);
-}
-
-/* One attempt at the whole batch, without the keys that are dead already. */
-static enum rc attempt(struct writeback *wb, struct batch *b, struct err *err)
-{
-    enum rc rc = RC_REJECTED;
-    while (rc == RC_REJECTED) {
-        struct selection sel;
-        struct backend_applied applied;
-        selection_init(&sel, wb, b);
-        rc = apply(&sel, 0, sel.len, false, &applied, err);
-        if (rc == RC_REJECTED) {
-            struct err why = *err;
-            enum rc buried = applied.rejected > 0 && applied.rejected <= sel.len
-                                 ? bury(&sel, applied.rejected - 1, &why, err)
-                                 : bisect(&sel, 0, sel.len, err);
-            if (buried == RC_OK && sel.len == 0)
-                rc = err_set(err, RC_UNAVAILABLE, "the backend rejects an empty batch: %s",
-                             why.text);
-            else if (buried != RC_OK)
-                rc = buried;
-        }
-        selection_fini(&sel);
-    }
-    return rc;
-}
-
 static int64_t backoff_us(struct lane *l, uint64_t failures)
 {
     int64_t base = option_num(OPT_flush_backoff_ms), most = option_num(OPT_flush_backoff_max_ms);
@@ -146,13 +32,15 @@ static int64_t backoff_us(struct lane *l, uint64_t failures)
     return (ceiling * 1000) / 2 + (int64_t)((l->random >> 33) % (uint64_t)(ceiling * 500 + 1));
 }
 
-static void note_failure(struct writeback *wb, const struct err *err)
+/* Records that cannot be written keep the lane waiting, but say nothing of the backend: its breaker
+ * stays closed. */
+static void note_failure(struct writeback *wb, const struct err *err, bool records_failed)
 {
     struct lane *l = &wb->lane;
     lock_acquire(&l->lock);
     l->failures++;
     int64_t wait_us = backoff_us(l, l->failures);
-    bool opens = l->failures >= (uint64_t)option_num(OPT_breaker_failures);
+    bool opens = !records_failed && l->failures >= (uint64_t)option_num(OPT_breaker_failures);
     if (opens) {
         wait_us = option_num(OPT_breaker_open_ms) * 1000;
         if (l->breaker == BREAKER_CLOSED)
@@ -163,13 +51,19 @@ static void note_failure(struct writeback *wb, const struct err *err)
     bool gives_up = retry_max > 0 && l->failures > (uint64_t)retry_max;
     if (gives_up)
         l->paused = true;
-    bool news = l->failures == 1 || l->last_error.code != err->code;
+    bool news =
+        l->failures == 1 || l->last_error.code != err->code || l->records_failed != records_failed;
     l->last_error = *err;
+    l->records_failed = records_failed;
     l->retry_at = (struct mono){clock_mono().us + wait_us};
     lock_release(&l->lock);
     stat_add(STAT_batch_retries, 1);
     if (news)
-        log_err(LOG_WARNING, "flush failed, will be tried again; nothing is lost", err);
+        log_err(LOG_WARNING,
+                records_failed
+                    ? "a batch waits, since what it loses could not be recorded; nothing is lost"
+                    : "flush failed, will be tried again; nothing is lost",
+                err);
     if (gives_up)
         log_line(LOG_WARNING, "flush-retry-max is reached: flushing pauses until WEIR RESUME");
 }
@@ -181,6 +75,7 @@ static void note_success(struct writeback *wb, struct batch *b)
     lock_acquire(&l->lock);
     uint64_t failures = l->failures;
     l->failures = 0;
+    l->records_failed = false;
     l->breaker = BREAKER_CLOSED;
     l->retry_at = (struct mono){0};
     l->last_flush_us = now.us - b->cut_at.us;
@@ -191,7 +86,7 @@ static void note_success(struct writeback *wb, struct batch *b)
     lock_release(&l->lock);
     stat_add(STAT_batches, 1);
     if (failures > 0)
-        log_line(LOG_NOTICE, "the backend takes data again after %" PRIu64 " failures", failures);
+        log_line(LOG_NOTICE, "batches are committed again after %" PRIu64 " failures", failures);
 }
 
 /* Waits until the pending batch may be tried (again); NULL when it is time to stop or to maintain.
@@ -246,14 +141,15 @@ static void *lane_main(void *arg)
         struct err err;
         if (b->items == NULL)
             batch_seal(b);
-        if (attempt(wb, b, &err) == RC_OK) {
+        bool records_failed;
+        if (attempt_batch(wb, b, &records_failed, &err) == RC_OK) {
             note_success(wb, b);
             lock_acquire(&wb->lock);
             cond_signal(&wb->cond);
             lock_release(&wb->lock);
             maintain(wb);
         } else {
-            note_failure(wb, &err);
+            note_failure(wb, &err, records_failed);
         }
     }
     return NULL;
@@ -377,6 +273,8 @@ static const char *state_name(const struct lane *l) REQUIRES(l->lock)
     const struct err *error = present_error(l);
     if (error == NULL)
         return "up";
+    if (l->records_failed) /* last_error has the text, and what to do */
+        return l->last_error.code == RC_FULL ? "records-full" : "records-failing";
     switch (error->code) {
     case RC_READONLY:
         return "read-only";

@@ -48,6 +48,13 @@ static void count(_Atomic int64_t *counter, int64_t by)
                           memory_order_relaxed);
 }
 
+void writeback_count_clean(struct writeback *wb, const struct entry *e)
+{
+    struct wb_producer *mine = &wb->producers[wb->producers_len - 1];
+    count(&mine->dirty_keys, -1);
+    count(&mine->dirty_bytes, -writeback_weight(e));
+}
+
 void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
 {
     struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
@@ -57,6 +64,7 @@ void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh
     entry_unmark_dirty(sh, e);
     e->flags |= ENTRY_IN_FLIGHT;
     batch_capture(b, producer, e);
+    e->apart = 0;
 }
 
 void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e,
@@ -287,26 +295,6 @@ static bool sweep(struct writeback *wb)
     return true;
 }
 
-/* True: their keys are dirty again. */
-static bool retry_dead_letters(struct writeback *wb)
-{
-    lock_acquire(&wb->lock);
-    uint64_t *ids = wb->retries;
-    uint32_t len = wb->retries_len;
-    wb->retries = NULL;
-    wb->retries_len = 0;
-    lock_release(&wb->lock);
-    if (len == 0)
-        return false;
-    dead_letters_make_dirty(wb, ids, len);
-    free(ids);
-    lock_acquire(&wb->lock);
-    wb->retries_done += len;
-    cond_broadcast(&wb->retried);
-    lock_release(&wb->lock);
-    return true;
-}
-
 static void *cutter_main(void *arg)
 {
     struct writeback *wb = arg;
@@ -317,7 +305,7 @@ static void *cutter_main(void *arg)
             finish_batch(wb, done);
         look_at_pressure(wb);
         measure_surge(wb);
-        if (retry_dead_letters(wb))
+        if (orders_run(wb))
             wanted = journal_last_lsn(wb->journal);
         bool requested = wanted > atomic_load(&wb->last_cut_lsn);
         if (should_cut(wb, requested))
@@ -327,7 +315,7 @@ static void *cutter_main(void *arg)
         bool busy = sweeping || requested || writeback_dirty_keys(wb) > 0 || !lane_is_idle(wb) ||
                     atomic_load(&wb->memory_high); /* writers are refused until that is looked at */
         lock_acquire(&wb->lock);
-        if (!wb->stopping && !wb->flush_requested)
+        if (!wb->stopping && !wb->flush_requested && (wb->orders == NULL || wb->orders_busy))
             cond_wait_us(&wb->cond, &wb->lock, sweeping ? 100 : busy ? BUSY_TICK_US : IDLE_TICK_US);
         if (wb->flush_requested)
             wanted = journal_last_lsn(wb->journal);
@@ -339,7 +327,7 @@ static void *cutter_main(void *arg)
     }
 }
 
-enum rc writeback_open(const struct writeback_options *o, struct writeback **out, struct err *err)
+struct writeback *writeback_open(const struct writeback_options *o)
 {
     struct writeback *wb = calloc(1, sizeof(*wb));
     must(wb != NULL);
@@ -357,20 +345,15 @@ enum rc writeback_open(const struct writeback_options *o, struct writeback **out
     memset(wb->producers, 0, o->producers * sizeof(*wb->producers));
     lock_init(&wb->lock);
     cond_init(&wb->cond);
-    cond_init(&wb->retried);
+    cond_init(&wb->ordered);
+    lock_init(&wb->losses_lock);
     lane_init(wb);
     dbmap_init(&wb->map, o->position, o->databases);
     atomic_store(&wb->applied_lsn, o->position->cut_lsn);
     atomic_store(&wb->last_cut_lsn, o->position->cut_lsn);
-    enum rc rc = ledger_open(o->fs, o->ledger_dir, "dead-letters", LEDGER_RECORDS_MAX, false,
-                             &wb->dead, err);
-    if (rc == RC_OK)
-        rc = ledger_open(o->fs, o->ledger_dir, "conflicts", LEDGER_RECORDS_MAX, true,
-                         &wb->conflicts, err);
-    if (rc != RC_OK)
-        writeback_close(&wb);
-    *out = wb;
-    return rc;
+    wb->records = records_open(&(struct records_options){
+        .dir = o->records_dir, .position = o->position, .journal_id = journal_id(o->journal)});
+    return wb;
 }
 
 void writeback_start(struct writeback *wb)
@@ -399,9 +382,8 @@ void writeback_close(struct writeback **wbp) NO_TSA /* the last user */
     if (wb == NULL)
         return;
     batch_free(&wb->lane.pending);
-    ledger_close(&wb->dead);
-    ledger_close(&wb->conflicts);
-    free(wb->retries);
+    records_close(&wb->records);
+    orders_fini(wb);
     free(wb->producers);
     free(wb);
 }

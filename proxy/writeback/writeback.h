@@ -2,7 +2,7 @@
  * take.
  *
  *   cutter thread (normal priority)           flusher thread (lowered priority)
- *   decide, bump the cut, capture  ─────────> sort, apply with the cut LSN, retry, bisect, maintain
+ *   decide, bump the cut, capture  ─────────> sort, apply with the cut LSN, retry, maintain
  *   clean, drop tombstones, trim   <───────── committed
  *
  * Only the cutter takes shard locks, and holds each for a bounded number of entries; the flusher,
@@ -35,7 +35,8 @@ struct writeback_info {
     bool flushing;
     char backend_url[256];
     /* "up"; of flushes "retrying", "down"; of loads "unreadable"; of either "read-only", "full",
-     * "corrupt", "locked", "moved" */
+     * "corrupt", "locked", "moved"; of the records "records-full", "records-failing" (last_error says
+     * what to do) */
     const char *backend_state;
     uint64_t wal_bytes; /* on the backend's disk beside the data */
     enum breaker_state breaker;
@@ -53,6 +54,15 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out);
 uint64_t writeback_request_flush(struct writeback *wb);
 void writeback_pause(struct writeback *wb, bool on);
 
+/* What of the changes between two positions (both included) the backend has refused or overruled,
+ * as far as it has committed them. Counts whole cuts that touch the range: rather too much than too
+ * little. Thread: any. */
+struct writeback_losses {
+    uint64_t refused, overruled;
+};
+void writeback_get_losses(struct writeback *wb, uint64_t from_lsn, uint64_t to_lsn,
+                          struct writeback_losses *out);
+
 /* Dead letters and conflicts: durable records, each with a number that stays. Text is for people:
  * bytes are escaped. */
 struct writeback_record {
@@ -61,19 +71,28 @@ struct writeback_record {
     uint32_t db;
     struct slice key;
     const char *type; /* "string", "hash", "none" */
-    struct slice
-        reason; /* dead letters: the backend's error; conflicts: the verdict, "backend-wins" */
-    struct slice ours, base, theirs; /* rendered values; dead letters have ours only */
+    /* dead letters: the backend's error; conflicts: the verdict, "backend-wins" */
+    struct slice reason;
+    struct slice ours, base, theirs; /* as text, cut; dead letters have ours only */
 };
-void writeback_each_dead_letter(struct writeback *wb,
-                                void (*each)(void *ctx, const struct writeback_record *r),
-                                void *ctx);
-void writeback_each_conflict(struct writeback *wb,
-                             void (*each)(void *ctx, const struct writeback_record *r), void *ctx);
-/* Retry (blocks until the cutter has done so): the key is made dirty again with its dead value if
- * nothing newer is there, and the record goes. id 0: all. Returns how many. */
-uint64_t writeback_retry_dead_letter(struct writeback *wb, uint64_t id);
-uint64_t writeback_drop_dead_letter(struct writeback *wb, uint64_t id);
-uint64_t writeback_drop_conflict(struct writeback *wb, uint64_t id);
+enum { WRITEBACK_PAGE_MAX = 1000 };
+struct writeback_page {
+    bool conflicts; /* or dead letters */
+    uint64_t after; /* records with higher numbers; oldest first */
+    uint64_t max;   /* at most so many, and WRITEBACK_PAGE_MAX */
+    void (*each)(void *ctx, const struct writeback_record *r);
+    void *ctx;
+};
+/* Reads the file of the records: a bounded number of its pages. */
+MUST_CHECK enum rc writeback_list(struct writeback *wb, const struct writeback_page *page,
+                                  struct err *err);
+
+/* Retry: the key is made dirty again with its dead value, or what is newer; the record stays until
+ * the backend takes that, or refuses it anew. Drop: of a dead letter, the key is what the backend
+ * says it is; one with newer changes on top is not dropped. id 0: all. *count: how many. Blocks
+ * until the cutter has done it, or for two seconds (RC_AGAIN: it will be done). */
+enum writeback_order { ORDER_RETRY_LETTER, ORDER_DROP_LETTER, ORDER_DROP_CONFLICT };
+MUST_CHECK enum rc writeback_order(struct writeback *wb, enum writeback_order kind, uint64_t id,
+                                   uint64_t *count, struct err *err);
 
 #endif

@@ -24,9 +24,13 @@ static void sqlite_outside(sqlite3 *db, const char *sql, const struct backend_it
     assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &s, NULL), SQLITE_OK);
     sqlite3_bind_int64(s, 1, item->db);
     sqlite_bind(s, 2, item->key);
-    if (sqlite3_bind_parameter_count(s) >= 3)
+    if (item->type == VALUE_LIST)
+        sqlite3_bind_int64(s, 3, e->position);
+    else if (sqlite3_bind_parameter_count(s) >= 3)
         sqlite_bind(s, 3, e != NULL ? e->name : item->value);
-    if (sqlite3_bind_parameter_count(s) >= 4)
+    if (item->type == VALUE_ZSET && sqlite3_bind_parameter_count(s) >= 4)
+        sqlite3_bind_double(s, 4, e->score);
+    else if (sqlite3_bind_parameter_count(s) >= 4)
         sqlite_bind(s, 4, e->value);
     if (sqlite3_step(s) != SQLITE_DONE)
         fail_msg("%s: %s", sql, sqlite3_errmsg(db));
@@ -47,12 +51,19 @@ static void sqlite_edit(struct contract *c, const struct backend_item *item)
                        "INSERT OR REPLACE INTO weir_key(db, key, type, value) "
                        "VALUES (?1, ?2, 1, ?3)",
                        item, NULL);
+    static const char *const puts[] = {
+        [VALUE_HASH] = "INSERT OR REPLACE INTO weir_hash VALUES (?1, ?2, ?3, ?4)",
+        [VALUE_LIST] = "INSERT OR REPLACE INTO weir_list VALUES (?1, ?2, ?3, ?4)",
+        [VALUE_SET] = "INSERT OR REPLACE INTO weir_set VALUES (?1, ?2, ?3)",
+        [VALUE_ZSET] = "INSERT OR REPLACE INTO weir_zset VALUES (?1, ?2, ?3, ?4)"};
+    static const char *const takes[] = {
+        [VALUE_HASH] = "DELETE FROM weir_hash WHERE db = ?1 AND key = ?2 AND field = ?3",
+        [VALUE_LIST] = "DELETE FROM weir_list WHERE db = ?1 AND key = ?2 AND position = ?3",
+        [VALUE_SET] = "DELETE FROM weir_set WHERE db = ?1 AND key = ?2 AND member = ?3",
+        [VALUE_ZSET] = "DELETE FROM weir_zset WHERE db = ?1 AND key = ?2 AND member = ?3"};
     for (uint32_t i = 0; i < item->elements_len; i++)
-        sqlite_outside(db,
-                       item->elements[i].removed
-                           ? "DELETE FROM weir_hash WHERE db = ?1 AND key = ?2 AND field = ?3"
-                           : "INSERT OR REPLACE INTO weir_hash VALUES (?1, ?2, ?3, ?4)",
-                       item, &item->elements[i]);
+        sqlite_outside(db, (item->elements[i].removed ? takes : puts)[item->type], item,
+                       &item->elements[i]);
     sqlite3_close(db);
 }
 
@@ -63,7 +74,7 @@ static void memory_edit_of(struct contract *c, const struct backend_item *item)
 
 static const struct {
     const char *scheme;
-    void (*edit)(struct contract *c, const struct backend_item *item); /* strings and hashes */
+    void (*edit)(struct contract *c, const struct backend_item *item);
 } outsiders[] = {{"sqlite", sqlite_edit}, {"memory", memory_edit_of}};
 
 static void edit(struct contract *c, struct backend_item item)
@@ -81,7 +92,7 @@ static void edit(struct contract *c, struct backend_item item)
 
 struct judge {
     enum backend_verdict verdict;
-    int asked;
+    int asked, merged;
     struct buf seen; /* "base | ours | theirs", for each */
 };
 
@@ -96,9 +107,10 @@ static void note(struct judge *j, const struct backend_item *item)
     buf_fini(&text);
 }
 
-static enum backend_verdict judge(void *ctx, const struct backend_conflict *conflict)
+static enum backend_verdict judge(void *ctx, uint32_t item, const struct backend_conflict *conflict)
 {
     struct judge *j = ctx;
+    (void)item;
     buf_append_str(&j->seen, j->asked++ > 0 ? "; " : "");
     note(j, conflict->base);
     buf_append_str(&j->seen, " | ");
@@ -108,6 +120,13 @@ static enum backend_verdict judge(void *ctx, const struct backend_conflict *conf
     return j->verdict;
 }
 
+static void note_merge(void *ctx, uint32_t item)
+{
+    struct judge *j = ctx;
+    (void)item;
+    j->merged++;
+}
+
 static void apply_judged(struct contract *c, struct judge *j, const struct backend_item *items,
                          size_t n)
 {
@@ -115,6 +134,7 @@ static void apply_judged(struct contract *c, struct judge *j, const struct backe
                                           .items = items,
                                           .items_len = (uint32_t)n,
                                           .on_conflict = judge,
+                                          .on_merged = note_merge,
                                           .ctx = j});
 }
 /* Applies items and checks what the judge saw of them; "" when there was no conflict. */
@@ -291,17 +311,28 @@ static void a_load_before_the_first_poll_settles_nothing(void **state)
            STRING(1, "k", "replayed"));
 }
 
+static enum rc cannot_record(void *ctx, struct err *err)
+{
+    (void)ctx;
+    return err_set(err, RC_IO, "not now");
+}
+
 static void a_failed_batch_leaves_the_conflict_for_the_next(void **state)
 {
     struct contract *c = contract_of(state);
     edit(c, STRING(1, "k", "theirs"));
-    struct backend_item items[] = {STRING(1, "k", "ours"),
-                                   {.db = 1, .key = KEY("z"), .type = VALUE_STREAM}};
+    struct backend_item items[] = {STRING(1, "k", "ours")};
     struct judge j = {.verdict = BACKEND_APPLY};
-    struct backend_batch batch = {
-        .cut_lsn = 1, .items = items, .items_len = 2, .on_conflict = judge, .ctx = &j};
+    struct backend_batch batch = {.cut_lsn = 1,
+                                  .items = items,
+                                  .items_len = 1,
+                                  .on_conflict = judge,
+                                  .before_commit = cannot_record,
+                                  .ctx = &j};
     struct backend_applied applied;
-    assert_int_equal(try_apply(c, batch, &applied, NULL), RC_REJECTED);
+    struct err err;
+    assert_int_equal(try_apply(c, batch, &applied, &err), RC_IO);
+    assert_int_equal(j.asked, 1);
     buf_fini(&j.seen);
     JUDGED(c, BACKEND_KEEP, "none | string ours | string theirs", STRING(1, "k", "ours"));
 }
@@ -321,18 +352,93 @@ static void a_change_made_while_the_proxy_was_down_is_a_conflict(void **state)
     LOADED(c, 1, "other", "string replayed");
 }
 
-static void fields_changed_by_others_conflict_with_ours(void **state)
+/* Applies one item and checks what the judge saw, and whether it heard of other elements. */
+#define SETTLED(c, its_verdict, expected, merges, ...)                                       \
+    do {                                                                                     \
+        struct judge j_ = {.verdict = (its_verdict)};                                        \
+        apply_judged(c, &j_, LIST_OF(struct backend_item, __VA_ARGS__));                     \
+        check_text(&j_.seen, expected);                                                      \
+        assert_int_equal(j_.merged, merges);                                                 \
+        apply_judged(c, &j_, LIST_OF(struct backend_item, __VA_ARGS__)); /* it is settled */ \
+        assert_int_equal(j_.merged, merges);                                                 \
+        buf_fini(&j_.seen);                                                                  \
+    } while (0)
+
+static void a_change_beside_ours_is_no_conflict(void **state)
 {
     struct contract *c = contract_of(state);
-    APPLY(c, 1, WHOLE(1, HASH, "h", FIELD("a", "1"), FIELD("b", "2"), FIELD("c", "3")));
+    APPLY(c, 1, WHOLE(1, HASH, "h", FIELD("a", "1"), FIELD("b", "2")),
+          WHOLE(1, LIST, "l", AT(1, "x"), AT(2, "y"), AT(3, "z")),
+          WHOLE(1, SET, "s", MEMBER("m"), MEMBER("n")),
+          WHOLE(1, ZSET, "z", SCORED("m", 1), SCORED("n", 2)));
     edit(c, DELTA(1, HASH, "h", FIELD("b", "22")));
-    struct judge j = {.verdict = BACKEND_APPLY};
+    edit(c, DELTA(1, LIST, "l", GONE_AT(2)));
+    edit(c, DELTA(1, SET, "s", MEMBER("o")));
+    edit(c, DELTA(1, ZSET, "z", SCORED("n", 22)));
+    SETTLED(c, BACKEND_KEEP, "", 1, DELTA(1, HASH, "h", FIELD("a", "11"), FIELD("new", "3")));
+    SETTLED(c, BACKEND_KEEP, "", 1, DELTA(1, LIST, "l", AT(4, "w"), GONE_AT(1)));
+    SETTLED(c, BACKEND_KEEP, "", 1, DELTA(1, SET, "s", GONE("m")));
+    SETTLED(c, BACKEND_KEEP, "", 1, DELTA(1, ZSET, "z", SCORED("m", 11)));
+    LOADED(c, 1, "h", "hash a=11 b=22 new=3");
+    LOADED(c, 1, "l", "list 3=z 4=w");
+    LOADED(c, 1, "s", "set n o");
+    LOADED(c, 1, "z", "zset m=11 n=22");
+}
+
+static void of_an_item_only_what_others_changed_conflicts(void **state)
+{
+    struct contract *c = contract_of(state);
+    for (int verdict = BACKEND_APPLY; verdict <= BACKEND_KEEP; verdict++) {
+        APPLY(c, position_of(c).cut_lsn + 1,
+              WHOLE(1, HASH, "h", FIELD("a", "1"), FIELD("b", "2"), FIELD("c", "3")));
+        edit(c, DELTA(1, HASH, "h", FIELD("b", "theirs")));
+        edit(c, DELTA(1, HASH, "h", GONE("c")));
+        JUDGED(c, (enum backend_verdict)verdict, "hash b=2 | hash b=ours | hash b=theirs",
+               DELTA(1, HASH, "h", FIELD("a", "ours"), FIELD("b", "ours")));
+        LOADED(c, 1, "h", verdict == BACKEND_KEEP ? "hash a=ours b=theirs" : "hash a=ours b=ours");
+        edit(c, DELTA(1, HASH, "h", FIELD("a", "theirs")));
+        JUDGED(c, BACKEND_KEEP, "hash a=ours | hash -a | hash a=theirs",
+               DELTA(1, HASH, "h", GONE("a")));
+        LOADED(c, 1, "h",
+               verdict == BACKEND_KEEP ? "hash a=theirs b=theirs" : "hash a=theirs b=ours");
+    }
+}
+
+static void an_element_that_was_changed_back_is_no_conflict(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, WHOLE(1, HASH, "h", FIELD("a", "1"), FIELD("b", "2")));
+    edit(c, DELTA(1, HASH, "h", FIELD("a", "2")));
+    edit(c, DELTA(1, HASH, "h", FIELD("a", "1")));
+    JUDGED(c, BACKEND_KEEP, "", DELTA(1, HASH, "h", FIELD("a", "ours")));
+    LOADED(c, 1, "h", "hash a=ours b=2");
+}
+
+static void a_key_as_a_whole_conflicts_with_everything(void **state)
+{
+    struct contract *c = contract_of(state);
+    uint64_t lsn = 1;
+    struct backend_item expiring = DELTA(1, HASH, "h", FIELD("a", "11"));
+    expiring.expires_at_ms = INT64_C(99999999999999);
+    const struct backend_item items[] = {WHOLE(1, HASH, "h", FIELD("a", "11")), DELETED(1, "h"),
+                                         STRING(1, "h", "text"), expiring,
+                                         DELTA(1, SET, "h", MEMBER("a"))};
+    for (size_t i = 0; i < COUNT_OF(items); i++) {
+        struct judge j = {.verdict = BACKEND_KEEP};
+        APPLY(c, lsn++, WHOLE(1, HASH, "h", FIELD("a", "1"), FIELD("b", "2")));
+        edit(c, DELTA(1, HASH, "h", FIELD("b", "theirs")));
+        apply_judged(c, &j, &items[i], 1);
+        assert_int_equal(j.asked, 1);
+        buf_fini(&j.seen);
+        LOADED(c, 1, "h", "hash a=1 b=theirs");
+        lsn = position_of(c).cut_lsn + 1;
+    }
+    edit(c, DELETED(1, "h"));
+    struct judge j = {.verdict = BACKEND_KEEP};
     apply_judged(c, &j, LIST_OF(struct backend_item, DELTA(1, HASH, "h", FIELD("a", "11"))));
     assert_int_equal(j.asked, 1);
-    buf_append(&j.seen, "", 1);
-    assert_non_null(strstr(j.seen.data, "| hash a=11 | hash a=1 b=22 c=3"));
     buf_fini(&j.seen);
-    LOADED(c, 1, "h", "hash a=11 b=22 c=3");
+    LOADED(c, 1, "h", "none");
 }
 
 static void a_hash_made_by_others_is_seen(void **state)
@@ -443,7 +549,10 @@ int main(void)
         TEST(a_load_before_the_first_poll_settles_nothing),
         TEST(a_failed_batch_leaves_the_conflict_for_the_next),
         TEST(a_change_made_while_the_proxy_was_down_is_a_conflict),
-        TEST(fields_changed_by_others_conflict_with_ours),
+        TEST(a_change_beside_ours_is_no_conflict),
+        TEST(of_an_item_only_what_others_changed_conflicts),
+        TEST(an_element_that_was_changed_back_is_no_conflict),
+        TEST(a_key_as_a_whole_conflicts_with_everything),
         TEST(a_hash_made_by_others_is_seen),
         TEST(many_changes_are_all_seen),
         TEST(each_change_is_one_conflict_while_another_thread_loads),

@@ -90,17 +90,6 @@ static void an_empty_batch_moves_the_position(void **state)
     assert_int_equal(position_of(c).cut_lsn, 7);
 }
 
-static void a_partial_batch_does_not_move_the_position(void **state)
-{
-    struct contract *c = contract_of(state);
-    struct backend_item item = STRING(1, "k", "v");
-    APPLY(c, 5, STRING(1, "other", "v"));
-    apply_batch(
-        c, (struct backend_batch){.cut_lsn = 9, .items = &item, .items_len = 1, .partial = true});
-    assert_int_equal(position_of(c).cut_lsn, 5);
-    LOADED(c, 1, "k", "string v");
-}
-
 static void the_position_never_goes_back(void **state)
 {
     struct contract *c = contract_of(state);
@@ -397,30 +386,61 @@ static void applying_a_batch_twice_changes_nothing(void **state)
     }
 }
 
-static void a_rejected_item_undoes_the_whole_batch(void **state)
+static void a_refused_item_leaves_and_the_rest_is_committed(void **state)
 {
     struct contract *c = contract_of(state);
     APPLY(c, 1, STRING(1, "a", "old"), WHOLE(1, HASH, "h", FIELD("f", "old")));
     struct backend_item items[] = {
         STRING(1, "a", "new"),
         WHOLE(1, HASH, "h", FIELD("f", "new")),
-        STRING(1, "z", "new"),
         {.db = 1, .key = KEY("y"), .type = VALUE_STREAM}, /* no backend keeps streams yet */
+        STRING(1, "z", "new"),
     };
-    struct backend_dbmap map = MAP(3);
+    struct backend_dbmap map = MAP(1, 3);
+    check_told(c,
+               (struct backend_batch){.cut_lsn = 9, .items = items, .items_len = 4, .dbmap = &map},
+               "2 refused; commit");
+    LOADED(c, 1, "a", "string new");
+    LOADED(c, 1, "h", "hash f=new");
+    LOADED(c, 1, "y", "none");
+    LOADED(c, 1, "z", "string new");
+    assert_int_equal(position_of(c).cut_lsn, 9);
+    assert_int_equal(position_of(c).dbmap.len, 2);
+}
+
+static void a_batch_of_which_everything_is_refused_moves_the_position(void **state)
+{
+    struct contract *c = contract_of(state);
+    TOLD(c, 3, "0 refused; 1 refused; commit", {.db = 1, .key = KEY("x"), .type = VALUE_STREAM},
+         {.db = 1, .key = KEY("y"), .type = VALUE_STREAM});
+    check_count(c, 1, 0);
+    assert_int_equal(position_of(c).cut_lsn, 3);
+}
+
+static enum rc say_no(void *ctx, struct err *err)
+{
+    (void)ctx;
+    return err_set(err, RC_FULL, "records: no room");
+}
+
+static void what_its_owner_cannot_record_is_not_committed(void **state)
+{
+    struct contract *c = contract_of(state);
     struct err err = {0};
     struct backend_applied applied;
-    struct backend_batch batch = {.cut_lsn = 9, .items = items, .items_len = 4, .dbmap = &map};
-    assert_int_equal(try_apply(c, batch, &applied, &err), RC_REJECTED);
-    assert_true(err.text[0] != '\0');
+    APPLY(c, 1, STRING(1, "a", "old"));
+    struct backend_item items[] = {STRING(1, "a", "new"), STRING(1, "b", "new")};
+    struct backend_dbmap map = MAP(1, 3);
+    struct backend_batch batch = {
+        .cut_lsn = 9, .items = items, .items_len = 2, .dbmap = &map, .before_commit = say_no};
+    assert_int_equal(try_apply(c, batch, &applied, &err), RC_FULL);
+    assert_string_equal(err.text, "records: no room");
     LOADED(c, 1, "a", "string old");
-    LOADED(c, 1, "h", "hash f=old");
-    LOADED(c, 1, "z", "none");
+    LOADED(c, 1, "b", "none");
     assert_int_equal(position_of(c).cut_lsn, 1);
     assert_int_equal(position_of(c).dbmap.len, 0);
-    batch.items_len = 3; /* without the bad one */
-    assert_int_equal(try_apply(c, batch, &applied, &err), RC_OK);
-    LOADED(c, 1, "a", "string new");
+    check_told(c, batch, "commit");
+    LOADED(c, 1, "b", "string new");
 }
 
 static void a_batch_says_how_much_it_wrote(void **state)
@@ -643,7 +663,6 @@ int main(void)
         TEST(joining_sets_the_position_back_too),
         TEST(a_batch_moves_the_position),
         TEST(an_empty_batch_moves_the_position),
-        TEST(a_partial_batch_does_not_move_the_position),
         TEST(the_position_never_goes_back),
         TEST(a_string_is_kept_and_overwritten),
         TEST(a_missing_key_loads_as_none),
@@ -663,7 +682,9 @@ int main(void)
         TEST(an_expiry_is_kept_changed_and_removed),
         TEST(what_has_expired_is_absent),
         TEST(applying_a_batch_twice_changes_nothing),
-        TEST(a_rejected_item_undoes_the_whole_batch),
+        TEST(a_refused_item_leaves_and_the_rest_is_committed),
+        TEST(a_batch_of_which_everything_is_refused_moves_the_position),
+        TEST(what_its_owner_cannot_record_is_not_committed),
         TEST(a_batch_says_how_much_it_wrote),
         TEST(a_batch_of_many_keys_is_kept),
         TEST(the_database_map_comes_with_the_batch),

@@ -206,6 +206,47 @@ static inline void apply_items(struct contract *c, uint64_t cut_lsn,
 }
 #define APPLY(c, lsn, ...) apply_items(c, lsn, LIST_OF(struct backend_item, __VA_ARGS__))
 
+/* What a batch was told of its items: "begin; 1 refused; commit". */
+static inline void tell_begin(void *ctx)
+{
+    struct buf *said = ctx;
+    said->len = 0;
+}
+
+static inline void tell_refused(void *ctx, uint32_t item, const struct err *why)
+{
+    assert_true(why->code == RC_REJECTED && why->text[0] != '\0');
+    buf_printf(ctx, "%u refused; ", item);
+}
+
+static inline enum rc tell_commit(void *ctx, struct err *err)
+{
+    (void)err;
+    buf_append_str(ctx, "commit");
+    return RC_OK;
+}
+
+/* Applies sorted items and checks what was told of them. */
+static inline void check_told(struct contract *c, struct backend_batch batch, const char *expected)
+{
+    struct buf said = {0};
+    batch.on_begin = tell_begin;
+    batch.on_refused = tell_refused;
+    batch.before_commit = tell_commit;
+    batch.ctx = &said;
+    apply_batch(c, batch);
+    buf_append(&said, "", 1);
+    assert_string_equal(said.data, expected);
+    buf_fini(&said);
+}
+#define TOLD(c, lsn, expected, ...)                                                            \
+    check_told(                                                                                \
+        c,                                                                                     \
+        (struct backend_batch){.cut_lsn = (lsn),                                               \
+                               .items = (struct backend_item[]){__VA_ARGS__},                  \
+                               .items_len = COUNT_OF(((struct backend_item[]){__VA_ARGS__}))}, \
+        expected)
+
 static inline struct backend_dbmap contract_map(const uint32_t *store_dbs, size_t n)
 {
     struct backend_dbmap map = {.len = (uint32_t)n};

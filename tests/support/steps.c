@@ -544,6 +544,14 @@ static void refuse(struct words *w)
     memory_reject_key(steps.ks.store, w->slices[1]);
 }
 
+static void retry_letters(void)
+{
+    struct err err;
+    uint64_t n;
+    if (writeback_order(writeback(), ORDER_RETRY_LETTER, 0, &n, &err) != RC_OK)
+        steps_fail("dead letters are not tried again: %s", err.text);
+}
+
 /* Nothing is refused any more; what was is tried again, by an operator. */
 static void accept_all(void)
 {
@@ -552,7 +560,7 @@ static void accept_all(void)
     await_commit();
     memory_accept_all(steps.ks.store);
     if (steps.blocker == NULL)
-        (void)writeback_retry_dead_letter(writeback(), 0);
+        retry_letters();
     cut();
     memset(steps.tainted, 0, sizeof(steps.tainted));
     if (!steps.loose)

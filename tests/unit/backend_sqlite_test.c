@@ -278,24 +278,55 @@ static void a_read_only_file_is_refused(void **state)
     assert_int_equal(WEXITSTATUS(status), RC_READONLY);
 }
 
-static void a_value_above_the_limit_is_rejected(void **state)
+static void a_value_above_the_limit_is_refused(void **state)
 {
     struct contract *c = contract_of(state);
-    struct err err;
     char bytes[5000];
     memset(bytes, 'x', sizeof(bytes));
     struct slice big = slice_of(bytes, sizeof(bytes));
     struct backend_element field = {.name = KEY("f"), .value = big};
-    struct backend_item hash = many_item(WHOLE(1, HASH, "h", FIELD("a", "b")), &field, 1);
-    APPLY(c, 1, STRING(1, "k", "old"));
+    APPLY(c, 1, STRING(1, "k", "old"), WHOLE(1, HASH, "h", FIELD("a", "old")));
     sqlite3_limit(sqlite_writer_of(c->b), SQLITE_LIMIT_LENGTH, 4000);
-    assert_int_equal(put(c, 2, string_item(1, KEY("k"), big), &err), RC_REJECTED);
-    assert_int_equal(put(c, 2, string_item(1, big, KEY("v")), &err), RC_REJECTED);
-    assert_int_equal(put(c, 2, hash, &err), RC_REJECTED);
-    assert_int_equal(put(c, 2, (struct backend_item){.db = 1, .key = big}, &err), RC_REJECTED);
-    assert_int_equal(put(c, 2, STRING(1, "k", "new"), &err), RC_OK);
-    LOADED(c, 1, "k", "string new");
-    LOADED(c, 1, "h", "none");
+    TOLD(c, 2, "1 refused; 2 refused; 3 refused; commit", STRING(1, "a", "new"),
+         many_item(WHOLE(1, HASH, "h", FIELD("a", "b")), &field, 1), string_item(1, KEY("k"), big),
+         string_item(1, big, KEY("v")));
+    TOLD(c, 3, "0 refused; commit", {.db = 1, .key = big}); /* a deletion */
+    LOADED(c, 1, "a", "string new");
+    LOADED(c, 1, "k", "string old");
+    LOADED(c, 1, "h", "hash a=old");
+    assert_int_equal(position_of(c).cut_lsn, 3);
+}
+
+/* ---- what the owner of the database forbids ---- */
+
+static void as_owner(struct contract *c, const char *sql)
+{
+    char path[160], *why = NULL;
+    sqlite3 *db;
+    snprintf(path, sizeof(path), "%s/%s", c->dir, strchr(c->url, ':') + 1);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, &why) != SQLITE_OK)
+        fail_msg("%s: %s", sql, why);
+    sqlite3_close(db);
+}
+
+static void a_refused_value_of_several_rows_leaves_nothing_behind(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, WHOLE(1, HASH, "h", FIELD("a", "1"), FIELD("b", "2")), STRING(1, "s", "x"),
+          WHOLE(1, SET, "t", MEMBER("m")));
+    as_owner(c, "CREATE UNIQUE INDEX no_twins ON weir_hash(value);"
+                "CREATE UNIQUE INDEX one_text ON weir_key(value)");
+    TOLD(c, 2, "1 refused; 2 refused; 4 refused; commit",
+         WHOLE(1, HASH, "g", FIELD("a", "7"), FIELD("b", "8")),
+         WHOLE(1, HASH, "h", FIELD("a", "3"), FIELD("b", "3")),
+         DELTA(1, HASH, "i", FIELD("a", "9"), FIELD("b", "9")), DELETED(1, "none"),
+         STRING(1, "t", "x"));
+    LOADED(c, 1, "g", "hash a=7 b=8");
+    LOADED(c, 1, "h", "hash a=1 b=2");
+    LOADED(c, 1, "i", "none");
+    LOADED(c, 1, "t", "set m");
+    check_count(c, 1, 4);
 }
 
 /* ---- durability ---- */
@@ -523,7 +554,8 @@ int main(void)
         TEST(a_full_disk_is_full_and_loses_nothing),
         TEST(a_store_that_became_read_only_says_so),
         TEST(a_read_only_file_is_refused),
-        TEST(a_value_above_the_limit_is_rejected),
+        TEST(a_value_above_the_limit_is_refused),
+        TEST(a_refused_value_of_several_rows_leaves_nothing_behind),
         TEST(a_kill_leaves_one_whole_batch_or_the_other),
         TEST(commits_are_synced_and_checkpoints_are_ours),
         TEST(a_dropped_database_is_emptied_in_bounded_steps),

@@ -169,6 +169,15 @@ static void a_failing_backend_loses_nothing_and_says_so(void **state)
     assert_int_equal(info.breaker, BREAKER_CLOSED);
 }
 
+static uint64_t order(enum writeback_order what, uint64_t id)
+{
+    uint64_t n;
+    struct err err;
+    if (writeback_order(keyspace_writeback(f.ks), what, id, &n, &err) != RC_OK)
+        fail_msg("%s", err.text);
+    return n;
+}
+
 static bool has_no_dead_letters(void *ctx)
 {
     struct writeback_info info;
@@ -196,7 +205,7 @@ static void a_rejected_key_becomes_a_dead_letter_and_the_rest_goes_on(void **sta
     ks_restart(&f, true); /* the journal has given it up; the letter has not */
     ks_expect(&f, "bad", "2");
     memory_accept_all(f.store);
-    assert_int_equal(writeback_retry_dead_letter(keyspace_writeback(f.ks), 0), 1);
+    assert_int_equal(order(ORDER_RETRY_LETTER, 0), 1);
     ks_await(has_no_dead_letters, NULL, "the letter is delivered");
     assert_string_equal(ks_stored(&f, "bad"), "2");
 }

@@ -1,0 +1,234 @@
+/* One attempt at a batch: what the backend says of its items becomes outcomes and records.
+ *
+ *   on_begin ──> on_refused, on_conflict ... ──> before_commit ──> [the backend commits]
+ *      outcomes and records of                     records are durable,
+ *      the attempt before are void                 or the backend does not commit
+ *
+ * Whether a commit of which the answer was lost has happened is asked, not guessed: the second
+ * attempt would see no conflict any more where the first one lost it.
+ *
+ * Thread: flusher.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "writeback/internal.h"
+
+#include "base/log.h"
+#include "config/options.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct attempt {
+    struct writeback *wb;
+    struct batch *batch;
+    struct backend_item *items; /* of the batch, without those that need not go */
+    uint32_t *index;            /* of each in the batch */
+    uint32_t len;
+    uint32_t refused, conflicts, first_refused, first_conflict;
+    struct err first_reason; /* of a refusal */
+    const char *first_verdict;
+    struct err records; /* why something could not be recorded; RC_OK: it could */
+    bool reached_commit;
+};
+
+static struct records_bounds bounds_of(enum record_kind kind)
+{
+    bool letters = kind == RECORD_DEAD_LETTER;
+    return (struct records_bounds){
+        (uint64_t)option_num(letters ? OPT_dead_letters_max : OPT_conflicts_max),
+        (uint64_t)option_num(letters ? OPT_dead_letters_max_bytes : OPT_conflicts_max_bytes)};
+}
+
+static void describe(struct writeback *wb, const struct backend_item *ours, struct record *out)
+{
+    int number = dbmap_number(&wb->map, ours->db);
+    out->time = clock_wall();
+    out->number = number < 0 ? 0 : (uint32_t)number;
+    out->ours = ours;
+}
+
+static void keep(struct attempt *a, struct record *record, const struct backend_item *ours)
+{
+    if (a->records.code != RC_OK)
+        return; /* nothing will be committed */
+    struct records_bounds bounds = bounds_of(record->kind);
+    describe(a->wb, ours, record);
+    record->lsn = a->batch->cut_lsn;
+    if (records_add(a->wb->records, record, &bounds, &a->records) == RC_OK)
+        a->records.code = RC_OK;
+}
+
+enum rc record_lost_change(struct writeback *wb, const struct backend_item *ours, uint64_t lsn,
+                           struct err *err)
+{
+    struct records_bounds bounds = bounds_of(RECORD_CONFLICT);
+    struct record r = {.kind = RECORD_CONFLICT,
+                       .lsn = lsn,
+                       .reason = SLICE("backend-wins, made on top of a change that lost"),
+                       .ours_lost = true};
+    describe(wb, ours, &r);
+    stat_add(STAT_conflicts_total, 1);
+    return records_add_alone(wb->records, &r, &bounds, err);
+}
+
+static void on_begin(void *ctx)
+{
+    struct attempt *a = ctx;
+    for (uint32_t i = 0; i < a->len; i++)
+        a->batch->outcomes[a->index[i]] = BATCH_APPLIED;
+    a->refused = a->conflicts = 0;
+    a->records.code = RC_OK;
+    a->reached_commit = false;
+    records_begin(a->wb->records, a->batch->cut_lsn);
+    if (records_supersede(a->wb->records, a->items, a->len, &a->records) == RC_OK)
+        a->records.code = RC_OK;
+}
+
+static void on_refused(void *ctx, uint32_t item, const struct err *why)
+{
+    struct attempt *a = ctx;
+    must(item < a->len);
+    struct record r = {.kind = RECORD_DEAD_LETTER, .reason = slice_str(why->text)};
+    if (a->refused++ == 0) {
+        a->first_refused = item;
+        a->first_reason = *why;
+    }
+    keep(a, &r, &a->items[item]);
+    a->batch->outcomes[a->index[item]] = BATCH_DEAD;
+}
+
+static enum backend_verdict on_conflict(void *ctx, uint32_t item, const struct backend_conflict *c)
+{
+    struct attempt *a = ctx;
+    must(item < a->len);
+    enum backend_verdict verdict = conflict_decide(c);
+    struct record r = {.kind = RECORD_CONFLICT,
+                       .reason = slice_str(conflict_verdict_name(verdict)),
+                       .ours_lost = verdict == BACKEND_KEEP,
+                       .base = c->base,
+                       .theirs = c->theirs};
+    if (a->conflicts++ == 0) {
+        a->first_conflict = item;
+        a->first_verdict = conflict_verdict_name(verdict);
+    }
+    keep(a, &r, c->ours);
+    a->batch->outcomes[a->index[item]] =
+        verdict == BACKEND_KEEP ? BATCH_KEPT_THEIRS : BATCH_APPLIED_OVER;
+    return verdict;
+}
+
+static void on_merged(void *ctx, uint32_t item)
+{
+    struct attempt *a = ctx;
+    uint8_t *outcome = &a->batch->outcomes[a->index[item]];
+    if (*outcome != BATCH_KEPT_THEIRS)
+        *outcome = BATCH_MERGED;
+}
+
+static enum rc before_commit(void *ctx, struct err *err)
+{
+    struct attempt *a = ctx;
+    struct records *r = a->wb->records;
+    enum rc rc = a->records.code;
+    if (rc == RC_OK && a->batch->map_changed)
+        rc = records_keep_databases(r, &a->batch->map, &a->records);
+    if (rc == RC_OK)
+        rc = records_commit(r, &a->records);
+    a->reached_commit = rc == RC_OK;
+    a->records.code = rc;
+    if (rc != RC_OK)
+        *err = a->records;
+    return rc;
+}
+
+static void attempt_init(struct attempt *a, struct writeback *wb, struct batch *b)
+{
+    *a = (struct attempt){.wb = wb, .batch = b};
+    a->items = malloc((b->items_len + 1) * sizeof(*a->items));
+    a->index = malloc((b->items_len + 1) * sizeof(*a->index));
+    must(a->items != NULL && a->index != NULL);
+    for (uint32_t i = 0; i < b->items_len; i++) {
+        if (b->outcomes[i] == BATCH_SKIPPED)
+            continue;
+        a->items[a->len] = b->items[i];
+        a->index[a->len++] = i;
+    }
+}
+
+/* True when the backend has this batch after all. A cut that only carries a map may have the
+ * position of the one before; to write a map twice is harmless. */
+static bool has_committed(struct writeback *wb, const struct batch *b)
+{
+    struct backend_position p;
+    struct err ignored;
+    return b->cut_lsn > writeback_applied_lsn(wb) &&
+           wb->ops->position(wb->backend, &p, &ignored) == RC_OK && p.cut_lsn >= b->cut_lsn;
+}
+
+/* One line of each kind for a batch, however many keys it is about. */
+static void tell(const struct attempt *a)
+{
+    struct buf key = {0};
+    if (a->refused > 0) {
+        stat_add(STAT_dead_letters_total, a->refused);
+        buf_append_escaped(&key, a->items[a->first_refused].key, 64);
+        log_line(LOG_WARNING,
+                 "the backend refuses %u keys of a batch, dead letters now (WEIR DEADLETTER); the "
+                 "first is '%.*s': %s",
+                 a->refused, (int)key.len, key.data, a->first_reason.text);
+    }
+    key.len = 0;
+    if (a->conflicts > 0) {
+        stat_add(STAT_conflicts_total, a->conflicts);
+        buf_append_escaped(&key, a->items[a->first_conflict].key, 64);
+        log_line(
+            LOG_WARNING,
+            "%u keys of a batch were changed in the backend too, see WEIR CONFLICTS; the first "
+            "is '%.*s': %s",
+            a->conflicts, (int)key.len, key.data, a->first_verdict);
+    }
+    buf_fini(&key);
+}
+
+static uint32_t count_kept(const struct attempt *a)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; a->conflicts > 0 && i < a->len; i++)
+        n += a->batch->outcomes[a->index[i]] == BATCH_KEPT_THEIRS;
+    return n;
+}
+
+enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_failed, struct err *err)
+{
+    struct attempt a;
+    struct backend_applied applied = {0};
+    attempt_init(&a, wb, b);
+    struct backend_batch batch = {
+        .cut_lsn = b->cut_lsn,
+        .mark = b->mark,
+        .items = a.items,
+        .items_len = a.len,
+        .dbmap = b->map_changed ? &b->map : NULL,
+        .on_begin = on_begin,
+        .on_conflict = on_conflict,
+        .on_merged = on_merged,
+        .on_refused = on_refused,
+        .before_commit = before_commit,
+        .ctx = &a,
+    };
+    enum rc rc = wb->ops->apply(wb->backend, &batch, &applied, err);
+    *records_failed = rc != RC_OK && a.records.code != RC_OK;
+    if (rc != RC_OK && a.reached_commit && has_committed(wb, b))
+        rc = RC_OK;
+    records_end(wb->records, rc == RC_OK);
+    if (rc == RC_OK) {
+        stat_add(STAT_flushed_items, a.len - a.refused);
+        stat_add(STAT_flushed_rows, applied.rows);
+        stat_add(STAT_flushed_bytes, applied.bytes);
+        losses_add(wb, writeback_applied_lsn(wb), b->cut_lsn, a.refused, count_kept(&a));
+        tell(&a);
+    }
+    free(a.items);
+    free(a.index);
+    return rc;
+}

@@ -1,0 +1,359 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the backend refuses, and what others change in it: one commit, one version, one record.
+
+The owner of the database adds constraints and changes rows with SQL while the proxy writes, is
+killed and comes back. Whoever reads the database sees whole transactions; each acknowledged write
+is in the store, in memory, in a dead letter or in the conflict log.
+"""
+import os
+import sqlite3
+import threading
+import time
+
+from backend_down import Store
+from harness import PATIENCE, ReplyError, Seed, run_checks, until
+
+SEED = Seed()
+
+
+def letters(conn):
+    return conn.info("writeback")["dead_letters"]
+
+
+def wait_letters(conn, n):
+    until(lambda: letters(conn) == str(n), 20, "%d dead letters, there are %s" % (n, letters(conn)))
+
+
+def value(store, key):
+    return store.rows().get(key)
+
+
+def refuse(owner, text="twin"):
+    """No two keys with one value: whoever writes this text is refused."""
+    until(lambda: owner.execute("SELECT count(*) FROM weir_db").fetchone()[0], 20, "databases")
+    owner.execute("CREATE UNIQUE INDEX IF NOT EXISTS no_twins ON weir_key(value)")
+    owner.execute("INSERT OR REPLACE INTO string(db, key, value) VALUES (0, 'first', ?)", (text,))
+
+
+def flush(conn):
+    """Flushes, and says what was refused or overruled meanwhile: "" when nothing was."""
+    try:
+        conn("WEIR", "FLUSH")
+    except ReplyError as e:
+        return str(e)
+    return ""
+
+
+def record(conn, kind, n=-1):
+    """Records as dictionaries, the newest first."""
+    rows = conn("WEIR", kind, "LIST", n)
+    pairs = [dict(zip(r[::2], r[1::2])) for r in rows]
+    return [{k.decode(): v for k, v in r.items()} for r in reversed(pairs)]
+
+
+def a_refused_key_does_not_tear_a_transaction():
+    with Store(write_delay_ms=1) as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        torn, stop = [], threading.Event()
+
+        def watch():
+            reader = sqlite3.connect(store.path, timeout=10 * PATIENCE)
+            while not stop.is_set():
+                rows = dict(reader.execute("SELECT key, value FROM string "
+                                           "WHERE key IN ('aa', 'zz')"))
+                if rows.get("aa", "") + "z" != rows.get("zz", "z"):
+                    torn.append(rows)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        for i in range(400):
+            conn.pipeline([("MULTI",), ("SET", "aa", "%d" % i), ("SET", "bad:%d" % (i % 7), "twin"),
+                           ("SET", "zz", "%dz" % i), ("EXEC",)])
+        flush(conn)
+        stop.set()
+        watcher.join()
+        assert not torn, torn[:3]
+        assert (value(store, "aa"), value(store, "zz")) == ("399", "399z"), store.rows()
+
+
+def a_dead_letter_does_not_come_back_over_what_came_later():
+    with Store() as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        rng = SEED.rng("later")
+        for i in range(8):
+            key, newer = "bad%d" % i, "newer %d" % i
+            conn("SET", key, "twin")
+            wait_letters(conn, 1)
+            if i % 2:  # known from the file, not from memory
+                store.server.kill()
+                store.server.start()
+                conn = store.connect()
+                assert conn("GET", key) == b"twin" and letters(conn) == "1"
+            conn("SET", key, newer)
+            until(lambda k=key, v=newer: value(store, k) == v, 20, "the newer value in the store")
+            time.sleep(rng.random() * 0.002)  # somewhere about the end of the letter
+            store.server.kill()
+            store.server.start()
+            conn = store.connect()
+            assert conn("GET", key).decode() == newer, conn("GET", key)
+            assert letters(conn) == "0", letters(conn)
+
+
+def a_flush_takes_the_dead_letters_of_its_database():
+    with Store() as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        conn("SET", "bad", "twin")
+        conn("SELECT", 1)
+        conn("SET", "other", "twin")
+        wait_letters(conn, 2)
+        conn("FLUSHDB")
+        conn("WEIR", "FLUSH")
+        wait_letters(conn, 1)
+        store.server.kill()
+        store.server.start()
+        conn = store.connect()
+        assert letters(conn) == "1" and conn("GET", "bad") == b"twin"
+        conn("FLUSHALL")
+        store.server.kill()
+        store.server.start()
+        conn = store.connect()
+        assert conn("GET", "bad") is None
+        conn("WEIR", "FLUSH")
+        wait_letters(conn, 0)
+        records = sqlite3.connect(os.path.join(store.server.dir, "journal", "records.db"))
+        assert records.execute("SELECT count(*) FROM record WHERE kind = 1").fetchone() == (0,)
+
+
+def with_too_many_dead_letters_the_lane_says_what_to_do():
+    with Store(dead_letters_max=2) as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        for i in range(2):
+            conn("SET", "bad%d" % i, "twin")
+        wait_letters(conn, 2)
+        for i in range(20):  # the same keys again take no more room
+            conn("SET", "bad%d" % (i % 2), "twin")
+            conn("SET", "good", "before %d" % i)
+            until(lambda v="before %d" % i: value(store, "good") == v, 20, "good keys go on")
+        conn("SET", "bad2", "twin")
+        conn("SET", "good", "after")
+        store.wait_state(conn, "records-full")
+        error = conn.info("writeback")["backend_last_error"]
+        assert "records.db" in error and "dead-letters-max" in error, error
+        assert conn.info("writeback")["breaker"] == "closed"
+        conn("CONFIG", "SET", "dead-letters-max", 3)
+        conn("WEIR", "FLUSH", "ASYNC")
+        until(lambda: value(store, "good") == "after", 20, "room was made")
+        wait_letters(conn, 3)
+        conn("SET", "bad3", "twin")
+        store.wait_state(conn, "records-full")
+        until(lambda: conn("WEIR", "DEADLETTER", "DROP", "ALL") == 3, 20, "three are dropped")
+        wait_letters(conn, 1)
+        store.flushed(conn)
+        assert conn("GET", "bad0") is None and conn("GET", "bad3") == b"twin"
+
+
+def damaged_records_do_not_keep_the_proxy_from_starting():
+    with Store() as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        conn("SET", "bad", "twin")
+        conn("SET", "good", "1")
+        wait_letters(conn, 1)
+        assert store.server.stop() == 0
+        path = os.path.join(store.server.dir, "journal", "records.db")
+        with open(path, "r+b") as f:
+            f.seek(4096)
+            f.write(SEED.rng("damage").randbytes(os.path.getsize(path) - 4096))
+        store.server.start()
+        conn = store.connect()
+        assert "moved to" in store.server.log_tail() and conn("GET", "good") == b"1"
+        conn("SET", "bad", "twin")
+        wait_letters(conn, 1)
+
+
+def neighbours_of_what_others_change_are_not_lost():
+    with Store(write_delay_ms=3600000) as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        conn("HSET", "h", "a", 1, "b", 1)
+        conn("RPUSH", "l", 1, 2, 3)
+        conn("WEIR", "FLUSH")
+        for round_ in range(2, 5):
+            conn("HSET", "h", "a", round_)
+            owner.execute("UPDATE hash SET value = ? WHERE key = 'h' AND field = 'b'",
+                          (str(round_ * 10),))
+            conn("WEIR", "FLUSH")
+            until(lambda n=round_: conn("HGET", "h", "b") == b"%d0" % n, 20, "theirs is seen")
+            assert conn("HGET", "h", "a") == b"%d" % round_, conn("HGETALL", "h")
+        conn("RPUSH", "l", 4)
+        owner.execute("DELETE FROM list WHERE key = 'l' AND value = '2'")
+        conn("WEIR", "FLUSH")
+        until(lambda: conn("LRANGE", "l", 0, -1) == [b"1", b"3", b"4"], 20, "both are there")
+        assert record(conn, "CONFLICTS") == [], record(conn, "CONFLICTS")
+        conn("HSET", "h", "a", "ours", "b", "ours")
+        owner.execute("UPDATE hash SET value = 'theirs' WHERE key = 'h' AND field = 'b'")
+        assert "1 that lost" in flush(conn)
+        until(lambda: conn("HGET", "h", "b") == b"theirs", 20, "theirs wins")
+        assert conn("HGET", "h", "a") == b"ours"
+        lost = record(conn, "CONFLICTS")
+        assert len(lost) == 1 and lost[0]["ours"] == b"{b: ours}", lost
+
+
+def a_key_that_is_written_all_the_time_does_not_overrule_others():
+    with Store(write_delay_ms=1) as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        conn("SET", "c", 1000000)
+        store.flushed(conn)
+        for round_ in range(1, 9):
+            stop = threading.Event()
+
+            def count():
+                mine = store.connect()
+                while not stop.is_set():
+                    mine.pipeline([("INCR", "c")] * 20)
+
+            client = threading.Thread(target=count)
+            client.start()
+            time.sleep(0.02)
+            theirs = round_ * 10000000
+            owner.execute("UPDATE string SET value = ? WHERE key = 'c'", (str(theirs),))
+            until(lambda n=theirs: int(conn("GET", "c")) >= n, 20, "theirs is seen")
+            for _ in range(20):
+                now = int(conn("GET", "c"))
+                assert theirs <= now < theirs + 9000000, (theirs, now)
+            stop.set()
+            client.join()
+            if round_ % 3 == 0:  # what was forgotten does not come back from the journal
+                store.server.kill()
+                store.server.start()
+                conn = store.connect()
+            store.flushed(conn)
+            assert theirs <= int(value(store, "c")) < theirs + 9000000, (theirs, store.rows())
+            assert int(conn("GET", "c")) == int(value(store, "c"))
+
+
+def the_row_of_a_dead_letter_may_be_changed():
+    with Store() as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        conn("SET", "other", "1")
+        conn("SET", "bad", "twin")
+        wait_letters(conn, 1)
+        store.flushed(conn)
+        owner.execute("INSERT INTO string(db, key, value) VALUES (0, 'bad', 'by hand')")
+        for i in range(5):
+            owner.execute("UPDATE string SET value = ? WHERE key = 'other'", ("theirs %d" % i,))
+            until(lambda v=b"theirs %d" % i: conn("GET", "other") == v, 20, "other is noticed")
+        assert conn("GET", "bad") == b"twin"  # until an operator decides
+        assert conn("WEIR", "DEADLETTER", "DROP", "ALL") == 1
+        assert conn("GET", "bad") == b"by hand"
+
+
+def dropping_a_letter_leaves_what_was_made_of_it():
+    with Store(write_delay_ms=3600000) as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner, "5")
+        conn("SET", "bad", "5")
+        conn("WEIR", "FLUSH", "ASYNC")
+        wait_letters(conn, 1)
+        assert conn("INCRBY", "bad", 1) == 6
+        assert conn("WEIR", "DEADLETTER", "DROP", "ALL") == 0
+        store.server.kill()
+        store.server.start()
+        conn = store.connect()
+        assert conn("GET", "bad") == b"6", conn("GET", "bad")
+        conn("WEIR", "FLUSH", "ASYNC")
+        wait_letters(conn, 0)
+        until(lambda: value(store, "bad") == "6", 20, "what was made of it arrives")
+
+
+def receipts_tell_what_was_refused_or_overruled():
+    with Store(write_delay_ms=20) as store:
+        store.server.start()
+        conn, other, owner = store.connect(), store.connect(), store.open()
+        refuse(owner)
+        conn("SET", "good", "1")
+        assert conn("WAITAOF", 1, 1, 20000) == [1, 1]
+        other("SET", "mine", "2")
+        assert other("WAITAOF", 1, 1, 20000) == [1, 1]
+        conn("SET", "bad", "twin")
+        assert conn("WAITAOF", 1, 1, 20000) == [1, 0]
+        assert other("WAITAOF", 1, 1, 20000) == [1, 1]  # wrote nothing since
+        conn("SET", "bad", "else")  # what was lost does not spoil later receipts
+        assert conn("WAITAOF", 1, 1, 20000) == [1, 1]
+        assert conn("WAITAOF", 0, 1, 20000) == [1, 1]
+        assert flush(conn) == ""
+        conn("SET", "bad", "twin")
+        assert "1 changes that the backend refuses" in flush(conn)
+        assert conn("WAITAOF", 1, 1, 20000) == [1, 0]
+        assert conn("WEIR", "DEADLETTER", "DROP", "ALL") == 1
+        store.flushed(conn)
+        conn("CONFIG", "SET", "write-delay-ms", 3600000)
+        conn("SET", "good", "ours")
+        owner.execute("UPDATE string SET value = 'theirs' WHERE key = 'good'")
+        assert "1 that lost" in flush(conn)
+        assert conn("WAITAOF", 1, 1, 20000) == [1, 0]
+        assert conn("GET", "good") == b"theirs"
+        fresh = store.connect()
+        fresh("SET", "new", "3")
+        assert flush(fresh) == ""
+        assert fresh("WAITAOF", 1, 1, 20000) == [1, 1]
+
+
+def records_are_listed_a_page_at_a_time():
+    with Store() as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        conn.pipeline([("SET", "bad%d" % i, "twin") for i in range(25)])
+        wait_letters(conn, 25)
+        assert len(conn("WEIR", "DEADLETTER")) == 10
+        assert len(conn("WEIR", "DEADLETTER", "LIST", 12)) == 12
+        assert len(conn("WEIR", "DEADLETTER", "LIST", -1)) == 25
+        after, seen = 0, []
+        while True:
+            page = record_ids(conn("WEIR", "DEADLETTER", "LIST", after, "COUNT", 7))
+            if not page:
+                break
+            seen += page
+            after = page[-1]
+        assert len(set(seen)) == 25 and seen == sorted(seen), seen
+        assert len(conn("WEIR", "DEADLETTER", "LIST", "COUNT", 3)) == 3
+        for wrong in (("LIST", "x"), ("LIST", "x", "COUNT", 1), ("LIST", 1, 2),
+                      ("LIST", 1, "NO", 2)):
+            try:
+                conn("WEIR", "DEADLETTER", *wrong)
+                raise AssertionError("%s is taken" % (wrong,))
+            except ReplyError:
+                pass
+
+
+def record_ids(rows):
+    return [row[row.index(b"id") + 1] for row in rows]
+
+
+if __name__ == "__main__":
+    run_checks([a_refused_key_does_not_tear_a_transaction,
+                a_dead_letter_does_not_come_back_over_what_came_later,
+                a_flush_takes_the_dead_letters_of_its_database,
+                with_too_many_dead_letters_the_lane_says_what_to_do,
+                damaged_records_do_not_keep_the_proxy_from_starting,
+                neighbours_of_what_others_change_are_not_lost,
+                a_key_that_is_written_all_the_time_does_not_overrule_others,
+                the_row_of_a_dead_letter_may_be_changed,
+                dropping_a_letter_leaves_what_was_made_of_it,
+                receipts_tell_what_was_refused_or_overruled,
+                records_are_listed_a_page_at_a_time])

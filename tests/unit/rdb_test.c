@@ -1,5 +1,5 @@
-/* Payloads of single values: what is written, byte for byte; every encoding that is read, from bytes
- * made by hand; and what is refused.
+/* Payloads of single values: what is written, byte for byte; every encoding that is read, from
+ * bytes made by hand; and what is refused.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "compute/crc64.h"
 #include "compute/rdb_read.h"

@@ -574,6 +574,27 @@ static void what_does_not_add_up_is_refused(void **state)
         reads(bodies[i], NULL);
 }
 
+/* Before room is got for it: half a gigabyte is not asked for on behalf of five bytes. */
+static void the_length_of_a_compressed_string_is_bounded_by_its_bytes(void **state)
+{
+    (void)state;
+    static const struct slice bodies[] = {
+        SLICE("\x14\xc3\5\x80\x20\0\0\0\0a\xe0\0\0"),         /* 512 MB */
+        SLICE("\x14\xc3\5\x80\0\0\1\xb9\0a\xe0\0\0"),         /* 441 bytes: one too many for five */
+        SLICE("\x14\xc3\5\x81\x10\0\0\0\0\0\0\0\0a\xe0\0\0"), /* 2^60 */
+    };
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+        struct heard h = {.refuse_as = RC_OK};
+        struct buf payload = {0};
+        struct err err;
+        buf_append_slice(&payload, bodies[i]);
+        seal(&payload, 10);
+        assert_int_equal(read_payload(buf_slice(&payload), &h, &err), RC_CORRUPT);
+        assert_non_null(strstr(err.text, "cannot become as long as it says"));
+        buf_fini(&payload);
+    }
+}
+
 static void version_and_checksum_are_looked_at_first(void **state)
 {
     (void)state;
@@ -642,6 +663,7 @@ int main(void)
         cmocka_unit_test(lists_of_blocks_are_read),
         cmocka_unit_test(a_compressed_block_is_read),
         cmocka_unit_test(what_does_not_add_up_is_refused),
+        cmocka_unit_test(the_length_of_a_compressed_string_is_bounded_by_its_bytes),
         cmocka_unit_test(version_and_checksum_are_looked_at_first),
         cmocka_unit_test(what_the_sink_says_ends_the_reading),
     };

@@ -330,6 +330,26 @@ static void a_miss_loads_once_and_absence_is_remembered(void **state)
     assert_int_equal(stat_get(STAT_backend_loads) - loads, 2);
 }
 
+/* Whether it was there is not known: the backend may have it. */
+static void an_overwritten_key_is_removed_without_a_look(void **state)
+{
+    (void)state;
+    struct txn_key k = {.mode = KEY_OVERWRITE, .name = SLICE("k")};
+    struct slice argv[] = {SLICE("DEL"), SLICE("k")};
+    ks_set(&f, 0, "k", "v");
+    ks_restart(&f, true);
+    uint64_t loads = stat_get(STAT_backend_loads);
+    assert_int_equal(txn_begin(f.t[0], &k, 1, TXN_WRITES | TXN_NO_OOM, (struct slice){0},
+                               COUNT_OF(argv), argv, NULL),
+                     TXN_READY);
+    assert_true(txn_remove(f.t[0], 0));
+    txn_commit(f.t[0]);
+    assert_int_equal(stat_get(STAT_backend_loads), loads);
+    ks_expect(&f, "k", NULL);
+    ks_flush(&f);
+    assert_null(ks_stored(&f, "k"));
+}
+
 int main(void)
 {
 #define KS(test) cmocka_unit_test_setup_teardown(test, make, destroy)
@@ -348,6 +368,7 @@ int main(void)
         KS(an_expired_dirty_key_flushes_a_deletion),
         KS(flushdb_and_swapdb_reach_the_backend_with_their_cut),
         KS(a_miss_loads_once_and_absence_is_remembered),
+        KS(an_overwritten_key_is_removed_without_a_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,7 +9,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fault"))
-from harness import ReplyError, Seed, Server, encode, run_checks  # pylint: disable=wrong-import-position
+from harness import (  # pylint: disable=wrong-import-position
+    ReplyError, Seed, Server, encode, run_checks)
 
 
 class Redis(Server):

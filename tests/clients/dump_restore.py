@@ -289,6 +289,22 @@ def an_announced_length_costs_no_memory():
     assert int(c.info("memory")["used_memory"]) < before + (8 << 20)
 
 
+def a_small_payload_of_a_value_beyond_maxmemory_is_refused():
+    """LZF can make 88 bytes of one; that is not tried when there is no room for the result."""
+    packed = b"\0a" + b"\xe0\xff\0" * 400000
+    expanded = 1 + 264 * 400000
+    element = b"\xc3\x80" + struct.pack(">I", len(packed)) + b"\x80" + struct.pack(">I", expanded)
+    payload = sealed(b"\x01\x01" + element + packed)
+    with Server(maxmemory="64mb") as weir:
+        weir.start()
+        c = weir.connect()
+        c.send(("RESTORE", "k", 0, payload))
+        assert str(c.read()).startswith("OOM "), "not refused"
+        assert c("EXISTS", "k") == 0
+        c("CONFIG", "SET", "maxmemory", "1gb")
+        assert c("RESTORE", "k", 0, payload) == "OK" and c("LINDEX", "k", 0) == b"a" * expanded
+
+
 WEIR2 = Server()
 
 if __name__ == "__main__":
@@ -304,4 +320,5 @@ if __name__ == "__main__":
                     options_and_errors_are_those_of_redis,
                     what_is_journalled_is_what_the_key_is_from_then_on,
                     damaged_payloads_are_refused_when_redis_refuses_them,
-                    an_announced_length_costs_no_memory])
+                    an_announced_length_costs_no_memory,
+                    a_small_payload_of_a_value_beyond_maxmemory_is_refused])

@@ -238,8 +238,7 @@ enum rdb_step rdb_pack_next(struct rdb_pack *p, struct rdb_item *out)
         next_of_listpack, next_of_ziplist, next_of_intset, next_of_zipmap};
     if (p->at == p->end) {
         bool sound = (p->announced == UINT64_MAX || p->announced == p->items) &&
-                     (p->form != RDB_ZIPLIST || ziplist_tail_holds(p)) &&
-                     (p->form != RDB_ZIPMAP || p->items % 2 == 0);
+                     (p->form != RDB_ZIPLIST || ziplist_tail_holds(p));
         return sound ? RDB_END : RDB_BROKEN;
     }
     *out = (struct rdb_item){0};

@@ -9,7 +9,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fault"))
-from harness import ReplyError, Seed, Server, run_checks  # pylint: disable=wrong-import-position
+from harness import (  # pylint: disable=wrong-import-position
+    ReplyError, Seed, Server, encode, run_checks)
 
 
 class Redis(Server):
@@ -191,6 +192,34 @@ def options_and_errors_are_those_of_redis():
         assert ours == theirs, (ours, theirs)
 
 
+def what_is_journalled_is_what_the_key_is_from_then_on():
+    """Whatever the request said: an absolute time, and no matter what is there."""
+    with Server(write_delay_ms=3600000, write_delay_max_ms=3600000) as weir:
+        weir.start()
+        c = weir.connect()
+        c("SET", "old", "v")
+        payload = c("DUMP", "old")
+        at = int(time.time() * 1000) + 100000
+        forms = (("new", 0), ("relative", 100000), ("absolute", at, "ABSTTL"),
+                 ("idle", 0, "IDLETIME", 5), ("old", 0, "REPLACE"),
+                 ("verbatim", at, "REPLACE", "ABSTTL"))
+        for key, ttl, *options in forms:
+            assert c("RESTORE", key, ttl, payload, *options) == "OK"
+        times = {key: max(0, int(c("PEXPIRETIME", key))) for key, *_ in forms}
+        c("RESTORE", "old", 1, payload, "REPLACE", "ABSTTL")
+        assert c("RESTORE", "nothing", 1, payload, "ABSTTL") == "OK"
+        weir.kill()
+        journal = b""
+        for name in sorted(os.listdir(os.path.join(weir.dir, "journal"))):
+            path = os.path.join(weir.dir, "journal", name)
+            if os.path.isfile(path):
+                with open(path, "rb") as f:
+                    journal += f.read()
+        for key, *_ in forms:
+            assert encode("RESTORE", key, times[key], payload, "REPLACE", "ABSTTL") in journal, key
+        assert encode("DEL", "old") in journal and b"nothing" not in journal
+
+
 CRC_TABLE = []
 
 
@@ -260,6 +289,22 @@ def an_announced_length_costs_no_memory():
     assert int(c.info("memory")["used_memory"]) < before + (8 << 20)
 
 
+def a_small_payload_of_a_value_beyond_maxmemory_is_refused():
+    """LZF can make 88 bytes of one; that is not tried when there is no room for the result."""
+    packed = b"\0a" + b"\xe0\xff\0" * 400000
+    expanded = 1 + 264 * 400000
+    element = b"\xc3\x80" + struct.pack(">I", len(packed)) + b"\x80" + struct.pack(">I", expanded)
+    payload = sealed(b"\x01\x01" + element + packed)
+    with Server(maxmemory="64mb") as weir:
+        weir.start()
+        c = weir.connect()
+        c.send(("RESTORE", "k", 0, payload))
+        assert str(c.read()).startswith("OOM "), "not refused"
+        assert c("EXISTS", "k") == 0
+        c("CONFIG", "SET", "maxmemory", "1gb")
+        assert c("RESTORE", "k", 0, payload) == "OK" and c("LINDEX", "k", 0) == b"a" * expanded
+
+
 WEIR2 = Server()
 
 if __name__ == "__main__":
@@ -273,5 +318,7 @@ if __name__ == "__main__":
                     what_weir_dumps_restores_in_weir,
                     a_value_comes_back_after_a_journey_and_a_kill,
                     options_and_errors_are_those_of_redis,
+                    what_is_journalled_is_what_the_key_is_from_then_on,
                     damaged_payloads_are_refused_when_redis_refuses_them,
-                    an_announced_length_costs_no_memory])
+                    an_announced_length_costs_no_memory,
+                    a_small_payload_of_a_value_beyond_maxmemory_is_refused])

@@ -197,7 +197,8 @@ def keys_and_flags(args, r, w, before):
 
 
 RULES = {
-    b"TIME": clock, b"RANDOMKEY": same_kind, b"HGETALL": any_order_of_pairs, b"HELLO": hello,
+    b"TIME": clock, b"RANDOMKEY": same_kind, b"DUMP": same_kind,
+    b"HGETALL": any_order_of_pairs, b"HELLO": hello,
     b"SORT": sorted_elements, b"SORT_RO": sorted_elements, b"SPOP": random_members,
     b"SRANDMEMBER": random_members,
     b"HRANDFIELD": random_members, b"ZRANDMEMBER": random_members,

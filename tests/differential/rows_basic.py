@@ -4,6 +4,7 @@
 A row is the command's name, how often it is drawn, and a function that makes its arguments. See
 README.md for how to add one.
 """
+import payloads
 
 
 def set_options(g):
@@ -182,6 +183,20 @@ def rename_row(g):
     return [source, g.key(chr(source[0])) if source and g.chance(0.8) else g.any_key()]
 
 
+def restore_row(g):
+    kind = g.choose("shlez")
+    absolute = g.chance(0.2)
+    ttl = g.unix_ms() if absolute else g.choose((b"0", b"0", b"0", b"20000000"))
+    if absolute and g.chance(0.3):
+        ttl = b"1"
+    if g.chance(0.03):
+        ttl = g.choose((b"-1", b"x", b"", b"1.5"))
+    options = [b"ABSTTL"] if absolute else []
+    return [g.key(kind), ttl, payloads.payload(g, kind), *options, *g.options(b"REPLACE", p=0.7),
+            *g.options((b"IDLETIME", lambda: g.integer(-1, 100)), p=0.05),
+            *g.options((b"FREQ", lambda: g.integer(-1, 300)), p=0.05)]
+
+
 def expire_options(g):
     return g.options(b"NX", b"XX", b"GT", b"LT", p=0.12)
 
@@ -221,6 +236,8 @@ KEYS = (
     ("RENAME", 2, rename_row),
     ("RENAMENX", 1, rename_row),
     ("COPY", 3, copy_row),
+    ("DUMP", 1, lambda g: [g.any_key()]),
+    ("RESTORE", 4, restore_row),
     ("MOVE", 1, lambda g: [g.any_key(), g.integer(0, 2)]),
     ("DBSIZE", 1, lambda g: []),
     ("KEYS", 1, lambda g: [g.pattern()]),

@@ -3,6 +3,7 @@
 #include "tests/support/requests.h"
 
 #include "command/blocking.h"
+#include "compute/rdb_write.h"
 #include "keyspace/internal.h"
 #include "store/hash.h"
 #include "store/list.h"
@@ -332,8 +333,35 @@ struct slice requests_say(uint32_t argc, const struct slice *argv)
     return buf_slice(&last_reply);
 }
 
+/* A payload of thirty elements, or of a string of as many numbers. One of a request. */
+static struct slice dumped(struct requests *r, char type)
+{
+    enum { ELEMENTS = 30 };
+    static const char letters[] = "slezh";
+    static const enum rdb_type types[] = {RDB_STRING, RDB_LIST, RDB_SET, RDB_ZSET, RDB_HASH};
+    struct rdb_writer w;
+    char text[16];
+    enum rdb_type as = types[strchr(letters, type) - letters];
+    must(r->dumped.len == 0);
+    rdb_write_begin(&w, &r->dumped, as);
+    if (as != RDB_STRING)
+        rdb_write_count(&w, ELEMENTS);
+    for (int i = 0; i < (as == RDB_STRING ? 1 : ELEMENTS); i++) {
+        struct slice name = slice_of(text, (size_t)snprintf(text, sizeof(text), "m%d", i));
+        rdb_write_string(&w, name);
+        if (as == RDB_ZSET)
+            rdb_write_score(&w, i / 2.0);
+        else if (as == RDB_HASH)
+            rdb_write_string(&w, name);
+    }
+    must(rdb_write_end(&w));
+    return buf_slice(&r->dumped);
+}
+
 static struct slice word_of(struct requests *r, char *word)
 {
+    if (strncmp(word, "$dump-", 6) == 0)
+        return dumped(r, word[6]);
     if (strcmp(word, "$big") == 0) {
         while (r->big.len < BIG_BYTES)
             buf_append_str(&r->big, "0123456789");
@@ -423,6 +451,7 @@ void requests_make(struct requests *out, const char *form, char k, char m, uint3
 
 void requests_fini(struct requests *r)
 {
+    buf_fini(&r->dumped);
     buf_fini(&r->big);
 }
 

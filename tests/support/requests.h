@@ -9,7 +9,8 @@
  *
  * (capitals are beyond the compact forms), "%k" one of each kind in turn, "%m" one of each type.
  * "%H" and "%H2" are two keys. "$big" is a string that is stored apart, "$long" one too long for
- * the compact forms. What comes before a '|' prepares the rest. A form that begins with
+ * the compact forms, "$dump-h" a payload of a hash, or of another type by its letter. What comes
+ * before a '|' prepares the rest. A form that begins with
  *   '*' may be done in part when memory runs out (what was done is journalled),
  *   '?' has a result that is random, or tells of time or memory.
  *
@@ -44,7 +45,7 @@ struct requests {
         char name[REQUEST_NAME_MAX];
     } keys[REQUEST_KEYS_MAX];
     char text[1024];
-    struct buf big;
+    struct buf big, dumped;
 };
 
 /* Calls `each` for a form with each of the kinds that its %k and %m stand for; every_kind false:

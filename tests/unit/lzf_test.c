@@ -99,8 +99,11 @@ static void any_bytes_are_refused_or_expand_to_what_they_say(void **state)
         }
         len = 1 + random % sizeof(in);
         says = random >> 20 & 63;
+        memset(out, '!', sizeof(out));
         bool is_valid = lzf_is_valid(slice_of(in, len), says);
         assert_int_equal(lzf_expand(slice_of(in, len), out, says), is_valid);
+        for (size_t k = says; k < says + 300; k++)
+            assert_int_equal(out[k], '!'); /* nothing beyond what it may write */
         valid += is_valid;
         assert_true(!is_valid || says <= len * LZF_RATIO_MAX);
     }

@@ -1,7 +1,8 @@
-/* Payloads of single values: what is written, byte for byte; every encoding that is read, from bytes
- * made by hand; and what is refused.
+/* Payloads of single values: what is written, byte for byte; every encoding that is read, from
+ * bytes made by hand; and what is refused.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "compute/crc64.h"
+#include "compute/rdb_pack.h"
 #include "compute/rdb_read.h"
 #include "compute/rdb_write.h"
 
@@ -574,6 +575,54 @@ static void what_does_not_add_up_is_refused(void **state)
         reads(bodies[i], NULL);
 }
 
+/* Before anything is done for them: no half gigabyte is asked for on behalf of five bytes. */
+static void what_is_announced_is_bounded_by_what_is_there(void **state)
+{
+    (void)state;
+    static const char compressed[] = "cannot become as long as it says", many[] = "more elements";
+    static const struct {
+        struct slice body;
+        const char *says;
+    } cases[] = {
+        {SLICE("\x14\xc3\5\x80\x20\0\0\0\0a\xe0\0\0"), compressed},         /* 512 MB */
+        {SLICE("\x14\xc3\5\x80\0\0\1\xb9\0a\xe0\0\0"), compressed},         /* 441 bytes, of five */
+        {SLICE("\x14\xc3\5\x81\x10\0\0\0\0\0\0\0\0a\xe0\0\0"), compressed}, /* 2^60 */
+        {SLICE("\1\x81\x10\0\0\0\0\0\0\0\1a"), many},
+        {SLICE("\1\3\1a"), many},
+        {SLICE("\4\2\1a\0"), many},
+        {SLICE("\5\2\1a\0\0\0\0\0\0\0\0"), many},
+        {SLICE("\x12\4\1\0\1\0\1\0"), many},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct heard h = {.refuse_as = RC_OK};
+        struct buf payload = {0};
+        struct err err;
+        buf_append_slice(&payload, cases[i].body);
+        seal(&payload, 10);
+        assert_int_equal(read_payload(buf_slice(&payload), &h, &err), RC_CORRUPT);
+        assert_non_null(strstr(err.text, cases[i].says));
+        buf_fini(&payload);
+    }
+}
+
+/* The end mark looks like the second byte of the length of an item of 255 bytes. */
+static void the_end_of_a_block_is_no_part_of_an_item(void **state)
+{
+    (void)state;
+    enum { STRING = 253, LEN = 6 + 2 + STRING + 1 + 1 };
+    uint8_t *block = malloc(LEN); /* reading beyond it is seen */
+    assert_non_null(block);
+    memset(block, 'x', LEN);
+    memcpy(block, (uint8_t[]){LEN & 255, LEN >> 8, 0, 0, 1, 0, 0xe0, STRING}, 8);
+    block[LEN - 2] = 1;
+    block[LEN - 1] = 255;
+    struct rdb_pack pack;
+    struct rdb_item item;
+    assert_true(rdb_pack_open(&pack, RDB_LISTPACK, slice_of(block, LEN)));
+    assert_int_equal(rdb_pack_next(&pack, &item), RDB_BROKEN);
+    free(block);
+}
+
 static void version_and_checksum_are_looked_at_first(void **state)
 {
     (void)state;
@@ -642,6 +691,8 @@ int main(void)
         cmocka_unit_test(lists_of_blocks_are_read),
         cmocka_unit_test(a_compressed_block_is_read),
         cmocka_unit_test(what_does_not_add_up_is_refused),
+        cmocka_unit_test(what_is_announced_is_bounded_by_what_is_there),
+        cmocka_unit_test(the_end_of_a_block_is_no_part_of_an_item),
         cmocka_unit_test(version_and_checksum_are_looked_at_first),
         cmocka_unit_test(what_the_sink_says_ends_the_reading),
     };

@@ -365,6 +365,24 @@ static void a_record_that_changes_nothing_moves_the_position_along(void **state)
     ks_set(&f, 0, "k", "v");
     ks_await(has_all, f.ks, "the backend has the key");
     assert_int_equal(stat_get(STAT_cuts), cuts + 1); /* and none was made for nothing */
+/* Whether it was there is not known: the backend may have it. */
+static void an_overwritten_key_is_removed_without_a_look(void **state)
+{
+    (void)state;
+    struct txn_key k = {.mode = KEY_OVERWRITE, .name = SLICE("k")};
+    struct slice argv[] = {SLICE("DEL"), SLICE("k")};
+    ks_set(&f, 0, "k", "v");
+    ks_restart(&f, true);
+    uint64_t loads = stat_get(STAT_backend_loads);
+    assert_int_equal(txn_begin(f.t[0], &k, 1, TXN_WRITES | TXN_NO_OOM, (struct slice){0},
+                               COUNT_OF(argv), argv, NULL),
+                     TXN_READY);
+    assert_true(txn_remove(f.t[0], 0));
+    txn_commit(f.t[0]);
+    assert_int_equal(stat_get(STAT_backend_loads), loads);
+    ks_expect(&f, "k", NULL);
+    ks_flush(&f);
+    assert_null(ks_stored(&f, "k"));
 }
 
 int main(void)
@@ -387,6 +405,7 @@ int main(void)
         KS(a_miss_loads_once_and_absence_is_remembered),
         cmocka_unit_test_setup_teardown(a_record_that_changes_nothing_moves_the_position_along,
                                         make_quick, destroy),
+        KS(an_overwritten_key_is_removed_without_a_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ static uint64_t count_keys(struct keyspace *ks)
     for (int64_t db = 0; db < option_num(OPT_databases); db++) {
         struct keyspace_db_info info;
         keyspace_db_info(ks, (uint32_t)db, &info);
-        keys += info.keys;
+        keys += info.resident;
     }
     return keys;
 }

@@ -370,6 +370,7 @@ void txn_flush_db(struct txn *t, uint32_t db)
     uint32_t old = dbmap_store_db(map, db);
     t->edited = true;
     dbmap_renew(map, db, t->stamp.lsn);
+    atomic_store(&t->ks->store.dbs[dbmap_store_db(map, db)].cold, 0);
     atomic_store(&map->changed, true);
     watch_databases_changed(t, db, db, old, old);
     block_databases_changed(t, db, db);

@@ -47,6 +47,8 @@ static void settle(struct writeback *wb, const struct backend_item *item,
         if (outcome == BATCH_KEPT_THEIRS || behind) {
             sh->evicted = true;
             wb->on_dropped(wb->ctx, sh, item->db, item->key);
+            if (e->type != VALUE_NONE)
+                store_note_cold(wb->store, item->db, 1);
             entry_remove(wb->store, sh, e, hash);
             stat_add(STAT_invalidations, 1);
         } else if (e->type == VALUE_NONE && (e->flags & ENTRY_LOADING) == 0) {
@@ -95,6 +97,8 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
         sh->evicted = true;
         wb->on_dropped(wb->ctx, sh, store_db, key);
         if (e != NULL) {
+            if (e->type != VALUE_NONE)
+                store_note_cold(wb->store, store_db, 1);
             entry_remove(wb->store, sh, e, hash);
             stat_add(STAT_invalidations, 1);
         }

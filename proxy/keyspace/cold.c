@@ -175,6 +175,8 @@ int64_t cold_count_step(struct keyspace *ks)
 
 /* ---- what INFO shows ---- */
 
+/* Within EXEC this thread holds some of the shards, so it must not wait for any: what is taken is
+ * left out. */
 static int64_t resident_ttl(struct keyspace *ks, uint32_t store_db)
 {
     struct wall now = clock_wall();
@@ -182,7 +184,8 @@ static int64_t resident_ttl(struct keyspace *ks, uint32_t store_db)
     uint64_t n = 0;
     for (uint32_t i = 0; i < ks->store.shards_len; i++) {
         struct shard *sh = &ks->store.shards[i];
-        lock_acquire(&sh->lock);
+        if (!lock_try_acquire(&sh->lock))
+            continue;
         shard_sample_ttl(&ks->store, sh, store_db, now, SAMPLES, &sum_ms, &n);
         lock_release(&sh->lock);
     }

@@ -3,6 +3,9 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/info.h"
 
+#include "config/options.h"
+#include "journal/journal.h"
+
 enum info_group { GROUP_DEFAULT = 1, GROUP_ALL = 2, GROUP_EVERYTHING = 4 };
 enum { DEFAULT = GROUP_DEFAULT | GROUP_ALL | GROUP_EVERYTHING, ALL = GROUP_ALL | GROUP_EVERYTHING };
 
@@ -54,6 +57,16 @@ static bool is_wanted(const struct section *section, const struct call *c)
     return false;
 }
 
+/* INFO has to work when nothing else does: while the journal fails and the backend has not taken
+ * the last changes either, the keys are left out, so that the other sections need not wait. */
+static bool hides_keys(const struct call *c)
+{
+    struct keyspace *ks = c->keyspace;
+    return ks != NULL && option_num(OPT_journal_fsync) == JOURNAL_FSYNC_ALWAYS &&
+           journal_is_failing(keyspace_journal(ks)) &&
+           keyspace_durable_lsn(ks) < journal_last_lsn(keyspace_journal(ks));
+}
+
 void cmd_info(struct call *c)
 {
     struct info_sources from = {.keyspace = c->keyspace};
@@ -65,7 +78,12 @@ void cmd_info(struct call *c)
         if (!is_wanted(&sections[i], c))
             continue;
         buf_printf(&out, "%s# %s\r\n", out.len > 0 ? "\r\n" : "", sections[i].title);
+        bool keys = sections[i].append == info_keyspace;
+        if (keys && hides_keys(c))
+            continue;
         sections[i].append(&from, &out);
+        if (keys)
+            call_depends_on_all(c);
     }
     reply_verbatim(c->reply, "txt", buf_slice(&out));
     buf_fini(&out);

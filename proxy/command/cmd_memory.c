@@ -47,7 +47,7 @@ static uint64_t count_keys(struct keyspace *ks)
     for (int64_t db = 0; db < option_num(OPT_databases); db++) {
         struct keyspace_db_info info;
         keyspace_db_info(ks, (uint32_t)db, &info);
-        keys += info.keys;
+        keys += info.resident;
     }
     return keys;
 }
@@ -62,6 +62,7 @@ void cmd_memory_stats(struct call *c)
     uint64_t buffers = host.input_buffers_bytes + host.output_buffers_bytes;
     uint64_t dataset = m.allocated > buffers ? m.allocated - buffers : 0;
     uint64_t keys = count_keys(c->keyspace);
+    call_depends_on_all(c);
     struct reply *r = c->reply;
     reply_map(r, 21);
     reply_count(r, "peak.allocated", m.peak);

@@ -127,6 +127,7 @@ void cmd_slowlog_get(struct call *c)
         reply_error(c->reply, "ERR count should be greater than or equal to -1");
         return;
     }
+    call_depends_on_all(c); /* it shows the arguments of writes */
     lock_acquire(&log_lock);
     uint64_t n = count < 0 ? entries : min_u64((uint64_t)count, entries);
     reply_array(c->reply, n);

@@ -113,6 +113,7 @@ void cmd_weir_explain(struct call *c)
 {
     struct buf text = {0};
     (void)keyspace_explain(c->keyspace, c->session->db, c->argv[2], &text);
+    call_depends_on_all(c);
     reply_verbatim(c->reply, "txt", buf_slice(&text));
     buf_fini(&text);
 }

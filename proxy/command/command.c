@@ -9,6 +9,7 @@
 
 #include "base/num.h"
 #include "command/find_keys.h"
+#include "command/worker.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -209,6 +210,11 @@ bool call_read(struct call *c, uint32_t i, enum value_type type, const struct va
 void call_park(struct call *c)
 {
     c->parked = true;
+}
+
+void call_depends_on_all(struct call *c)
+{
+    worker_depends_on_all(worker_current(), c->session);
 }
 
 void call_out_of_memory(struct call *c)

@@ -140,6 +140,9 @@ static inline void call_notify(struct call *c, enum notify_class class, const ch
 }
 /* The command waits: the session's waiter has been handed to something that will call it. */
 void call_park(struct call *c);
+/* What was replied may tell of any key, looked at without a transaction: it leaves once the newest
+ * change there is cannot vanish any more. Call it after looking. */
+void call_depends_on_all(struct call *c);
 /* Replies -OOM. What is journalled are the effects that were said until now, if any. */
 void call_out_of_memory(struct call *c);
 void call_help(struct call *c); /* <COMMAND> HELP: written from the rows of the container */

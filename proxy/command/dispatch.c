@@ -365,6 +365,13 @@ unsigned worker_txn_flags(const struct command *command, const struct session *s
     return flags;
 }
 
+void worker_depends_on_all(struct command_worker *w, struct session *s)
+{
+    if (LIKELY(!w->withholds) || w->ks == NULL)
+        return;
+    s->depends_lsn = max_u64(s->depends_lsn, journal_last_lsn(keyspace_journal(w->ks)));
+}
+
 void worker_commit(struct command_worker *w, struct session *s, bool writes)
 {
     uint64_t lsn = txn_commit(w->txn);
@@ -492,10 +499,13 @@ static enum run_result run_found(struct command_worker *w, struct session *s,
                      .argv = r->argv,
                      .blobs = r->blobs};
     enum step step = STEP_DONE;
-    if ((command->flags & (CMD_NO_TXN | CMD_WALK)) != 0)
+    if ((command->flags & (CMD_NO_TXN | CMD_WALK)) != 0) {
         command->run(&c);
-    else
+        if ((command->flags & CMD_WALK) != 0 && !c.parked)
+            worker_depends_on_all(w, s);
+    } else {
         step = run_in_txn(w, s, command, r, hash, hash_db, &c);
+    }
     if (UNLIKELY(step != STEP_DONE))
         return step == STEP_PARKED ? park(s) : finish(s, false);
     bool shows = UNLIKELY((attention & ATTENTION_MONITOR) != 0) && !resumed;

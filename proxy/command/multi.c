@@ -317,6 +317,7 @@ void cmd_exec(struct call *c)
         reply_error(c->reply, "EXECABORT Transaction discarded because of previous errors.");
     } else if (s->watched_len > 0 && watch_is_broken(&s->watch)) {
         reply_null_array(c->reply);
+        call_depends_on_all(c); /* it tells that somebody has changed a key */
     } else if (!gather(w, s, &group)) {
         reply_error(c->reply, REPLY_OOM);
     } else if (!group.needs_txn) {

@@ -62,6 +62,9 @@ MUST_CHECK bool worker_reserve_keys(struct command_worker *w, uint64_t n);
 /* What txn_begin is to know of a command. */
 unsigned worker_txn_flags(const struct command *command, const struct session *s);
 
+/* The session's reply may tell of any key: it depends on the newest change there is. */
+void worker_depends_on_all(struct command_worker *w, struct session *s);
+
 /* Commits, and notes in the session what its replies and its WAITAOF depend on. */
 void worker_commit(struct command_worker *w, struct session *s, bool writes);
 

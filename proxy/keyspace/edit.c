@@ -446,6 +446,7 @@ static bool flush_one(struct txn *t, uint32_t db)
     uint32_t old = dbmap_store_db(map, db);
     begin_whole(t);
     dbmap_renew(map, db, t->stamp.lsn);
+    atomic_store(&t->ks->store.dbs[dbmap_store_db(map, db)].cold, 0);
     watch_databases_changed(t, db, db, old, old);
     block_databases_changed(t, db, db);
     end_whole(t);

@@ -53,6 +53,24 @@ struct loader {
     bool stopping GUARDED_BY(lock);
 };
 
+/* How many keys the backend has that memory has not; see cold.c. */
+struct cold_count {
+    /* loader only */
+    bool running;
+    uint32_t number, store_db; /* the database that is being counted */
+    struct buf after;          /* the last key that was looked at */
+    int64_t keys, expires, ttl_ms;
+    int64_t known_before; /* what was believed when this database's count began */
+    int64_t worked_us;    /* in this pass */
+    struct mono next, pass_ended;
+    uint64_t news; /* as of the beginning of the last pass */
+    bool any_expires;
+    /* of each numbered database, as of the last pass */
+    struct cold_db {
+        _Atomic int64_t expires, avg_ttl_ms;
+    } dbs[BACKEND_DATABASES_MAX];
+};
+
 /* Where a SCAN is among the backend's keys: a cursor is a number, a place there is a key. */
 struct scan_place {
     uint64_t id;
@@ -81,6 +99,7 @@ struct keyspace {
     _Atomic uint64_t load_generation; /* how often loads put keys into memory */
 
     struct loader loader;
+    struct cold_count cold;
 
     struct lock wait_lock;
     struct waiter *pressed GUARDED_BY(wait_lock); /* writers held back */
@@ -209,6 +228,18 @@ void load_cancel(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct s
 /* Recovery: loads here and now what load_join() has put into the queue. Lock: none. */
 MUST_CHECK enum rc load_queued(struct keyspace *ks, struct err *err);
 void page_submit(struct keyspace *ks, struct page *p);
+
+/* --- cold.c --- */
+/* A small step of counting, if one is due; returns in how many microseconds the next one is.
+ * Thread: loader. */
+int64_t cold_count_step(struct keyspace *ks);
+/* True when the backend cannot hold a key of it that is not resident. Lock: none. */
+bool keyspace_is_all_resident(struct keyspace *ks, uint32_t store_db);
+static inline uint64_t keyspace_cold(const struct keyspace *ks, uint32_t store_db)
+{
+    int64_t cold = atomic_load_explicit(&ks->store.dbs[store_db].cold, memory_order_relaxed);
+    return cold > 0 ? (uint64_t)cold : 0;
+}
 
 /* --- watch.c --- */
 void watch_touch(struct keyspace *ks, struct shard *sh, uint32_t store_db, struct slice key)

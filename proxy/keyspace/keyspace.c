@@ -124,6 +124,7 @@ static void release(struct keyspace **ksp)
         store_close(&ks->store);
     for (int i = 0; i < SCAN_PLACES; i++)
         buf_fini(&ks->places[i].after);
+    buf_fini(&ks->cold.after);
     free(ks);
 }
 
@@ -267,16 +268,6 @@ void keyspace_prefetch_entry(struct keyspace *ks, uint64_t hash)
 void keyspace_prefetch_element(struct keyspace *ks, uint64_t hash, struct slice name, bool near)
 {
     store_prefetch_element(&ks->store, hash, name, near);
-}
-
-void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info *out)
-{
-    const struct store_db_stats *stats = &ks->store.dbs[dbmap_store_db(&ks->wb->map, db)];
-    int64_t keys = atomic_load(&stats->keys), expires = atomic_load(&stats->expires);
-    *out = (struct keyspace_db_info){
-        .keys = keys > 0 ? (uint64_t)keys : 0,
-        .expires = expires > 0 ? (uint64_t)expires : 0,
-    };
 }
 
 static void explain_entry(const struct entry *e, struct buf *out)

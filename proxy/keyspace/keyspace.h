@@ -85,10 +85,13 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
 
 /* --- About --- */
 
+/* keys: all of them, in memory or not. Loads, evictions and deletions are followed at once; keys
+ * that are overwritten without having been looked at, changed outside, or expired in the backend
+ * count wrong until the loader has counted again, which it does in small steps after such changes.
+ */
 struct keyspace_db_info {
-    uint64_t keys,
-        expires; /* resident and live; plus what the backend has, when complete is false unknown */
-    int64_t avg_ttl_ms;
+    uint64_t resident, keys, expires;
+    int64_t avg_ttl_ms; /* from samples */
 };
 void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info *out);
 /* Frozen by DEBUG SET-ACTIVE-EXPIRE. */

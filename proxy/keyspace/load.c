@@ -145,6 +145,8 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
                 failed = RC_NOMEM;
             } else {
                 loaded->flags |= ENTRY_VISITED;
+                if (loaded->type != VALUE_NONE)
+                    store_note_cold(&ks->store, load->store_db, -1);
             }
             atomic_fetch_add(&ks->load_generation, 1);
         }
@@ -388,10 +390,11 @@ static void *loader_main(void *arg)
     struct loader *l = &ks->loader;
     struct load *loads[LOAD_BATCH];
     bool stopping = false;
+    int64_t count_in_us = 0;
     while (!stopping) {
         lock_acquire(&l->lock);
-        if (l->first == NULL && l->first_page == NULL && !l->stopping)
-            cond_wait_us(&l->cond, &l->lock, POLL_US);
+        if (l->first == NULL && l->first_page == NULL && !l->stopping && count_in_us > 0)
+            cond_wait_us(&l->cond, &l->lock, count_in_us < POLL_US ? count_in_us : POLL_US);
         uint32_t n = take_loads(l, loads);
         struct page *page = take_page(l);
         stopping = l->stopping && n == 0 && page == NULL;
@@ -407,6 +410,7 @@ static void *loader_main(void *arg)
             run_loads(ks, loads, n);
         if (page != NULL)
             answer_page(ks, page);
+        count_in_us = cold_count_step(ks);
     }
     return NULL;
 }

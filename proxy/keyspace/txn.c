@@ -631,6 +631,8 @@ uint64_t txn_commit(struct txn *t) NO_TSA
     } else {
         for (uint32_t i = 0; i < t->slots_len; i++)
             depends = max_u64(depends, t->slots[i].shard->last_lsn);
+        for (uint32_t i = 0; (t->flags & TXN_WHOLE) != 0 && i < ks->store.shards_len; i++)
+            depends = max_u64(depends, ks->store.shards[i].last_lsn); /* it may have walked them */
     }
     unlock(t);
     t->open = false;

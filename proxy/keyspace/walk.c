@@ -314,6 +314,8 @@ enum walk_state walk_size(struct walk *w, struct txn *t, uint64_t *size, struct 
 {
     err->code = RC_OK;
     *size = resident_keys(w);
+    if (waiter == NULL) /* within EXEC: what is known of the others */
+        *size += keyspace_cold(w->ks, w->store_db);
     if (waiter == NULL || is_all_resident(w, t))
         return WALK_END;
     if (w->asked) {

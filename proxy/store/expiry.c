@@ -162,3 +162,18 @@ int64_t shard_next_due(const struct shard *sh)
 {
     return sh->expiry->len == 0 ? 0 : sh->expiry->items[0].deadline_ms;
 }
+
+/* Evenly over the index: a heap is roughly sorted, so its front alone would say too little. */
+void shard_sample_ttl(struct store *s, struct shard *sh, uint32_t db, struct wall now, size_t most,
+                      int64_t *sum_ms, uint64_t *n)
+{
+    const struct expiry_heap *heap = sh->expiry;
+    size_t step = heap->len <= most ? 1 : heap->len / most;
+    for (size_t i = 0; i < heap->len; i += step) {
+        const struct entry *e = find_by_hash(s, sh, heap->items[i].hash);
+        if (e == NULL || e->db != db || entry_expires_at(e) <= now.ms)
+            continue;
+        *sum_ms += entry_expires_at(e) - now.ms;
+        (*n)++;
+    }
+}

@@ -96,11 +96,18 @@ struct store {
                                   placeholders */
     struct store_db_stats {    /* live keys, for DBSIZE and INFO; index: store database */
         _Atomic int64_t keys, expires;
+        _Atomic int64_t cold; /* keys that the backend has and memory does not, as far as known */
     } * dbs;
 };
 
 MUST_CHECK enum rc store_open(struct store *s, uint32_t shards_len, struct err *err);
 void store_close(struct store *s); /* frees everything, dirty or not */
+
+/* A live key left memory for the backend (+1), or came from there (-1). Thread: any. */
+static inline void store_note_cold(struct store *s, uint32_t db, int by)
+{
+    atomic_fetch_add_explicit(&s->dbs[db].cold, by, memory_order_relaxed);
+}
 
 /* Hash of (db, key), never 0: shard = top bits. Thread: any. */
 uint64_t store_hash(const struct store *s, uint32_t db, struct slice key);
@@ -208,6 +215,10 @@ struct entry *shard_due(struct store *s, struct shard *sh, struct wall now, uint
     REQUIRES(sh->lock);
 /* Deadline of the earliest item in the expiry index (may be stale), 0: none. */
 int64_t shard_next_due(const struct shard *sh) REQUIRES(sh->lock);
+/* Adds up the time that is left to at most `most` keys of a database that have an expiry; *n: how
+ * many they are. */
+void shard_sample_ttl(struct store *s, struct shard *sh, uint32_t db, struct wall now, size_t most,
+                      int64_t *sum_ms, uint64_t *n) REQUIRES(sh->lock);
 /* Eviction: the hand goes over at most `look` slots and removes the first clean, idle, matching
  * entry. Returns the bytes freed, 0: none found (not yet: the hand stays where it is).
  * volatile_only: only keys with an expiry. Sets sh->evicted, except for known-absent keys.

@@ -107,8 +107,10 @@ size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile
         return 0;
     sh->looked_in_vain = 0;
     size_t bytes = entry_memory(victim);
-    if (victim->type != VALUE_NONE)
+    if (victim->type != VALUE_NONE) {
         sh->evicted = true;
+        store_note_cold(s, victim->db, 1);
+    }
     entry_remove(s, sh, victim, entry_hash(s, victim));
     return bytes;
 }

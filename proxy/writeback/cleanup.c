@@ -75,6 +75,8 @@ static void take_out(struct writeback *wb, struct shard *sh, struct entry *e, ui
     }
     e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
     sh->evicted = true;
+    if (e->type != VALUE_NONE)
+        store_note_cold(wb->store, e->db, 1);
     entry_remove(wb->store, sh, e, hash);
     stat_add(STAT_invalidations, 1);
 }
@@ -194,6 +196,8 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
         sh->evicted = true;
         wb->on_dropped(wb->ctx, sh, store_db, key);
         if (e != NULL) {
+            if (e->type != VALUE_NONE)
+                store_note_cold(wb->store, store_db, 1);
             entry_remove(wb->store, sh, e, hash);
             stat_add(STAT_invalidations, 1);
         }

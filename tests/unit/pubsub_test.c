@@ -189,9 +189,9 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
     return false;
 }
 
-uint64_t journal_durable_lsn(const struct journal *j)
+uint64_t keyspace_durable_lsn(const struct keyspace *ks)
 {
-    (void)j;
+    (void)ks;
     return atomic_load(&durable_lsn);
 }
 

@@ -341,8 +341,178 @@ static void messages_are_no_replies_and_go_on_waiting(void **state)
     close(a);
 }
 
-#define TEST(name)           cmocka_unit_test_setup_teardown(name, start, stop)
-#define IMPATIENT_TEST(name) cmocka_unit_test_setup_teardown(name, start_impatient, stop)
+/* ---- what tells of changes that are not synced ---- */
+
+static int start_with_one_worker(void **state)
+{
+    (void)state;
+    start_with("--io-threads", "1");
+    return 0;
+}
+
+/* Whatever tells of the keyspace; k1 was changed just now. */
+static const char *const tells[] = {
+    "GET k1",
+    "EXISTS k1",
+    "TYPE k1",
+    "KEYS *",
+    "SCAN 0",
+    "DBSIZE",
+    "RANDOMKEY",
+    "WEIR EXPLAIN k1",
+    "INFO keyspace",
+    "INFO",
+    "MEMORY USAGE k1",
+    "MEMORY STATS",
+    "OBJECT ENCODING k1",
+    "OBJECT IDLETIME k1",
+    "SLOWLOG GET",
+    "SORT numbers BY nothing GET k*",
+    "SORT numbers BY k*",
+};
+
+/* On the only worker: what came before has been run and written. */
+static void pass_by(int fd)
+{
+    ask(fd, "PING\r\n", "+PONG\r\n");
+}
+
+static void expect_withheld(const char *command, bool in_exec)
+{
+    char request[256], got[512];
+    int fd = dial(), other = dial();
+    snprintf(request, sizeof(request), in_exec ? "MULTI\r\n%s\r\nEXEC\r\n" : "%s\r\n", command);
+    say(fd, request);
+    if (in_exec)
+        hear(fd, "+OK\r\n+QUEUED\r\n");
+    pass_by(other);
+    pass_by(other);
+    ssize_t n = recv(fd, got, sizeof(got), MSG_PEEK | MSG_DONTWAIT);
+    if (n >= 0)
+        fail_msg("%s%s told: %.*s", command, in_exec ? " within EXEC" : "", (int)n, got);
+    atomic_store(&syncs_held, false);
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&p, 1, DEADLINE_MS), 1);
+    close(fd);
+    close(other);
+}
+
+static void nothing_tells_of_a_change_before_it_is_synced(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    settle(a);
+    ask(a, "RPUSH numbers 1 2\r\nWAITAOF 1 1 0\r\n", ":2\r\n*2\r\n:1\r\n:1\r\n");
+    memory_hold_applies(STORE, true);
+    ask(a, "CONFIG SET slowlog-log-slower-than 0\r\n", "+OK\r\n");
+    for (size_t i = 0; i < COUNT_OF(tells); i++) {
+        for (int in_exec = 0; in_exec <= 1; in_exec++) {
+            if (in_exec && strncmp(tells[i], "WEIR", 4) == 0)
+                continue; /* refused there */
+            atomic_store(&syncs_held, true);
+            say(a, "INCR k1\r\n");
+            pass_by(b);
+            hear_nothing_yet(a);
+            expect_withheld(tells[i], in_exec != 0);
+            hear_up_to(a, "\r\n");
+        }
+    }
+    close(a);
+    close(b);
+}
+
+static void exec_does_not_tell_that_a_watched_key_was_changed(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial(), c = dial();
+    settle(a);
+    memory_hold_applies(STORE, true);
+    ask(b, "WATCH k\r\nMULTI\r\nPING\r\n", "+OK\r\n+OK\r\n+QUEUED\r\n");
+    atomic_store(&syncs_held, true);
+    say(a, "SET k 1\r\n");
+    pass_by(c);
+    say(b, "EXEC\r\n");
+    pass_by(c);
+    pass_by(c);
+    hear_nothing_yet(b);
+    atomic_store(&syncs_held, false);
+    hear(b, "*-1\r\n");
+    hear(a, "+OK\r\n");
+    close(a);
+    close(b);
+    close(c);
+}
+
+static void what_a_blocked_client_is_served_waits_too(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial(), c = dial();
+    settle(a);
+    memory_hold_applies(STORE, true);
+    say(b, "BLPOP l 0\r\n");
+    pass_by(c);
+    atomic_store(&syncs_held, true);
+    say(a, "RPUSH l x\r\n");
+    pass_by(c);
+    pass_by(c);
+    hear_nothing_yet(b);
+    hear_nothing_yet(a);
+    atomic_store(&syncs_held, false);
+    hear(b, "*2\r\n$1\r\nl\r\n$1\r\nx\r\n");
+    hear(a, ":1\r\n");
+    close(a);
+    close(b);
+    close(c);
+}
+
+static bool says_failing(int fd)
+{
+    static char reply[TEXT_MAX];
+    size_t have = 0;
+    say(fd, "INFO writeback\r\nPING\r\n");
+    do {
+        ssize_t n = recv(fd, reply + have, sizeof(reply) - 1 - have, 0);
+        assert_true(n > 0);
+        have += (size_t)n;
+        reply[have] = '\0';
+    } while (strstr(reply, "+PONG\r\n") == NULL);
+    return strstr(reply, "journal_state:failing") != NULL;
+}
+
+static void info_leaves_the_keys_out_while_no_disk_works(void **state)
+{
+    (void)state;
+    int a = dial(), b = dial();
+    settle(a);
+    memory_hold_applies(STORE, true);
+    atomic_store(&syncs_fail, true);
+    say(a, "SET k 1\r\n");
+    for (int64_t until = clock_mono().us + DEADLINE_MS * 1000; !says_failing(b);)
+        assert_true(clock_mono().us < until);
+    ask(b, "INFO keyspace\r\n", "$12\r\n# Keyspace\r\n\r\n");
+    hear_nothing_yet(a);
+    memory_hold_applies(STORE, false);
+    hear(a, "+OK\r\n");
+    ask(b, "INFO keyspace\r\n", "$44\r\n# Keyspace\r\ndb0:keys=2,expires=0,avg_ttl=0\r\n\r\n");
+    close(a);
+    close(b);
+}
+
+/* EXEC holds the shards that INFO would like to look at. */
+static void info_within_exec_waits_for_no_shard(void **state)
+{
+    (void)state;
+    int a = dial();
+    settle(a);
+    ask(a, "MULTI\r\nSET e 1 EX 1000\r\nINFO keyspace\r\nKEYS e\r\nEXEC\r\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n$44\r\n# Keyspace\r\n"
+        "db0:keys=2,expires=1,avg_ttl=0\r\n\r\n*1\r\n$1\r\ne\r\n");
+    close(a);
+}
+
+#define ONE_WORKER_TEST(name) cmocka_unit_test_setup_teardown(name, start_with_one_worker, stop)
+#define TEST(name)            cmocka_unit_test_setup_teardown(name, start, stop)
+#define IMPATIENT_TEST(name)  cmocka_unit_test_setup_teardown(name, start_impatient, stop)
 
 int main(void)
 {
@@ -352,6 +522,11 @@ int main(void)
         IMPATIENT_TEST(an_error_says_what_is_true_when_the_wait_is_over),
         IMPATIENT_TEST(pipelined_replies_stay_in_order_and_whole),
         IMPATIENT_TEST(messages_are_no_replies_and_go_on_waiting),
+        ONE_WORKER_TEST(nothing_tells_of_a_change_before_it_is_synced),
+        ONE_WORKER_TEST(exec_does_not_tell_that_a_watched_key_was_changed),
+        ONE_WORKER_TEST(what_a_blocked_client_is_served_waits_too),
+        TEST(info_leaves_the_keys_out_while_no_disk_works),
+        TEST(info_within_exec_waits_for_no_shard),
     };
     if (mkdtemp(directory) == NULL)
         return 1;

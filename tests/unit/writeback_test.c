@@ -365,6 +365,8 @@ static void a_record_that_changes_nothing_moves_the_position_along(void **state)
     ks_set(&f, 0, "k", "v");
     ks_await(has_all, f.ks, "the backend has the key");
     assert_int_equal(stat_get(STAT_cuts), cuts + 1); /* and none was made for nothing */
+}
+
 /* Whether it was there is not known: the backend may have it. */
 static void an_overwritten_key_is_removed_without_a_look(void **state)
 {

@@ -1,0 +1,212 @@
+/* How large a database is: the keys in memory, which the store counts, and the cold ones, which
+ * only the backend has.
+ *
+ * A count of the cold keys is believed and kept up: a load takes one off, an eviction adds one.
+ * What cannot be followed (an overwrite that does not look, a change by somebody else, an expiry in
+ * the backend) makes it wrong, so after such news the loader goes over the backend's keys again,
+ * some thousand at a time, with pauses in which it serves loads. The share of time that this takes
+ * is bounded, not how long it takes: INFO never waits for it.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "keyspace/internal.h"
+
+#include "base/log.h"
+
+enum {
+    STEP_KEYS = 2000,
+    REST_FACTOR = 3,       /* pause after a step, in times of what it took */
+    PASS_REST_FACTOR = 50, /* and after a pass */
+    PASS_REST_US = 2000000,
+    EXPIRY_REST_US = 60000000, /* without other news, where cold keys may expire */
+    FAILED_REST_US = 5000000,
+    SAMPLES = 4, /* keys with an expiry, of each shard */
+};
+
+struct step {
+    struct keyspace *ks;
+    struct cold_count *c;
+    struct wall now;
+    uint32_t seen;
+};
+
+bool keyspace_is_all_resident(struct keyspace *ks, uint32_t store_db)
+{
+    for (uint32_t i = 0; i < ks->store.shards_len; i++) {
+        struct shard *sh = &ks->store.shards[i];
+        lock_acquire(&sh->lock);
+        bool complete = writeback_is_complete(ks->wb, sh, store_db);
+        lock_release(&sh->lock);
+        if (!complete)
+            return false;
+    }
+    return true;
+}
+
+static bool is_cold(struct keyspace *ks, uint32_t store_db, struct slice key)
+{
+    uint64_t hash = store_hash(&ks->store, store_db, key);
+    struct shard *sh = store_shard(&ks->store, hash);
+    lock_acquire(&sh->lock);
+    const struct entry *e = entry_find(&ks->store, sh, hash, store_db, key);
+    bool cold = e == NULL || (e->flags & ENTRY_LOADING) != 0;
+    lock_release(&sh->lock);
+    return cold;
+}
+
+static enum rc look_at_key(void *ctx, const struct backend_item *item)
+{
+    struct step *s = ctx;
+    struct cold_count *c = s->c;
+    s->seen++;
+    if (!buf_try_reserve(&c->after, item->key.len))
+        return RC_NOMEM;
+    c->after.len = 0;
+    buf_append_slice(&c->after, item->key);
+    if (!is_cold(s->ks, c->store_db, item->key))
+        return RC_OK;
+    c->keys++;
+    if (item->expires_at_ms > s->now.ms) {
+        c->expires++;
+        c->ttl_ms += item->expires_at_ms - s->now.ms;
+    }
+    return RC_OK;
+}
+
+/* Changes that the count cannot follow, in some number that is another one after each. */
+static uint64_t news_of(void)
+{
+    return stat_get(STAT_flushed_items) + stat_get(STAT_invalidations);
+}
+
+/* Sets out for the next database whose backend may hold more than memory; false: there is none. */
+static bool next_database(struct keyspace *ks, uint32_t from)
+{
+    struct cold_count *c = &ks->cold;
+    for (c->number = from; c->number < ks->wb->map.len; c->number++) {
+        c->store_db = dbmap_store_db(&ks->wb->map, c->number);
+        c->keys = c->expires = c->ttl_ms = 0;
+        c->after.len = 0;
+        c->known_before = atomic_load(&ks->store.dbs[c->store_db].cold);
+        if (!keyspace_is_all_resident(ks, c->store_db))
+            return true;
+        atomic_fetch_sub(&ks->store.dbs[c->store_db].cold, c->known_before);
+        atomic_store(&c->dbs[c->number].expires, 0);
+    }
+    return false;
+}
+
+static void begin_pass(struct keyspace *ks)
+{
+    struct cold_count *c = &ks->cold;
+    c->news = news_of();
+    c->worked_us = 0;
+    c->any_expires = false;
+    c->running = next_database(ks, 0);
+    c->pass_ended = clock_mono();
+}
+
+/* What loads and evictions did meanwhile counts by half: they met keys before and after the place
+ * of the count alike, and are news enough for another pass. */
+static void finish_database(struct keyspace *ks)
+{
+    struct cold_count *c = &ks->cold;
+    _Atomic int64_t *cold = &ks->store.dbs[c->store_db].cold;
+    if (dbmap_store_db(&ks->wb->map, c->number) == c->store_db) {
+        int64_t now = atomic_load(cold), moved = now - c->known_before;
+        atomic_fetch_add(cold, c->keys + moved / 2 - now);
+        atomic_store(&c->dbs[c->number].expires, c->expires);
+        atomic_store(&c->dbs[c->number].avg_ttl_ms, c->expires > 0 ? c->ttl_ms / c->expires : 0);
+        c->any_expires |= c->expires > 0;
+        c->news -= moved != 0 ? 1 : 0;
+    }
+    c->running = next_database(ks, c->number + 1);
+}
+
+static bool is_pass_due(const struct cold_count *c, struct mono now)
+{
+    return c->pass_ended.us == 0 || c->news != news_of() ||
+           (c->any_expires && now.us - c->pass_ended.us >= EXPIRY_REST_US);
+}
+
+static int64_t rest_after_pass(const struct cold_count *c)
+{
+    int64_t rest = c->worked_us * PASS_REST_FACTOR;
+    return rest > PASS_REST_US ? rest : PASS_REST_US;
+}
+
+/* One page of keys; returns how long to wait before the next. */
+static int64_t count_page(struct keyspace *ks)
+{
+    struct cold_count *c = &ks->cold;
+    struct step s = {.ks = ks, .c = c, .now = clock_wall()};
+    struct mono began = clock_mono();
+    struct err err;
+    enum rc rc = ks->ops->scan(ks->backend, c->store_db, buf_slice(&c->after), STEP_KEYS,
+                               look_at_key, &s, &err);
+    int64_t took = clock_mono().us - began.us;
+    c->worked_us += took;
+    if (rc != RC_OK) { /* the flusher or a load says what is wrong */
+        c->running = false;
+        c->news--;
+        return FAILED_REST_US;
+    }
+    if (s.seen < STEP_KEYS)
+        finish_database(ks);
+    if (c->running)
+        return took * REST_FACTOR;
+    c->pass_ended = clock_mono();
+    return rest_after_pass(c);
+}
+
+int64_t cold_count_step(struct keyspace *ks)
+{
+    struct cold_count *c = &ks->cold;
+    struct mono now = clock_mono();
+    if (now.us < c->next.us)
+        return c->next.us - now.us;
+    int64_t rest = PASS_REST_US / 4;
+    if (!c->running && is_pass_due(c, now))
+        begin_pass(ks);
+    if (c->running)
+        rest = count_page(ks);
+    c->next = (struct mono){clock_mono().us + rest};
+    return rest;
+}
+
+/* ---- what INFO shows ---- */
+
+/* Within EXEC this thread holds some of the shards, so it must not wait for any: what is taken is
+ * left out. */
+static int64_t resident_ttl(struct keyspace *ks, uint32_t store_db)
+{
+    struct wall now = clock_wall();
+    int64_t sum_ms = 0;
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < ks->store.shards_len; i++) {
+        struct shard *sh = &ks->store.shards[i];
+        if (!lock_try_acquire(&sh->lock))
+            continue;
+        shard_sample_ttl(&ks->store, sh, store_db, now, SAMPLES, &sum_ms, &n);
+        lock_release(&sh->lock);
+    }
+    return n > 0 ? sum_ms / (int64_t)n : 0;
+}
+
+void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info *out)
+{
+    uint32_t store_db = dbmap_store_db(&ks->wb->map, db);
+    const struct store_db_stats *stats = &ks->store.dbs[store_db];
+    int64_t keys = atomic_load(&stats->keys), expires = atomic_load(&stats->expires);
+    uint64_t cold = keyspace_cold(ks, store_db);
+    uint64_t cold_expires = min_u64((uint64_t)atomic_load(&ks->cold.dbs[db].expires), cold);
+    *out = (struct keyspace_db_info){.resident = keys > 0 ? (uint64_t)keys : 0};
+    out->keys = out->resident + cold;
+    uint64_t resident_expires = expires > 0 ? (uint64_t)expires : 0;
+    out->expires = resident_expires + cold_expires;
+    if (out->expires == 0)
+        return;
+    double sum = (double)atomic_load(&ks->cold.dbs[db].avg_ttl_ms) * (double)cold_expires;
+    if (resident_expires > 0)
+        sum += (double)resident_ttl(ks, store_db) * (double)resident_expires;
+    out->avg_ttl_ms = (int64_t)(sum / (double)out->expires);
+}

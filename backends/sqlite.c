@@ -303,6 +303,10 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
         rc = bind_file(b, err);
     if (rc == RC_OK)
         rc = sqlite_number(&b->writer, ST_SCHEMA_VERSION, 0, &b->schema_version, err);
+    if (rc == RC_OK)
+        rc = sqlite_query_number(&b->writer, "PRAGMA page_size", 0, &b->page_bytes, err);
+    if (rc == RC_OK)
+        rc = sqlite_guard_identity(b, &b->committed, err);
     if (rc == RC_OK) {
         sqlite_wal_watch(b);
         rc = sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
@@ -410,27 +414,40 @@ static enum rc backend_apply(struct backend *pb, const struct backend_batch *bat
     if (rc == RC_OK)
         rc = sqlite_guard_schema(b, err);
     if (rc == RC_OK)
+        rc = sqlite_guard_restored(b, err);
+    if (rc == RC_OK)
         rc = sqlite_apply(pb, batch, out, err);
-    return rc == RC_OK ? sqlite_guard_write(b, err) : rc;
+    if (rc != RC_OK)
+        return rc;
+    if (!batch->partial && batch->cut_lsn > b->committed.cut_lsn)
+        b->committed.cut_lsn = batch->cut_lsn;
+    return sqlite_guard_write(b, err);
+}
+
+/* Before an answer. */
+static enum rc check_file(const struct sqlite_backend *b, struct err *err)
+{
+    enum rc rc = sqlite_overwrite_result(b, err);
+    return rc == RC_OK ? sqlite_file_check(&b->file, err) : rc;
 }
 
 static enum rc backend_load(struct backend *pb, const struct backend_item *keys, uint32_t n,
                             backend_emit *emit, void *ctx, struct err *err)
 {
-    enum rc rc = sqlite_file_check(&of(pb)->file, err);
+    enum rc rc = check_file(of(pb), err);
     return rc == RC_OK ? sqlite_load(pb, keys, n, emit, ctx, err) : rc;
 }
 
 static enum rc backend_scan(struct backend *pb, uint32_t db, struct slice after, uint32_t limit,
                             backend_emit *emit, void *ctx, struct err *err)
 {
-    enum rc rc = sqlite_file_check(&of(pb)->file, err);
+    enum rc rc = check_file(of(pb), err);
     return rc == RC_OK ? sqlite_scan(pb, db, after, limit, emit, ctx, err) : rc;
 }
 
 static enum rc backend_count(struct backend *pb, uint32_t db, uint64_t *out, struct err *err)
 {
-    enum rc rc = sqlite_file_check(&of(pb)->file, err);
+    enum rc rc = check_file(of(pb), err);
     return rc == RC_OK ? sqlite_count(pb, db, out, err) : rc;
 }
 
@@ -438,7 +455,7 @@ static enum rc backend_poll(struct backend *pb, backend_emit *emit, void *ctx, s
 {
     struct sqlite_backend *b = of(pb);
     static const struct backend_item anything = {.key = {NULL, 0}};
-    enum rc rc = sqlite_file_check(&b->file, err);
+    enum rc rc = check_file(b, err);
     if (rc == RC_OK && atomic_load_explicit(&b->unnoticed, memory_order_relaxed)) {
         atomic_store(&b->unnoticed, false);
         rc = emit(ctx, &anything);

@@ -42,6 +42,9 @@ static bool was_mixed(const struct sqlite_backend *b)
 
 enum rc sqlite_guard_write(struct sqlite_backend *b, struct err *err)
 {
+    enum rc overwritten = sqlite_overwrite_check(b, err);
+    if (overwritten != RC_OK)
+        return overwritten;
     enum sqlite_place place = sqlite_file_place(&b->file);
     if (LIKELY(place == SQLITE_PLACE_OURS && !b->rescued))
         return RC_OK;
@@ -86,4 +89,45 @@ enum rc sqlite_guard_schema(struct sqlite_backend *b, struct err *err)
     if (rc != RC_OK || version == b->schema_version)
         return rc;
     return repair_schema(b, err);
+}
+
+enum rc sqlite_guard_identity(struct sqlite_backend *b, struct sqlite_identity *out,
+                              struct err *err)
+{
+    sqlite3_stmt *s = b->writer.statements[ST_IDENTITY];
+    int result = sqlite3_step(s);
+    enum rc rc = RC_OK;
+    *out = (struct sqlite_identity){0};
+    if (result == SQLITE_ROW) {
+        struct slice id = sqlite_column_slice(s, 1);
+        out->cut_lsn = (uint64_t)sqlite3_column_int64(s, 0);
+        out->has_cut = sqlite3_column_type(s, 0) == SQLITE_INTEGER;
+        out->has_store = id.len == sizeof(out->store_id);
+        if (out->has_store)
+            memcpy(out->store_id, id.ptr, id.len);
+    } else {
+        rc = sqlite_fail(&b->writer, result, "reading weir_meta", err);
+    }
+    sqlite3_reset(s);
+    return rc;
+}
+
+enum rc sqlite_guard_restored(struct sqlite_backend *b, struct err *err)
+{
+    struct sqlite_identity now;
+    enum rc rc = sqlite_guard_identity(b, &now, err);
+    if (rc != RC_OK)
+        return rc;
+    if (memcmp(now.store_id, b->committed.store_id, sizeof(now.store_id)) != 0)
+        return err_set(err, RC_MOVED,
+                       "%s: another store was restored into it while in use. The journal keeps "
+                       "what is new: restore the right one, or restart Weir to take this one",
+                       b->path);
+    if (now.cut_lsn < b->committed.cut_lsn)
+        return err_set(err, RC_MOVED,
+                       "%s: an older state was restored into it while in use (cut %llu, Weir had "
+                       "written %llu). The journal keeps what is new: restart Weir to go on",
+                       b->path, (unsigned long long)now.cut_lsn,
+                       (unsigned long long)b->committed.cut_lsn);
+    return RC_OK;
 }

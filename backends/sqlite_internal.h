@@ -2,6 +2,7 @@
  *
  *   sqlite.c         the ops table: open, close, position, maintain; errors
  *   sqlite_file.c    the lock on the file; does its name still point to it?
+ *   sqlite_overwrite.c  was the file overwritten where it lies?
  *   sqlite_wal.c     the size of the WAL, who holds it up; waiting for locks
  *   sqlite_guard.c   what is checked before a commit or an answer is believed
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
@@ -47,6 +48,8 @@ enum {
     S(BEGIN_WRITE, "BEGIN IMMEDIATE")                                                             \
     S(COMMIT, "COMMIT")                                                                           \
     S(ROLLBACK, "ROLLBACK")                                                                       \
+    S(IDENTITY, "SELECT (SELECT value FROM weir_meta WHERE name = 'cut_lsn'), "                   \
+                "(SELECT value FROM weir_meta WHERE name = 'store_id')")                          \
     S(META, "SELECT value FROM weir_meta WHERE name = ?1")                                        \
     S(META_CUT, "UPDATE weir_meta SET value = max(value, ?1) WHERE name = 'cut_lsn'")             \
     S(MAP, "SELECT number, store_db FROM weir_db ORDER BY number")                                \
@@ -173,6 +176,29 @@ struct sqlite_file {
     size_t parked_len;
 };
 
+/* What weir_meta says of the database. */
+struct sqlite_identity {
+    bool has_cut, has_store;
+    uint64_t cut_lsn;
+    uint8_t store_id[16];
+};
+
+/* How far checkpoints have come: the WAL's salts, new with each of its lives, and its frames that
+ * are in the database. */
+struct sqlite_backfill {
+    uint32_t salts[2], frames;
+};
+
+/* The database file at a moment when nobody was writing to it, read past SQLite. */
+struct sqlite_file_seen {
+    bool known;
+    struct sqlite_backfill backfill;
+    int64_t meta_page; /* the root of weir_meta */
+    int64_t time_ns, bytes;
+    uint64_t digest; /* of the first page and the one with weir_meta */
+    struct sqlite_identity identity;
+};
+
 struct sqlite_backend {
     struct backend_base base;
 
@@ -180,6 +206,7 @@ struct sqlite_backend {
     char *path;
     struct sqlite_file file;
     int timeout_ms;
+    int64_t page_bytes;
 
     /* flusher thread only */
     struct sqlite_conn writer;
@@ -192,8 +219,10 @@ struct sqlite_backend {
     struct mono busy_at;      /* when maintain last saw a batch; 0: its cache was given back */
     int64_t polled_before[3]; /* polled_seq at the last commits of a whole batch, newest first */
     bool warned_about_log;
-    bool rescued;           /* the file was moved, and its WAL was emptied into it */
-    int64_t schema_version; /* when the schema was last compared */
+    struct sqlite_file_seen file_seen;
+    struct sqlite_identity committed; /* by us, or found at start */
+    bool rescued;                     /* the file was moved, and its WAL was emptied into it */
+    int64_t schema_version;           /* when the schema was last compared */
 
     /* loader thread only */
     struct sqlite_conn reader;
@@ -201,6 +230,7 @@ struct sqlite_backend {
     int64_t data_version; /* at the last poll that read the log to its end; -1: none yet */
 
     _Atomic int64_t deadline_us; /* monotonic; nothing waits or works past it; 0: none */
+    _Atomic bool overwritten;    /* for good: SQLite's view of the file is worth nothing */
     _Atomic bool unnoticed;      /* others may have changed anything: the next poll says so */
 
     /* under lock */
@@ -259,6 +289,15 @@ bool sqlite_file_is_opened_by(const struct sqlite_conn *c);
 /* Thread: any. */
 int64_t sqlite_file_wal_bytes(const struct sqlite_file *f);
 
+/* sqlite_overwrite.c */
+
+/* After a checkpoint: this is what the file looks like. */
+void sqlite_overwrite_remember(struct sqlite_backend *b);
+/* RC_MOVED: somebody wrote over the file, past SQLite; it stays that way. */
+MUST_CHECK enum rc sqlite_overwrite_check(struct sqlite_backend *b, struct err *err);
+/* What the last check found. Thread: any. */
+MUST_CHECK enum rc sqlite_overwrite_result(const struct sqlite_backend *b, struct err *err);
+
 /* sqlite_wal.c */
 
 void sqlite_wal_watch(struct sqlite_backend *b);
@@ -276,6 +315,11 @@ bool sqlite_is_past_deadline(const struct sqlite_conn *c);
 
 /* sqlite_guard.c */
 
+/* Reads what the database says that it is. */
+MUST_CHECK enum rc sqlite_guard_identity(struct sqlite_backend *b, struct sqlite_identity *out,
+                                         struct err *err);
+/* Before a batch: RC_MOVED when somebody restored an older state, or another store, by SQL. */
+MUST_CHECK enum rc sqlite_guard_restored(struct sqlite_backend *b, struct err *err);
 /* When the schema was changed since the last look: repairs it, in a transaction of its own. */
 MUST_CHECK enum rc sqlite_guard_schema(struct sqlite_backend *b, struct err *err);
 /* Before and after a commit: RC_MOVED when the file was taken away meanwhile. */

@@ -92,6 +92,7 @@ enum rc sqlite_wal_checkpoint(struct sqlite_backend *b, int mode, struct err *er
         return sqlite_fail(&b->writer, result, "checkpoint", err);
     if (in_wal >= 0)
         b->wal_pages = in_wal - moved;
+    sqlite_overwrite_remember(b);
     return RC_OK;
 }
 
@@ -136,6 +137,11 @@ void sqlite_wal_close(struct sqlite_backend *b)
     struct err ignored;
     char who[64];
     bool in_time = !sqlite_is_past_deadline(&b->writer);
+    if (sqlite_overwrite_check(b, &ignored) != RC_OK) {
+        /* SQLite would mix what it has of the old content into the new. */
+        sqlite3_db_config(b->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        return;
+    }
     if (sqlite_file_place(&b->file) != SQLITE_PLACE_OURS)
         return;
     b->writer.wait_ms = 0;

@@ -7,6 +7,7 @@ journal; and two proxies never write one file, whatever they call it.
 """
 import os
 import re
+import shutil
 import sqlite3
 
 from harness import PATIENCE, Server, run_checks, until
@@ -96,6 +97,33 @@ def a_backup_moved_over_it_is_not_written_and_not_mixed():
         assert value_in(server.database(), "other") is None
 
 
+def a_backup_copied_over_it_is_not_written_and_not_mixed():
+    with Server(**FAST) as server:
+        server.start()
+        conn = server.connect()
+        conn("SET", "k", "old")
+        assert committed(conn)
+        backup = server.database() + ".backup"
+        db = sqlite3.connect(server.database())
+        db.execute("VACUUM INTO ?", (backup,))
+        db.close()
+        for i in range(500):
+            conn("SET", "k%d" % i, "new")
+        conn("SET", "k", "new")
+        assert committed(conn)
+        shutil.copyfile(backup, server.database())
+        until(lambda: state(conn) == "moved", 10, "state moved, it is " + state(conn))
+        conn("SET", "other", "1")
+        assert conn("WAITAOF", 1, 1, 300) == [1, 0]
+        assert "overwritten while in use" in str(conn("WEIR", "BACKENDS"))
+        server.kill()
+        assert value_in(server.database(), "k") == "old"
+        db = sqlite3.connect(server.database())
+        assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+        assert db.execute("SELECT count(*) FROM string").fetchone()[0] == 1
+        db.close()
+
+
 def two_proxies_never_share_a_file():
     with Server(**FAST) as first, Server(**FAST) as second:
         first.start()
@@ -152,5 +180,6 @@ if __name__ == "__main__":
     run_checks([a_database_that_was_moved_takes_no_receipts_and_goes_on_when_it_is_back,
                 a_database_that_was_removed_loses_nothing_that_the_journal_has,
                 a_backup_moved_over_it_is_not_written_and_not_mixed,
+                a_backup_copied_over_it_is_not_written_and_not_mixed,
                 two_proxies_never_share_a_file,
                 a_dropped_trigger_is_back_soon_and_what_it_missed_is_read_again])

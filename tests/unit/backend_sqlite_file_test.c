@@ -324,6 +324,135 @@ static void a_file_that_others_wrote_around_is_not_taken_back(void **state)
     assert_non_null(strstr(err.text, "others wrote"));
 }
 
+/* ---- a file that was overwritten ---- */
+
+/* `cp from to`: the same inode, other bytes. */
+static void copy_over(const struct path *from, const struct path *to)
+{
+    static char bytes[4 * 1024 * 1024];
+    FILE *in = fopen(from->text, "r"), *out = fopen(to->text, "w");
+    assert_non_null(in);
+    assert_non_null(out);
+    size_t n = fread(bytes, 1, sizeof(bytes), in);
+    assert_true(n < sizeof(bytes) && fwrite(bytes, 1, n, out) == n);
+    assert_int_equal(fclose(out), 0);
+    fclose(in);
+}
+
+static struct path back_up(struct contract *c)
+{
+    struct path backup = database(c, ".backup");
+    char sql[300];
+    snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", backup.text);
+    assert_int_equal(sqlite3_exec(sqlite_writer_of(c->b), sql, NULL, NULL, NULL), SQLITE_OK);
+    return backup;
+}
+
+static void a_backup_copied_over_it_is_noticed_and_not_mixed(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct path db = database(c, "");
+    APPLY(c, 1, STRING(1, "k", "old"));
+    struct path backup = back_up(c);
+    APPLY(c, 2, STRING(1, "k", "moved into the file"));
+    maintain_all(c);
+    maintain_all(c);
+    APPLY(c, 3, STRING(1, "k", "in the wal"));
+    copy_over(&backup, &db);
+    check_all_say_moved(c, "overwritten while in use");
+    backend_sqlite.close(&c->b);
+    contract_open(c);
+    LOADED(c, 1, "k", "string old");
+    assert_int_equal(position_of(c).cut_lsn, 1);
+    sqlite3 *writer = sqlite_writer_of(c->b);
+    sqlite3_stmt *s;
+    assert_int_equal(sqlite3_prepare_v2(writer, "PRAGMA integrity_check", -1, &s, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    assert_string_equal((const char *)sqlite3_column_text(s, 0), "ok");
+    sqlite3_finalize(s);
+}
+
+/* The file itself is not newer than the backup: all that is new is in the WAL. */
+static void a_backup_as_new_as_the_file_is_noticed_too(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct path db = database(c, "");
+    APPLY(c, 1, STRING(1, "k", "old"));
+    maintain_all(c);
+    maintain_all(c);
+    struct path backup = back_up(c);
+    APPLY(c, 2, STRING(1, "k", "in the wal"));
+    copy_over(&backup, &db);
+    check_all_say_moved(c, "overwritten while in use");
+    contract_reopen(c);
+    LOADED(c, 1, "k", "string old");
+}
+
+static void something_else_copied_over_it_is_noticed(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct path db = database(c, ""), other = in_dir(c, "other");
+    FILE *f = fopen(other.text, "w");
+    assert_non_null(f);
+    fprintf(f, "not a database at all");
+    fclose(f);
+    APPLY(c, 1, STRING(1, "k", "v"));
+    copy_over(&other, &db);
+    check_all_say_moved(c, "overwritten while in use");
+}
+
+static void a_program_that_checkpoints_is_no_overwriting(void **state)
+{
+    struct contract *c = contract_of(state);
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(database(c, "").text, &db), SQLITE_OK);
+    for (uint64_t n = 1; n < 6; n++) {
+        APPLY(c, n, STRING(1, "k", "v"), STRING(1, "l", "v"));
+        const char *sql = n == 4 ? "VACUUM; PRAGMA wal_checkpoint(FULL)"
+                                 : "UPDATE weir_key SET value = 'w' WHERE key = 'l';"
+                                   "PRAGMA wal_checkpoint(FULL)";
+        assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+        maintain_all(c);
+    }
+    sqlite3_close(db);
+    LOADED(c, 1, "k", "string v");
+}
+
+static void a_file_that_was_touched_is_still_ours(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "k", "one"));
+    maintain_all(c);
+    maintain_all(c);
+    APPLY(c, 2, STRING(1, "k", "two"));
+    assert_int_equal(utimensat(AT_FDCWD, database(c, "").text, NULL, 0), 0);
+    APPLY(c, 3, STRING(1, "k", "three"));
+    maintain_all(c);
+    contract_reopen(c);
+    LOADED(c, 1, "k", "string three");
+}
+
+static void an_older_state_restored_by_sql_is_noticed(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct err err = {0};
+    APPLY(c, 1, STRING(1, "k", "old"));
+    struct path backup = back_up(c);
+    APPLY(c, 2, STRING(1, "k", "new"));
+    sqlite3 *from, *to;
+    assert_int_equal(sqlite3_open(backup.text, &from), SQLITE_OK);
+    assert_int_equal(sqlite3_open(database(c, "").text, &to), SQLITE_OK);
+    sqlite3_backup *copy = sqlite3_backup_init(to, "main", from, "main");
+    assert_int_equal(sqlite3_backup_step(copy, -1), SQLITE_DONE);
+    assert_int_equal(sqlite3_backup_finish(copy), SQLITE_OK);
+    sqlite3_close(from);
+    sqlite3_close(to);
+    assert_int_equal(put(c, 3, STRING(1, "k", "newer"), &err), RC_MOVED);
+    assert_non_null(strstr(err.text, "cut 1, Weir had written 2"));
+    contract_reopen(c);
+    LOADED(c, 1, "k", "string old");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, contract_teardown)
 
 int main(void)
@@ -339,6 +468,12 @@ int main(void)
         TEST(a_deleted_wal_is_noticed_and_nothing_of_it_is_lost),
         TEST(a_wal_that_is_put_back_is_used_again),
         TEST(a_deleted_index_of_the_wal_is_noticed),
+        TEST(a_backup_copied_over_it_is_noticed_and_not_mixed),
+        TEST(a_backup_as_new_as_the_file_is_noticed_too),
+        TEST(something_else_copied_over_it_is_noticed),
+        TEST(a_program_that_checkpoints_is_no_overwriting),
+        TEST(a_file_that_was_touched_is_still_ours),
+        TEST(an_older_state_restored_by_sql_is_noticed),
         TEST(a_file_that_others_wrote_around_is_not_taken_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

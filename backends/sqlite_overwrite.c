@@ -1,0 +1,270 @@
+/* A database that was overwritten where it lies: `cp backup.db weir.db` while the proxy runs.
+ *
+ * The inode is the same, and SQLite does not look at the file for what it has in its cache or in
+ * the WAL: it would go on, and mix two databases page by page. But the file's time changes, and in
+ * WAL mode only a checkpoint writes to the file. How far checkpoints have come is in the index of
+ * the WAL. So, with the lock that every checkpoint takes:
+ *
+ *   time   checkpoints   page of weir_meta     so
+ *   same   -             -                     nothing happened
+ *   new    no further    as it was             `touch`: no matter
+ *   new    no further    another               overwritten
+ *   new    further       older, or not there   overwritten: a checkpoint only brings it forward
+ *   new    further       the same or newer     somebody made a checkpoint
+ *
+ * ("as it was" includes the first page, which counts changes, and the size of the file.)
+ *
+ * The page is read from the file itself, past SQLite. What was overwritten stays so until a
+ * restart: SQLite is not asked for anything again, and the WAL is renamed, since it belongs to the
+ * old content and whoever opens the database next would read its pages into the new one.
+ *
+ * The layouts are SQLite's: https://www.sqlite.org/fileformat2.html sections 1.6 and 2.1, and
+ * https://www.sqlite.org/walformat.html section 2.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/sqlite_internal.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+enum {
+    LEAF_OF_INDEX = 0x0a, /* a WITHOUT ROWID table is one */
+    LEAF_HEADER = 8,
+    PAGE_MAX = 65536,
+    INDEX_REGION = 32 * 1024, /* of the WAL's index, as SQLite maps it */
+    INDEX_SALTS = 32,
+    INDEX_BACKFILLED = 96,
+    CHECKPOINT_LOCK = 1,
+};
+
+/* ---- one leaf page, as it lies in the file ---- */
+
+struct cursor {
+    const unsigned char *p, *end;
+    bool bad; /* it ran over the end */
+};
+
+static uint64_t take_big_endian(struct cursor *c, size_t bytes)
+{
+    uint64_t n = 0;
+    if ((size_t)(c->end - c->p) < bytes) {
+        c->bad = true;
+        return 0;
+    }
+    for (size_t i = 0; i < bytes; i++)
+        n = n << 8 | c->p[i];
+    c->p += bytes;
+    return n;
+}
+
+/* SQLite's varint; what is of interest here fits into eight bytes of seven bits. */
+static uint64_t take_varint(struct cursor *c)
+{
+    uint64_t n = 0;
+    for (int i = 0; i < 8; i++) {
+        uint64_t byte = take_big_endian(c, 1);
+        n = n << 7 | (byte & 0x7f);
+        if ((byte & 0x80) == 0)
+            return n;
+    }
+    c->bad = true;
+    return 0;
+}
+
+static size_t bytes_of_serial_type(uint64_t type)
+{
+    static const unsigned char fixed[] = {0, 1, 2, 3, 4, 6, 8, 8, 0, 0};
+    if (type < sizeof(fixed))
+        return fixed[type];
+    return type < 12 || type > 2 * PAGE_MAX ? PAGE_MAX : (size_t)(type - 12) / 2;
+}
+
+/* Takes what it knows from one row of weir_meta(name, value). */
+static void read_row(struct cursor c, struct sqlite_identity *out)
+{
+    (void)take_varint(&c); /* bytes of the row */
+    struct cursor header = c;
+    uint64_t header_len = take_varint(&header);
+    if (header_len > (uint64_t)(c.end - c.p))
+        return;
+    c.p += header_len;
+    size_t name_len = bytes_of_serial_type(take_varint(&header));
+    uint64_t type = take_varint(&header);
+    size_t value_len = bytes_of_serial_type(type);
+    if (header.bad || (size_t)(c.end - c.p) < name_len + value_len)
+        return;
+    struct slice name = slice_of((const char *)c.p, name_len);
+    c.p += name_len;
+    if (slice_eq(name, SLICE("cut_lsn")) && type <= 9) {
+        out->cut_lsn = type == 9 ? 1 : take_big_endian(&c, value_len);
+        out->has_cut = true;
+    } else if (slice_eq(name, SLICE("store_id")) && value_len == sizeof(out->store_id)) {
+        memcpy(out->store_id, c.p, value_len);
+        out->has_store = true;
+    }
+}
+
+static bool read_meta_page(const struct sqlite_backend *b, int64_t number,
+                           struct sqlite_identity *out)
+{
+    unsigned char page[PAGE_MAX];
+    size_t size = (size_t)b->page_bytes;
+    off_t at = (off_t)(number - 1) * (off_t)size;
+    *out = (struct sqlite_identity){0};
+    if (pread(b->file.fd, page, size, at) != (ssize_t)size || page[0] != LEAF_OF_INDEX)
+        return false;
+    struct cursor pointers = {page + 3, page + size, false};
+    uint64_t cells = take_big_endian(&pointers, 2);
+    pointers.p = page + LEAF_HEADER;
+    for (uint64_t i = 0; i < cells && !pointers.bad; i++) {
+        uint64_t offset = take_big_endian(&pointers, 2);
+        if (offset >= LEAF_HEADER && offset < size)
+            read_row((struct cursor){page + offset, page + size, false}, out);
+    }
+    return out->has_cut && out->has_store;
+}
+
+/* ---- how far checkpoints have come ---- */
+
+static uint64_t digest_of(const struct sqlite_backend *b, int64_t meta_page)
+{
+    unsigned char page[PAGE_MAX];
+    size_t size = (size_t)b->page_bytes;
+    uint64_t digest = 0;
+    for (int i = 0; i < 2; i++) {
+        off_t at = i == 0 ? 0 : (off_t)(meta_page - 1) * (off_t)size;
+        ssize_t n = pread(b->file.fd, page, size, at);
+        digest = XXH3_64bits_withSeed(page, n > 0 ? (size_t)n : 0, digest);
+    }
+    return digest;
+}
+
+static sqlite3_file *file_of(const struct sqlite_conn *c)
+{
+    sqlite3_file *file = NULL;
+    if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+        file == NULL || file->pMethods == NULL || file->pMethods->iVersion < 2)
+        return NULL;
+    return file;
+}
+
+/* While it is locked nobody writes to the database file. False: somebody is doing so. */
+static bool lock_checkpoints(sqlite3_file *file, bool on)
+{
+    int how = (on ? SQLITE_SHM_LOCK : SQLITE_SHM_UNLOCK) | SQLITE_SHM_EXCLUSIVE;
+    return file->pMethods->xShmLock(file, CHECKPOINT_LOCK, 1, how) == SQLITE_OK;
+}
+
+static bool read_backfill(sqlite3_file *file, struct sqlite_backfill *out)
+{
+    void volatile *mapped = NULL;
+    if (file->pMethods->xShmMap(file, 0, INDEX_REGION, 0, &mapped) != SQLITE_OK || mapped == NULL)
+        return false;
+    const volatile uint32_t *index = mapped;
+    out->salts[0] = index[INDEX_SALTS / sizeof(uint32_t)];
+    out->salts[1] = index[INDEX_SALTS / sizeof(uint32_t) + 1];
+    out->frames = index[INDEX_BACKFILLED / sizeof(uint32_t)];
+    return true;
+}
+
+/* The file at one moment; false: it cannot be told now. */
+static bool look_at_file(struct sqlite_backend *b, struct sqlite_file_seen *out)
+{
+    sqlite3_file *file = file_of(&b->writer);
+    struct stat st;
+    if (file == NULL || !lock_checkpoints(file, true))
+        return false;
+    bool seen = read_backfill(file, &out->backfill) && fstat(b->file.fd, &st) == 0;
+    if (seen) {
+        out->time_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+        out->bytes = (int64_t)st.st_size;
+        out->known = read_meta_page(b, out->meta_page, &out->identity);
+        out->digest = digest_of(b, out->meta_page);
+    }
+    (void)lock_checkpoints(file, false);
+    return seen;
+}
+
+/* ---- has it been overwritten? ---- */
+
+static bool find_meta_page(struct sqlite_backend *b, int64_t *page)
+{
+    struct err ignored;
+    return sqlite_query_number(&b->writer,
+                               "SELECT rootpage FROM sqlite_schema WHERE name = 'weir_meta'", 0,
+                               page, &ignored) == RC_OK &&
+           *page > 1;
+}
+
+void sqlite_overwrite_remember(struct sqlite_backend *b)
+{
+    struct sqlite_file_seen *seen = &b->file_seen;
+    seen->known = false;
+    if (!find_meta_page(b, &seen->meta_page) || !look_at_file(b, seen))
+        seen->known = false;
+}
+
+static bool time_is_new(const struct sqlite_backend *b)
+{
+    struct stat st;
+    if (fstat(b->file.fd, &st) != 0)
+        return false;
+    int64_t time_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    return time_ns != b->file_seen.time_ns || (int64_t)st.st_size != b->file_seen.bytes;
+}
+
+/* The rows of the table above that are no harm. */
+static bool is_harmless(const struct sqlite_file_seen *then, const struct sqlite_file_seen *now)
+{
+    if (memcmp(&then->backfill, &now->backfill, sizeof(then->backfill)) == 0)
+        return now->bytes == then->bytes && now->digest == then->digest;
+    return now->known && now->identity.cut_lsn >= then->identity.cut_lsn &&
+           memcmp(now->identity.store_id, then->identity.store_id,
+                  sizeof(now->identity.store_id)) == 0;
+}
+
+static void put_wal_aside(const struct sqlite_backend *b)
+{
+    char aside[4096];
+    int n = snprintf(aside, sizeof(aside), "%s.overwritten", b->file.wal_path);
+    if (n > 0 && (size_t)n < sizeof(aside) && sqlite_file_place(&b->file) == SQLITE_PLACE_OURS &&
+        rename(b->file.wal_path, aside) == 0)
+        log_line(LOG_WARNING,
+                 "%s: belongs to what was overwritten, and would be mixed into what is there now; "
+                 "it is %s now",
+                 b->file.wal_path, aside);
+}
+
+enum rc sqlite_overwrite_check(struct sqlite_backend *b, struct err *err)
+{
+    struct sqlite_file_seen now = {.meta_page = b->file_seen.meta_page};
+    int64_t page;
+    if (!b->file_seen.known || atomic_load_explicit(&b->overwritten, memory_order_relaxed) ||
+        !time_is_new(b) || !look_at_file(b, &now))
+        return sqlite_overwrite_result(b, err);
+    if (is_harmless(&b->file_seen, &now)) {
+        b->file_seen = now;
+        return RC_OK;
+    }
+    if (find_meta_page(b, &page) && page != now.meta_page) {
+        b->file_seen.known = false; /* VACUUM: our next checkpoint finds it again */
+        return RC_OK;
+    }
+    atomic_store(&b->overwritten, true);
+    put_wal_aside(b);
+    return sqlite_overwrite_result(b, err);
+}
+
+enum rc sqlite_overwrite_result(const struct sqlite_backend *b, struct err *err)
+{
+    if (LIKELY(!atomic_load_explicit(&b->overwritten, memory_order_relaxed)))
+        return RC_OK;
+    return err_set(err, RC_MOVED,
+                   "%s: overwritten while in use (a backup copied over it?). The journal keeps "
+                   "what is new. Copy it again if the copy was read meanwhile, and restart Weir",
+                   b->path);
+}

@@ -7,6 +7,7 @@
  *   sqlite_guard.c   what is checked before a commit or an answer is believed
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
  *   sqlite_repair.c  is its schema what we made? what can be made again
+ *   sqlite_check.c   weirctl check
  *   sqlite_apply.c   a batch, in one transaction
  *   sqlite_change.c  the log of what others changed: poll, conflicts, trimming
  *   sqlite_load.c    load, scan, count

@@ -1,9 +1,10 @@
-/* weirctl: what an operator needs beside the proxy: ask a running one, read its journal, and get a
- * damaged journal going again.
+/* weirctl: what an operator needs beside the proxy: ask a running one, read its journal, get a
+ * damaged journal going again, and check a store.
  *
  * Knows the journal only through journal/reader.h, and a running proxy only through its port.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/sqlite_check.h"
 #include "journal/reader.h"
 
 #include <hiredis/hiredis.h>
@@ -18,6 +19,7 @@ static const char usage[] =
     "       weirctl journal verify DIR            check every record\n"
     "       weirctl journal salvage DIR           cut a damaged journal off before its first bad\n"
     "                                             place; what is behind is kept in *.damaged\n"
+    "       weirctl check FILE                    read a SQLite store, and say what is wrong\n"
     "\n"
     "HOST defaults to 127.0.0.1, PORT to 6380. Exit status: 0 done, 1 not done, 2 wrong usage.\n";
 
@@ -102,6 +104,26 @@ static int journal_command(int argc, char **argv)
     return 2;
 }
 
+static void print_finding(const char *what)
+{
+    printf("%s\n", what);
+}
+
+static int check_file(const char *path)
+{
+    struct err err = {0};
+    uint64_t wrong;
+    if (sqlite_check_file(path, print_finding, &wrong, &err) != RC_OK)
+        return complain(&err);
+    if (wrong == 0)
+        printf("%s: the structure is sound, and the tables agree with each other (values carry no "
+               "checksums)\n",
+               path);
+    else
+        printf("%s: %llu findings\n", path, (unsigned long long)wrong);
+    return wrong == 0 ? 0 : 1;
+}
+
 static void print_reply(const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_INTEGER)
@@ -159,6 +181,8 @@ int main(int argc, char **argv)
     }
     if (i < argc && strcmp(argv[i], "journal") == 0)
         return journal_command(argc - i - 1, argv + i + 1);
+    if (i + 2 == argc && strcmp(argv[i], "check") == 0)
+        return check_file(argv[i + 1]);
     static const char *const questions[] = {"status", "flush", "backends"};
     for (size_t q = 0; i + 1 == argc && q < COUNT_OF(questions); q++) {
         if (strcmp(argv[i], questions[q]) == 0)

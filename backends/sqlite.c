@@ -198,6 +198,8 @@ static enum rc configure(const struct sqlite_conn *c, int cache_kib, struct err 
     enum rc rc = pragma(c, err, "PRAGMA page_size = %d", (int)PAGE_BYTES);
     if (rc == RC_OK)
         rc = enter_wal(c, err);
+    if (rc == RC_OK) /* a page that contradicts itself is damage, and nothing else is read of it */
+        rc = pragma(c, err, "PRAGMA cell_size_check = ON");
     if (rc == RC_OK)
         rc = pragma(c, err, "PRAGMA synchronous = FULL");
     if (rc == RC_OK)

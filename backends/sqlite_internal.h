@@ -7,6 +7,7 @@
  *   sqlite_guard.c   what is checked before a commit or an answer is believed
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
  *   sqlite_repair.c  is its schema what we made? what can be made again
+ *   sqlite_check.c   weirctl check
  *   sqlite_apply.c   a batch, in one transaction
  *   sqlite_change.c  the log of what others changed: poll, trimming
  *   sqlite_conflict.c an item that meets that log
@@ -199,11 +200,19 @@ struct sqlite_identity {
     uint8_t store_id[16];
 };
 
-/* The database file at a moment when it held everything, read past SQLite. */
+/* How far checkpoints have come: the WAL's salts, new with each of its lives, and its frames that
+ * are in the database. */
+struct sqlite_backfill {
+    uint32_t salts[2], frames;
+};
+
+/* The database file at a moment when nobody was writing to it, read past SQLite. */
 struct sqlite_file_seen {
     bool known;
+    struct sqlite_backfill backfill;
     int64_t meta_page; /* the root of weir_meta */
     int64_t time_ns, bytes;
+    uint64_t digest; /* of the first page and the one with weir_meta */
     struct sqlite_identity identity;
 };
 
@@ -304,7 +313,7 @@ int64_t sqlite_file_wal_bytes(const struct sqlite_file *f);
 
 /* sqlite_overwrite.c */
 
-/* After a checkpoint that moved everything: this is what the file looks like. */
+/* After a checkpoint: this is what the file looks like. */
 void sqlite_overwrite_remember(struct sqlite_backend *b);
 /* RC_MOVED: somebody wrote over the file, past SQLite; it stays that way. */
 MUST_CHECK enum rc sqlite_overwrite_check(struct sqlite_backend *b, struct err *err);

@@ -1,33 +1,44 @@
 /* A database that was overwritten where it lies: `cp backup.db weir.db` while the proxy runs.
  *
  * The inode is the same, and SQLite does not look at the file for what it has in its cache or in
- * the WAL: it would go on, and mix two databases page by page. But the file's time changes, and
- * only a checkpoint may do that. So when it has changed and we made no checkpoint, the page with
- * weir_meta is read from the file itself, past SQLite: a checkpoint can only have brought it
- * forward. An older cut, another store, or no such page at all: the file is not ours any more.
+ * the WAL: it would go on, and mix two databases page by page. But the file's time changes, and in
+ * WAL mode only a checkpoint writes to the file. How far checkpoints have come is in the index of
+ * the WAL. So, with the lock that every checkpoint takes:
  *
- * Then SQLite is not asked for anything again, and the WAL is renamed: it belongs to what was
- * overwritten, and whoever opens the database next would read its pages into the new content.
+ *   time   checkpoints   page of weir_meta     so
+ *   same   -             -                     nothing happened
+ *   new    no further    as it was             `touch`: no matter
+ *   new    no further    another               overwritten
+ *   new    further       older, or not there   overwritten: a checkpoint only brings it forward
+ *   new    further       the same or newer     somebody made a checkpoint
  *
- * The page's layout is SQLite's file format, sections 1.6 and 2.1:
- * https://www.sqlite.org/fileformat2.html
+ * ("as it was" includes the first page, which counts changes, and the size of the file.)
+ *
+ * The page is read from the file itself, past SQLite. What was overwritten stays so until a
+ * restart: SQLite is not asked for anything again, and the WAL is renamed, since it belongs to the
+ * old content and whoever opens the database next would read its pages into the new one.
+ *
+ * The layouts are SQLite's: https://www.sqlite.org/fileformat2.html sections 1.6 and 2.1, and
+ * https://www.sqlite.org/walformat.html section 2.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
 
 #include "base/log.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 enum {
     LEAF_OF_INDEX = 0x0a, /* a WITHOUT ROWID table is one */
     LEAF_HEADER = 8,
     PAGE_MAX = 65536,
-    LOOKS = 5, /* a page may be half written while somebody checkpoints */
-    LOOK_PAUSE_MS = 10,
+    INDEX_REGION = 32 * 1024, /* of the WAL's index, as SQLite maps it */
+    INDEX_SALTS = 32,
+    INDEX_BACKFILLED = 96,
+    CHECKPOINT_LOCK = 1,
 };
 
 /* ---- one leaf page, as it lies in the file ---- */
@@ -97,11 +108,12 @@ static void read_row(struct cursor c, struct sqlite_identity *out)
     }
 }
 
-static bool read_meta_page(const struct sqlite_backend *b, struct sqlite_identity *out)
+static bool read_meta_page(const struct sqlite_backend *b, int64_t number,
+                           struct sqlite_identity *out)
 {
     unsigned char page[PAGE_MAX];
     size_t size = (size_t)b->page_bytes;
-    off_t at = (off_t)(b->file_seen.meta_page - 1) * (off_t)size;
+    off_t at = (off_t)(number - 1) * (off_t)size;
     *out = (struct sqlite_identity){0};
     if (pread(b->file.fd, page, size, at) != (ssize_t)size || page[0] != LEAF_OF_INDEX)
         return false;
@@ -116,44 +128,103 @@ static bool read_meta_page(const struct sqlite_backend *b, struct sqlite_identit
     return out->has_cut && out->has_store;
 }
 
-/* ---- has it been overwritten? ---- */
+/* ---- how far checkpoints have come ---- */
 
-static int64_t file_time_ns(const struct stat *st)
+static uint64_t digest_of(const struct sqlite_backend *b, int64_t meta_page)
 {
-    return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+    unsigned char page[PAGE_MAX];
+    size_t size = (size_t)b->page_bytes;
+    uint64_t digest = 0;
+    for (int i = 0; i < 2; i++) {
+        off_t at = i == 0 ? 0 : (off_t)(meta_page - 1) * (off_t)size;
+        ssize_t n = pread(b->file.fd, page, size, at);
+        digest = XXH3_64bits_withSeed(page, n > 0 ? (size_t)n : 0, digest);
+    }
+    return digest;
 }
 
-static enum rc find_meta_page(struct sqlite_backend *b, int64_t *page, struct err *err)
+static sqlite3_file *file_of(const struct sqlite_conn *c)
 {
-    return sqlite_query_number(
-        &b->writer, "SELECT rootpage FROM sqlite_schema WHERE name = 'weir_meta'", 0, page, err);
+    sqlite3_file *file = NULL;
+    if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
+        file == NULL || file->pMethods == NULL || file->pMethods->iVersion < 2)
+        return NULL;
+    return file;
+}
+
+/* While it is locked nobody writes to the database file. False: somebody is doing so. */
+static bool lock_checkpoints(sqlite3_file *file, bool on)
+{
+    int how = (on ? SQLITE_SHM_LOCK : SQLITE_SHM_UNLOCK) | SQLITE_SHM_EXCLUSIVE;
+    return file->pMethods->xShmLock(file, CHECKPOINT_LOCK, 1, how) == SQLITE_OK;
+}
+
+static bool read_backfill(sqlite3_file *file, struct sqlite_backfill *out)
+{
+    void volatile *mapped = NULL;
+    if (file->pMethods->xShmMap(file, 0, INDEX_REGION, 0, &mapped) != SQLITE_OK || mapped == NULL)
+        return false;
+    const volatile uint32_t *index = mapped;
+    out->salts[0] = index[INDEX_SALTS / sizeof(uint32_t)];
+    out->salts[1] = index[INDEX_SALTS / sizeof(uint32_t) + 1];
+    out->frames = index[INDEX_BACKFILLED / sizeof(uint32_t)];
+    return true;
+}
+
+/* The file at one moment; false: it cannot be told now. */
+static bool look_at_file(struct sqlite_backend *b, struct sqlite_file_seen *out)
+{
+    sqlite3_file *file = file_of(&b->writer);
+    struct stat st;
+    if (file == NULL || !lock_checkpoints(file, true))
+        return false;
+    bool seen = read_backfill(file, &out->backfill) && fstat(b->file.fd, &st) == 0;
+    if (seen) {
+        out->time_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+        out->bytes = (int64_t)st.st_size;
+        out->known = read_meta_page(b, out->meta_page, &out->identity);
+        out->digest = digest_of(b, out->meta_page);
+    }
+    (void)lock_checkpoints(file, false);
+    return seen;
+}
+
+/* ---- has it been overwritten? ---- */
+
+static bool find_meta_page(struct sqlite_backend *b, int64_t *page)
+{
+    struct err ignored;
+    return sqlite_query_number(&b->writer,
+                               "SELECT rootpage FROM sqlite_schema WHERE name = 'weir_meta'", 0,
+                               page, &ignored) == RC_OK &&
+           *page > 1;
 }
 
 void sqlite_overwrite_remember(struct sqlite_backend *b)
 {
     struct sqlite_file_seen *seen = &b->file_seen;
-    struct stat st;
-    struct err ignored;
     seen->known = false;
-    if (find_meta_page(b, &seen->meta_page, &ignored) != RC_OK || seen->meta_page < 2 ||
-        fstat(b->file.fd, &st) != 0)
-        return;
-    seen->time_ns = file_time_ns(&st);
-    seen->bytes = (int64_t)st.st_size;
-    seen->known = read_meta_page(b, &seen->identity);
+    if (!find_meta_page(b, &seen->meta_page) || !look_at_file(b, seen))
+        seen->known = false;
 }
 
-/* True when the page in the file may have come there by a checkpoint. */
-static bool came_by_checkpoint(const struct sqlite_backend *b, struct sqlite_identity *now)
+static bool time_is_new(const struct sqlite_backend *b)
 {
-    const struct sqlite_identity *then = &b->file_seen.identity;
-    for (int i = 0; i < LOOKS; i++) {
-        if (read_meta_page(b, now) && now->cut_lsn >= then->cut_lsn &&
-            memcmp(now->store_id, then->store_id, sizeof(now->store_id)) == 0)
-            return true;
-        (void)poll(NULL, 0, LOOK_PAUSE_MS);
-    }
-    return false;
+    struct stat st;
+    if (fstat(b->file.fd, &st) != 0)
+        return false;
+    int64_t time_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+    return time_ns != b->file_seen.time_ns || (int64_t)st.st_size != b->file_seen.bytes;
+}
+
+/* The rows of the table above that are no harm. */
+static bool is_harmless(const struct sqlite_file_seen *then, const struct sqlite_file_seen *now)
+{
+    if (memcmp(&then->backfill, &now->backfill, sizeof(then->backfill)) == 0)
+        return now->bytes == then->bytes && now->digest == then->digest;
+    return now->known && now->identity.cut_lsn >= then->identity.cut_lsn &&
+           memcmp(now->identity.store_id, then->identity.store_id,
+                  sizeof(now->identity.store_id)) == 0;
 }
 
 static void put_wal_aside(const struct sqlite_backend *b)
@@ -170,27 +241,22 @@ static void put_wal_aside(const struct sqlite_backend *b)
 
 enum rc sqlite_overwrite_check(struct sqlite_backend *b, struct err *err)
 {
-    struct sqlite_file_seen *seen = &b->file_seen;
-    struct sqlite_identity now;
-    struct stat st;
+    struct sqlite_file_seen now = {.meta_page = b->file_seen.meta_page};
     int64_t page;
-    if (!seen->known || atomic_load_explicit(&b->overwritten, memory_order_relaxed) ||
-        fstat(b->file.fd, &st) != 0 ||
-        (file_time_ns(&st) == seen->time_ns && (int64_t)st.st_size == seen->bytes))
+    if (!b->file_seen.known || atomic_load_explicit(&b->overwritten, memory_order_relaxed) ||
+        !time_is_new(b) || !look_at_file(b, &now))
         return sqlite_overwrite_result(b, err);
-    if (!came_by_checkpoint(b, &now)) {
-        if (find_meta_page(b, &page, err) == RC_OK && page != seen->meta_page) {
-            seen->known = false; /* VACUUM: the next checkpoint of ours finds it again */
-            return RC_OK;
-        }
-        atomic_store(&b->overwritten, true);
-        put_wal_aside(b);
-        return sqlite_overwrite_result(b, err);
+    if (is_harmless(&b->file_seen, &now)) {
+        b->file_seen = now;
+        return RC_OK;
     }
-    seen->identity = now;
-    seen->time_ns = file_time_ns(&st);
-    seen->bytes = (int64_t)st.st_size;
-    return RC_OK;
+    if (find_meta_page(b, &page) && page != now.meta_page) {
+        b->file_seen.known = false; /* VACUUM: our next checkpoint finds it again */
+        return RC_OK;
+    }
+    atomic_store(&b->overwritten, true);
+    put_wal_aside(b);
+    return sqlite_overwrite_result(b, err);
 }
 
 enum rc sqlite_overwrite_result(const struct sqlite_backend *b, struct err *err)

@@ -92,8 +92,7 @@ enum rc sqlite_wal_checkpoint(struct sqlite_backend *b, int mode, struct err *er
         return sqlite_fail(&b->writer, result, "checkpoint", err);
     if (in_wal >= 0)
         b->wal_pages = in_wal - moved;
-    if (result == SQLITE_OK && in_wal == moved)
-        sqlite_overwrite_remember(b);
+    sqlite_overwrite_remember(b);
     return RC_OK;
 }
 

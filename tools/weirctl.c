@@ -1,10 +1,12 @@
 /* weirctl: what an operator needs beside the proxy: ask a running one, read its journal, and get a
- * damaged journal going again, or join a store with a journal that it was not written with.
+ * damaged journal going again, check a store, or join it with a journal that it was not written
+ * with.
  *
  * Reads a journal through journal/reader.h, and knows a running proxy only through its port. What
  * `store` does needs the locks of both, so that no proxy can run meanwhile.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "backends/sqlite_check.h"
 #include "config/options.h"
 #include "journal/reader.h"
 #include "keyspace/join.h"
@@ -31,6 +33,7 @@ static const char usage[] =
     "                                             replay: the journal's records over this store\n"
     "                                             as-is: the store, the journal set aside\n"
     "                                             without --yes only says what that means\n"
+    "       weirctl check FILE                    read a SQLite store, and say what is wrong\n"
     "\n"
     "HOST defaults to 127.0.0.1, PORT to 6380. Exit status: 0 done, 1 not done, 2 wrong usage.\n";
 
@@ -271,6 +274,26 @@ static int store_command(int argc, char **argv)
     return status;
 }
 
+static void print_finding(const char *what)
+{
+    printf("%s\n", what);
+}
+
+static int check_file(const char *path)
+{
+    struct err err = {0};
+    uint64_t wrong;
+    if (sqlite_check_file(path, print_finding, &wrong, &err) != RC_OK)
+        return complain(&err);
+    if (wrong == 0)
+        printf("%s: the structure is sound, and the tables agree with each other (values carry no "
+               "checksums)\n",
+               path);
+    else
+        printf("%s: %llu findings\n", path, (unsigned long long)wrong);
+    return wrong == 0 ? 0 : 1;
+}
+
 static void print_reply(const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_INTEGER)
@@ -330,6 +353,8 @@ int main(int argc, char **argv)
         return journal_command(argc - i - 1, argv + i + 1);
     if (i < argc && strcmp(argv[i], "store") == 0)
         return store_command(argc - i - 1, argv + i + 1);
+    if (i + 2 == argc && strcmp(argv[i], "check") == 0)
+        return check_file(argv[i + 1]);
     static const char *const questions[] = {"status", "flush", "backends"};
     for (size_t q = 0; i + 1 == argc && q < COUNT_OF(questions); q++) {
         if (strcmp(argv[i], questions[q]) == 0)

@@ -9,8 +9,9 @@ import os
 import re
 import shutil
 import sqlite3
+import subprocess
 
-from harness import PATIENCE, Server, run_checks, until
+from harness import PATIENCE, Server, Skip, run_checks, until
 
 FAST = {"write_delay_ms": 10, "flush_backoff_ms": 10, "flush_backoff_max_ms": 50,
         "breaker_open_ms": 50, "backend_timeout_ms": 500}
@@ -124,6 +125,49 @@ def a_backup_copied_over_it_is_not_written_and_not_mixed():
         db.close()
 
 
+def weirctl_check(server, path):
+    weirctl = os.path.join(os.path.dirname(server.command()[0]), "weirctl")
+    if not os.path.exists(weirctl):
+        raise Skip("no weirctl of this build")
+    done = subprocess.run([weirctl, "check", path], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=60 * PATIENCE, check=False)
+    return done.returncode, done.stdout
+
+
+def a_store_can_be_checked_while_it_is_used():
+    with Server(**FAST) as server:
+        server.start()
+        conn = server.connect()
+        for i in range(200):
+            conn("SET", "k%d" % i, "x" * 200)
+        conn("HSET", "h", "f", "v")
+        assert committed(conn)
+        status, text = weirctl_check(server, server.database())
+        assert status == 0 and "sound" in text, text
+        conn("SET", "after", "1")  # the check has not disturbed it
+        assert committed(conn) and state(conn) == "up"
+        db = sqlite3.connect(server.database())
+        page = db.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'weir_key'").fetchone()[0]
+        size = db.execute("PRAGMA page_size").fetchone()[0]
+        db.close()
+        assert server.stop() == 0
+        db = sqlite3.connect(server.database())
+        db.execute("DROP TRIGGER weir_hash_deleted")
+        db.execute("DELETE FROM weir_hash")
+        db.commit()
+        db.close()
+        status, text = weirctl_check(server, server.database())
+        assert status == 1, text
+        assert "'h' in store database" in text and "is without elements" in text, text
+        with open(server.database(), "r+b") as f:
+            f.seek((page - 1) * size + 3)
+            f.write(b"\xff\xff")  # more cells than a page can hold
+        status, text = weirctl_check(server, server.database())
+        assert status == 1 and "findings" in text, text
+        assert weirctl_check(server, server.database() + ".none")[0] == 1
+
+
 def two_proxies_never_share_a_file():
     with Server(**FAST) as first, Server(**FAST) as second:
         first.start()
@@ -181,5 +225,6 @@ if __name__ == "__main__":
                 a_database_that_was_removed_loses_nothing_that_the_journal_has,
                 a_backup_moved_over_it_is_not_written_and_not_mixed,
                 a_backup_copied_over_it_is_not_written_and_not_mixed,
+                a_store_can_be_checked_while_it_is_used,
                 two_proxies_never_share_a_file,
                 a_dropped_trigger_is_back_soon_and_what_it_missed_is_read_again])

@@ -372,6 +372,22 @@ static void a_backup_copied_over_it_is_noticed_and_not_mixed(void **state)
     sqlite3_finalize(s);
 }
 
+/* The file itself is not newer than the backup: all that is new is in the WAL. */
+static void a_backup_as_new_as_the_file_is_noticed_too(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct path db = database(c, "");
+    APPLY(c, 1, STRING(1, "k", "old"));
+    maintain_all(c);
+    maintain_all(c);
+    struct path backup = back_up(c);
+    APPLY(c, 2, STRING(1, "k", "in the wal"));
+    copy_over(&backup, &db);
+    check_all_say_moved(c, "overwritten while in use");
+    contract_reopen(c);
+    LOADED(c, 1, "k", "string old");
+}
+
 static void something_else_copied_over_it_is_noticed(void **state)
 {
     struct contract *c = contract_of(state);
@@ -400,6 +416,20 @@ static void a_program_that_checkpoints_is_no_overwriting(void **state)
     }
     sqlite3_close(db);
     LOADED(c, 1, "k", "string v");
+}
+
+static void a_file_that_was_touched_is_still_ours(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "k", "one"));
+    maintain_all(c);
+    maintain_all(c);
+    APPLY(c, 2, STRING(1, "k", "two"));
+    assert_int_equal(utimensat(AT_FDCWD, database(c, "").text, NULL, 0), 0);
+    APPLY(c, 3, STRING(1, "k", "three"));
+    maintain_all(c);
+    contract_reopen(c);
+    LOADED(c, 1, "k", "string three");
 }
 
 static void an_older_state_restored_by_sql_is_noticed(void **state)
@@ -439,8 +469,10 @@ int main(void)
         TEST(a_wal_that_is_put_back_is_used_again),
         TEST(a_deleted_index_of_the_wal_is_noticed),
         TEST(a_backup_copied_over_it_is_noticed_and_not_mixed),
+        TEST(a_backup_as_new_as_the_file_is_noticed_too),
         TEST(something_else_copied_over_it_is_noticed),
         TEST(a_program_that_checkpoints_is_no_overwriting),
+        TEST(a_file_that_was_touched_is_still_ours),
         TEST(an_older_state_restored_by_sql_is_noticed),
         TEST(a_file_that_others_wrote_around_is_not_taken_back),
     };

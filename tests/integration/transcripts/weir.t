@@ -28,7 +28,7 @@ proto 3
 > WEIR STATUS
 < {"state": *, "backend_state": "up", "journal_state": "running", "dirty_keys": *, "dirty_bytes": *, "oldest_dirty_ms": *, "in_flight_keys": *, "last_flush_age_ms": *, "last_lsn": *, "durable_lsn": *, "applied_lsn": *, "lag_records": *, "exposure_records": *, "journal_size": *, "dead_letters": 0, "conflicts": 0}
 > WEIR BACKENDS
-< [{"url": "sqlite:weir.db", "state": "up", "breaker": "closed", "failures": 0, "next_retry_ms": *, "last_error": "", "applied_lsn": *, "last_flush_us": *, "last_flush_age_ms": *}]
+< [{"url": "sqlite:weir.db", "state": "up", "breaker": "closed", "failures": 0, "next_retry_ms": *, "last_error": "", "applied_lsn": *, "last_flush_us": *, "last_flush_age_ms": *, "wal_bytes": *}]
 
 # EXPLAIN tells where a key is
 > SET a 1

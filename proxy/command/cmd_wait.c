@@ -3,9 +3,10 @@
  * WAITAOF is the durability receipt: local is this host's journal, remote is the backend. remote is
  * 0 when the backend has refused or overruled something that was written since this client's last
  * receipt: its own write, or one by others in the same cuts (WEIR DEADLETTER and WEIR CONFLICTS say
- * which keys). It is said once: what was lost does not spoil the receipts of later writes. A wait
- * is kept in the session while the client is parked; what wakes it is the progress of the journal or
- * the backend, or the deadline.
+ * which keys). It is said once: what was lost does not spoil the receipts of later writes.
+ *
+ * A wait is kept in the session while the client is parked; what wakes it is the progress of the
+ * journal or the backend, or the deadline.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/wait.h"

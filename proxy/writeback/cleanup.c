@@ -183,6 +183,16 @@ void cleanup_batch(struct writeback *wb, const struct batch *b)
     record_lost(wb, &lost);
 }
 
+/* What was written before somebody's change was noticed is to meet it now, not when its time has
+ * come: who writes the key from then on could have seen the change, and is not to lose to it. */
+static void cut_soon(struct writeback *wb)
+{
+    lock_acquire(&wb->lock);
+    wb->flush_requested = true;
+    cond_signal(&wb->cond);
+    lock_release(&wb->lock);
+}
+
 enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key)
 {
     uint64_t hash = store_hash(wb->store, store_db, key);
@@ -207,6 +217,8 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
                         */
     }
     lock_release(&sh->lock);
+    if (rc == RC_OK && (held & ENTRY_DIRTY) != 0)
+        cut_soon(wb);
     return rc;
 }
 

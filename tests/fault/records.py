@@ -280,6 +280,25 @@ def dropping_a_letter_leaves_what_was_made_of_it():
         until(lambda: value(store, "bad") == "6", 20, "what was made of it arrives")
 
 
+def who_writes_after_a_change_was_noticed_does_not_lose_to_it():
+    with Store(write_delay_ms=3600000) as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        conn("SET", "k", "base")
+        conn("WEIR", "FLUSH")
+        for i in range(5):
+            conn("SET", "k", "before %d" % i)
+            owner.execute("UPDATE string SET value = ? WHERE key = 'k'", ("theirs %d" % i,))
+            # no flush is due: it is noticed, and what was written before it has lost
+            until(lambda v=b"theirs %d" % i: conn("GET", "k") == v, 20, "the change is noticed")
+            conn("SET", "k", "after %d" % i)
+            assert flush(conn) == ""
+            assert value(store, "k") == "after %d" % i, store.rows()
+        lost = record(conn, "CONFLICTS")
+        assert len(lost) == 5 and lost[0]["ours"] == b"before 4", lost
+        assert lost[0]["base"] == b"after 3" and lost[0]["theirs"] == b"theirs 4", lost
+
+
 def receipts_tell_what_was_refused_or_overruled():
     with Store(write_delay_ms=20) as store:
         store.server.start()
@@ -355,5 +374,6 @@ if __name__ == "__main__":
                 a_key_that_is_written_all_the_time_does_not_overrule_others,
                 the_row_of_a_dead_letter_may_be_changed,
                 dropping_a_letter_leaves_what_was_made_of_it,
+                who_writes_after_a_change_was_noticed_does_not_lose_to_it,
                 receipts_tell_what_was_refused_or_overruled,
                 records_are_listed_a_page_at_a_time])

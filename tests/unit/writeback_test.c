@@ -8,6 +8,7 @@
 #include "store/store.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -266,6 +267,164 @@ static void a_conflict_is_decided_for_the_proxy_when_configured(void **state)
     ks_expect(&f, "k", "ours");
 }
 
+static struct writeback_info about(void)
+{
+    struct writeback_info info;
+    writeback_get_info(keyspace_writeback(f.ks), &info);
+    return info;
+}
+
+/* A batch is lost on the way back: it was committed once, and so were its records. */
+static void a_lost_answer_neither_doubles_records_nor_overrules_what_was_decided(void **state)
+{
+    (void)state;
+    uint64_t applies = memory_counters(f.store).applies;
+    ks_set(&f, 0, "k", "base");
+    ks_flush(&f);
+    memory_reject_key(f.store, SLICE("bad"));
+    memory_hold_applies(f.store, true);
+    ks_set(&f, 0, "bad", "refused");
+    ks_set(&f, 0, "k", "ours");
+    writeback_request_flush(keyspace_writeback(f.ks));
+    assert_true(memory_wait_held(f.store, 10000));
+    memory_hold_applies(f.store, false);
+    ks_flush(&f);
+    memory_hold_applies(f.store, true);
+    ks_set(&f, 0, "bad", "again");
+    ks_set(&f, 0, "k", "ours too");
+    writeback_request_flush(keyspace_writeback(f.ks));
+    assert_true(memory_wait_held(f.store, 10000));
+    edit_outside("k", "theirs");
+    memory_fail_applies_after_commit(f.store, 1, RC_UNAVAILABLE);
+    memory_hold_applies(f.store, false);
+    ks_flush(&f);
+    assert_int_equal(memory_counters(f.store).applies - applies, 3); /* it is not applied again */
+    assert_int_equal(about().dead_letters, 1);
+    assert_int_equal(about().conflicts, 1);
+    ks_expect(&f, "bad", "again");
+    assert_string_equal(ks_stored(&f, "k"), "theirs");
+    ks_expect(&f, "k", "theirs");
+}
+
+/* What fails on the way there is tried again from the start. */
+static void a_batch_that_is_retried_has_each_record_once(void **state)
+{
+    (void)state;
+    ks_set(&f, 0, "k", "base");
+    ks_flush(&f);
+    memory_reject_key(f.store, SLICE("bad"));
+    memory_fail_applies(f.store, UINT64_MAX, RC_BUSY);
+    ks_set(&f, 0, "bad", "refused");
+    ks_set(&f, 0, "k", "ours");
+    edit_outside("k", "theirs");
+    writeback_request_flush(keyspace_writeback(f.ks));
+    int64_t until = clock_mono().us + 10000000;
+    while (about().failures < 3 && clock_mono().us < until)
+        sched_yield();
+    assert_int_equal(about().dead_letters + about().conflicts, 0);
+    memory_fail_applies(f.store, 0, RC_OK);
+    ks_flush(&f);
+    assert_int_equal(about().dead_letters, 1);
+    assert_int_equal(about().conflicts, 1);
+    assert_string_equal(ks_stored(&f, "k"), "theirs");
+    ks_restart(&f, true);
+    assert_int_equal(about().dead_letters, 1);
+    assert_int_equal(about().conflicts, 1);
+}
+
+static void what_is_made_of_a_change_that_loses_loses_with_it(void **state)
+{
+    (void)state;
+    for (int restart = 0; restart < 2; restart++) {
+        uint64_t before = about().conflicts;
+        ks_set(&f, 0, "k", "base");
+        ks_flush(&f);
+        memory_hold_applies(f.store, true);
+        ks_set(&f, 0, "k", "ours");
+        writeback_request_flush(keyspace_writeback(f.ks));
+        assert_true(memory_wait_held(f.store, 10000));
+        /* The store is held by its lock's owner: the edit comes through when the hold ends. */
+        ks_set(&f, 0, "k", "on top of ours");
+        edit_outside("k", "theirs");
+        memory_hold_applies(f.store, false);
+        ks_await(sees_theirs, "k", "theirs has won");
+        if (restart)
+            ks_restart(&f, false); /* the journal does not bring it back */
+        ks_expect(&f, "k", "theirs");
+        ks_flush(&f);
+        assert_string_equal(ks_stored(&f, "k"), "theirs");
+        assert_int_equal(about().conflicts - before, 2);
+        ks_set(&f, 0, "k", "later");
+        ks_flush(&f);
+        assert_string_equal(ks_stored(&f, "k"), "later");
+    }
+}
+
+static void a_database_that_is_flushed_takes_its_letters_with_it(void **state)
+{
+    (void)state;
+    memory_reject_key(f.store, SLICE("bad"));
+    ks_set(&f, 0, "bad", "1");
+    ks_flush(&f);
+    assert_int_equal(about().dead_letters, 1);
+    ks_flush_db(&f, 0);
+    ks_expect(&f, "bad", NULL);
+    ks_flush(&f);
+    assert_int_equal(about().dead_letters, 0);
+    ks_restart(&f, true);
+    ks_expect(&f, "bad", NULL);
+}
+
+static void a_dropped_letter_gives_way_unless_something_newer_rests_on_it(void **state)
+{
+    (void)state;
+    memory_reject_key(f.store, SLICE("bad"));
+    ks_set(&f, 0, "bad", "1");
+    ks_flush(&f);
+    ks_set(&f, 0, "bad", "2");
+    assert_int_equal(order(ORDER_DROP_LETTER, 0), 0);
+    ks_expect(&f, "bad", "2");
+    ks_flush(&f);
+    assert_int_equal(about().dead_letters, 1);
+    assert_int_equal(order(ORDER_DROP_LETTER, 0), 1);
+    ks_expect(&f, "bad", NULL);
+    assert_int_equal(about().dead_letters, 0);
+    ks_restart(&f, true);
+    ks_expect(&f, "bad", NULL);
+}
+
+static void losses_are_told_for_the_range_that_they_are_in(void **state)
+{
+    (void)state;
+    struct writeback_losses losses;
+    struct writeback *wb = keyspace_writeback(f.ks);
+    memory_reject_key(f.store, SLICE("bad"));
+    ks_set(&f, 0, "good", "1");
+    ks_flush(&f);
+    uint64_t first = about().applied_lsn;
+    ks_set(&f, 0, "bad", "1");
+    ks_flush(&f);
+    uint64_t second = about().applied_lsn;
+    ks_set(&f, 0, "good", "2");
+    ks_flush(&f);
+    writeback_get_losses(wb, 1, first, &losses);
+    assert_int_equal(losses.refused, 0);
+    writeback_get_losses(wb, first + 1, second, &losses);
+    assert_int_equal(losses.refused, 1);
+    writeback_get_losses(wb, second + 1, about().applied_lsn, &losses);
+    assert_int_equal(losses.refused, 0);
+    char value[16];
+    for (int i = 0; i < 200; i++) { /* a bounded memory of them says rather too much */
+        snprintf(value, sizeof(value), "%d", i);
+        ks_set(&f, 0, "bad", value);
+        ks_flush(&f);
+    }
+    writeback_get_losses(wb, first + 1, second, &losses);
+    assert_true(losses.refused >= 1);
+    writeback_get_losses(wb, about().applied_lsn, about().applied_lsn, &losses);
+    assert_int_equal(losses.refused, 1);
+}
+
 static void what_was_not_flushed_comes_back_from_the_journal(void **state)
 {
     (void)state;
@@ -401,6 +560,12 @@ int main(void)
         KS(a_clean_key_that_somebody_changed_is_loaded_again),
         KS(a_conflict_is_decided_for_the_backend_by_default_and_recorded),
         KS(a_conflict_is_decided_for_the_proxy_when_configured),
+        KS(a_lost_answer_neither_doubles_records_nor_overrules_what_was_decided),
+        KS(a_batch_that_is_retried_has_each_record_once),
+        KS(what_is_made_of_a_change_that_loses_loses_with_it),
+        KS(a_database_that_is_flushed_takes_its_letters_with_it),
+        KS(a_dropped_letter_gives_way_unless_something_newer_rests_on_it),
+        KS(losses_are_told_for_the_range_that_they_are_in),
         KS(what_was_not_flushed_comes_back_from_the_journal),
         KS(an_expired_dirty_key_flushes_a_deletion),
         KS(flushdb_and_swapdb_reach_the_backend_with_their_cut),

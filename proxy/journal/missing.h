@@ -14,8 +14,8 @@
  * "While the machine runs": the boot id is that of the newest segment. After power loss the store
  * may be ahead of the journal (it synced what the journal had not), and rings are of any time.
  *
- * An operator gives up what is missing by `weirctl journal salvage`, which leaves a mark: from there
- * on this is the whole journal.
+ * An operator gives up what is missing by `weirctl journal salvage`, which leaves a mark: from
+ * there on this is the whole journal.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef JOURNAL_MISSING_H

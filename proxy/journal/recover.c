@@ -294,6 +294,8 @@ enum rc journal_open(const struct journal_options *options, struct journal **out
     if (rc == RC_OK)
         rc = j->fs->lock_dir(j->fs->ctx, j->dir, &j->lock_handle, err);
     if (rc == RC_OK)
+        rc = j->fs->lookup(j->fs->ctx, j->dir, &j->dir_id, err);
+    if (rc == RC_OK)
         rc = examine(j, err);
     if (rc != RC_OK)
         journal_close(&j);
@@ -562,6 +564,16 @@ static enum rc set_up_ring(struct journal *j, uint32_t producer, bool *created, 
     return rc;
 }
 
+static enum rc identify_ring(struct journal *j, uint32_t producer, struct err *err)
+{
+    char name[FORMAT_NAME_MAX];
+    format_ring_name(name, producer);
+    char *path = chain_path(j->dir, name);
+    enum rc rc = j->fs->lookup(j->fs->ctx, path, &j->producers[producer].ring_id, err);
+    free(path);
+    return rc;
+}
+
 /* Step 4. All are emptied only when all exist. */
 static enum rc set_up_rings(struct journal *j, struct err *err)
 {
@@ -574,6 +586,8 @@ static enum rc set_up_rings(struct journal *j, struct err *err)
     j->producers_len = j->options.producers;
     for (uint32_t p = 0; rc == RC_OK && p < j->producers_len; p++)
         rc = set_up_ring(j, p, &changed, err);
+    for (uint32_t p = 0; rc == RC_OK && p < j->producers_len; p++)
+        rc = identify_ring(j, p, err);
     for (size_t i = 0; rc == RC_OK && i < j->chain.rings_len; i++) {
         char name[FORMAT_NAME_MAX];
         if (j->chain.rings[i] < j->producers_len)

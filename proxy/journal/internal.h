@@ -233,7 +233,7 @@ MUST_CHECK enum rc segment_advance(struct journal *j, struct err *err);
 
 /* ---- moved.c ---- */
 /* Whether the directory is still the one that was locked, and the segments have their names: else
- * what is written and synced is in no journal that a start would find. The error says what to do. */
+ * what is written and synced is in no journal that a start would find. RC_FOREIGN says so. */
 MUST_CHECK enum rc moved_check(const struct journal *j, const struct watched *segments, size_t len,
                                struct err *err);
 /* The same of the rings. */

@@ -1,7 +1,7 @@
-/* A file is what was opened, not what its name points to now. When somebody moves or removes the
- * directory, a segment or a ring of a journal that runs, writing and syncing go on without an error,
- * into files that no start will find. So before a sync is believed, before anything is trimmed, and
- * once a second, the names are compared with what was opened.
+/* A file is what was opened, not what its name points to now. When somebody moves or removes
+ * the directory, a segment or a ring of a journal that runs, writing and syncing go on without an
+ * error, into files that no start will find. So before a sync is believed, before anything is
+ * trimmed, and once a second, the names are compared with what was opened.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "journal/internal.h"

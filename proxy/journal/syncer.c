@@ -149,6 +149,11 @@ static void make_spare(struct journal *j) REQUIRES(j->lock)
         j->ready = j->making;
         j->making.file = NULL;
     }
+    if (rc == RC_FULL)
+        err_set(&err, RC_FULL,
+                "no room for the journal in '%s': its next segment needs %llu bytes, of which %llu "
+                "are there; writes go on when there is room",
+                j->dir, (unsigned long long)want, (unsigned long long)j->making.bytes);
     bool news = done || (rc != RC_OK) != j->spare_failed;
     j->spare_failed = rc != RC_OK;
     if (rc != RC_OK)

@@ -364,16 +364,18 @@ enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t af
     w->cap = window_for(first);
     w->buf = malloc(w->cap);
     must(w->buf != NULL);
-    if (!first->good)
+    size_t at = c->len;
+    for (size_t i = 0; i < c->len; i++)
+        if (c->segments[i].good && c->segments[i].header.continues_after <= after_lsn)
+            at = i;
+    /* A first one whose header is bad may be what a failed sync of the directory has brought back;
+     * it matters only to those who need it. */
+    if (at == c->len && !first->good)
         return err_set(err, RC_CORRUPT,
                        "journal file '%s' has a damaged header: records from %llu on are lost; "
                        "`weirctl journal salvage` sets it aside",
                        first->name, (unsigned long long)first->first_lsn);
-    size_t at = 0;
-    for (size_t i = 0; i < c->len; i++)
-        if (c->segments[i].good && c->segments[i].header.continues_after <= after_lsn)
-            at = i;
-    if (after_lsn < c->segments[at].header.continues_after)
+    if (at == c->len)
         return err_set(err, RC_CORRUPT,
                        "journal '%s' begins with '%s', but records from %llu on are needed: files "
                        "before it are missing. Put them back; if they are lost, join the store to "

@@ -113,6 +113,29 @@ static enum rc posix_truncate(void *ctx, struct fs_file *file, uint64_t size, st
     return RC_OK;
 }
 
+static enum rc posix_identify(void *ctx, struct fs_file *file, struct fs_id *out, struct err *err)
+{
+    (void)ctx;
+    struct stat st;
+    if (fstat(file->fd, &st) != 0)
+        return err_sys(err, errno, "cannot examine '%s'", file->path);
+    *out = (struct fs_id){(uint64_t)st.st_dev, (uint64_t)st.st_ino};
+    return RC_OK;
+}
+
+static enum rc posix_lookup(void *ctx, const char *path, struct fs_id *out, struct err *err)
+{
+    (void)ctx;
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        int why = errno;
+        enum rc rc = err_sys(err, why, "cannot find '%s'", path);
+        return why == ENOENT || why == ENOTDIR ? RC_NOT_FOUND : rc;
+    }
+    *out = (struct fs_id){(uint64_t)st.st_dev, (uint64_t)st.st_ino};
+    return RC_OK;
+}
+
 static enum rc posix_size(void *ctx, struct fs_file *file, uint64_t *out, struct err *err)
 {
     (void)ctx;
@@ -261,6 +284,8 @@ const struct fs fs_posix = {
     .pwrite = posix_pwrite,
     .sync = posix_sync,
     .truncate = posix_truncate,
+    .identify = posix_identify,
+    .lookup = posix_lookup,
     .size = posix_size,
     .map = posix_map,
     .unmap = posix_unmap,

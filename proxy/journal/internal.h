@@ -22,6 +22,7 @@ enum {
     SYNC_AFTER_US = 750000,     /* everysec: with the sync's own time this stays below a second */
     QUIET_US = 200000,          /* without traffic: time to tidy up */
     RETRY_US = 100000,          /* FAILING */
+    WATCH_US = 1000000,         /* between looks at whether the files are where they were */
     CLOSE_PATIENCE_US = 2000000 /* for LSNs that never come, and for a disk that fails */
 };
 
@@ -36,7 +37,8 @@ enum {
 struct segment {
     struct segment *next; /* newer */
     uint64_t number, first_lsn, continues_after, bytes;
-    uint32_t epoch;       /* of its name */
+    uint32_t epoch; /* of its name */
+    struct fs_id id;
     struct fs_file *file; /* journal thread; NULL once synced and left */
     bool synced;          /* under lock; for good: nothing is written to it any more */
     bool named;           /* under lock; header and name are durable */
@@ -50,6 +52,7 @@ struct spare {
     char name[FORMAT_NAME_MAX];
     uint64_t bytes; /* written so far */
     uint32_t epoch; /* of its name, see names_sync */
+    struct fs_id id;
 };
 
 /* A file that can become a spare. */
@@ -58,15 +61,23 @@ struct old_file {
     uint32_t epoch;
 };
 
+/* A file that has to be where its name says. */
+struct watched {
+    uint64_t first_lsn;
+    struct fs_id id;
+};
+
 struct sync_job {
     enum { JOB_NONE, JOB_POSTED, JOB_RUNNING, JOB_DONE } state;
     struct fs_file *files[UNSYNCED_SEGMENTS_MAX];
+    struct watched watched[UNSYNCED_SEGMENTS_MAX]; /* the same */
     uint32_t files_len;
     bool names;      /* sync the directory, too */
     uint32_t epoch;  /* of the oldest of these names */
     uint64_t target; /* durable when it succeeds */
     struct mono posted;
     int64_t took_us;
+    bool moved; /* it failed because files are not where they were */
     enum rc rc;
     struct err err;
 };
@@ -83,6 +94,7 @@ struct old_ring {
 struct producer {
     struct ring ring;
     _Alignas(CACHE_LINE) _Atomic(struct oversize *) oversize;
+    struct fs_id ring_id; /* immutable after start */
 };
 
 struct journal {
@@ -92,6 +104,7 @@ struct journal {
     char *dir;
     int lock_handle;
     uint8_t id[JOURNAL_ID_BYTES];
+    struct fs_id dir_id;
     struct format_key key;
     uint8_t boot_id[16];
     uint64_t run;
@@ -124,6 +137,8 @@ struct journal {
     _Atomic uint64_t trim_lsn;
     _Atomic uint32_t waiters; /* for progress */
     _Atomic int64_t last_sync_us;
+    _Atomic bool lost;     /* files are not where they were: nothing is believed, nothing trimmed */
+    _Atomic bool suspect;  /* the sync thread thinks so: to be looked at by the journal thread */
     _Atomic uint32_t news; /* counts what the sync thread has done for the journal thread */
 
     /* under lock */
@@ -137,6 +152,7 @@ struct journal {
     struct segment *oldest;
     uint64_t segments_len, segments_bytes;
     uint64_t trimmed_lsn;
+    struct watched watch; /* the current segment */
     struct err error;
     struct spare ready;  /* file NULL: none */
     uint64_t spare_want; /* least size of the next one */
@@ -147,6 +163,7 @@ struct journal {
 
     /* sync thread (before it runs: start) */
     struct spare making;
+    struct mono looked_at;
     struct old_file pool[SPARES_MAX];
     size_t pool_len;
     uint64_t spare_serial; /* the last one used */
@@ -214,6 +231,14 @@ void segment_adopt(struct journal *j, struct segment *s, uint64_t end);
  * durable is written again). RC_AGAIN: no spare yet, the sync thread is at it, or a sync must come
  * first. */
 MUST_CHECK enum rc segment_advance(struct journal *j, struct err *err);
+
+/* ---- moved.c ---- */
+/* Whether the directory is still the one that was locked, and the segments have their names: else
+ * what is written and synced is in no journal that a start would find. RC_FOREIGN says so. */
+MUST_CHECK enum rc moved_check(const struct journal *j, const struct watched *segments, size_t len,
+                               struct err *err);
+/* The same of the rings. */
+MUST_CHECK enum rc moved_check_rings(const struct journal *j, struct err *err);
 
 /* ---- syncer.c ---- */
 void *syncer_main(void *arg);

@@ -267,7 +267,7 @@ static void mark_stop(struct journal *j)
     uint64_t last = journal_lsn(j);
     struct stop_mark mark = {STOP_CLEAN, j->run, last};
     struct err err;
-    if (j->broken || atomic_load(&j->durable_lsn) != last)
+    if (j->broken || atomic_load(&j->lost) || atomic_load(&j->durable_lsn) != last)
         return;
     if (stop_mark_write(j->fs, j->dir, j->id, &mark, &err) != RC_OK)
         log_err(LOG_WARNING, "journal: the orderly stop could not be noted", &err);

@@ -12,8 +12,8 @@
  * "While the machine runs": the boot id is that of the newest segment. After power loss rings are of
  * any time. What the store's position says is weighed by who knows both (keyspace/join.h).
  *
- * An operator gives up what is missing by `weirctl journal salvage`, which leaves a mark: from there
- * on this is the whole journal.
+ * An operator gives up what is missing by `weirctl journal salvage`, which leaves a mark: from
+ * there on this is the whole journal.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef JOURNAL_MISSING_H

@@ -332,6 +332,8 @@ enum rc journal_open(const struct journal_options *options, struct journal **out
     if (rc == RC_OK)
         rc = j->fs->lock_dir(j->fs->ctx, j->dir, &j->lock_handle, err);
     if (rc == RC_OK)
+        rc = j->fs->lookup(j->fs->ctx, j->dir, &j->dir_id, err);
+    if (rc == RC_OK)
         rc = examine(j, err);
     if (rc != RC_OK)
         journal_close(&j);
@@ -516,16 +518,38 @@ static void take_over_segments(struct journal *j)
     }
 }
 
+/* A spare of the usual size; on a full disk one that holds what it must, so that reads can be
+ * served: the next segment then waits for room, and says so. */
+static enum rc prepare_segment(struct journal *j, uint64_t need, struct err *err)
+{
+    bool done = false;
+    enum rc rc = RC_OK;
+    while (rc == RC_OK && !done)
+        rc = spare_step(j, max_u64(need, j->options.segment_bytes), &done, err);
+    if (rc != RC_FULL)
+        return rc;
+    log_err(LOG_WARNING, "journal: no room for a segment, beginning with a small one", err);
+    spare_discard(j, &j->making);
+    rc = names_sync(j, atomic_load(&j->names_epoch), err); /* gives its space back */
+    need = format_round_up(need, FORMAT_PAGE);
+    while (rc == RC_OK && !done)
+        rc = spare_step(j, need, &done, err);
+    if (rc != RC_FULL)
+        return rc;
+    spare_discard(j, &j->making);
+    return err_set(err, RC_FULL,
+                   "no room for the journal in '%s': %llu bytes are needed to start, and %llu more "
+                   "to take writes",
+                   j->dir, (unsigned long long)need, (unsigned long long)j->options.segment_bytes);
+}
+
 /* Step 2: a segment that is whole and durable, and the current one from now on. Those that begin
  * with the same LSN or later are replaced by it. */
 static enum rc begin_segment(struct journal *j, uint64_t first_lsn, uint64_t after,
                              uint64_t body_bytes, struct err *err)
 {
-    uint64_t need = FORMAT_DATA_AT + body_bytes + FORMAT_TAIL_ZEROS, end;
-    bool done = false;
-    enum rc rc = RC_OK;
-    while (rc == RC_OK && !done)
-        rc = spare_step(j, max_u64(need, j->options.segment_bytes), &done, err);
+    uint64_t need = FORMAT_DATA_AT + body_bytes + FORMAT_TAIL_ZEROS + FORMAT_PAGE, end;
+    enum rc rc = prepare_segment(j, need, err);
     if (rc != RC_OK)
         return rc;
     for (const struct segment *old = j->oldest; old != NULL; old = old->next)
@@ -621,6 +645,16 @@ static enum rc set_up_ring(struct journal *j, uint32_t producer, bool *created, 
     return rc;
 }
 
+static enum rc identify_ring(struct journal *j, uint32_t producer, struct err *err)
+{
+    char name[FORMAT_NAME_MAX];
+    format_ring_name(name, producer);
+    char *path = chain_path(j->dir, name);
+    enum rc rc = j->fs->lookup(j->fs->ctx, path, &j->producers[producer].ring_id, err);
+    free(path);
+    return rc;
+}
+
 /* Step 4. All are emptied only when all exist. */
 static enum rc set_up_rings(struct journal *j, struct err *err)
 {
@@ -633,6 +667,8 @@ static enum rc set_up_rings(struct journal *j, struct err *err)
     j->producers_len = j->options.producers;
     for (uint32_t p = 0; rc == RC_OK && p < j->producers_len; p++)
         rc = set_up_ring(j, p, &changed, err);
+    for (uint32_t p = 0; rc == RC_OK && p < j->producers_len; p++)
+        rc = identify_ring(j, p, err);
     for (size_t i = 0; rc == RC_OK && i < j->chain.rings_len; i++) {
         char name[FORMAT_NAME_MAX];
         if (j->chain.rings[i] < j->producers_len)
@@ -678,7 +714,9 @@ enum rc journal_start(struct journal *j, uint64_t floor_lsn, struct err *err)
     must(!j->started);
     remove_spares(j);
     take_over_segments(j);
-    enum rc rc = begin_segments(j, floor_lsn, err);
+    enum rc rc = names_sync(j, atomic_load(&j->names_epoch), err); /* gives their space back */
+    if (rc == RC_OK)
+        rc = begin_segments(j, floor_lsn, err);
     if (rc == RC_OK)
         rc = remove_the_rest(j, err);
     if (rc == RC_OK)

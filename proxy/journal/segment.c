@@ -134,6 +134,9 @@ void segment_adopt(struct journal *j, struct segment *s, uint64_t end)
     struct segment *replaced = unlink_replaced(j, s->first_lsn);
     remove_replaced(j, replaced, s->first_lsn);
     segment_link(j, s);
+    lock_acquire(&j->lock);
+    j->watch = (struct watched){s->first_lsn, s->id};
+    lock_release(&j->lock);
     j->current = s;
     j->offset = end;
     j->need_bytes = 0;
@@ -151,6 +154,7 @@ struct segment *segment_new(struct journal *j, const struct spare *spare, uint64
     s->bytes = spare->bytes;
     s->epoch = atomic_load(&j->names_epoch);
     s->file = spare->file;
+    s->id = spare->id;
     return s;
 }
 

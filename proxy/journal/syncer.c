@@ -27,7 +27,8 @@ enum rc names_sync(struct journal *j, uint32_t epoch, struct err *err)
         rc = err_set(err, RC_IO,
                      "a sync of directory '%s' has failed: what was renamed before is not used",
                      j->dir);
-    else if ((rc = j->fs->sync_dir(j->fs->ctx, j->dir, err)) != RC_OK)
+    else if ((rc = moved_check(j, NULL, 0, err)) == RC_OK &&
+             (rc = j->fs->sync_dir(j->fs->ctx, j->dir, err)) != RC_OK)
         atomic_fetch_add(&j->names_epoch, 1);
     lock_release(&j->names_lock);
     return rc;
@@ -45,6 +46,9 @@ void syncer_run(struct journal *j, struct sync_job *job)
         job->rc = names_sync(j, job->epoch, &job->err);
     if (job->rc != RC_OK)
         stat_add(STAT_journal_sync_failures, 1);
+    else
+        job->rc = moved_check(j, job->watched, job->files_len, &job->err);
+    job->moved = job->rc == RC_FOREIGN;
     job->took_us = clock_mono().us - start.us;
 }
 
@@ -84,6 +88,8 @@ static enum rc begin_spare(struct journal *j, struct err *err)
     char *path = chain_path(j->dir, s->name);
     rc = j->fs->open(j->fs->ctx, path, recycle ? FS_READ_WRITE : FS_CREATE, &s->file, err);
     free(path);
+    if (rc == RC_OK)
+        rc = j->fs->identify(j->fs->ctx, s->file, &s->id, err);
     if (rc == RC_OK && recycle)
         rc = j->fs->size(j->fs->ctx, s->file, &s->bytes, err);
     return rc;
@@ -123,7 +129,8 @@ enum rc spare_step(struct journal *j, uint64_t bytes, bool *done, struct err *er
 /* Whether a spare is wanted and not there. */
 static bool spare_wanted(const struct journal *j) REQUIRES(j->lock)
 {
-    return j->spare_want > 0 && (j->ready.file == NULL || j->ready.bytes < j->spare_want);
+    return !atomic_load(&j->lost) && j->spare_want > 0 &&
+           (j->ready.file == NULL || j->ready.bytes < j->spare_want);
 }
 
 static void make_spare(struct journal *j) REQUIRES(j->lock)
@@ -142,6 +149,11 @@ static void make_spare(struct journal *j) REQUIRES(j->lock)
         j->ready = j->making;
         j->making.file = NULL;
     }
+    if (rc == RC_FULL)
+        err_set(&err, RC_FULL,
+                "no room for the journal in '%s': its next segment needs %llu bytes, of which %llu "
+                "are there; writes go on when there is room",
+                j->dir, (unsigned long long)want, (unsigned long long)j->making.bytes);
     bool news = done || (rc != RC_OK) != j->spare_failed;
     j->spare_failed = rc != RC_OK;
     if (rc != RC_OK)
@@ -154,15 +166,43 @@ static void make_spare(struct journal *j) REQUIRES(j->lock)
     lock_acquire(&j->lock);
 }
 
+/* ---- watching ---- */
+
+/* Looks once a second, and before a trim, whether the files are where they were. */
+static bool look_around(struct journal *j) REQUIRES(j->lock)
+{
+    struct watched watch = j->watch;
+    struct err ignored;
+    lock_release(&j->lock);
+    j->looked_at = clock_mono();
+    bool fine =
+        moved_check(j, &watch, 1, &ignored) == RC_OK && moved_check_rings(j, &ignored) == RC_OK;
+    if (!fine && !atomic_exchange(&j->suspect, true))
+        tell_writer(j);
+    lock_acquire(&j->lock);
+    return fine;
+}
+
+static bool is_time_to_look(const struct journal *j)
+{
+    return clock_mono().us - j->looked_at.us >= WATCH_US;
+}
+
 /* ---- trimming ---- */
 
 /* Takes the oldest segment off the list if nothing in it is needed: the next one must stand on its
  * own by then, with a durable header. */
+static bool may_trim(const struct journal *j) REQUIRES(j->lock)
+{
+    const struct segment *s = j->oldest;
+    return !(atomic_load(&j->lost) || s == NULL || s->next == NULL || !s->synced ||
+             !s->next->named || s->next->continues_after > atomic_load(&j->trim_lsn));
+}
+
 static struct segment *take_trimmed(struct journal *j) REQUIRES(j->lock)
 {
     struct segment *s = j->oldest;
-    if (s == NULL || s->next == NULL || !s->synced || !s->next->named ||
-        s->next->continues_after > atomic_load(&j->trim_lsn))
+    if (!may_trim(j))
         return NULL;
     j->oldest = s->next;
     j->segments_len--;
@@ -210,7 +250,9 @@ void *syncer_main(void *arg)
             lock_acquire(&j->lock);
         } else if (j->sync_stop) {
             break;
-        } else if ((trimmed = take_trimmed(j)) != NULL) {
+        } else if (is_time_to_look(j)) {
+            look_around(j);
+        } else if (may_trim(j) && look_around(j) && (trimmed = take_trimmed(j)) != NULL) {
             lock_release(&j->lock);
             retire(j, trimmed);
             lock_acquire(&j->lock);
@@ -220,7 +262,7 @@ void *syncer_main(void *arg)
             if (!cond_wait_us(&j->sync_cond, &j->lock, RETRY_US))
                 make_spare(j);
         } else {
-            cond_wait(&j->sync_cond, &j->lock);
+            cond_wait_us(&j->sync_cond, &j->lock, WATCH_US);
         }
     }
     lock_release(&j->lock);

@@ -69,6 +69,49 @@ static void start_failing(struct journal *j, const struct err *err)
     notify(j);
 }
 
+/* Files are not where they were. What is synced from now on is in no journal. */
+static void lose(struct journal *j, const struct err *err)
+{
+    atomic_store(&j->lost, true);
+    j->untried = false;
+    lock_acquire(&j->lock);
+    j->error = *err; /* what else may have failed is for this reason */
+    lock_release(&j->lock);
+    start_failing(j, err);
+}
+
+static enum rc look_for_files(const struct journal *j, struct err *err)
+{
+    struct watched watched[UNSYNCED_SEGMENTS_MAX];
+    size_t len = 0;
+    for (const struct segment *s = j->unsynced; s != NULL; s = s->next)
+        watched[len++] = (struct watched){s->first_lsn, s->id};
+    enum rc rc = moved_check(j, watched, len, err);
+    return rc == RC_OK ? moved_check_rings(j, err) : rc;
+}
+
+/* After the sync thread missed a file, and then until all are back. */
+static void look_again(struct journal *j)
+{
+    struct err err;
+    if (!atomic_load(&j->suspect) && !atomic_load(&j->lost))
+        return;
+    if (atomic_load(&j->lost) && clock_mono().us < j->retry_at.us)
+        return;
+    atomic_store(&j->suspect, false);
+    if (look_for_files(j, &err) != RC_OK) {
+        lose(j, &err);
+        return;
+    }
+    if (!atomic_exchange(&j->lost, false))
+        return;
+    log_line(LOG_NOTICE, "journal: its files are where they were");
+    if (j->broken || j->need_bytes > 0)
+        return; /* failing for another reason */
+    atomic_store(&j->state, JOURNAL_RUNNING);
+    notify(j);
+}
+
 /* Goes on in a new segment, if there can be one. */
 static bool advance(struct journal *j)
 {
@@ -145,6 +188,7 @@ static void plan_job(struct journal *j, struct sync_job *job)
         .state = JOB_POSTED, .target = atomic_load(&j->written_lsn), .posted = clock_mono()};
     for (struct segment *s = j->unsynced; s != NULL; s = s->next) {
         must(job->files_len < UNSYNCED_SEGMENTS_MAX);
+        job->watched[job->files_len] = (struct watched){s->first_lsn, s->id};
         job->files[job->files_len++] = s->file;
         if (!s->named && !job->names)
             job->epoch = s->epoch;
@@ -179,6 +223,10 @@ static void job_done(struct journal *j, const struct sync_job *job)
 {
     if (job->rc == RC_OK) {
         job_succeeded(j, job);
+        return;
+    }
+    if (job->moved) {
+        lose(j, &job->err);
         return;
     }
     note_error(j, "journal sync failed, going on in a new segment", &job->err);
@@ -248,7 +296,7 @@ static struct nap plan_nap(const struct journal *j, bool syncing)
     int idle_depth = always ? SLEEP_TICK : SLEEP_DEEP;
     if (atomic_load(&j->news) != j->news_seen || (stop && j->stop_by.us == 0) || j->untried)
         return (struct nap){NAP_NONE, AWAKE, 0};
-    if (j->broken || j->need_bytes > 0 || j->pass == PASS_BLOCKED)
+    if (j->broken || j->need_bytes > 0 || j->pass == PASS_BLOCKED || atomic_load(&j->lost))
         return (struct nap){NAP_BLOCKED, SLEEP_BLOCKED, RETRY_US};
     if (!syncing && sync_due_us(j) == 0)
         return (struct nap){NAP_NONE, AWAKE, 0};
@@ -329,7 +377,7 @@ static bool is_finished(struct journal *j)
         return false;
     if (j->stop_by.us == 0)
         j->stop_by.us = clock_mono().us + CLOSE_PATIENCE_US;
-    bool all = j->gathered_lsn == journal_lsn(j) && !j->broken &&
+    bool all = j->gathered_lsn == journal_lsn(j) && !j->broken && !atomic_load(&j->lost) &&
                atomic_load(&j->durable_lsn) == j->gathered_lsn;
     if (!all && clock_mono().us < j->stop_by.us)
         return false;
@@ -348,13 +396,15 @@ void *writer_main(void *arg)
     for (;;) {
         j->news_seen = atomic_load(&j->news);
         bool free_to_sync = collect_job(j);
-        if (j->broken || j->need_bytes > 0)
+        look_again(j);
+        bool lost = atomic_load(&j->lost);
+        if (!lost && (j->broken || j->need_bytes > 0))
             advance(j);
-        if (!j->broken && j->need_bytes == 0) {
+        if (!lost && !j->broken && j->need_bytes == 0) {
             write_groups(j);
             report_written(j);
         }
-        if (free_to_sync)
+        if (free_to_sync && !lost)
             sync_by_policy(j);
         if (free_to_sync && is_finished(j))
             return NULL;

@@ -85,6 +85,7 @@ struct sim_inode *sim_inode_new(struct simfs *s)
 {
     struct sim_inode *i = sim_alloc(sizeof(*i));
     i->writes_end = &i->writes;
+    i->serial = ++s->serial;
     i->next = s->inodes;
     s->inodes = i;
     return i;

@@ -25,6 +25,7 @@ struct sim_content {
 
 struct sim_inode {
     struct sim_inode *next; /* of all */
+    uint64_t serial;        /* as an inode number */
     uint32_t refs;          /* names, open files, maps, operations */
     uint32_t maps;
     bool dead; /* a sync has failed: nothing reaches the disk any more */
@@ -70,6 +71,7 @@ struct simfs {
     uint64_t counts[SIMFS_CALLS + 1];
     uint64_t space, used;
     bool dir_locked, pessimistic;
+    uint64_t serial;  /* of the last inode */
     uint64_t stop_at; /* count of changes */
     void (*then)(void *ctx);
     void *then_ctx;

@@ -163,6 +163,26 @@ static enum rc sim_truncate(void *ctx, struct fs_file *file, uint64_t size, stru
     return why == 0 ? RC_OK : refuse(err, why, "truncate", "a file");
 }
 
+static enum rc sim_identify(void *ctx, struct fs_file *file, struct fs_id *out, struct err *err)
+{
+    (void)ctx, (void)err;
+    *out = (struct fs_id){1, file->inode->serial};
+    return RC_OK;
+}
+
+/* Every directory exists, and is the same. */
+static enum rc sim_lookup(void *ctx, const char *path, struct fs_id *out, struct err *err)
+{
+    struct simfs *s = ctx;
+    lock_acquire(&s->lock);
+    struct sim_name *name = sim_find(&s->now, path);
+    *out = (struct fs_id){1, name == NULL ? 0 : name->inode->serial};
+    lock_release(&s->lock);
+    return name != NULL || strchr(path, '/') == NULL
+               ? RC_OK
+               : err_set(err, RC_NOT_FOUND, "no file '%s'", path);
+}
+
 static enum rc sim_size(void *ctx, struct fs_file *file, uint64_t *out, struct err *err)
 {
     struct simfs *s = ctx;
@@ -311,6 +331,8 @@ const struct fs sim_calls = {
     .pwrite = sim_pwrite,
     .sync = sim_sync,
     .truncate = sim_truncate,
+    .identify = sim_identify,
+    .lookup = sim_lookup,
     .size = sim_size,
     .map = sim_map,
     .unmap = sim_unmap,

@@ -75,11 +75,116 @@ static void a_spare_that_is_damaged_is_no_reason_not_to_start(void **state)
     }
 }
 
+static bool is_failing(struct journal_rig *r)
+{
+    return journal_is_failing(r->j);
+}
+
+static bool is_running(struct journal_rig *r)
+{
+    return !journal_is_failing(r->j);
+}
+
+static uint64_t segments(void)
+{
+    struct journal_info i;
+    journal_get_info(rig.j, &i);
+    return i.segments;
+}
+
+static void move(const char *from, const char *to)
+{
+    assert_int_equal(rename(from, to), 0);
+}
+
+/* Writes are refused with a reason, what is appended all the same is not called durable, and no
+ * trim touches anything; until the file is back, and then nothing is lost. */
+static void expect_failing_until_it_is_back(const char *what, const char *from, const char *to)
+{
+    struct journal_info i;
+    uint64_t last = journal_last_lsn(rig.j), before = segments();
+    assert_true(rig_wait(is_failing, &rig));
+    assert_int_equal(journal_reserve(rig.j, 0, 10, &rig.err), RC_READONLY);
+    history_append(&rig.h, rig.j, 0);
+    journal_kick(rig.j);
+    assert_int_not_equal(journal_sync(rig.j, last + 1, 250, &rig.err), RC_OK);
+    assert_true(journal_durable_lsn(rig.j) <= last);
+    journal_trim(rig.j, last);
+    journal_get_info(rig.j, &i);
+    if (strstr(i.error.text, what) == NULL || strstr(i.error.text, "moved or removed") == NULL)
+        fail_msg("%s", i.error.text);
+    assert_int_equal(segments(), before);
+    move(from, to);
+    assert_true(rig_wait(is_running, &rig));
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+}
+
+static void moved(const char *name, enum journal_fsync policy)
+{
+    char from[160], to[96];
+    snprintf(from, sizeof(from), "%s%s%s", dir, name[0] == 0 ? "" : "/", name);
+    snprintf(to, sizeof(to), "%s/elsewhere", home);
+    rig.options.fsync = policy;
+    resume(0);
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    move(from, to);
+    expect_failing_until_it_is_back(name[0] == 0 ? dir : name, to, from);
+    uint64_t last = journal_last_lsn(rig.j);
+    rig_close(&rig);
+    resume(last);
+}
+
+static void a_directory_that_moves_is_noticed(void **state)
+{
+    (void)state;
+    moved("", JOURNAL_FSYNC_ALWAYS);
+}
+
+static void a_directory_that_moves_is_noticed_without_syncs(void **state)
+{
+    (void)state;
+    moved("", JOURNAL_FSYNC_NO);
+}
+
+static void the_current_segment_that_moves_is_noticed(void **state)
+{
+    (void)state;
+    moved("00000000000000000001.wj", JOURNAL_FSYNC_ALWAYS);
+}
+
+static void a_ring_that_moves_is_noticed(void **state)
+{
+    (void)state;
+    moved("ring-1", JOURNAL_FSYNC_EVERYSEC);
+}
+
+/* No write is acknowledged between the removal and the moment at which it is noticed. */
+static void under_always_nothing_is_durable_in_a_file_that_is_gone(void **state)
+{
+    (void)state;
+    resume(0);
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    assert_int_equal(unlink(path_of("00000000000000000001.wj")), 0);
+    history_append(&rig.h, rig.j, 0);
+    journal_kick(rig.j);
+    assert_int_not_equal(journal_sync(rig.j, 21, 300, &rig.err), RC_OK);
+    assert_int_equal(journal_durable_lsn(rig.j), 20);
+    assert_true(journal_is_failing(rig.j));
+}
+
 int main(void)
 {
 #define DISK_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         DISK_TEST(a_spare_that_is_damaged_is_no_reason_not_to_start),
+        DISK_TEST(a_directory_that_moves_is_noticed),
+        DISK_TEST(a_directory_that_moves_is_noticed_without_syncs),
+        DISK_TEST(the_current_segment_that_moves_is_noticed),
+        DISK_TEST(a_ring_that_moves_is_noticed),
+        DISK_TEST(under_always_nothing_is_durable_in_a_file_that_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -321,6 +321,25 @@ static void a_damaged_header_is_corruption_wherever_it_is(void **state)
     rig_open(&rig);
 }
 
+/* A segment that was replaced and removed may come back when the directory could not be synced, and
+ * what it holds is on no disk. */
+static void a_first_segment_without_header_is_no_harm_when_it_is_not_needed(void **state)
+{
+    (void)state;
+    static const char nothing[64 << 10];
+    rig.options.fsync = JOURNAL_FSYNC_ALWAYS;
+    rig_resume(&rig, 0, 0);
+    write_segments(4);
+    journal_trim(rig.j, journal_durable_lsn(rig.j));
+    uint64_t last = journal_last_lsn(rig.j);
+    rig_stop(&rig, SIMFS_ALL, 1);
+    list_segments();
+    simfs_put(rig.disk, "journal/" FIRST, nothing, sizeof(nothing));
+    rig_resume(&rig, last, last);
+    rig_close(&rig);
+    expect_corrupt("", "are lost"); /* to somebody who needs all */
+}
+
 static void a_superseded_segment_is_ignored_and_removed(void **state)
 {
     (void)state;
@@ -581,6 +600,7 @@ int main(void)
         RECOVER_TEST(damage_in_an_old_segment_is_found_by_replaying),
         RECOVER_TEST(a_missing_segment_is_corruption),
         RECOVER_TEST(a_damaged_header_is_corruption_wherever_it_is),
+        RECOVER_TEST(a_first_segment_without_header_is_no_harm_when_it_is_not_needed),
         RECOVER_TEST(a_superseded_segment_is_ignored_and_removed),
         RECOVER_TEST(a_truncated_segment_is_corruption),
         RECOVER_TEST(a_newer_and_an_older_format_are_refused_with_a_way_on),

@@ -1,0 +1,161 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Somebody moves, removes or forgets the files of the journal, while the proxy runs and while it
+does not. It says what is wrong, acknowledges nothing that is not safe, and there is a way on.
+"""
+import glob
+import os
+import shutil
+import subprocess
+
+from harness import ROOT, PATIENCE, ReplyError, Server, run_checks, until
+
+WEIRCTL = os.path.join(ROOT, "build/release/weirctl")
+NEVER = {"write_delay_ms": 3600000, "write_delay_max_ms": 3600000}
+
+
+def journal(server, *name):
+    return os.path.join(server.dir, "journal", *name)
+
+
+def newest_segment(server):
+    return sorted(glob.glob(journal(server, "[0-9]*.wj")))[-1]
+
+
+def weirctl(*args):
+    done = subprocess.run([WEIRCTL, "journal", *args], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=60 * PATIENCE, check=False)
+    return done.returncode, done.stdout
+
+
+def refuses_to_start(server):
+    """Starts it; what it says when it ends."""
+    server.launch()
+    assert server.process.wait(60 * PATIENCE) == 1
+    text = server.log_tail(2000)
+    assert "Cannot start" in text, text
+    return text[text.index("Cannot start"):]
+
+
+def state(conn):
+    return conn.info("writeback")["journal_state"]
+
+
+def refused(conn, *command):
+    try:
+        conn(*command)
+    except ReplyError as e:
+        assert str(e).startswith("MISCONF"), e
+        return
+    raise AssertionError("%s was accepted" % (command,))
+
+
+def the_newest_segment_is_missed_after_kill9():
+    with Server(journal_fsync="everysec", **NEVER) as server:
+        with_keys(server.start(), 0, 34)
+        server.stop()
+        with_keys(server.start(), 34, 61)
+        server.kill()
+        os.remove(newest_segment(server))
+        text = refuses_to_start(server)
+        assert "missing" in text and "weirctl journal salvage" in text, text
+        code, text = weirctl("verify", journal(server))
+        assert code == 1 and "missing" in text, text
+        code, text = weirctl("salvage", journal(server))
+        assert code == 0, text
+        assert server.start().connect()("DBSIZE") == 34
+
+
+def with_keys(server, first, end):
+    conn = server.connect()
+    for i in range(first, end):
+        conn("SET", "key:%d" % i, i)
+    conn.close()
+
+
+def a_ring_is_missed_after_kill9():
+    with Server(**NEVER) as server:
+        with_keys(server.start(), 0, 20)
+        server.kill()
+        os.remove(journal(server, "ring-0"))
+        text = refuses_to_start(server)
+        assert "ring-0" in text and "weirctl journal salvage" in text, text
+        assert weirctl("salvage", journal(server))[0] == 0
+        server.start()
+
+
+def the_directory_is_missed_while_the_store_is_not_fresh():
+    with Server() as server:
+        with_keys(server.start(), 0, 20)
+        assert server.stop() == 0
+        shutil.move(journal(server), os.path.join(server.dir, "elsewhere"))
+        text = refuses_to_start(server)
+        assert "journal is not there" in text and "weirctl store adopt" in text, text
+        shutil.rmtree(journal(server))
+        shutil.move(os.path.join(server.dir, "elsewhere"), journal(server))
+        assert server.start().connect()("DBSIZE") == 20
+
+
+def an_orderly_stop_needs_nothing_but_the_segments():
+    with Server() as server:
+        with_keys(server.start(), 0, 20)
+        assert server.stop() == 0
+        for ring in glob.glob(journal(server, "ring-*")):
+            os.remove(ring)
+        assert server.start().connect()("DBSIZE") == 20
+
+
+def moved_while_it_runs(server, path):
+    """The state says so, writes are refused and reads are not, until it is back."""
+    conn = server.connect()
+    elsewhere = os.path.join(server.dir, "elsewhere")
+    shutil.move(path, elsewhere)
+    until(lambda: state(conn) == "failing", 5, "the state is failing")
+    assert "moved or removed" in conn.info("writeback")["journal_error"]
+    refused(conn, "SET", "key:0", "changed")
+    assert conn("GET", "key:0") == b"0"
+    assert not os.path.exists(path)
+    shutil.move(elsewhere, path)
+    until(lambda: state(conn) == "running", 5, "the state is running")
+    conn("SET", "back", "yes")
+    conn.close()
+
+
+def a_journal_that_moves_under_always_is_noticed():
+    with Server(journal_fsync="always", **NEVER) as server:
+        with_keys(server.start(), 0, 20)
+        moved_while_it_runs(server, journal(server))
+        moved_while_it_runs(server, newest_segment(server))
+        moved_while_it_runs(server, journal(server, "ring-0"))
+        server.kill()
+        assert server.start().connect()("DBSIZE") == 21
+
+
+def a_removed_journal_loses_nothing_that_reaches_the_store():
+    with Server(journal_fsync="always", write_delay_ms=20) as server:
+        with_keys(server.start(), 0, 20)
+        shutil.rmtree(journal(server))
+        conn = server.connect()
+        until(lambda: state(conn) == "failing", 5, "the state is failing")
+        refused(conn, "SET", "key:0", "changed")
+        until(lambda: conn.info("writeback")["dirty_keys"] == "0", 20, "all is flushed")
+        conn.close()
+        server.kill()
+        text = refuses_to_start(server)
+        assert "journal is not there" in text, text
+        directives = server.command()[len(server.prefix) + 1:]
+        done = subprocess.run([WEIRCTL, "store", "adopt", "as-is", "--yes", *directives],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=60 * PATIENCE, check=False)
+        assert done.returncode == 0, done.stdout
+        assert server.start().connect()("DBSIZE") == 20
+        with_keys(server, 0, 30)
+
+
+if __name__ == "__main__":
+    run_checks([the_newest_segment_is_missed_after_kill9,
+                a_ring_is_missed_after_kill9,
+                the_directory_is_missed_while_the_store_is_not_fresh,
+                an_orderly_stop_needs_nothing_but_the_segments,
+                a_journal_that_moves_under_always_is_noticed,
+                a_removed_journal_loses_nothing_that_reaches_the_store])

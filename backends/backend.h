@@ -27,8 +27,8 @@
  *   anything else   nothing, or everything, was changed: the caller asks position() which, and
  *                   retries the same batch. What was told of it is void, see on_begin()
  *   RC_FOREIGN      of these: the store is another journal's (by now); nothing was changed
- *   RC_MOVED        of these: the store's name no longer points to what was opened; nothing that was
- *                   written is believed
+ *   RC_MOVED        of these: the store's name no longer points to what was opened; nothing that
+ *                   was written is believed
  * No part of a batch is ever to be seen in the store before the whole of it is.
  *
  * Knows nothing of caches, journals or clients. May include base/ only.

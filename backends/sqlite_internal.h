@@ -56,15 +56,15 @@ enum {
     S(SAVEPOINT, "SAVEPOINT item")                                                                 \
     S(RELEASE, "RELEASE item")                                                                     \
     S(ROLLBACK_TO, "ROLLBACK TO item")                                                             \
-    S(IDENTITY, "SELECT (SELECT value FROM weir_meta WHERE name = 'cut_lsn'), "                   \
-                "(SELECT value FROM weir_meta WHERE name = 'store_id')")                          \
-    S(META_PUT, "INSERT INTO weir_meta(name, value) VALUES (?1, ?2) "                             \
-                "ON CONFLICT DO UPDATE SET value = excluded.value")                               \
-    S(HASH_BEFORE, ELEMENTS_BEFORE("weir_hash", "field", "value"))                                \
-    S(LIST_BEFORE, ELEMENTS_BEFORE("weir_list", "position", "value"))                             \
-    S(SET_BEFORE, ELEMENTS_BEFORE("weir_set", "member", "NULL"))                                  \
-    S(ZSET_BEFORE, ELEMENTS_BEFORE("weir_zset", "member", "score"))                               \
-    S(SCHEMA_VERSION, "PRAGMA schema_version")                                                    \
+    S(IDENTITY, "SELECT (SELECT value FROM weir_meta WHERE name = 'cut_lsn'), "                    \
+                "(SELECT value FROM weir_meta WHERE name = 'store_id')")                           \
+    S(META_PUT, "INSERT INTO weir_meta(name, value) VALUES (?1, ?2) "                              \
+                "ON CONFLICT DO UPDATE SET value = excluded.value")                                \
+    S(HASH_BEFORE, ELEMENTS_BEFORE("weir_hash", "field", "value"))                                 \
+    S(LIST_BEFORE, ELEMENTS_BEFORE("weir_list", "position", "value"))                              \
+    S(SET_BEFORE, ELEMENTS_BEFORE("weir_set", "member", "NULL"))                                   \
+    S(ZSET_BEFORE, ELEMENTS_BEFORE("weir_zset", "member", "score"))                                \
+    S(SCHEMA_VERSION, "PRAGMA schema_version")                                                     \
     S(META, "SELECT value FROM weir_meta WHERE name = ?1")                                         \
     S(META_CUT, "UPDATE weir_meta SET value = max(value, ?1) WHERE name = 'cut_lsn'")              \
     S(MAP, "SELECT number, store_db FROM weir_db ORDER BY number")                                 \
@@ -240,8 +240,8 @@ struct sqlite_backend {
     struct sqlite_identity committed; /* by us, or found at start */
     bool rescued;                     /* the file was moved, and its WAL was emptied into it */
     int64_t schema_version;           /* when the schema was last compared */
-    struct sqlite_overlap *overlap; /* see sqlite_conflict.c */
-    uint32_t careful_batches;       /* see sqlite_apply.c */
+    struct sqlite_overlap *overlap;   /* see sqlite_conflict.c */
+    uint32_t careful_batches;         /* see sqlite_apply.c */
 
     /* loader thread only */
     struct sqlite_conn reader;

@@ -9,8 +9,8 @@
  *   the mark of the stop   last_lsn: the segments hold it; of its run no   always
  *                          ring is needed
  *
- * "While the machine runs": the boot id is that of the newest segment. After power loss rings are of
- * any time. What the store's position says is weighed by who knows both (keyspace/join.h).
+ * "While the machine runs": the boot id is that of the newest segment. After power loss rings are
+ * of any time. What the store's position says is weighed by who knows both (keyspace/join.h).
  *
  * An operator gives up what is missing by `weirctl journal salvage`, which leaves a mark: from
  * there on this is the whole journal.
@@ -37,8 +37,9 @@ struct stop_mark {
 void stop_mark_read(const struct fs *fs, const char *dir, const uint8_t journal_id[16],
                     struct stop_mark *out);
 /* Durable, or an error. */
-MUST_CHECK enum rc stop_mark_write(const struct fs *fs, const char *dir, const uint8_t journal_id[16],
-                                   const struct stop_mark *mark, struct err *err);
+MUST_CHECK enum rc stop_mark_write(const struct fs *fs, const char *dir,
+                                   const uint8_t journal_id[16], const struct stop_mark *mark,
+                                   struct err *err);
 
 /* After the ends of the segments and of the rings have been found. RC_CORRUPT names what is missing
  * and what to do. */

@@ -68,8 +68,8 @@ struct records_options {
     const uint8_t *journal_id;               /* JOURNAL_ID_BYTES: the records are about its cuts */
 };
 
-/* Never keeps the proxy from starting: a damaged file, or one of another journal, is moved aside with
- * a log line; one that cannot be opened now is tried again when it is needed. */
+/* Never keeps the proxy from starting: a damaged file, or one of another journal, is moved aside
+ * with a log line; one that cannot be opened now is tried again when it is needed. */
 struct records *records_open(const struct records_options *o);
 void records_close(struct records **r);
 

@@ -35,8 +35,8 @@ struct writeback_info {
     bool flushing;
     char backend_url[256];
     /* "up"; of flushes "retrying", "down"; of loads "unreadable"; of either "read-only", "full",
-     * "corrupt", "locked", "moved"; of the records "records-full", "records-failing" (last_error says
-     * what to do) */
+     * "corrupt", "locked", "moved"; of the records "records-full", "records-failing" (last_error
+     * says what to do) */
     const char *backend_state;
     uint64_t wal_bytes; /* on the backend's disk beside the data */
     enum breaker_state breaker;

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Everything at once, for the sanitizers: large and odd values, monitors, the slow log, clients that
-are killed, directives that change, keys that expire and are evicted, SQL from outside, transactions
-and blocking clients, against one small server.
+"""Everything at once, for the sanitizers: large and odd values, monitors, the slow log, clients
+that are killed, directives that change, keys that expire and are evicted, SQL from outside,
+transactions and blocking clients, against one small server.
 
-What is asked for is little: the server stays up and answers, no reply comes out of step, and when the
-storm is over the client and the database agree on every key.
+What is asked for is little: the server stays up and answers, no reply comes out of step, and when
+the storm is over the client and the database agree on every key.
 """
 import contextlib
 import os

@@ -69,6 +69,7 @@ class Run:
         self.directory = tempfile.mkdtemp(prefix="differential-")
         atexit.register(shutil.rmtree, self.directory, ignore_errors=True)
         if not options.against_itself:
+            shutil.copy(options.weir + "ctl", os.path.join(self.directory, "weirctl"))
             options.weir = shutil.copy(options.weir, os.path.join(self.directory, "weir"))
         self.arena = duel.Duel(options.weir, options.redis, options.against_itself)
         self.passed = self.failed = 0

@@ -19,6 +19,7 @@ import os
 import select
 import shutil
 import signal
+import subprocess
 import sys
 import time
 
@@ -490,7 +491,17 @@ class Duel:
             self.weir.stop(signal.SIGKILL)
             if how == "lose-journal":
                 shutil.rmtree(self.weir.path("journal"))
+                self.adopt_store()
             self.weir.start()
+
+    def adopt_store(self):
+        """What an operator does with a store whose journal is gone."""
+        directives = self.weir.command()[1:]
+        done = subprocess.run([os.path.abspath(self.weir.program) + "ctl", "store", "adopt", "as-is",
+                               "--yes", *directives], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode != 0:
+            raise RuntimeError(done.stdout)
 
     def end_in_order(self):
         """SIGTERM; a sanitizer that has found something says so in the exit status."""

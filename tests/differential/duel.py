@@ -496,9 +496,9 @@ class Duel:
 
     def adopt_store(self):
         """What an operator does with a store whose journal is gone."""
-        directives = self.weir.command()[1:]
-        done = subprocess.run([os.path.abspath(self.weir.program) + "ctl", "store", "adopt", "as-is",
-                               "--yes", *directives], stdout=subprocess.PIPE,
+        weirctl = os.path.abspath(self.weir.program) + "ctl"
+        done = subprocess.run([weirctl, "store", "adopt", "as-is", "--yes",
+                               *self.weir.command()[1:]], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode != 0:
             raise RuntimeError(done.stdout)

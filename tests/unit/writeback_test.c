@@ -298,7 +298,8 @@ static void a_lost_answer_neither_doubles_records_nor_overrules_what_was_decided
     memory_fail_applies_after_commit(f.store, 1, RC_UNAVAILABLE);
     memory_hold_applies(f.store, false);
     ks_flush(&f);
-    /* It is not applied again. A cut of nothing, which moves the position along, may be among them. */
+    /* It is not applied again. A cut of nothing, which moves the position along, may be among them.
+     */
     assert_true(memory_counters(f.store).applies - applies <= stat_get(STAT_cuts) - cuts);
     assert_int_equal(about().dead_letters, 1);
     assert_int_equal(about().conflicts, 1);

@@ -232,17 +232,24 @@ static bool add_element(void *ctx, int64_t position, struct slice value)
     return true;
 }
 
+/* All elements, at new positions, with the TTL. */
+static void say_whole_list(struct txn *t, uint32_t k)
+{
+    struct list *l = *entry_object_place(slot_entry(t, &t->slots[k]));
+    list_renumber(l);
+    (void)list_take_renumbered(l);
+    const struct value *v = txn_peek(t, k);
+    must(
+        effect_say_whole(t, k, v)); /* memory for effects is not a size that a client may fail on */
+}
+
 /* True: the elements have other positions than the journal knows, and all of them were said. */
 static bool say_renumbered(struct txn *t, uint32_t k)
 {
     void **place = entry_object_place(slot_entry(t, &t->slots[k]));
     if (LIKELY(!list_take_renumbered(*place)))
         return false;
-    list_renumber(*place);
-    (void)list_take_renumbered(*place);
-    const struct value *v = txn_peek(t, k);
-    must(
-        effect_say_whole(t, k, v)); /* memory for effects is not a size that a client may fail on */
+    say_whole_list(t, k);
     return true;
 }
 
@@ -278,6 +285,10 @@ void txn_effect_list_span(struct txn *t, uint32_t k, struct list_span span)
 {
     if (t->ks->replaying || say_renumbered(t, k))
         return;
+    if (span.first == INT64_MIN && span.last == INT64_MAX) {
+        say_whole_list(t, k); /* without any element the key would be gone, and its TTL */
+        return;
+    }
     const struct list *l = list_of(t, k);
     size_t first = list_index_from(l, span.first);
     size_t end = span.last == INT64_MAX ? list_count(l) : list_index_from(l, span.last + 1);

@@ -360,16 +360,24 @@ bool list_add_at(struct list *l, struct list_node *n, uint32_t index, struct sli
                position != NULL ? *position : free_position(l, n, index));
 }
 
-/* A position that the backend still has is simply taken up again: one row instead of two. */
+unsigned list_take_up(struct list *l, int64_t position)
+{
+    bool known = l->gone != NULL && list_gone_take_back(l->gone, position);
+    return known ? LIST_CHANGED : LIST_CHANGED | LIST_FRESH;
+}
+
+void list_take_up_undo(struct list *l, int64_t position, unsigned flags)
+{
+    forget(l, position, flags);
+}
+
 static bool push(struct list *l, enum list_end end, struct slice value)
 {
     int64_t position = end_position(l, end);
-    bool known = l->gone != NULL && list_gone_take_back(l->gone, position);
-    unsigned flags = known ? LIST_CHANGED : LIST_CHANGED | LIST_FRESH;
+    unsigned flags = list_take_up(l, position);
     if (LIKELY(list_add_at_end(l, end, value, flags, position)))
         return true;
-    if (known && !list_gone_add(&l->gone, position, 0, 1))
-        list_give_up(l);
+    list_take_up_undo(l, position, flags);
     return false;
 }
 

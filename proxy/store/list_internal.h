@@ -38,6 +38,10 @@ struct list {
 struct list_node *list_locate(const struct list *l, size_t index, uint32_t *within);
 /* The backend's rows will all be replaced. */
 void list_give_up(struct list *l);
+/* The flags of an element that comes to a position where there is none. One that the backend still
+ * has is simply taken up again: one row instead of two. Undo: the element did not come. */
+unsigned list_take_up(struct list *l, int64_t position);
+void list_take_up_undo(struct list *l, int64_t position, unsigned flags);
 /* An element at an end, or before the one with `index` in node n. False: out of memory, unchanged
  * but for the cut of nodes. */
 MUST_CHECK bool list_add_at_end(struct list *l, enum list_end end, struct slice value,

@@ -109,37 +109,42 @@ bool list_take_renumbered(struct list *l)
 
 /* --- Replay --- */
 
-static bool put_between(struct list *l, int64_t position, struct slice value, unsigned flags)
+/* The last node whose first position is not above; the head when there is none. */
+static struct list_node *node_for(const struct list *l, int64_t position)
 {
-    struct list_node *n = l->tail;
+    struct list_node *n;
     if (is_nearer_to_tail(l, position)) {
-        while (n->prev != NULL && list_node_first(n) > position)
+        for (n = l->tail; n->prev != NULL && list_node_first(n) > position;)
             n = n->prev;
     } else {
         for (n = l->head; n->next != NULL && list_node_first(n->next) <= position;)
             n = n->next;
     }
-    struct list_element e = {0};
-    uint32_t index = first_within(n, position, &e);
-    if (index < n->count && list_node_position(n, index, &e) == position)
-        return list_set_at(l, n, index, value, LIST_CHANGED);
-    return list_add_at(l, n, index, value, flags, &position);
+    return n;
 }
 
 bool list_put(struct list **place, int64_t position, struct slice value)
 {
     struct list *l = *place;
-    bool known = l->gone != NULL && list_gone_take_back(l->gone, position), done;
-    unsigned flags = known ? LIST_CHANGED : LIST_CHANGED | LIST_FRESH;
+    struct list_node *n = NULL;
+    uint32_t index = 0;
     list_expect(l, 1, value.len);
-    if (l->tail == NULL || list_node_last(l->tail) < position)
-        done = list_add_at_end(l, LIST_TAIL, value, flags, position);
-    else if (list_node_first(l->head) > position)
-        done = list_add_at_end(l, LIST_HEAD, value, flags, position);
-    else
-        done = put_between(l, position, value, flags);
-    if (!done && known)
-        list_give_up(l); /* that the backend has something there is not known any more */
+    bool before_head = l->head != NULL && list_node_first(l->head) > position;
+    if (l->head != NULL && !before_head && list_node_last(l->tail) >= position) {
+        struct list_element e = {0};
+        n = node_for(l, position);
+        index = first_within(n, position, &e);
+        if (index < n->count && list_node_position(n, index, &e) == position)
+            return list_set_at(l, n, index, value, LIST_CHANGED);
+    }
+    /* Only an element that is new here takes its position up again: one that is there may be FRESH
+     * although the position is in `gone`. */
+    unsigned flags = list_take_up(l, position);
+    bool done =
+        n != NULL ? list_add_at(l, n, index, value, flags, &position)
+                  : list_add_at_end(l, before_head ? LIST_HEAD : LIST_TAIL, value, flags, position);
+    if (!done)
+        list_take_up_undo(l, position, flags);
     return done;
 }
 

@@ -111,6 +111,10 @@ static void read_effects(struct journal_reader *reader, uint64_t *next, uint64_t
     }
 }
 
+/* Uses up the gap between the first two elements of a list that was pushed. */
+#define HALVE      "; LINSERT k BEFORE b x"
+#define FIVE_TIMES HALVE HALVE HALVE HALVE HALVE
+
 static const struct row {
     const char *before, *command, *effects;
 } rows[] = {
@@ -179,6 +183,8 @@ static const struct row {
     {"RPUSH k a b", "LPOP k 2", "DEL k"},
     {"RPUSH k a b c", "LSET k -1 x", "LISTSET k 2097152 x"},
     {"RPUSH k a b", "LINSERT k BEFORE b x", "LISTSET k 524288 x"},
+    {"RPUSH k a b; PEXPIREAT k 4102444800000" FIVE_TIMES FIVE_TIMES FIVE_TIMES FIVE_TIMES,
+     "LINSERT k BEFORE b x", "RESTORE k 4102444800000 . REPLACE ABSTTL"},
     {"RPUSH k x a x x b x", "LREM k 0 x", "LISTDEL k 0 0 2097152 3145728 5242880 5242880"},
     {"RPUSH k x a x b x", "LREM k -2 x", "LISTDEL k 2097152 2097152 4194304 4194304"},
     {"RPUSH k a b c d", "LTRIM k 1 2", "LISTDEL k 3145728 3145728; LISTDEL k 0 0"},

@@ -3,6 +3,7 @@
 #include "store/list.h"
 
 #include "store/alloc.h"
+#include "tests/support/list_model.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,195 +12,20 @@
 
 #include <cmocka.h>
 
-enum { MODEL_MAX = 40000, ROWS_MAX = 3 * MODEL_MAX };
-
-/* --- Values --- */
-
-/* Of very different lengths; some are numbers. The text says which value it is. */
-static struct slice value_of(unsigned n)
+static void push(struct list **l, struct list_model *m, enum list_end end, unsigned value)
 {
-    static char text[70000];
-    size_t len = (size_t)snprintf(text, sizeof(text), "%u", n);
-    if (n % 3 == 0)
-        return slice_of(text, len);
-    size_t more = n % 997 == 1 ? 9000 : n % 101 == 2 ? 600 : n % 29;
-    text[len++] = ':';
-    memset(text + len, 'v', more);
-    return slice_of(text, len + more);
+    assert_true(list_push(l, end, list_model_value(value)));
+    list_model_insert(m, end == LIST_HEAD ? 0 : m->count, value);
 }
 
-static unsigned number_of(struct slice value)
-{
-    char text[16] = {0};
-    memcpy(text, value.ptr, value.len < 15 ? value.len : 15);
-    unsigned n = (unsigned)strtoul(text, NULL, 10);
-    assert_true(slice_eq(value, value_of(n)));
-    return n;
-}
-
-/* --- The model: an array --- */
-
-struct model {
-    unsigned value[MODEL_MAX];
-    size_t count;
-};
-
-static void model_insert(struct model *m, size_t index, unsigned value)
-{
-    assert_true(m->count < MODEL_MAX && index <= m->count);
-    memmove(m->value + index + 1, m->value + index, (m->count - index) * sizeof(*m->value));
-    m->value[index] = value;
-    m->count++;
-}
-
-static void model_remove(struct model *m, size_t index, size_t n)
-{
-    assert_true(index + n <= m->count);
-    memmove(m->value + index, m->value + index + n, (m->count - index - n) * sizeof(*m->value));
-    m->count -= n;
-}
-
-struct comparing {
-    const struct model *m;
-    size_t index, seen;
-    bool reverse;
-};
-
-static bool compare(void *ctx, struct slice value)
-{
-    struct comparing *c = ctx;
-    assert_true(c->index < c->m->count);
-    assert_int_equal(number_of(value), c->m->value[c->index]);
-    c->index += c->reverse ? (size_t)-1 : 1;
-    c->seen++;
-    return true;
-}
-
-static void shows_from(const struct list *l, const struct model *m, size_t index, size_t n,
-                       bool reverse)
-{
-    struct comparing c = {m, index, 0, reverse};
-    list_each(l, index, n, reverse, compare, &c);
-    size_t there = reverse ? index + 1 : m->count - index;
-    assert_int_equal(c.seen, n < there ? n : there);
-}
-
-static void shows(const struct list *l, const struct model *m)
-{
-    assert_int_equal(list_count(l), m->count);
-    if (m->count == 0)
-        return;
-    shows_from(l, m, 0, SIZE_MAX, false);
-    shows_from(l, m, m->count - 1, SIZE_MAX, true);
-    shows_from(l, m, m->count / 3, 5, false);
-    shows_from(l, m, m->count / 3, 5, true);
-    struct slice value;
-    assert_true(list_at(l, -1, &value));
-    assert_int_equal(number_of(value), m->value[m->count - 1]);
-    assert_true(list_peek(l, LIST_HEAD, &value));
-    assert_int_equal(number_of(value), m->value[0]);
-    assert_false(list_at(l, (int64_t)m->count, &value));
-    assert_false(list_at(l, -(int64_t)m->count - 1, &value));
-    assert_false(list_at(l, INT64_MIN, &value));
-}
-
-/* --- The backend: rows in the order of their positions --- */
-
-struct row {
-    int64_t position;
-    unsigned value;
-};
-
-struct backend {
-    struct row rows[ROWS_MAX];
-    size_t count;
-    size_t told, removed; /* by the last capture */
-};
-
-static size_t row_place(const struct backend *b, int64_t position)
-{
-    size_t low = 0, high = b->count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (b->rows[middle].position < position)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void tell(void *ctx, struct slice name, struct slice value, int64_t position, double score,
-                 bool removed)
-{
-    struct backend *b = ctx;
-    (void)name, (void)score;
-    size_t at = row_place(b, position);
-    bool there = at < b->count && b->rows[at].position == position;
-    b->told++;
-    if (removed) {
-        assert_int_equal(b->told, ++b->removed); /* before everything else */
-        assert_true(there);
-        memmove(b->rows + at, b->rows + at + 1, (b->count - at - 1) * sizeof(*b->rows));
-        b->count--;
-        return;
-    }
-    if (!there) {
-        assert_true(b->count < ROWS_MAX);
-        memmove(b->rows + at + 1, b->rows + at, (b->count - at) * sizeof(*b->rows));
-        b->count++;
-    }
-    b->rows[at] = (struct row){position, number_of(value)};
-}
-
-/* As write-back does it: a list that says so is written anew. */
-static void capture(struct list **l, struct backend *b, bool everything)
-{
-    struct change_sink sink = {b, tell};
-    everything = everything || list_ops.must_replace(*l);
-    size_t expected = list_ops.changes(*l, everything);
-    b->told = b->removed = 0;
-    if (everything)
-        b->count = 0;
-    void *place = *l;
-    list_ops.capture(&place, everything, &sink);
-    *l = place;
-    assert_int_equal(b->told, expected);
-    assert_int_equal(list_ops.changes(*l, false), 0);
-    assert_false(list_ops.must_replace(*l));
-}
-
-static void has(const struct backend *b, const struct model *m)
-{
-    assert_int_equal(b->count, m->count);
-    for (size_t i = 0; i < m->count; i++)
-        assert_int_equal(b->rows[i].value, m->value[i]);
-}
-
-static struct list *loaded(const struct backend *b)
-{
-    void *object = NULL;
-    for (size_t i = 0; i < b->count; i++)
-        assert_true(
-            list_ops.load(&object, SLICE(""), value_of(b->rows[i].value), b->rows[i].position, 0));
-    assert_int_equal(list_ops.changes(object, false), 0);
-    return object;
-}
-
-static void push(struct list **l, struct model *m, enum list_end end, unsigned value)
-{
-    assert_true(list_push(l, end, value_of(value)));
-    model_insert(m, end == LIST_HEAD ? 0 : m->count, value);
-}
-
-static void drop(struct list **l, struct model *m, enum list_end end, size_t n)
+static void drop(struct list **l, struct list_model *m, enum list_end end, size_t n)
 {
     list_drop(l, end, n);
-    model_remove(m, end == LIST_HEAD ? 0 : m->count - n, n);
+    list_model_remove(m, end == LIST_HEAD ? 0 : m->count - n, n);
 }
 
-static struct model model;
-static struct backend backend;
+static struct list_model model;
+static struct list_rows backend;
 
 static struct list *fresh(void)
 {
@@ -213,7 +39,7 @@ static struct list *numbers(unsigned n)
     struct list *l = fresh();
     for (unsigned i = 0; i < n; i++)
         push(&l, &model, LIST_TAIL, i);
-    capture(&l, &backend, true);
+    list_rows_capture(&l, &backend, true);
     return l;
 }
 
@@ -228,7 +54,7 @@ static void both_ends_are_pushed_and_popped(void **state)
         if (i % 5 == 0)
             drop(&l, &model, i % 2 == 0 ? LIST_HEAD : LIST_TAIL, 1);
     }
-    shows(l, &model);
+    list_model_shown(l, &model);
     while (model.count > 0)
         drop(&l, &model, model.count % 2 == 0 ? LIST_HEAD : LIST_TAIL,
              model.count < 7 ? model.count : 7);
@@ -363,10 +189,10 @@ static void a_queue_costs_its_ends(void **state)
         drop(&l, &model, LIST_HEAD, 1);
     }
     assert_int_equal(list_ops.changes(l, false), 20);
-    capture(&l, &backend, false);
+    list_rows_capture(&l, &backend, false);
     assert_int_equal(backend.removed, 10);
-    has(&backend, &model);
-    shows(l, &model);
+    list_rows_equal(&backend, &model);
+    list_model_shown(l, &model);
     list_ops.free(l);
 }
 
@@ -393,9 +219,9 @@ static void a_stack_takes_its_positions_up_again(void **state)
     for (unsigned i = 0; i < 3; i++)
         push(&l, &model, LIST_TAIL, 500 + i);
     assert_int_equal(list_ops.changes(l, false), 3);
-    capture(&l, &backend, false);
+    list_rows_capture(&l, &backend, false);
     assert_int_equal(backend.removed, 0);
-    has(&backend, &model);
+    list_rows_equal(&backend, &model);
     list_ops.free(l);
 }
 
@@ -403,21 +229,21 @@ static void a_change_in_the_middle_is_one_row(void **state)
 {
     (void)state;
     struct list *l = numbers(20000);
-    assert_true(list_set(&l, 7000, value_of(5)));
+    assert_true(list_set(&l, 7000, list_model_value(5)));
     model.value[7000] = 5;
-    assert_true(list_set(&l, 7000, value_of(6)));
+    assert_true(list_set(&l, 7000, list_model_value(6)));
     model.value[7000] = 6;
     assert_int_equal(list_ops.changes(l, false), 1);
-    capture(&l, &backend, false);
+    list_rows_capture(&l, &backend, false);
     assert_int_equal(backend.told, 1);
-    assert_true(list_insert(&l, 12345, value_of(77)));
-    model_insert(&model, 12345, 77);
+    assert_true(list_insert(&l, 12345, list_model_value(77)));
+    list_model_insert(&model, 12345, 77);
     assert_true(list_remove_at(&l, 3456));
-    model_remove(&model, 3456, 1);
+    list_model_remove(&model, 3456, 1);
     assert_int_equal(list_ops.changes(l, false), 2);
-    capture(&l, &backend, false);
-    has(&backend, &model);
-    shows(l, &model);
+    list_rows_capture(&l, &backend, false);
+    list_rows_equal(&backend, &model);
+    list_model_shown(l, &model);
     list_ops.free(l);
 }
 
@@ -427,16 +253,16 @@ static void inserting_in_one_place_rewrites_little(void **state)
     struct list *l = numbers(20000);
     size_t told = 0;
     for (unsigned i = 0; i < 2000; i++) {
-        assert_true(list_insert(&l, 10000, value_of(i)));
-        model_insert(&model, 10000, i);
+        assert_true(list_insert(&l, 10000, list_model_value(i)));
+        list_model_insert(&model, 10000, i);
         if (i % 10 == 9) {
-            capture(&l, &backend, false);
+            list_rows_capture(&l, &backend, false);
             told += backend.told;
         }
     }
     assert_true(told < 2000 * 40);
-    has(&backend, &model);
-    shows(l, &model);
+    list_rows_equal(&backend, &model);
+    list_model_shown(l, &model);
     drop(&l, &model, LIST_HEAD, model.count - 3);
     assert_string_equal(list_ops.encoding(l), "listpack"); /* its size was kept through all that */
     list_ops.free(l);
@@ -448,9 +274,9 @@ static void trimming_to_little_replaces_the_rows(void **state)
     struct list *l = numbers(20000);
     drop(&l, &model, LIST_HEAD, 19900);
     assert_true(list_ops.must_replace(l));
-    capture(&l, &backend, false);
+    list_rows_capture(&l, &backend, false);
     assert_int_equal(backend.told, 100);
-    has(&backend, &model);
+    list_rows_equal(&backend, &model);
     list_ops.free(l);
 }
 
@@ -459,18 +285,18 @@ static void rows_without_gaps_are_numbered_anew_when_there_is_need(void **state)
     (void)state;
     struct list *l = fresh();
     for (unsigned i = 0; i < 100; i++) {
-        backend.rows[i] = (struct row){(int64_t)i - 50, i};
-        model_insert(&model, i, i);
+        backend.rows[i] = (struct list_row){(int64_t)i - 50, i};
+        list_model_insert(&model, i, i);
     }
     backend.count = 100;
     list_ops.free(l);
-    l = loaded(&backend);
+    l = list_rows_load(&backend);
     push(&l, &model, LIST_TAIL, 1000);
     assert_int_equal(list_ops.changes(l, false), 1);
-    assert_true(list_insert(&l, 30, value_of(7)));
-    model_insert(&model, 30, 7);
-    capture(&l, &backend, false);
-    has(&backend, &model);
+    assert_true(list_insert(&l, 30, list_model_value(7)));
+    list_model_insert(&model, 30, 7);
+    list_rows_capture(&l, &backend, false);
+    list_rows_equal(&backend, &model);
     list_ops.free(l);
 }
 
@@ -482,26 +308,26 @@ static void positions_at_the_end_of_the_numbers_are_no_end(void **state)
     list_ops.free(l);
     static const int64_t positions[] = {INT64_MIN, -1, 5, INT64_MAX - 1, INT64_MAX};
     for (unsigned i = 0; i < COUNT_OF(positions); i++) {
-        backend.rows[i] = (struct row){positions[i], 10 + i};
-        model_insert(&model, i, 10 + i);
-        assert_true(list_ops.load(&object, SLICE(""), value_of(10 + i), positions[i], 0));
+        backend.rows[i] = (struct list_row){positions[i], 10 + i};
+        list_model_insert(&model, i, 10 + i);
+        assert_true(list_ops.load(&object, SLICE(""), list_model_value(10 + i), positions[i], 0));
     }
     backend.count = COUNT_OF(positions);
     l = object;
-    assert_true(list_insert(&l, 3, value_of(40)));
-    model_insert(&model, 3, 40);
-    assert_true(list_insert(&l, 2, value_of(41)));
-    model_insert(&model, 2, 41);
-    capture(&l, &backend, false);
+    assert_true(list_insert(&l, 3, list_model_value(40)));
+    list_model_insert(&model, 3, 40);
+    assert_true(list_insert(&l, 2, list_model_value(41)));
+    list_model_insert(&model, 2, 41);
+    list_rows_capture(&l, &backend, false);
     assert_int_equal(backend.told, 2);
-    has(&backend, &model);
+    list_rows_equal(&backend, &model);
     push(&l, &model, LIST_TAIL, 50);
     push(&l, &model, LIST_HEAD, 51);
-    assert_true(list_insert(&l, 2, value_of(52)));
-    model_insert(&model, 2, 52);
-    capture(&l, &backend, false);
-    has(&backend, &model);
-    shows(l, &model);
+    assert_true(list_insert(&l, 2, list_model_value(52)));
+    list_model_insert(&model, 2, 52);
+    list_rows_capture(&l, &backend, false);
+    list_rows_equal(&backend, &model);
+    list_model_shown(l, &model);
     list_ops.free(l);
 }
 
@@ -513,15 +339,16 @@ static void a_broken_order_of_loading_is_put_right(void **state)
     list_ops.free(l);
     for (unsigned i = 0; i < 3000; i++) {
         int64_t position = (int64_t)(i * 7919u % 3001u) - 1500;
-        assert_true(list_ops.load(&object, SLICE(""), value_of(i), position, 0));
-        tell(&backend, SLICE(""), value_of(i), position, 0, false);
-        assert_true(list_ops.load(&object, SLICE(""), value_of(i), position, 0)); /* again */
+        assert_true(list_ops.load(&object, SLICE(""), list_model_value(i), position, 0));
+        list_rows_tell(&backend, SLICE(""), list_model_value(i), position, 0, false);
+        assert_true(
+            list_ops.load(&object, SLICE(""), list_model_value(i), position, 0)); /* again */
     }
     for (size_t i = 0; i < backend.count; i++)
-        model_insert(&model, i, backend.rows[i].value);
+        list_model_insert(&model, i, backend.rows[i].value);
     l = object;
     assert_int_equal(list_ops.changes(l, false), 0);
-    shows(l, &model);
+    list_model_shown(l, &model);
     list_ops.free(l);
 }
 
@@ -529,14 +356,14 @@ static void loading_does_not_undo_a_change(void **state)
 {
     (void)state;
     struct list *l = numbers(10);
-    assert_true(list_set(&l, 4, value_of(99)));
+    assert_true(list_set(&l, 4, list_model_value(99)));
     model.value[4] = 99;
     drop(&l, &model, LIST_HEAD, 2);
     void *object = l;
     for (size_t i = 0; i < backend.count; i++)
-        assert_true(list_ops.load(&object, SLICE(""), value_of(backend.rows[i].value),
+        assert_true(list_ops.load(&object, SLICE(""), list_model_value(backend.rows[i].value),
                                   backend.rows[i].position, 0));
-    shows(l, &model);
+    list_model_shown(l, &model);
     assert_int_equal(list_ops.changes(l, false), 3);
     list_ops.free(l);
 }
@@ -550,7 +377,7 @@ static void a_copy_is_deep_and_counts_as_changed(void **state)
         struct list *copy = list_ops.copy(l);
         assert_string_equal(list_ops.encoding(copy), list_ops.encoding(l));
         list_ops.free(l);
-        shows(copy, &model);
+        list_model_shown(copy, &model);
         assert_int_equal(list_ops.changes(copy, false), n - 2);
         list_ops.free(copy);
     }
@@ -562,7 +389,7 @@ static void memory_is_told_and_given_back(void **state)
     struct list *l = numbers(30000);
     size_t bytes = 0;
     for (unsigned i = 0; i < 30000; i++)
-        bytes += value_of(i).len;
+        bytes += list_model_value(i).len;
     assert_in_range(list_ops.memory(l), bytes + 30000 * 2, bytes + bytes / 4 + 30000 * 4);
     drop(&l, &model, LIST_HEAD, 29990);
     assert_true(list_ops.memory(l) < 1500);
@@ -590,66 +417,66 @@ static bool fail_now(void)
     return fail_after-- == 0;
 }
 
-static void change_ends(struct list **l, struct model *m, unsigned value)
+static void change_ends(struct list **l, struct list_model *m, unsigned value)
 {
     enum list_end end = draw(2) == 0 ? LIST_HEAD : LIST_TAIL;
     if (draw(5) < 3) {
-        if (list_push(l, end, value_of(value)))
-            model_insert(m, end == LIST_HEAD ? 0 : m->count, value);
+        if (list_push(l, end, list_model_value(value)))
+            list_model_insert(m, end == LIST_HEAD ? 0 : m->count, value);
     } else if (m->count > 0) {
         size_t n = draw(50) == 0 ? draw((unsigned)m->count) : 1 + draw(2);
         drop(l, m, end, n < m->count ? n : m->count);
     }
 }
 
-static void change_middle(struct list **l, struct model *m, unsigned value)
+static void change_middle(struct list **l, struct list_model *m, unsigned value)
 {
     unsigned index = draw((unsigned)m->count), what = draw(4);
     if (what == 0) {
         int64_t named = draw(2) == 0 ? (int64_t)index : (int64_t)index - (int64_t)m->count;
-        if (list_set(l, named, value_of(value)))
+        if (list_set(l, named, list_model_value(value)))
             m->value[index] = value;
     } else if (what == 1) {
         if (list_remove_at(l, index))
-            model_remove(m, index, 1);
-    } else if (list_insert(l, index, value_of(value))) {
-        model_insert(m, index, value);
+            list_model_remove(m, index, 1);
+    } else if (list_insert(l, index, list_model_value(value))) {
+        list_model_insert(m, index, value);
     }
 }
 
-static void remove_equal(struct list **l, struct model *m, int64_t count)
+static void remove_equal(struct list **l, struct list_model *m, int64_t count)
 {
     unsigned value = m->value[draw((unsigned)m->count)];
     size_t most = count == 0 ? SIZE_MAX : (size_t)(count < 0 ? -count : count), removed = 0;
-    if (!list_prepare_removal(l, count, value_of(value)))
+    if (!list_prepare_removal(l, count, list_model_value(value)))
         return;
-    size_t got = list_remove(l, count, value_of(value));
+    size_t got = list_remove(l, count, list_model_value(value));
     for (size_t i = 0; i < m->count && removed < most && count >= 0;) {
         if (m->value[i] != value) {
             i++;
             continue;
         }
-        model_remove(m, i, 1);
+        list_model_remove(m, i, 1);
         removed++;
     }
     for (size_t i = m->count; i > 0 && removed < most && count < 0; i--) {
         if (m->value[i - 1] != value)
             continue;
-        model_remove(m, i - 1, 1);
+        list_model_remove(m, i - 1, 1);
         removed++;
     }
     assert_int_equal(got, removed);
 }
 
-static void flush_now_and_then(struct list **l, struct model *m, bool reload)
+static void flush_now_and_then(struct list **l, struct list_model *m, bool reload)
 {
-    capture(l, &backend, draw(20) == 0);
-    has(&backend, m);
+    list_rows_capture(l, &backend, draw(20) == 0);
+    list_rows_equal(&backend, m);
     if (!reload || m->count == 0)
         return;
     list_ops.free(*l);
-    *l = loaded(&backend);
-    shows(*l, m);
+    *l = list_rows_load(&backend);
+    list_model_shown(*l, m);
 }
 
 static void random_changes_reach_the_backend_and_come_back(void **state)
@@ -678,9 +505,55 @@ static void random_changes_reach_the_backend_and_come_back(void **state)
             if (draw(40) == 0)
                 flush_now_and_then(&l, &model, draw(4) == 0);
             if (draw(100) == 0)
-                shows(l, &model);
+                list_model_shown(l, &model);
         }
-        shows(l, &model);
+        list_model_shown(l, &model);
+        list_ops.free(l);
+    }
+}
+
+/* --- Replay: elements by their positions --- */
+
+enum { PLACES = 40 };
+
+static void flatten(const unsigned *placed, struct list_model *m)
+{
+    m->count = 0;
+    for (unsigned i = 0; i < PLACES; i++) {
+        if (placed[i] != 0)
+            m->value[m->count++] = placed[i];
+    }
+}
+
+/* Few places, so that most changes meet what others left there. */
+static void elements_put_and_removed_by_position_reach_the_backend(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 300; round++) {
+        unsigned placed[PLACES] = {0}; /* 0: none */
+        struct list *l = fresh();
+        seed = 20261130 + round;
+        for (unsigned i = 1; i < 400; i++) {
+            unsigned first = draw(PLACES), last = first + draw(4) * draw(2);
+            fail_after = draw(4);
+            alloc_should_fail = round % 2 == 1 && draw(4) == 0 ? fail_now : NULL;
+            if (draw(2) == 0) {
+                if (list_put(&l, (int64_t)first * 3 - 50, list_model_value(i)))
+                    placed[first] = i;
+            } else if (list_count(l) > 0) {
+                last = last < PLACES ? last : PLACES - 1;
+                alloc_should_fail = NULL; /* a part of them would be left */
+                assert_true(list_remove_span(
+                    &l, (struct list_span){(int64_t)first * 3 - 50, (int64_t)last * 3 - 50}));
+                for (; first <= last; first++)
+                    placed[first] = 0;
+            }
+            alloc_should_fail = NULL;
+            flatten(placed, &model);
+            list_model_shown(l, &model);
+            if (draw(50) == 0)
+                flush_now_and_then(&l, &model, false);
+        }
         list_ops.free(l);
     }
 }
@@ -700,7 +573,7 @@ static void every_failing_allocation_leaves_the_list_as_it_was(void **state)
     for (unsigned what = 0; what < 4; what++) {
         for (int64_t nth = 0; nth < 6; nth++) {
             struct list *l = numbers(3000);
-            struct slice large = value_of(998); /* 9 kB */
+            struct slice large = list_model_value(998); /* 9 kB */
             bool done;
             fail_after = nth;
             alloc_should_fail = fail_now;
@@ -715,9 +588,9 @@ static void every_failing_allocation_leaves_the_list_as_it_was(void **state)
             alloc_should_fail = NULL;
             failures += !done;
             if (!done) {
-                shows(l, &model);
-                capture(&l, &backend, false);
-                has(&backend, &model);
+                list_model_shown(l, &model);
+                list_rows_capture(&l, &backend, false);
+                list_rows_equal(&backend, &model);
             }
             list_ops.free(l);
         }
@@ -733,12 +606,12 @@ static void removing_from_the_middle_without_memory_changes_nothing(void **state
     fail_after = 0;
     assert_false(list_remove_at(&l, 700));
     fail_after = 0;
-    assert_false(list_prepare_removal(&l, 0, value_of(700)));
+    assert_false(list_prepare_removal(&l, 0, list_model_value(700)));
     fail_after = 0;
     assert_false(
         list_remove_span(&l, (struct list_span){list_position(l, 700), list_position(l, 701)}));
     alloc_should_fail = NULL;
-    shows(l, &model);
+    list_model_shown(l, &model);
     list_ops.free(l);
 }
 
@@ -763,6 +636,8 @@ int main(void)
         cmocka_unit_test(a_copy_is_deep_and_counts_as_changed),
         cmocka_unit_test(memory_is_told_and_given_back),
         cmocka_unit_test_teardown(random_changes_reach_the_backend_and_come_back, back_to_normal),
+        cmocka_unit_test_teardown(elements_put_and_removed_by_position_reach_the_backend,
+                                  back_to_normal),
         cmocka_unit_test_teardown(every_failing_allocation_leaves_the_list_as_it_was,
                                   back_to_normal),
         cmocka_unit_test_teardown(removing_from_the_middle_without_memory_changes_nothing,

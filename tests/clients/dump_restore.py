@@ -244,7 +244,10 @@ def sealed(body, version=10):
 def damaged_payloads_are_refused_when_redis_refuses_them():
     """One byte or length of a real payload is changed and the checksum is right again. Where Redis
     (which looks closely: sanitize-dump-payload) says bad data, so does Weir; where both take it,
-    they take it for the same. Weir may refuse more: bytes after the value, scores that are none."""
+    they take it for the same. Weir may refuse more: bytes after the value, scores that are none.
+
+    A count of four bytes or eight is left out: Redis makes a table of that size before it looks on,
+    which takes seconds and gigabytes. an_announced_length_costs_no_memory() has them for Weir."""
     rng = SEED.rng("damaged")
     a, b = REDIS.connect(), WEIR.connect()
     a("CONFIG", "SET", "sanitize-dump-payload", "yes")
@@ -255,6 +258,8 @@ def damaged_payloads_are_refused_when_redis_refuses_them():
         for _ in range(rng.choice((1, 1, 1, 2, 3))):
             body[rng.randrange(1, len(body))] = rng.choice((0, 1, 127, 128, 129, 254, 255,
                                                             rng.randrange(256)))
+        if body[1] in (0x80, 0x81):
+            continue
         payload = sealed(bytes(body))
         replies = []
         for c in (a, b):

@@ -87,6 +87,28 @@ static inline int contract_teardown(void **state)
     return 0;
 }
 
+/* ---- another program, on the file of a backend that is SQLite ---- */
+
+static inline sqlite3 *outsider(const struct contract *c)
+{
+    char path[160];
+    sqlite3 *db;
+    snprintf(path, sizeof(path), "%s/%s", c->dir, strchr(c->url, ':') + 1);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    sqlite3_busy_timeout(db, 2000);
+    return db;
+}
+
+static inline void outside(const struct contract *c, const char *sql)
+{
+    sqlite3 *db = outsider(c);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    sqlite3_close(db);
+}
+
+/* ---- running ---- */
+
 /* Every test of the list for every backend; names read "sqlite: a_batch_is_all_or_nothing". */
 struct contract_test {
     const char *name;

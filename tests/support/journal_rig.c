@@ -2,12 +2,11 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/support/journal_rig.h"
 
-#include "journal/format.h"
-
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <cmocka.h>
 
 void rig_init(struct journal_rig *r, enum journal_fsync policy)
@@ -104,6 +103,28 @@ void rig_stop(struct journal_rig *r, enum simfs_image image, uint64_t seed)
     rig_close(r);
     simfs_free(&r->disk);
     r->disk = after;
+}
+
+static enum rc note_segment(void *arg, const char *name)
+{
+    struct journal_rig *r = arg;
+    uint64_t lsn;
+    if (format_is_segment_name(name, &lsn) && r->names_len < RIG_SEGMENTS_MAX)
+        snprintf(r->names[r->names_len++], FORMAT_NAME_MAX, "%s", name);
+    return RC_OK;
+}
+
+static int order_names(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+void rig_list_segments(struct journal_rig *r)
+{
+    const struct fs *fs = simfs_fs(r->disk);
+    r->names_len = 0;
+    assert_int_equal(fs->list(fs->ctx, "journal", note_segment, r, &r->err), RC_OK);
+    qsort(r->names, (size_t)r->names_len, sizeof(r->names[0]), order_names);
 }
 
 char *rig_file(struct journal_rig *r, const char *name, uint64_t *len)

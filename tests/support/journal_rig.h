@@ -7,8 +7,11 @@
 #ifndef TESTS_SUPPORT_JOURNAL_RIG_H
 #define TESTS_SUPPORT_JOURNAL_RIG_H
 
+#include "journal/format.h"
 #include "tests/support/history.h"
 #include "tests/support/simfs.h"
+
+enum { RIG_PATIENCE_MS = 60000, RIG_SEGMENTS_MAX = 32 };
 
 struct journal_rig {
     struct simfs *disk;
@@ -16,9 +19,9 @@ struct journal_rig {
     struct history h;
     struct journal_options options;
     struct err err;
+    char names[RIG_SEGMENTS_MAX][FORMAT_NAME_MAX]; /* of the segments, when they were listed */
+    int names_len;
 };
-
-enum { RIG_PATIENCE_MS = 60000 };
 
 /* Options for a new disk: two producers, small rings and segments. Change them before opening. */
 void rig_init(struct journal_rig *r, enum journal_fsync policy);
@@ -38,6 +41,8 @@ void rig_sync(struct journal_rig *r);
 void rig_close(struct journal_rig *r);
 /* Goes on with the disk as it is after such a stop; the journal of before is closed. */
 void rig_stop(struct journal_rig *r, enum simfs_image image, uint64_t seed);
+/* Fills names: the segments, oldest first. */
+void rig_list_segments(struct journal_rig *r);
 /* A file's bytes, in the disk itself. */
 char *rig_file(struct journal_rig *r, const char *name, uint64_t *len);
 /* Offset of the record of an LSN in a segment file, as found by its header fields. */

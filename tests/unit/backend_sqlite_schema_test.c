@@ -15,24 +15,6 @@ static int setup(void **state)
     return contract_setup(state);
 }
 
-static sqlite3 *outsider(const struct contract *c)
-{
-    char path[160];
-    sqlite3 *db;
-    snprintf(path, sizeof(path), "%s/%s", c->dir, strchr(c->url, ':') + 1);
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 2000);
-    return db;
-}
-
-static void outside(const struct contract *c, const char *sql)
-{
-    sqlite3 *db = outsider(c);
-    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    sqlite3_close(db);
-}
-
 static int64_t number(const struct contract *c, const char *sql)
 {
     sqlite3 *db = outsider(c);

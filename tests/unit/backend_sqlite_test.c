@@ -44,14 +44,6 @@ static void execute(sqlite3 *db, const char *sql)
         fail_msg("%s: %s", sql, sqlite3_errmsg(db));
 }
 
-static sqlite3 *outsider(const struct contract *c)
-{
-    sqlite3 *db;
-    assert_int_equal(sqlite3_open(path_in(c, ""), &db), SQLITE_OK);
-    sqlite3_busy_timeout(db, 2000);
-    return db;
-}
-
 static int64_t number(sqlite3 *db, const char *sql)
 {
     sqlite3_stmt *s;

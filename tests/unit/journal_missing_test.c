@@ -36,37 +36,11 @@ static void remove_file(const char *name)
     assert_int_equal(fs->remove(fs->ctx, path, &rig.err), RC_OK);
 }
 
-static char names[32][FORMAT_NAME_MAX];
-static int names_len;
-
-static enum rc note_segment(void *arg, const char *name)
-{
-    uint64_t lsn;
-    (void)arg;
-    if (format_is_segment_name(name, &lsn) && names_len < 32)
-        snprintf(names[names_len++], FORMAT_NAME_MAX, "%s", name);
-    return RC_OK;
-}
-
-static int order_names(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-/* The segments, oldest first. */
-static void list_segments(void)
-{
-    const struct fs *fs = simfs_fs(rig.disk);
-    names_len = 0;
-    assert_int_equal(fs->list(fs->ctx, "journal", note_segment, NULL, &rig.err), RC_OK);
-    qsort(names, (size_t)names_len, sizeof(names[0]), order_names);
-}
-
 static void remove_newest(void)
 {
-    list_segments();
-    assert_true(names_len > 0);
-    remove_file(names[names_len - 1]);
+    rig_list_segments(&rig);
+    assert_true(rig.names_len > 0);
+    remove_file(rig.names[rig.names_len - 1]);
 }
 
 static enum rc open_and_replay(uint64_t after_lsn)
@@ -141,10 +115,10 @@ static void the_newest_of_a_run_is_missed_after_a_kill(void **state)
     assert_true(rig_wait(is_written, &rig));
     rig_stop(&rig, SIMFS_KILLED, 1);
     remove_newest();
-    assert_true(names_len > 1);
+    assert_true(rig.names_len > 1);
     expect_refusal(0, "are missing: 'ring-", "weirctl journal salvage");
     uint64_t first;
-    assert_true(format_is_segment_name(names[names_len - 1], &first));
+    assert_true(format_is_segment_name(rig.names[rig.names_len - 1], &first));
     salvage(first - 1);
     go_on(first - 1);
 }
@@ -157,7 +131,7 @@ static void the_newest_segment_is_missed_after_power_loss(void **state)
     rig_sync(&rig);
     rig_stop(&rig, SIMFS_ALL, 1);
     remove_newest();
-    assert_true(names_len > 1);
+    assert_true(rig.names_len > 1);
     expect_refusal(0, "to 500 are missing", "weirctl journal salvage");
 }
 
@@ -196,12 +170,12 @@ static void a_missing_middle_segment_is_named_by_its_neighbours(void **state)
         rig_sync(&rig);
     }
     rig_close(&rig);
-    list_segments();
-    assert_true(names_len > 3);
-    remove_file(names[1]);
+    rig_list_segments(&rig);
+    assert_true(rig.names_len > 3);
+    remove_file(rig.names[1]);
     uint64_t first, next;
-    assert_true(format_is_segment_name(names[1], &first));
-    assert_true(format_is_segment_name(names[2], &next));
+    assert_true(format_is_segment_name(rig.names[1], &first));
+    assert_true(format_is_segment_name(rig.names[2], &next));
     char text[64];
     snprintf(text, sizeof(text), "records %d to %d are missing", (int)first, (int)next - 1);
     expect_refusal(0, text, "weirctl journal salvage");
@@ -217,8 +191,8 @@ static void missing_first_segments_are_told(void **state)
     rig_resume(&rig, 0, 0);
     rig_append(&rig, 700);
     rig_close(&rig);
-    list_segments();
-    remove_file(names[0]);
+    rig_list_segments(&rig);
+    remove_file(rig.names[0]);
     expect_refusal(50, "records from 51 on are needed", "weirctl store adopt");
 }
 

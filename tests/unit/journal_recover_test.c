@@ -264,42 +264,17 @@ static void damage_in_an_old_segment_is_found_by_replaying(void **state)
     rig_close(&rig);
 }
 
-static char names[16][FORMAT_NAME_MAX];
-static int names_len;
-
-static enum rc note_segment(void *arg, const char *name)
-{
-    uint64_t lsn;
-    (void)arg;
-    if (format_is_segment_name(name, &lsn) && names_len < 16)
-        snprintf(names[names_len++], FORMAT_NAME_MAX, "%s", name);
-    return RC_OK;
-}
-
-static int order_names(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-static void list_segments(void)
-{
-    const struct fs *fs = simfs_fs(rig.disk);
-    names_len = 0;
-    assert_int_equal(fs->list(fs->ctx, "journal", note_segment, NULL, &rig.err), RC_OK);
-    qsort(names, (size_t)names_len, sizeof(names[0]), order_names);
-}
-
 static void a_missing_segment_is_corruption(void **state)
 {
     (void)state;
     rig_resume(&rig, 0, 0);
     write_segments(4);
     rig_stop(&rig, SIMFS_ALL, 1);
-    list_segments();
-    assert_int_equal(names_len, 4);
+    rig_list_segments(&rig);
+    assert_int_equal(rig.names_len, 4);
     const struct fs *fs = simfs_fs(rig.disk);
     char path[128];
-    snprintf(path, sizeof(path), "journal/%s", names[1]);
+    snprintf(path, sizeof(path), "journal/%s", rig.names[1]);
     assert_int_equal(fs->remove(fs->ctx, path, &rig.err), RC_OK);
     expect_corrupt(FIRST, "are missing");
 }
@@ -311,12 +286,12 @@ static void a_damaged_header_is_corruption_wherever_it_is(void **state)
     rig_resume(&rig, 0, 0);
     write_segments(4);
     rig_stop(&rig, SIMFS_ALL, 1);
-    list_segments();
-    for (int i = 0; i < names_len; i++) {
-        rig_file(&rig, names[i], &len)[20] ^= 1;
+    rig_list_segments(&rig);
+    for (int i = 0; i < rig.names_len; i++) {
+        rig_file(&rig, rig.names[i], &len)[20] ^= 1;
         expect_corrupt("", "are lost");
         rig_close(&rig);
-        rig_file(&rig, names[i], &len)[20] ^= 1;
+        rig_file(&rig, rig.names[i], &len)[20] ^= 1;
     }
     rig_open(&rig);
 }
@@ -333,7 +308,7 @@ static void a_first_segment_without_header_is_no_harm_when_it_is_not_needed(void
     journal_trim(rig.j, journal_durable_lsn(rig.j));
     uint64_t last = journal_last_lsn(rig.j);
     rig_stop(&rig, SIMFS_ALL, 1);
-    list_segments();
+    rig_list_segments(&rig);
     simfs_put(rig.disk, "journal/" FIRST, nothing, sizeof(nothing));
     rig_resume(&rig, last, last);
     rig_close(&rig);

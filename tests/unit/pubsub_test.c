@@ -14,8 +14,8 @@
 #include "command/command.h"
 #include "config/options.h"
 #include "journal/journal.h"
+#include "tests/support/client.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -23,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -241,60 +240,13 @@ static int stop(void **state)
     return 0;
 }
 
-static int dial(void)
-{
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    strcpy(at.sun_path, socket_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    return fd;
-}
-
-static void say(int fd, const char *text)
-{
-    size_t len = strlen(text);
-    assert_int_equal(send(fd, text, len, MSG_NOSIGNAL), (ssize_t)len);
-}
-
-static void hear_some(int fd, char *got, size_t want, const char *text)
-{
-    size_t have = 0;
-    while (have < want) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (poll(&p, 1, DEADLINE_MS) != 1)
-            fail_msg("nothing comes, wanted: %s, got: %.*s", text, (int)have, got);
-        ssize_t n = recv(fd, got + have, want - have, 0);
-        if (n <= 0)
-            fail_msg("closed, wanted: %s, got: %.*s", text, (int)have, got);
-        have += (size_t)n;
-    }
-    got[want] = '\0';
-}
-
-/* Reads exactly the text, or fails. */
-static void hear(int fd, const char *text)
-{
-    char got[4096];
-    assert_true(strlen(text) < sizeof(got));
-    hear_some(fd, got, strlen(text), text);
-    assert_string_equal(got, text);
-}
-
-static void hear_nothing_yet(int fd)
-{
-    char byte;
-    assert_int_equal(recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
-    assert_true(errno == EAGAIN);
-}
-
 /* A client of this worker. The first few gather on one worker, so the others stay for a while. */
 static int dial_worker(uint32_t number)
 {
     int others[256], n = 0, found = -1;
     while (found < 0 && n < (int)COUNT_OF(others)) {
         char got[8];
-        int fd = dial();
+        int fd = dial(socket_path);
         say(fd, "WORKER\r\n");
         hear_some(fd, got, 4, "a number");
         if (got[1] == (char)('0' + number))
@@ -445,14 +397,14 @@ static void messages_left_behind_by_a_client_are_freed(void **state)
 static void a_subscription_counts_once_and_ends_once(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = dial(socket_path);
     for (int i = 0; i < 1000; i++) {
         char text[160];
         snprintf(text, sizeof(text), "SUBSCRIBE c%d\r\nSUBSCRIBE c%d\r\n", i, i);
         say(fd, text);
         hear(fd, "+OK\r\n+OK\r\n");
     }
-    int publisher = dial();
+    int publisher = dial(socket_path);
     say(publisher, "PUBLISH c7 x\r\nPUBLISH c1000 x\r\n");
     hear(publisher, ":1\r\n:0\r\n");
     hear(fd, "*3\r\n$7\r\nmessage\r\n$2\r\nc7\r\n$1\r\nx\r\n");

@@ -14,6 +14,7 @@
 #include "command/command.h"
 #include "config/options.h"
 #include "journal/journal.h"
+#include "tests/support/client.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -23,7 +24,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -360,48 +360,6 @@ static int stop(void **state)
     return 0;
 }
 
-static int dial(void)
-{
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    strcpy(at.sun_path, socket_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    return fd;
-}
-
-static void say(int fd, const char *text)
-{
-    size_t len = strlen(text);
-    assert_int_equal(send(fd, text, len, MSG_NOSIGNAL), (ssize_t)len);
-}
-
-/* Reads exactly the text, or fails. */
-static void hear(int fd, const char *text)
-{
-    char got[4096];
-    size_t want = strlen(text), have = 0;
-    assert_true(want < sizeof(got));
-    while (have < want) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (poll(&p, 1, DEADLINE_MS) != 1)
-            fail_msg("no reply, wanted: %s, got: %.*s", text, (int)have, got);
-        ssize_t n = recv(fd, got + have, want - have, 0);
-        if (n <= 0)
-            fail_msg("closed, wanted: %s, got: %.*s", text, (int)have, got);
-        have += (size_t)n;
-    }
-    got[have] = '\0';
-    assert_string_equal(got, text);
-}
-
-static void hear_nothing_yet(int fd)
-{
-    char byte;
-    assert_int_equal(recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), -1);
-    assert_true(errno == EAGAIN);
-}
-
 static void hear_close(int fd)
 {
     char byte;
@@ -441,7 +399,7 @@ static void requests_are_answered_in_order_however_they_are_cut(void **state)
     static const char requests[] =
         "*2\r\n$4\r\nECHO\r\n$5\r\nhello\r\nPING\r\n*1\r\n$4\r\nPING\r\n";
     static const char replies[] = "$5\r\nhello\r\n+PONG\r\n+PONG\r\n";
-    int fd = dial();
+    int fd = dial(socket_path);
     for (size_t cut = 0; cut < sizeof(requests); cut++) {
         assert_int_equal(send(fd, requests, cut, 0), (ssize_t)cut);
         if (cut % 7 == 0)
@@ -458,7 +416,7 @@ static void a_long_pipeline_is_answered_completely(void **state)
 {
     (void)state;
     enum { N = 20000 };
-    int fd = dial();
+    int fd = dial(socket_path);
     int kind = 1024 * 1024;
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &kind, sizeof(kind));
     char *all = malloc(N * 64), *at = all;
@@ -498,7 +456,7 @@ static void a_long_pipeline_is_answered_completely(void **state)
 static void a_parked_command_runs_again_and_what_follows_waits(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = dial(socket_path);
     say(fd, "PING\r\n*2\r\n$4\r\nPARK\r\n$3\r\nkey\r\nPING\r\n");
     hear(fd, "+PONG\r\n");
     struct waiter *w = await_parked();
@@ -519,7 +477,7 @@ static void a_parked_command_runs_again_and_what_follows_waits(void **state)
 static void a_client_that_leaves_while_parked_is_freed_when_its_waiter_calls(void **state)
 {
     (void)state;
-    int fd = dial(), other = dial();
+    int fd = dial(socket_path), other = dial(socket_path);
     uint64_t sessions = atomic_load(&freed_sessions), pendings = atomic_load(&pending_frees);
     say(fd, "PARK x\r\n");
     struct waiter *w = await_parked();
@@ -538,7 +496,7 @@ static void a_client_that_leaves_while_parked_is_freed_when_its_waiter_calls(voi
 static void a_wake_up_time_resumes_a_parked_command(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = dial(socket_path);
     say(fd, "SLEEP 30\r\nSLEEP 0\r\nPING\r\n");
     hear(fd, "+SLEPT\r\n+SLEPT\r\n+PONG\r\n");
     close(fd);
@@ -549,7 +507,7 @@ static void every_worker_is_visited_before_the_command_goes_on(void **state)
     (void)state;
     int fds[5];
     for (int i = 0; i < 5; i++) {
-        fds[i] = dial();
+        fds[i] = dial(socket_path);
         say(fds[i], "PING\r\n");
         hear(fds[i], "+PONG\r\n");
     }
@@ -565,7 +523,7 @@ static void replies_wait_for_the_journal_and_reading_goes_on(void **state)
 {
     (void)state;
     atomic_store(&durable_lsn, 0);
-    int fd = dial();
+    int fd = dial(socket_path);
     uint64_t ran = atomic_load(&runs), kicked = atomic_load(&kicks);
     say(fd, "PING\r\nWRITE\r\nPING\r\n");
     hear(fd, "+PONG\r\n"); /* what came before the write does not wait for it */
@@ -592,7 +550,7 @@ static void many_withheld_replies_come_out_whole(void **state)
     (void)state;
     enum { N = 100 };
     atomic_store(&durable_lsn, 0);
-    int fd = dial();
+    int fd = dial(socket_path);
     for (int i = 0; i < N; i++) {
         uint64_t ran = atomic_load(&runs);
         say(fd, "WRITE\r\n");
@@ -613,7 +571,7 @@ static void quit_waits_for_a_withheld_reply(void **state)
 {
     (void)state;
     atomic_store(&durable_lsn, 0);
-    int fd = dial();
+    int fd = dial(socket_path);
     uint64_t ran = atomic_load(&runs);
     say(fd, "WRITE\r\nQUIT\r\nPING\r\n");
     await(&runs, ran + 2);
@@ -628,7 +586,7 @@ static void quit_waits_for_a_withheld_reply(void **state)
 static void a_half_closed_client_gets_its_replies(void **state)
 {
     (void)state;
-    int fd = dial();
+    int fd = dial(socket_path);
     say(fd, "PING\r\nSLEEP 20\r\nPING\r\n*1\r\n$4\r\nPI");
     shutdown(fd, SHUT_WR);
     hear(fd, "+PONG\r\n+SLEPT\r\n+PONG\r\n");
@@ -639,7 +597,7 @@ static void referenced_replies_arrive_intact(void **state)
 {
     (void)state;
     enum { SIZE = 300000 };
-    int fd = dial();
+    int fd = dial(socket_path);
     char *got = malloc(SIZE + 2);
     say(fd, "PING\r\nREF 300000\r\nPING\r\n");
     hear(fd, "+PONG\r\n*3\r\n");
@@ -667,7 +625,7 @@ static void a_client_that_does_not_read_is_closed_at_its_limit(void **state)
     const char *failed;
     assert_int_equal(options_set(pairs, 1, &failed, &err), RC_OK);
     uint64_t closed = stat_get(STAT_client_output_buffer_limit_disconnections);
-    int fd = dial(), other = dial();
+    int fd = dial(socket_path), other = dial(socket_path);
     say(fd, "BIG 900000\r\nBIG 900000\r\nBIG 900000\r\n");
     say(other, "PING\r\n");
     hear(other, "+PONG\r\n");
@@ -685,7 +643,8 @@ static void one_client_does_not_keep_the_others_waiting(void **state)
     stop(state);
     start_with(one_thread, 2);
     server_attach(server, &the_keyspace);
-    int holder = dial(), before = dial(), busy = dial(), after = dial();
+    int holder = dial(socket_path), before = dial(socket_path), busy = dial(socket_path),
+        after = dial(socket_path);
     int all[] = {holder, before, busy, after};
     for (int i = 0; i < 4; i++) {
         say(all[i], "PING\r\n");
@@ -713,7 +672,7 @@ static void what_follows_auth_in_the_same_bytes_has_the_wide_limits(void **state
     stop(state);
     start_with(extra, 2);
     server_attach(server, &the_keyspace);
-    int fd = dial();
+    int fd = dial(socket_path);
     say(fd, "AUTH x\r\n*11\r\n$4\r\nPING\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n$1\r\n5\r\n"
             "$1\r\n6\r\n$1\r\n7\r\n$1\r\n8\r\n$1\r\n9\r\n$1\r\n0\r\n");
     hear(fd, "+OK\r\n+PONG\r\n");
@@ -724,7 +683,7 @@ static void loading_is_answered_until_the_keyspace_is_there(void **state)
 {
     stop(state);
     start_with(NULL, 0);
-    int fd = dial();
+    int fd = dial(socket_path);
     say(fd, "PING\r\n");
     hear(fd, "-LOADING Weir is loading the dataset in memory\r\n");
     server_attach(server, &the_keyspace);
@@ -737,7 +696,7 @@ static void a_big_argument_arrives_in_pieces(void **state)
 {
     (void)state;
     enum { SIZE = 3000000 };
-    int fd = dial();
+    int fd = dial(socket_path);
     char *bytes = malloc(SIZE);
     memset(bytes, 'x', SIZE);
     say(fd, "PING\r\n*2\r\n$3\r\nLEN\r\n$3000000\r\n");
@@ -755,7 +714,7 @@ static void a_big_argument_arrives_in_pieces(void **state)
 static void stopping_sends_what_is_ready_and_closes(void **state)
 {
     (void)state;
-    int fd = dial(), waiting = dial();
+    int fd = dial(socket_path), waiting = dial(socket_path);
     say(waiting, "PARK x\r\n");
     struct waiter *w = await_parked();
     say(fd, "PING\r\n");

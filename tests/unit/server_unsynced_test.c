@@ -12,6 +12,7 @@
 #include "journal/journal.h"
 #include "server/server.h"
 #include "writeback/writeback.h"
+#include "tests/support/client.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -21,7 +22,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -133,41 +133,6 @@ static int stop(void **state)
 
 /* ---- clients ---- */
 
-static int dial(void)
-{
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    strcpy(at.sun_path, socket_path);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_true(fd >= 0);
-    assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof(at)), 0);
-    return fd;
-}
-
-static void say(int fd, const char *text)
-{
-    size_t len = strlen(text);
-    assert_int_equal(send(fd, text, len, MSG_NOSIGNAL), (ssize_t)len);
-}
-
-/* Reads exactly the text, or fails. */
-static void hear(int fd, const char *text)
-{
-    static char got[TEXT_MAX];
-    size_t want = strlen(text), have = 0;
-    assert_true(want < sizeof(got));
-    while (have < want) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
-        if (poll(&p, 1, DEADLINE_MS) != 1)
-            fail_msg("no reply, wanted: %s, got: %.*s", text, (int)have, got);
-        ssize_t n = recv(fd, got + have, want - have, 0);
-        if (n <= 0)
-            fail_msg("closed, wanted: %s, got: %.*s", text, (int)have, got);
-        have += (size_t)n;
-    }
-    got[have] = '\0';
-    assert_string_equal(got, text);
-}
-
 static void ask(int fd, const char *request, const char *reply)
 {
     say(fd, request);
@@ -183,14 +148,6 @@ static void await_runs(uint64_t runs)
             fail_msg("the commands are not run");
         poll(NULL, 0, 1);
     }
-}
-
-static void hear_nothing_yet(int fd)
-{
-    char got[512];
-    ssize_t n = recv(fd, got, sizeof(got), MSG_PEEK | MSG_DONTWAIT);
-    if (n >= 0)
-        fail_msg("heard: %.*s", (int)n, got);
 }
 
 /* Says it, waits until `commands` of it have run, and nothing was answered. */
@@ -226,7 +183,7 @@ static void hear_up_to(int fd, const char *text)
 static void the_backend_releases_what_the_journal_cannot(void **state)
 {
     (void)state;
-    int a = dial(), b = dial();
+    int a = dial(socket_path), b = dial(socket_path);
     settle(a);
     memory_hold_applies(STORE, true);
     atomic_store(&syncs_held, true);
@@ -242,7 +199,7 @@ static void the_backend_releases_what_the_journal_cannot(void **state)
 static void a_failing_journal_refuses_writes_and_answers_what_the_backend_has(void **state)
 {
     (void)state;
-    int a = dial(), b = dial();
+    int a = dial(socket_path), b = dial(socket_path);
     settle(a);
     atomic_store(&syncs_fail, true);
     ask(a, "SET k 1\r\n", "+OK\r\n"); /* the backend has it */
@@ -267,7 +224,7 @@ static void a_failing_journal_refuses_writes_and_answers_what_the_backend_has(vo
 static void an_error_says_what_is_true_when_the_wait_is_over(void **state)
 {
     (void)state;
-    int a = dial(), b = dial();
+    int a = dial(socket_path), b = dial(socket_path);
     settle(a);
     memory_hold_applies(STORE, true);
     atomic_store(&syncs_held, true);
@@ -286,7 +243,7 @@ static void an_error_says_what_is_true_when_the_wait_is_over(void **state)
 static void pipelined_replies_stay_in_order_and_whole(void **state)
 {
     (void)state;
-    int a = dial();
+    int a = dial(socket_path);
     static char large[40000], request[48000], expected[TEXT_MAX];
     settle(a);
     memset(large, 'x', sizeof(large) - 1);
@@ -313,7 +270,8 @@ static void pipelined_replies_stay_in_order_and_whole(void **state)
 static void messages_are_no_replies_and_go_on_waiting(void **state)
 {
     (void)state;
-    int a = dial(), two = dial(), three = dial(), monitor = dial();
+    int a = dial(socket_path), two = dial(socket_path), three = dial(socket_path),
+        monitor = dial(socket_path);
     settle(a);
     ask(two, "SUBSCRIBE __keyevent@0__:set\r\n",
         "*3\r\n$9\r\nsubscribe\r\n$18\r\n__keyevent@0__:set\r\n:1\r\n");
@@ -380,7 +338,7 @@ static void pass_by(int fd)
 static void expect_withheld(const char *command, bool in_exec)
 {
     char request[256], got[512];
-    int fd = dial(), other = dial();
+    int fd = dial(socket_path), other = dial(socket_path);
     snprintf(request, sizeof(request), in_exec ? "MULTI\r\n%s\r\nEXEC\r\n" : "%s\r\n", command);
     say(fd, request);
     if (in_exec)
@@ -400,7 +358,7 @@ static void expect_withheld(const char *command, bool in_exec)
 static void nothing_tells_of_a_change_before_it_is_synced(void **state)
 {
     (void)state;
-    int a = dial(), b = dial();
+    int a = dial(socket_path), b = dial(socket_path);
     settle(a);
     ask(a, "RPUSH numbers 1 2\r\nWAITAOF 1 1 0\r\n", ":2\r\n*2\r\n:1\r\n:1\r\n");
     memory_hold_applies(STORE, true);
@@ -424,7 +382,7 @@ static void nothing_tells_of_a_change_before_it_is_synced(void **state)
 static void exec_does_not_tell_that_a_watched_key_was_changed(void **state)
 {
     (void)state;
-    int a = dial(), b = dial(), c = dial();
+    int a = dial(socket_path), b = dial(socket_path), c = dial(socket_path);
     settle(a);
     memory_hold_applies(STORE, true);
     ask(b, "WATCH k\r\nMULTI\r\nPING\r\n", "+OK\r\n+OK\r\n+QUEUED\r\n");
@@ -446,7 +404,7 @@ static void exec_does_not_tell_that_a_watched_key_was_changed(void **state)
 static void what_a_blocked_client_is_served_waits_too(void **state)
 {
     (void)state;
-    int a = dial(), b = dial(), c = dial();
+    int a = dial(socket_path), b = dial(socket_path), c = dial(socket_path);
     settle(a);
     memory_hold_applies(STORE, true);
     say(b, "BLPOP l 0\r\n");
@@ -482,7 +440,7 @@ static bool says_failing(int fd)
 static void info_leaves_the_keys_out_while_no_disk_works(void **state)
 {
     (void)state;
-    int a = dial(), b = dial();
+    int a = dial(socket_path), b = dial(socket_path);
     settle(a);
     memory_hold_applies(STORE, true);
     atomic_store(&syncs_fail, true);
@@ -502,7 +460,7 @@ static void info_leaves_the_keys_out_while_no_disk_works(void **state)
 static void info_within_exec_waits_for_no_shard(void **state)
 {
     (void)state;
-    int a = dial();
+    int a = dial(socket_path);
     settle(a);
     ask(a, "MULTI\r\nSET e 1 EX 1000\r\nINFO keyspace\r\nKEYS e\r\nEXEC\r\n",
         "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n$44\r\n# Keyspace\r\n"

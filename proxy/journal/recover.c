@@ -173,17 +173,23 @@ void recover_release(struct journal *j)
 /* ---- open ---- */
 
 /* Everything up to the durable LSN in the last header is synced, so the end is looked for from
- * there on; what is before is verified when it is replayed. */
+ * there on, or from where the first segment with a good header begins: it may have got its name
+ * before what it continues was synced. What is before is verified when it is replayed. */
 static enum rc find_end(struct journal *j, struct err *err)
 {
     const struct record_header *record;
     struct chain_walk w;
+    const struct segment_header *first = NULL;
     uint64_t durable = 0;
-    for (size_t i = 0; i < j->chain.len; i++)
-        if (j->chain.segments[i].good)
-            durable = max_u64(durable, j->chain.segments[i].header.durable_lsn);
-    if (j->chain.len > 0 && j->chain.segments[0].good)
-        durable = max_u64(durable, j->chain.segments[0].header.continues_after);
+    for (size_t i = 0; i < j->chain.len; i++) {
+        const struct chain_segment *s = &j->chain.segments[i];
+        if (!s->good)
+            continue;
+        first = first == NULL ? &s->header : first;
+        durable = max_u64(durable, s->header.durable_lsn);
+    }
+    if (first != NULL)
+        durable = max_u64(durable, first->continues_after);
     enum rc rc = chain_walk_init(&w, &j->chain, durable, j->coherent, err);
     if (rc == RC_OK && j->chain.len > 0) {
         do

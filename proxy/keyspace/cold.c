@@ -67,9 +67,16 @@ static enum rc look_at_key(void *ctx, const struct backend_item *item)
     c->keys++;
     if (item->expires_at_ms > s->now.ms) {
         c->expires++;
-        c->ttl_ms += item->expires_at_ms - s->now.ms;
+        c->ttl_ms += (double)(item->expires_at_ms - s->now.ms);
     }
     return RC_OK;
+}
+
+/* Times to live go up to INT64_MAX each, so their sum is no integer. */
+static int64_t mean_ms(double sum_ms, uint64_t n)
+{
+    double mean = n > 0 ? sum_ms / (double)n : 0;
+    return mean < 0x1p63 ? (int64_t)mean : INT64_MAX;
 }
 
 /* Changes that the count cannot follow, in some number that is another one after each. */
@@ -84,7 +91,8 @@ static bool next_database(struct keyspace *ks, uint32_t from)
     struct cold_count *c = &ks->cold;
     for (c->number = from; c->number < ks->wb->map.len; c->number++) {
         c->store_db = dbmap_store_db(&ks->wb->map, c->number);
-        c->keys = c->expires = c->ttl_ms = 0;
+        c->keys = c->expires = 0;
+        c->ttl_ms = 0;
         c->after.len = 0;
         c->known_before = atomic_load(&ks->store.dbs[c->store_db].cold);
         if (!keyspace_is_all_resident(ks, c->store_db))
@@ -115,7 +123,7 @@ static void finish_database(struct keyspace *ks)
         int64_t now = atomic_load(cold), moved = now - c->known_before;
         atomic_fetch_add(cold, c->keys + moved / 2 - now);
         atomic_store(&c->dbs[c->number].expires, c->expires);
-        atomic_store(&c->dbs[c->number].avg_ttl_ms, c->expires > 0 ? c->ttl_ms / c->expires : 0);
+        atomic_store(&c->dbs[c->number].avg_ttl_ms, mean_ms(c->ttl_ms, (uint64_t)c->expires));
         c->any_expires |= c->expires > 0;
         c->news -= moved != 0 ? 1 : 0;
     }
@@ -180,7 +188,7 @@ int64_t cold_count_step(struct keyspace *ks)
 static int64_t resident_ttl(struct keyspace *ks, uint32_t store_db)
 {
     struct wall now = clock_wall();
-    int64_t sum_ms = 0;
+    double sum_ms = 0;
     uint64_t n = 0;
     for (uint32_t i = 0; i < ks->store.shards_len; i++) {
         struct shard *sh = &ks->store.shards[i];
@@ -189,7 +197,7 @@ static int64_t resident_ttl(struct keyspace *ks, uint32_t store_db)
         shard_sample_ttl(&ks->store, sh, store_db, now, SAMPLES, &sum_ms, &n);
         lock_release(&sh->lock);
     }
-    return n > 0 ? sum_ms / (int64_t)n : 0;
+    return mean_ms(sum_ms, n);
 }
 
 void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info *out)
@@ -208,5 +216,5 @@ void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info 
     double sum = (double)atomic_load(&ks->cold.dbs[db].avg_ttl_ms) * (double)cold_expires;
     if (resident_expires > 0)
         sum += (double)resident_ttl(ks, store_db) * (double)resident_expires;
-    out->avg_ttl_ms = (int64_t)(sum / (double)out->expires);
+    out->avg_ttl_ms = mean_ms(sum, out->expires);
 }

@@ -59,7 +59,8 @@ struct cold_count {
     bool running;
     uint32_t number, store_db; /* the database that is being counted */
     struct buf after;          /* the last key that was looked at */
-    int64_t keys, expires, ttl_ms;
+    int64_t keys, expires;
+    double ttl_ms;        /* their sum */
     int64_t known_before; /* what was believed when this database's count began */
     int64_t worked_us;    /* in this pass */
     struct mono next, pass_ended;

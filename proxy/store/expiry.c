@@ -165,7 +165,7 @@ int64_t shard_next_due(const struct shard *sh)
 
 /* Evenly over the index: a heap is roughly sorted, so its front alone would say too little. */
 void shard_sample_ttl(struct store *s, struct shard *sh, uint32_t db, struct wall now, size_t most,
-                      int64_t *sum_ms, uint64_t *n)
+                      double *sum_ms, uint64_t *n)
 {
     const struct expiry_heap *heap = sh->expiry;
     size_t step = heap->len <= most ? 1 : heap->len / most;
@@ -173,7 +173,7 @@ void shard_sample_ttl(struct store *s, struct shard *sh, uint32_t db, struct wal
         const struct entry *e = find_by_hash(s, sh, heap->items[i].hash);
         if (e == NULL || e->db != db || entry_expires_at(e) <= now.ms)
             continue;
-        *sum_ms += entry_expires_at(e) - now.ms;
+        *sum_ms += (double)(entry_expires_at(e) - now.ms);
         (*n)++;
     }
 }

@@ -218,7 +218,7 @@ int64_t shard_next_due(const struct shard *sh) REQUIRES(sh->lock);
 /* Adds up the time that is left to at most `most` keys of a database that have an expiry; *n: how
  * many they are. */
 void shard_sample_ttl(struct store *s, struct shard *sh, uint32_t db, struct wall now, size_t most,
-                      int64_t *sum_ms, uint64_t *n) REQUIRES(sh->lock);
+                      double *sum_ms, uint64_t *n) REQUIRES(sh->lock);
 /* Eviction: the hand goes over at most `look` slots and removes the first clean, idle, matching
  * entry. Returns the bytes freed, 0: none found (not yet: the hand stays where it is).
  * volatile_only: only keys with an expiry. Sets sh->evicted, except for known-absent keys.

@@ -149,6 +149,23 @@ static void keys_that_others_add_and_remove_are_counted_again(void **state)
     await_keys(0, KEYS - 1);
 }
 
+/* Each is legal, and their sum is no 64-bit integer. */
+static void times_to_live_without_end_have_a_mean(void **state)
+{
+    (void)state;
+    int64_t now_ms = clock_wall().ms;
+    for (int i = 0; i < KEYS; i++)
+        ks_set_until(&f, 0, key(i), "v", i == 0 ? INT64_MAX : INT64_MAX - now_ms);
+    struct keyspace_db_info info = info_of(0);
+    assert_int_equal(info.expires, KEYS);
+    assert_true(info.avg_ttl_ms > INT64_MAX / 2);
+    ks_restart(&f, true);
+    await_keys(0, KEYS);
+    info = info_of(0);
+    assert_int_equal(info.expires, KEYS);
+    assert_true(info.avg_ttl_ms > INT64_MAX / 2);
+}
+
 int main(void)
 {
 #define KS(test) cmocka_unit_test_setup_teardown(test, make, destroy)
@@ -158,6 +175,7 @@ int main(void)
         KS(loads_evictions_and_deletions_are_followed_at_once),
         KS(overwrites_that_did_not_look_are_counted_again),
         KS(keys_that_others_add_and_remove_are_counted_again),
+        KS(times_to_live_without_end_have_a_mean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,7 +34,7 @@ bool num_parse_i64(struct slice text, int64_t *out)
     return true;
 }
 
-/* strtod and strtold want a terminated text; longer numbers than this are nobody's. */
+/* strtod and strtold want a terminated text; longer numbers than are written here are nobody's. */
 static bool copy_number(char *out, size_t size, struct slice text)
 {
     if (text.len == 0 || text.len >= size || (text.ptr[0] >= '\t' && text.ptr[0] <= ' '))
@@ -48,7 +48,7 @@ static bool copy_number(char *out, size_t size, struct slice text)
 
 bool num_parse_double(struct slice text, double *out)
 {
-    char copy[512], *end;
+    char copy[NUM_LONG_DOUBLE_MAX], *end;
     if (!copy_number(copy, sizeof(copy), text))
         return false;
     errno = 0;
@@ -60,7 +60,7 @@ bool num_parse_double(struct slice text, double *out)
 
 bool num_parse_long_double(struct slice text, long double *out)
 {
-    char copy[512], *end;
+    char copy[NUM_LONG_DOUBLE_MAX], *end;
     if (!copy_number(copy, sizeof(copy), text))
         return false;
     errno = 0;

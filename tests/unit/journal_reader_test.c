@@ -249,7 +249,10 @@ static void salvage_of_a_first_segment_without_header_sets_all_aside(void **stat
     write_records(300);
     rig_close(&rig);
     rig_file(&rig, FIRST, &len)[30] ^= 1;
-    assert_int_equal(rig_try_open(&rig), RC_CORRUPT);
+    struct history_check check;
+    rig_open(&rig); /* whether what is in it is still wanted, the position says */
+    assert_int_equal(rig_try_replay(&rig, 0, &check), RC_CORRUPT);
+    rig_close(&rig);
     assert_int_equal(salvage(&done), RC_OK);
     assert_int_equal(done.last_lsn, 0);
     assert_non_null(rig_file(&rig, FIRST ".damaged", &len));

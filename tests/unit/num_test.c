@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/num.h"
 
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -89,6 +90,24 @@ static void floats_are_read_strictly(void **state)
     assert_true(num_parse_long_double(SLICE("10.5"), &l) && l == 10.5L);
 }
 
+/* The largest have thousands of digits, and are read again by the next INCRBYFLOAT. */
+static void what_is_written_of_a_long_double_is_read_again(void **state)
+{
+    (void)state;
+    static const long double cases[] = {LDBL_MAX, -LDBL_MAX, 1e2161L, 12345.678L};
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char text[NUM_LONG_DOUBLE_MAX];
+        long double again;
+        size_t len = num_format_long_double(text, cases[i]);
+        assert_true(num_parse_long_double(slice_of(text, len), &again));
+        assert_true(again == cases[i]);
+    }
+    char long_text[NUM_LONG_DOUBLE_MAX + 1];
+    long double ignored;
+    memset(long_text, '0', sizeof(long_text));
+    assert_false(num_parse_long_double(slice_of(long_text, NUM_LONG_DOUBLE_MAX), &ignored));
+}
+
 static void floats_are_written_as_redis_does(void **state)
 {
     (void)state;
@@ -152,6 +171,7 @@ int main(void)
         cmocka_unit_test(integers_are_read_in_canonical_form_only),
         cmocka_unit_test(integers_survive_a_round_trip),
         cmocka_unit_test(floats_are_read_strictly),
+        cmocka_unit_test(what_is_written_of_a_long_double_is_read_again),
         cmocka_unit_test(floats_are_written_as_redis_does),
         cmocka_unit_test(doubles_survive_a_round_trip),
     };

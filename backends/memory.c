@@ -433,6 +433,11 @@ static void end_attempt(struct memory_store *s, bool committed)
     }
 }
 
+static enum rc fail_away(struct err *err)
+{
+    return err_set(err, RC_UNAVAILABLE, "memory: the store is away");
+}
+
 static enum rc check_store(struct memory_store *s, const struct backend_batch *batch,
                            struct err *err) REQUIRES(s->lock)
 {
@@ -442,6 +447,8 @@ static enum rc check_store(struct memory_store *s, const struct backend_batch *b
         cond_wait(&s->changed, &s->lock);
         s->waiting--;
     }
+    if (s->away)
+        return fail_away(err);
     if (s->fail_before > 0) {
         s->fail_before -= s->fail_before != UINT64_MAX;
         return err_set(err, s->fail_before_rc, "memory: failing on demand, nothing changed");
@@ -476,6 +483,9 @@ static enum rc attempt(struct memory_store *s, const struct backend_batch *batch
     s->counters.items += merged.items;
     s->counters.rows += merged.applied.rows;
     *out = merged.applied;
+    s->away = s->leaves_after_commit;
+    if (s->away)
+        return fail_away(err);
     if (s->fail_after > 0) {
         s->fail_after -= s->fail_after != UINT64_MAX;
         rc = err_set(err, s->fail_after_rc, "memory: failing on demand, after the commit");
@@ -500,6 +510,8 @@ static enum rc memory_apply(struct backend *b, const struct backend_batch *batch
 
 static enum rc load_failure(struct memory_store *s, struct err *err)
 {
+    if (s->away)
+        return fail_away(err);
     if (s->fail_loads == 0)
         return RC_OK;
     s->fail_loads -= s->fail_loads != UINT64_MAX;
@@ -711,15 +723,15 @@ static void memory_close(struct backend **pb)
 static enum rc memory_position(struct backend *b, struct backend_position *out, struct err *err)
 {
     struct memory_store *s = ((struct memory_backend *)b)->store;
-    (void)err;
     lock_acquire(&s->lock);
     memset(out, 0, sizeof(*out));
     out->fresh = s->cut_lsn == 0 && s->dbmap.len == 0 && s->keys_len == 0;
     out->cut_lsn = s->cut_lsn;
     out->mark = s->mark;
     out->dbmap = s->dbmap;
+    enum rc rc = s->away ? fail_away(err) : RC_OK;
     lock_release(&s->lock);
-    return RC_OK;
+    return rc;
 }
 
 static enum rc memory_maintain(struct backend *b, int64_t budget_ms, bool *more, struct err *err)

@@ -34,6 +34,13 @@ void memory_fail_loads(const char *name, uint64_t n, enum rc rc);
 /* Opens fail with rc from now on; RC_OK: no more. */
 void memory_fail_opens(const char *name, enum rc rc);
 
+/* The next apply is committed and its answer lost, and then the store is away (RC_UNAVAILABLE to
+ * whoever asks) until memory_return(). */
+void memory_leave_after_commit(const char *name);
+void memory_return(const char *name);
+/* True while it is away. */
+bool memory_is_away(const char *name);
+
 /* Items of this key are refused, until memory_accept_all(). */
 void memory_reject_key(const char *name, struct slice key);
 void memory_accept_all(const char *name);

@@ -51,6 +51,31 @@ void memory_fail_opens(const char *name, enum rc rc)
     lock_release(&s->lock);
 }
 
+void memory_leave_after_commit(const char *name)
+{
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
+    s->leaves_after_commit = true;
+    lock_release(&s->lock);
+}
+
+void memory_return(const char *name)
+{
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
+    s->leaves_after_commit = s->away = false;
+    lock_release(&s->lock);
+}
+
+bool memory_is_away(const char *name)
+{
+    struct memory_store *s = memory_store_get(name);
+    lock_acquire(&s->lock);
+    bool away = s->away;
+    lock_release(&s->lock);
+    return away;
+}
+
 void memory_reject_key(const char *name, struct slice key)
 {
     struct memory_store *s = memory_store_get(name);

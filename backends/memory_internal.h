@@ -47,6 +47,7 @@ struct memory_store {
     struct memory_counters counters;
     uint64_t fail_before, fail_after, fail_loads;
     enum rc fail_before_rc, fail_after_rc, fail_loads_rc, fail_opens_rc;
+    bool leaves_after_commit, away;
     struct memory_key **rejected;
     size_t rejected_len;
     bool held;

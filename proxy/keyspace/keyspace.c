@@ -181,9 +181,13 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     if (rc == RC_OK)
         rc = dead_letters_restore(ks->wb, err);
     if (rc == RC_OK)
+        rc = forget_begin_replay(ks->wb, err);
+    if (rc == RC_OK)
         rc = recover(ks, position.cut_lsn, err);
     if (rc == RC_OK)
         rc = journal_start(ks->journal, position.cut_lsn, err);
+    if (rc == RC_OK)
+        rc = forget_end_replay(ks->wb, err);
     if (rc == RC_OK)
         rc = join_store(ks, &position, err);
     if (rc != RC_OK) {

@@ -254,7 +254,7 @@ static enum rc replay_dbmap(const struct replay *r)
 
 static enum rc replay_forget(const struct replay *r)
 {
-    writeback_forget(r->t->ks->wb, r->store_db, r->argv[0], r->t->stamp.lsn);
+    forget_replay(r->t->ks->wb, r->store_db, r->argv[0], r->t->stamp.lsn);
     return RC_OK;
 }
 

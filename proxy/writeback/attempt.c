@@ -54,8 +54,7 @@ static void keep(struct attempt *a, struct record *record, const struct backend_
     struct records_bounds bounds = bounds_of(record->kind);
     describe(a->wb, ours, record);
     record->lsn = a->batch->cut_lsn;
-    if (records_add(a->wb->records, record, &bounds, &a->records) == RC_OK)
-        a->records.code = RC_OK;
+    a->records.code = records_add(a->wb->records, record, &bounds, &a->records);
 }
 
 enum rc record_lost_change(struct writeback *wb, const struct backend_item *ours, uint64_t lsn,
@@ -80,8 +79,7 @@ static void on_begin(void *ctx)
     a->records.code = RC_OK;
     a->reached_commit = false;
     records_begin(a->wb->records, a->batch->cut_lsn);
-    if (records_supersede(a->wb->records, a->items, a->len, &a->records) == RC_OK)
-        a->records.code = RC_OK;
+    a->records.code = records_supersede(a->wb->records, a->items, a->len, &a->records);
 }
 
 static void on_refused(void *ctx, uint32_t item, const struct err *why)
@@ -112,6 +110,8 @@ static enum backend_verdict on_conflict(void *ctx, uint32_t item, const struct b
         a->first_verdict = conflict_verdict_name(verdict);
     }
     keep(a, &r, c->ours);
+    if (verdict == BACKEND_KEEP && a->records.code == RC_OK)
+        a->records.code = records_add_kept(a->wb->records, &a->items[item], &a->records);
     a->batch->outcomes[a->index[item]] =
         verdict == BACKEND_KEEP ? BATCH_KEPT_THEIRS : BATCH_APPLIED_OVER;
     return verdict;

@@ -5,14 +5,13 @@
  *   applied       clean; a tombstone goes                  stays dirty
  *   merged        dropped: the backend has more of it      dropped once it is clean (`apart`)
  *   applied over  clean, or all of it is written again     stays dirty
- *   kept theirs   dropped                                  loses too: dropped, recorded, forgotten
+ *   kept theirs   dropped, forgotten                       loses too, and is recorded
  *   dead          stays in flight, `apart`: a dead letter  stays dirty, all of it
  *
  * An entry whose bit `apart` is set is a dead letter while it is in flight and not dirty; while it
  * is dirty, others changed parts of the key that its changes do not touch.
  *
- * A change that lost after it was journalled must not come back with the journal: the journal is
- * told to forget it (see forget_effect), in the order of the key's other effects.
+ * What the journal has of a change that lost must not come back with it: see forget.c.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
@@ -41,84 +40,6 @@ static bool must_rewrite(const struct backend_item *item, enum batch_outcome out
     return outcome == BATCH_APPLIED_OVER && item->type > VALUE_STRING && !item->replace;
 }
 
-/* --- Losing with what it rests on --- */
-
-struct lost {
-    struct batch *items; /* NULL while there are none */
-    uint32_t len;
-    uint64_t lsn; /* of the newest one's end in the journal */
-};
-
-/* FORGET: what was journalled of the key before is void. */
-static void forget_effect(struct writeback *wb, struct shard *sh, const struct backend_item *item)
-    REQUIRES(sh->lock)
-{
-    int number = dbmap_number(&wb->map, item->db);
-    struct buf effect = {0};
-    buf_append_array_header(&effect, 2);
-    buf_append_bulk(&effect, SLICE(WRITEBACK_FORGET));
-    buf_append_bulk(&effect, item->key);
-    struct slice payload = buf_slice(&effect);
-    struct journal_stamp stamp = journal_stamp(wb->journal);
-    sh->last_lsn = stamp.lsn;
-    journal_append(wb->journal, wb->producers_len - 1, stamp, clock_wall(), item->db,
-                   number < 0 ? JOURNAL_NOOP : 0, &payload, number < 0 ? 0 : 1);
-    buf_fini(&effect);
-}
-
-static void take_out(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash)
-    REQUIRES(sh->lock)
-{
-    if ((e->flags & ENTRY_DIRTY) != 0) {
-        writeback_count_clean(wb, e);
-        entry_unmark_dirty(sh, e);
-    }
-    e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
-    sh->evicted = true;
-    if (e->type != VALUE_NONE)
-        store_note_cold(wb->store, e->db, 1);
-    entry_remove(wb->store, sh, e, hash);
-    stat_add(STAT_invalidations, 1);
-}
-
-/* Its newer changes rest on what lost. They are kept for a record. */
-static void keep_lost(struct lost *lost, struct entry *e)
-{
-    if (lost->items == NULL)
-        lost->items = batch_new(1);
-    lost->len++;
-    batch_capture(lost->items, 0, e);
-}
-
-static void record_lost(struct writeback *wb, struct lost *lost)
-{
-    struct err err;
-    if (lost->items == NULL)
-        return;
-    batch_seal(lost->items);
-    for (uint32_t i = 0; i < lost->items->items_len; i++)
-        if (record_lost_change(wb, &lost->items->items[i], lost->lsn, &err) != RC_OK)
-            log_err(LOG_WARNING, "a change that lost a conflict could not be recorded", &err);
-    batch_free(&lost->items);
-}
-
-/* A record of it that was made before a crash is of a cut that never was, and is gone: this makes
- * it again. */
-void writeback_forget(struct writeback *wb, uint32_t store_db, struct slice key, uint64_t lsn)
-{
-    struct lost lost = {.lsn = lsn};
-    uint64_t hash = store_hash(wb->store, store_db, key);
-    struct shard *sh = store_shard(wb->store, hash);
-    lock_acquire(&sh->lock);
-    struct entry *e = entry_find(wb->store, sh, hash, store_db, key);
-    if (e != NULL && (e->flags & ENTRY_DIRTY) != 0)
-        keep_lost(&lost, e);
-    if (e != NULL)
-        take_out(wb, sh, e, hash);
-    lock_release(&sh->lock);
-    record_lost(wb, &lost);
-}
-
 /* --- Settling --- */
 
 static void settle(struct writeback *wb, const struct backend_item *item,
@@ -138,24 +59,24 @@ static void settle(struct writeback *wb, const struct backend_item *item,
         return;
     }
     e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
+    if (outcome == BATCH_KEPT_THEIRS) {
+        wb->on_dropped(wb->ctx, sh, item->db, item->key);
+        forget_key(wb, sh, e, hash, lost);
+        lock_release(&sh->lock);
+        return;
+    }
     bool behind = must_rewrite(item, outcome) && !writeback_rewrite(wb, sh, e);
     bool apart = outcome == BATCH_MERGED || (outcome == BATCH_APPLIED && item->apart);
     if ((e->flags & ENTRY_DIRTY) == 0) {
-        if (outcome == BATCH_KEPT_THEIRS || behind || apart) {
+        if (behind || apart) {
             wb->on_dropped(wb->ctx, sh, item->db, item->key);
-            take_out(wb, sh, e, hash);
+            writeback_take_out(wb, sh, e, hash);
         } else if (e->type == VALUE_NONE && (e->flags & ENTRY_LOADING) == 0) {
             /* The backend does not have the key either. Where a miss would load, that is worth
              * remembering. */
             if (writeback_is_complete(wb, sh, item->db))
                 entry_remove(wb->store, sh, e, hash);
         }
-    } else if (outcome == BATCH_KEPT_THEIRS) {
-        keep_lost(lost, e);
-        wb->on_dropped(wb->ctx, sh, item->db, item->key);
-        take_out(wb, sh, e, hash);
-        forget_effect(wb, sh, item);
-        lost->lsn = sh->last_lsn;
     } else if (apart) {
         e->apart = 1;
     }
@@ -180,7 +101,7 @@ void cleanup_batch(struct writeback *wb, const struct batch *b)
         }
     }
     losses_add(wb, b->cut_lsn, lost.lsn, 0, lost.len);
-    record_lost(wb, &lost);
+    lost_record(wb, &lost);
 }
 
 /* What was written before somebody's change was noticed is to meet it now, not when its time has

@@ -64,6 +64,15 @@ struct loss {
     struct writeback_losses count;
 };
 
+/* Keys that kept theirs in the newest cut. While the journal is replayed. */
+struct kept {
+    struct kept_key {
+        uint64_t hash;
+        bool told; /* the journal says FORGET */
+    } * keys;      /* by hash */
+    uint32_t len, capacity;
+};
+
 struct writeback {
     /* immutable after open */
     struct store *store;
@@ -108,6 +117,7 @@ struct writeback {
     uint32_t swept_dead;                  /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
     struct lane lane;
+    struct kept kept; /* start only */
 
     struct lock losses_lock;
     struct loss losses[LOSSES_MAX] GUARDED_BY(losses_lock); /* oldest first */
@@ -204,11 +214,31 @@ MUST_CHECK bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct
 /* After the commit: entries that were not changed again are clean, tombstones go, kept-theirs
  * entries are dropped. */
 void cleanup_batch(struct writeback *wb, const struct batch *b);
-/* Replay meets the effect that cleanup_batch() journals when a change loses what it rests on. */
-#define WRITEBACK_FORGET "FORGET"
-void writeback_forget(struct writeback *wb, uint32_t store_db, struct slice key, uint64_t lsn);
 /* An entry that is dirty is not to be flushed after all. Thread: cutter, or recovery. */
 void writeback_count_clean(struct writeback *wb, const struct entry *e);
+
+/* --- forget.c --- */
+#define WRITEBACK_FORGET "FORGET" /* the effect that says so in the journal */
+/* Changes that lost what they rest on, for a record of each. */
+struct lost {
+    struct batch *items; /* NULL while there are none */
+    uint32_t len;
+    uint64_t lsn; /* of the newest FORGET */
+};
+/* Takes an entry out of memory, dirty or not: the key is what the backend says. */
+void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash)
+    REQUIRES(sh->lock);
+/* The backend kept theirs: takes the entry out, whatever is dirty of it into `lost`, and tells the
+ * journal. Thread: cutter. */
+void forget_key(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
+                struct lost *lost) REQUIRES(sh->lock);
+/* Writes the records, and frees. Lock: none of a shard. */
+void lost_record(struct writeback *wb, struct lost *lost);
+/* Around a replay of the journal, the second when that may be appended to. forget_replay() is for
+ * each FORGET that is met. */
+MUST_CHECK enum rc forget_begin_replay(struct writeback *wb, struct err *err);
+void forget_replay(struct writeback *wb, uint32_t store_db, struct slice key, uint64_t lsn);
+MUST_CHECK enum rc forget_end_replay(struct writeback *wb, struct err *err);
 
 /* --- attempt.c --- */
 /* Once through the backend. *records_failed: what failed is not the backend. */

@@ -78,6 +78,10 @@ static enum rc enter(struct records *r, struct err *err) REQUIRES(r->lock)
     enum rc rc = begin(r, err);
     if (rc == RC_OK && r->committed)
         rc = take_back(r, err);
+    if (rc == RC_OK) {
+        sqlite3_bind_int64(r->writer.statements[RS_REMOVE_KEPT], 1, (int64_t)r->applied_lsn);
+        rc = records_run(r, RS_REMOVE_KEPT, err);
+    }
     if (rc != RC_OK) {
         give_up(r);
         return rc;
@@ -141,6 +145,7 @@ void records_end(struct records *r, bool committed)
     if (r->in_batch)
         give_up(r);
     if (committed) {
+        r->applied_lsn = max_u64(r->cut_lsn, r->applied_lsn);
         atomic_store(&r->settled_lsn, max_u64(r->cut_lsn, atomic_load(&r->settled_lsn)));
         if (r->committed) {
             records_publish(r);
@@ -324,6 +329,21 @@ enum rc records_add(struct records *r, const struct record *record,
     enum rc rc = enter(r, err);
     if (rc == RC_OK)
         rc = add(r, record, bounds, err);
+    lock_release(&r->lock);
+    return rc;
+}
+
+enum rc records_add_kept(struct records *r, const struct backend_item *ours, struct err *err)
+{
+    lock_acquire(&r->lock);
+    enum rc rc = enter(r, err);
+    if (rc == RC_OK) {
+        sqlite3_stmt *s = r->writer.statements[RS_ADD_KEPT];
+        sqlite3_bind_int64(s, 1, (int64_t)r->cut_lsn);
+        sqlite3_bind_int64(s, 2, ours->db);
+        records_bind_bytes(s, 3, ours->key);
+        rc = records_run(r, RS_ADD_KEPT, err);
+    }
     lock_release(&r->lock);
     return rc;
 }

@@ -2,6 +2,7 @@
  *
  *   record   one row each: which key, of which cut, why; what it was, as text, cut and with lengths
  *   part     what of a dead letter's value does not fit into its row
+ *   kept     keys that kept theirs in the newest cut, for recovery
  *
  * The records of a batch are one transaction of this file, made durable before the backend commits
  * the batch. So a crash between the two leaves a record of a cut that never was, and that is what
@@ -84,6 +85,9 @@ void records_begin(struct records *r, uint64_t cut_lsn);
 /* Dead letters beyond the bound: RC_FULL. Conflicts beyond it: the oldest go. */
 MUST_CHECK enum rc records_add(struct records *r, const struct record *record,
                                const struct records_bounds *bounds, struct err *err);
+/* The change of this key loses in this cut: until the journal says so too, this does. */
+MUST_CHECK enum rc records_add_kept(struct records *r, const struct backend_item *ours,
+                                    struct err *err);
 /* Dead letters of these keys are void once the batch is committed, whatever becomes of its items:
  * said first, so that a key has one letter and a key that is refused again takes no more room. */
 MUST_CHECK enum rc records_supersede(struct records *r, const struct backend_item *items,
@@ -131,5 +135,12 @@ struct letter_reader {
  */
 MUST_CHECK enum rc records_each_letter(struct records *r, const struct letter_reader *reader,
                                        struct err *err);
+struct kept_reader {
+    enum rc (*each)(void *ctx, uint32_t db, struct slice key, struct err *err);
+    void *ctx;
+};
+/* Every key of records_add_kept() in the newest cut that the backend has. At start. */
+MUST_CHECK enum rc records_each_kept(struct records *r, const struct kept_reader *reader,
+                                     struct err *err);
 
 #endif

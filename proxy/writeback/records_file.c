@@ -41,6 +41,8 @@ static const char schema[] =
     "CREATE INDEX IF NOT EXISTS record_void ON record(void_lsn) WHERE void_lsn IS NOT NULL;"
     "CREATE TABLE IF NOT EXISTS part(record INTEGER, seq INTEGER, bytes BLOB,"
     " PRIMARY KEY(record, seq)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS kept(lsn INTEGER, db INTEGER, key,"
+    " PRIMARY KEY(lsn, db, key)) WITHOUT ROWID;"
     "CREATE TRIGGER IF NOT EXISTS record_gone AFTER DELETE ON record BEGIN"
     " DELETE FROM part WHERE record = OLD.id; END;"
     "CREATE VIEW IF NOT EXISTS dead_letter AS SELECT id, datetime(time_ms / 1000, 'unixepoch')"
@@ -314,6 +316,8 @@ static enum rc remove_what_never_was(struct records *r, struct err *err) REQUIRE
     if (rc == RC_OK)
         rc = run_with(r, RS_REMOVE_VOID, lsn, err);
     if (rc == RC_OK)
+        rc = run_with(r, RS_REMOVE_KEPT, r->applied_lsn, err);
+    if (rc == RC_OK)
         rc = records_run(r, RS_COMMIT, err);
     records_rollback(r);
     if (rc == RC_OK && removed > 0)
@@ -410,6 +414,7 @@ struct records *records_open(const struct records_options *o)
     lock_init(&r->lock);
     lock_init(&r->read_lock);
     lock_acquire(&r->lock);
+    r->applied_lsn = o->position->cut_lsn;
     if (records_ready(r, &err) != RC_OK)
         log_err(LOG_WARNING, "dead letters and conflicts cannot be recorded now", &err);
     lock_release(&r->lock);

@@ -37,6 +37,9 @@ enum { RECORDS_FORMAT = 1, FILTER_BITS = 1 << 22 };
     S(TAKE_BACK, "DELETE FROM record WHERE id >= ?2 AND lsn = ?1")                                 \
     S(VALID_AGAIN, "UPDATE record SET void_lsn = NULL WHERE void_lsn > ?1")                        \
     S(REMOVE_VOID, "DELETE FROM record WHERE void_lsn <= ?1")                                      \
+    S(ADD_KEPT, "INSERT OR IGNORE INTO kept(lsn, db, key) VALUES (?1, ?2, ?3)")                    \
+    S(REMOVE_KEPT, "DELETE FROM kept WHERE lsn <> ?1")                                             \
+    S(KEPT, "SELECT db, key FROM kept WHERE lsn = ?1")                                             \
     S(REMOVE_FUTURE, "DELETE FROM record WHERE lsn > ?1")                                          \
     S(DROP_OLDEST, "DELETE FROM record WHERE id = (SELECT min(id) FROM record WHERE kind = ?1)"    \
                    " RETURNING bytes")                                                             \
@@ -72,7 +75,7 @@ struct records {
     uint8_t journal_id[16];
 
     _Atomic uint64_t counts[RECORD_KINDS]; /* of what the backend's commits have made valid */
-    _Atomic uint64_t settled_lsn;          /* what the backend has */
+    _Atomic uint64_t settled_lsn;          /* what counts: the backend's cuts, and single records */
 
     struct lock lock;
     struct records_conn writer GUARDED_BY(lock); /* db NULL: not open, see why */
@@ -85,6 +88,7 @@ struct records {
     bool in_batch GUARDED_BY(lock);               /* the flusher's transaction is open */
     bool committed GUARDED_BY(lock);              /* here, and not in the backend yet */
     uint64_t cut_lsn GUARDED_BY(lock);            /* of the batch */
+    uint64_t applied_lsn GUARDED_BY(lock);        /* of the newest that the backend has */
     uint64_t first_id GUARDED_BY(lock);           /* of its records in this attempt */
     uint64_t committed_id GUARDED_BY(lock);       /* and in the one that was committed here */
 

@@ -1,4 +1,5 @@
-/* Reading records: pages for an operator, and at start the dead letters with their values.
+/* Reading records: pages for an operator; at start the dead letters with their values, and the keys
+ * that kept theirs.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/records_internal.h"
@@ -115,5 +116,26 @@ enum rc records_each_letter(struct records *r, const struct letter_reader *reade
     }
     lock_release(&r->lock);
     buf_fini(&bytes);
+    return rc;
+}
+
+/* --- Keys that kept theirs --- */
+
+enum rc records_each_kept(struct records *r, const struct kept_reader *reader, struct err *err)
+{
+    enum rc rc = RC_OK;
+    lock_acquire(&r->lock);
+    if (r->writer.db != NULL) {
+        sqlite3_stmt *s = r->writer.statements[RS_KEPT];
+        int result;
+        sqlite3_bind_int64(s, 1, (int64_t)r->applied_lsn);
+        while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW)
+            rc = reader->each(reader->ctx, (uint32_t)sqlite3_column_int64(s, 0),
+                              records_column(s, 1), err);
+        if (rc == RC_OK && result != SQLITE_DONE)
+            rc = records_fail(r, &r->writer, "reading keys that lost a conflict", err);
+        sqlite3_reset(s);
+    }
+    lock_release(&r->lock);
     return rc;
 }

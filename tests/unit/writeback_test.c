@@ -362,6 +362,51 @@ static void what_is_made_of_a_change_that_loses_loses_with_it(void **state)
     }
 }
 
+static bool is_away(void *ctx)
+{
+    (void)ctx;
+    return memory_is_away(f.store);
+}
+
+/* The store has the batch that kept theirs, and the proxy ended before it could journal that. */
+static void a_crash_behind_such_a_commit_does_not_bring_back_what_lost(void **state)
+{
+    (void)state;
+    ks_set_two(&f, 0, "k", "base", "once", "base");
+    ks_flush(&f);
+    uint64_t before = about().conflicts;
+    memory_hold_applies(f.store, true);
+    ks_set_two(&f, 0, "k", "ours", "once", "ours");
+    writeback_request_flush(keyspace_writeback(f.ks));
+    assert_true(memory_wait_held(f.store, 10000));
+    ks_set(&f, 0, "k", "on top of ours");
+    ks_set(&f, 0, "other", "is not concerned");
+    edit_outside("k", "theirs");
+    edit_outside("once", "theirs");
+    memory_leave_after_commit(f.store);
+    memory_hold_applies(f.store, false);
+    ks_await(is_away, NULL, "the batch is committed");
+    ks_stop(&f, false);
+    memory_return(f.store);
+
+    memory_fail_applies(f.store, UINT64_MAX, RC_UNAVAILABLE); /* the cut stays where it is */
+    ks_start(&f);
+    ks_expect(&f, "k", "theirs");
+    ks_expect(&f, "once", "theirs");
+    ks_expect(&f, "other", "is not concerned");
+    assert_int_equal(about().conflicts - before, 3);
+    ks_set_two(&f, 0, "k", "later", "once", "later"); /* by somebody who saw theirs */
+    ks_restart(&f, false);
+    ks_expect(&f, "k", "later");
+    ks_expect(&f, "once", "later");
+    assert_int_equal(about().conflicts - before, 3);
+    memory_fail_applies(f.store, 0, RC_OK);
+    ks_flush(&f);
+    assert_string_equal(ks_stored(&f, "k"), "later");
+    assert_string_equal(ks_stored(&f, "once"), "later");
+    assert_string_equal(ks_stored(&f, "other"), "is not concerned");
+}
+
 static void a_database_that_is_flushed_takes_its_letters_with_it(void **state)
 {
     (void)state;
@@ -565,6 +610,7 @@ int main(void)
         KS(a_lost_answer_neither_doubles_records_nor_overrules_what_was_decided),
         KS(a_batch_that_is_retried_has_each_record_once),
         KS(what_is_made_of_a_change_that_loses_loses_with_it),
+        KS(a_crash_behind_such_a_commit_does_not_bring_back_what_lost),
         KS(a_database_that_is_flushed_takes_its_letters_with_it),
         KS(a_dropped_letter_gives_way_unless_something_newer_rests_on_it),
         KS(losses_are_told_for_the_range_that_they_are_in),

@@ -1,0 +1,189 @@
+/* Losing with what it rests on: changes that were made on top of one that lost a conflict.
+ *
+ * They were journalled before anybody knew, and must not come back with the journal. So whenever a
+ * batch keeps theirs, the journal is told to forget the key (FORGET), in the order of the key's
+ * other effects: what comes behind was made by somebody who saw theirs.
+ *
+ * The batch is committed before that is journalled, and a crash may come between the two. The
+ * records name the keys that kept theirs in the newest cut. Of those that the journal does not tell
+ * to forget, everything that it has above the cut is void, and the start says so to the journal.
+ *
+ *   [kept in the records] ──> [the backend commits] ──> [FORGET in the journal] ──> later changes
+ *     crash: never was          crash: the start forgets    crash: replay forgets
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "writeback/internal.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+/* FORGET: what was journalled of the key before is void. */
+static void forget_effect(struct writeback *wb, struct shard *sh, uint32_t db, struct slice key)
+    REQUIRES(sh->lock)
+{
+    int number = dbmap_number(&wb->map, db);
+    struct buf effect = {0};
+    buf_append_array_header(&effect, 2);
+    buf_append_bulk(&effect, SLICE(WRITEBACK_FORGET));
+    buf_append_bulk(&effect, key);
+    struct slice payload = buf_slice(&effect);
+    struct journal_stamp stamp = journal_stamp(wb->journal);
+    sh->last_lsn = stamp.lsn;
+    journal_append(wb->journal, wb->producers_len - 1, stamp, clock_wall(), db,
+                   number < 0 ? JOURNAL_NOOP : 0, &payload, number < 0 ? 0 : 1);
+    buf_fini(&effect);
+}
+
+void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash)
+{
+    if ((e->flags & ENTRY_DIRTY) != 0) {
+        writeback_count_clean(wb, e);
+        entry_unmark_dirty(sh, e);
+    }
+    e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
+    sh->evicted = true;
+    if (e->type != VALUE_NONE)
+        store_note_cold(wb->store, e->db, 1);
+    entry_remove(wb->store, sh, e, hash);
+    stat_add(STAT_invalidations, 1);
+}
+
+/* --- Newer changes, which rest on what lost --- */
+
+static void lost_keep(struct lost *lost, struct entry *e)
+{
+    if (lost->items == NULL)
+        lost->items = batch_new(1);
+    lost->len++;
+    batch_capture(lost->items, 0, e);
+}
+
+void lost_record(struct writeback *wb, struct lost *lost)
+{
+    struct err err;
+    if (lost->items == NULL)
+        return;
+    batch_seal(lost->items);
+    for (uint32_t i = 0; i < lost->items->items_len; i++)
+        if (record_lost_change(wb, &lost->items->items[i], lost->lsn, &err) != RC_OK)
+            log_err(LOG_WARNING, "a change that lost a conflict could not be recorded", &err);
+    batch_free(&lost->items);
+}
+
+static void drop(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
+                 struct lost *lost) REQUIRES(sh->lock)
+{
+    if ((e->flags & ENTRY_DIRTY) != 0)
+        lost_keep(lost, e);
+    writeback_take_out(wb, sh, e, hash);
+}
+
+void forget_key(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
+                struct lost *lost)
+{
+    struct buf key = {0};
+    uint32_t db = e->db;
+    buf_append_slice(&key, entry_key(e));
+    drop(wb, sh, e, hash, lost);
+    forget_effect(wb, sh, db, buf_slice(&key));
+    lost->lsn = sh->last_lsn;
+    buf_fini(&key);
+}
+
+/* --- Replay --- */
+
+static int hash_order(const void *a, const void *b)
+{
+    uint64_t x = ((const struct kept_key *)a)->hash, y = ((const struct kept_key *)b)->hash;
+    return x < y ? -1 : x > y;
+}
+
+static enum rc note_kept(void *ctx, uint32_t db, struct slice key, struct err *err)
+{
+    struct writeback *wb = ctx;
+    struct kept *kept = &wb->kept;
+    if (kept->len == kept->capacity) {
+        uint32_t capacity = kept->capacity == 0 ? 64 : kept->capacity * 2;
+        struct kept_key *keys = realloc(kept->keys, capacity * sizeof(*keys));
+        if (keys == NULL)
+            return err_set(err, RC_NOMEM, "out of memory for the keys that lost a conflict");
+        kept->keys = keys;
+        kept->capacity = capacity;
+    }
+    kept->keys[kept->len++] = (struct kept_key){.hash = store_hash(wb->store, db, key)};
+    return RC_OK;
+}
+
+enum rc forget_begin_replay(struct writeback *wb, struct err *err)
+{
+    struct kept_reader reader = {note_kept, wb};
+    enum rc rc = records_each_kept(wb->records, &reader, err);
+    if (wb->kept.len > 0)
+        qsort(wb->kept.keys, wb->kept.len, sizeof(*wb->kept.keys), hash_order);
+    return rc;
+}
+
+static struct kept_key *find_kept(struct writeback *wb, uint64_t hash)
+{
+    struct kept_key wanted = {.hash = hash};
+    if (wb->kept.len == 0)
+        return NULL;
+    return bsearch(&wanted, wb->kept.keys, wb->kept.len, sizeof(wanted), hash_order);
+}
+
+/* A record of it that was made before a crash is of a cut that never was, and is gone: this makes
+ * it again. */
+void forget_replay(struct writeback *wb, uint32_t store_db, struct slice key, uint64_t lsn)
+{
+    struct lost lost = {.lsn = lsn};
+    uint64_t hash = store_hash(wb->store, store_db, key);
+    struct shard *sh = store_shard(wb->store, hash);
+    struct kept_key *kept = find_kept(wb, hash);
+    if (kept != NULL)
+        kept->told = true;
+    lock_acquire(&sh->lock);
+    struct entry *e = entry_find(wb->store, sh, hash, store_db, key);
+    if (e != NULL)
+        drop(wb, sh, e, hash, &lost);
+    lock_release(&sh->lock);
+    lost_record(wb, &lost);
+}
+
+struct untold {
+    struct writeback *wb;
+    struct lost lost;
+};
+
+static enum rc forget_untold(void *ctx, uint32_t db, struct slice key, struct err *err)
+{
+    struct untold *u = ctx;
+    struct writeback *wb = u->wb;
+    uint64_t hash = store_hash(wb->store, db, key);
+    struct shard *sh = store_shard(wb->store, hash);
+    (void)err;
+    if (find_kept(wb, hash)->told)
+        return RC_OK;
+    lock_acquire(&sh->lock);
+    struct entry *e = entry_find(wb->store, sh, hash, db, key);
+    if (e != NULL)
+        drop(wb, sh, e, hash, &u->lost);
+    forget_effect(wb, sh, db, key);
+    u->lost.lsn = sh->last_lsn;
+    lock_release(&sh->lock);
+    return RC_OK;
+}
+
+enum rc forget_end_replay(struct writeback *wb, struct err *err)
+{
+    struct untold u = {.wb = wb};
+    struct kept_reader reader = {forget_untold, &u};
+    enum rc rc = wb->kept.len > 0 ? records_each_kept(wb->records, &reader, err) : RC_OK;
+    if (rc == RC_OK)
+        lost_record(wb, &u.lost);
+    else
+        batch_free(&u.lost.items);
+    free(wb->kept.keys);
+    wb->kept = (struct kept){0};
+    return rc;
+}

@@ -16,6 +16,7 @@ A step is a tuple:
 """
 import collections
 import os
+import re
 import select
 import shutil
 import signal
@@ -405,7 +406,7 @@ class Duel:
         elif name == b"UNWATCH" and r == b"OK":
             pair.watched = {}
         elif name in (b"EXEC", b"DISCARD") and not (
-                isinstance(r, Error) and r.startswith(b"ERR wrong number")):
+                isinstance(r, Error) and re.match(b"ERR (wrong number|.* without MULTI)", r)):
             pair.queue, pair.watched = None, {}
         elif name == b"SPOP" and not isinstance(r, Error) and r not in (NIL, NULL, NIL_ARRAY):
             members = list(r) + list(w) if isinstance(r, list) else [r, w]

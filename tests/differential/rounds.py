@@ -103,13 +103,13 @@ class Round:
         g = self.g
         if words[0] not in NOT_SPOILT and g.chance(0.035):
             args = self.spoilt(args)
-        if args[0] in (b"LREM", b"LPOS"):  # 7.2 refuses what it cannot negate
+        if args[0].upper() in (b"LREM", b"LPOS"):  # 7.2 refuses what it cannot negate
             args = [b"-9223372036854775807" if a == b"-9223372036854775808" else a for a in args]
-        if args[0] in TAMPERING:
+        if args[0].upper() in TAMPERING:
             args = self.apart(args)
         if g.chance(0.01):
             args = [b"COMMAND", b"GETKEYS", *args]
-        if args[0] in (b"SORT", b"SORT_RO"):
+        if args[0].upper() in (b"SORT", b"SORT_RO"):
             return [READS_A_NUMBER, args]
         return [args]
 
@@ -118,14 +118,14 @@ class Round:
         """HyperLogLogs stay among themselves: p1 meets no s1."""
         def is_key(a, kinds):
             return len(a) == 2 and a[:1] in kinds and a[1:].isdigit()
-        name, keys = args[0], args[1:]
+        written, name, keys = args[0], args[0].upper(), args[1:]
         if name in (b"PFADD", b"PFMERGE"):
             of_keys = 1 if name == b"PFADD" else len(keys)
-            return [name] + [k if is_key(k, b"phlez") else b"p0" for k in keys[:of_keys]] \
+            return [written] + [k if is_key(k, b"phlez") else b"p0" for k in keys[:of_keys]] \
                 + keys[of_keys:]
         if name in (b"RENAME", b"RENAMENX", b"COPY") and keys and is_key(keys[0], b"p"):
-            return [name, keys[0]] + [k if is_key(k, b"p") else b"p0" for k in keys[1:2]] + keys[2:]
-        return [name] + [b"s" + k[1:] if is_key(k, b"p") else k for k in keys]
+            return [written, keys[0]] + [k if is_key(k, b"p") else b"p0" for k in keys[1:2]] + keys[2:]
+        return [written] + [b"s" + k[1:] if is_key(k, b"p") else k for k in keys]
 
     def spoilt(self, args):
         g = self.g

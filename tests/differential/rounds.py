@@ -124,7 +124,8 @@ class Round:
             return [written] + [k if is_key(k, b"phlez") else b"p0" for k in keys[:of_keys]] \
                 + keys[of_keys:]
         if name in (b"RENAME", b"RENAMENX", b"COPY") and keys and is_key(keys[0], b"p"):
-            return [written, keys[0]] + [k if is_key(k, b"p") else b"p0" for k in keys[1:2]] + keys[2:]
+            return [written, keys[0]] \
+                + [k if is_key(k, b"p") else b"p0" for k in keys[1:2]] + keys[2:]
         return [written] + [b"s" + k[1:] if is_key(k, b"p") else k for k in keys]
 
     def spoilt(self, args):

@@ -10,7 +10,7 @@
  *
  * Each case runs in a process of its own, two at a time.
  *
- * WEIR_SEED sets the seed; FAULT_ROUNDS how many rounds of other seeds (200 in `make fault`).
+ * FAULT_SEED sets the seed; FAULT_ROUNDS how many rounds of other seeds (200 in `make fault`).
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
@@ -529,7 +529,7 @@ int main(void)
         cmocka_unit_test(a_directory_whose_sync_failed_is_never_believed),
         cmocka_unit_test(other_failures_on_the_same_disk_lose_nothing),
     };
-    const char *given = getenv("WEIR_SEED"), *rounds = getenv("FAULT_ROUNDS");
+    const char *given = getenv("FAULT_SEED"), *rounds = getenv("FAULT_ROUNDS");
     seed = given == NULL ? 1 : strtoull(given, NULL, 10);
     log_set_level(LOG_NOTHING);
     count = mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -4,7 +4,7 @@
  * Random sequences of steps (see tests/support/steps.h) run against the real keyspace and commands,
  * each in a process of its own. One that fails is made smaller, by leaving out whatever it fails
  * without, and printed: put the lines into a file and run it alone with WRITEBACK_STEPS=file.
- * FAULT_SEED repeats a run, FAULT_ROUNDS says how many sequences of each kind.
+ * FAULT_SEED repeats a run, from that seed on; FAULT_ROUNDS says how many sequences of each kind.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/command.h"
@@ -470,7 +470,7 @@ static void fail_with(struct sequence *s, uint64_t from, bool made_up)
     snprintf(first, sizeof(first), "%s", report->text);
     if (made_up || getenv("WRITEBACK_SHRINK") != NULL)
         shrink(s);
-    fprintf(stderr, "FAULT_SEED=%llu: %s\n", (unsigned long long)from, first);
+    fprintf(stderr, "FAULT_SEED=%llu FAULT_ROUNDS=1: %s\n", (unsigned long long)from, first);
     fprintf(stderr, "the same in %zu steps:\n", s->len);
     for (size_t i = 0; i < s->len; i++)
         fprintf(stderr, "%s\n", s->lines[i]);
@@ -488,8 +488,7 @@ static uint64_t from_environment(const char *name, uint64_t otherwise)
 static void run_kind(enum kind kind, size_t rounds, size_t len)
 {
     static struct sequence s;
-    bool once = getenv("FAULT_SEED") != NULL && getenv("FAULT_ROUNDS") == NULL;
-    for (uint64_t i = 0; i < (once ? 1 : rounds); i++) {
+    for (uint64_t i = 0; i < max_u64(rounds, 1); i++) {
         make_up(&s, kind, seed + i, len);
         if (!run(&s))
             fail_with(&s, seed + i, true);

@@ -15,7 +15,7 @@
  *   RESTORE key ms payload REPLACE ABSTTL    a whole key of any type; ms 0: without expiry
  *   RENAME from to                     only for a value that is too large to be named in full
  *   FORGET key                         the key is what the backend says: what was not flushed of it
- *                                      lost a conflict (writeback/cleanup.c writes this one)
+ *                                      lost a conflict (writeback/forget.c writes this one)
  *   DBMAP number store-database ...    what numbered databases point to
  *   SELECT store-database              where the keys of the following effects are
  *

@@ -242,6 +242,12 @@ void block_look_again(struct keyspace *ks, uint64_t hash, uint32_t store_db, str
     lock_release(&sh->lock);
 }
 
+void block_look_again_shard(struct shard *sh)
+{
+    for (struct block_queue *q = (struct block_queue *)sh->blocked; q != NULL; q = q->next)
+        call_all(q);
+}
+
 void block_databases_changed(struct txn *t, uint32_t a, uint32_t b) NO_TSA
 {
     struct keyspace *ks = t->ks;

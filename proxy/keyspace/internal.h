@@ -245,6 +245,8 @@ static inline uint64_t keyspace_cold(const struct keyspace *ks, uint32_t store_d
 /* --- watch.c --- */
 void watch_touch(struct keyspace *ks, struct shard *sh, uint32_t store_db, struct slice key)
     REQUIRES(sh->lock);
+/* Any key of the shard may have changed. */
+void watch_touch_shard(struct shard *sh) REQUIRES(sh->lock);
 /* A key's time is over: who watched it when it was over already has lost nothing. */
 void watch_expired(struct shard *sh, uint32_t store_db, struct slice key) REQUIRES(sh->lock);
 /* Databases were flushed (b == a) or exchanged. Lock: all shards; the map has changed already;
@@ -256,6 +258,7 @@ void watch_databases_changed(struct txn *t, uint32_t a, uint32_t b, uint32_t old
 void block_note(struct txn *t, const struct slot *s);
 /* A key may have come into being without a transaction: from the backend. Lock: none. */
 void block_look_again(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct slice key);
+void block_look_again_shard(struct shard *sh) REQUIRES(sh->lock); /* any of its keys */
 /* Database numbers a and b point elsewhere now. Lock: all shards. */
 void block_databases_changed(struct txn *t, uint32_t a, uint32_t b);
 

@@ -35,6 +35,13 @@ static void on_dropped(void *ctx, struct shard *sh, uint32_t store_db, struct sl
         watch_touch(ctx, sh, store_db, key);
 }
 
+static void on_suspected(void *ctx, struct shard *sh) NO_TSA
+{
+    (void)ctx;
+    watch_touch_shard(sh);
+    block_look_again_shard(sh);
+}
+
 static enum rc open_backend(struct keyspace *ks, struct backend_position *position, struct err *err)
 {
     char *url = option_strdup(OPT_backend);
@@ -102,6 +109,7 @@ static void open_writeback(struct keyspace *ks, const struct backend_position *p
         .databases = (uint32_t)option_num(OPT_databases),
         .on_applied = on_applied,
         .on_dropped = on_dropped,
+        .on_suspected = on_suspected,
         .ctx = ks,
     };
     ks->wb = writeback_open(&o);

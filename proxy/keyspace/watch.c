@@ -122,6 +122,12 @@ void watch_touch(struct keyspace *ks, struct shard *sh, uint32_t store_db, struc
     }
 }
 
+void watch_touch_shard(struct shard *sh)
+{
+    for (struct watch_key *k = sh->watch; k != NULL; k = k->next)
+        atomic_store(&k->owner->broken, true);
+}
+
 void watch_expired(struct shard *sh, uint32_t store_db, struct slice key) NO_TSA
 {
     for (struct watch_key *k = sh->watch; k != NULL; k = k->next) {

@@ -161,6 +161,7 @@ void writeback_suspect_all(struct writeback *wb)
             lock_acquire(&sh->lock);
             sh->evicted = true;
             shard_sweep(wb->store, sh, &position, SUSPECT_SLOTS, is_any, NULL);
+            wb->on_suspected(wb->ctx, sh);
             lock_release(&sh->lock);
         } while (position != 0);
     }

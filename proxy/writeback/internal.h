@@ -86,7 +86,8 @@ struct writeback {
     void (*on_applied)(
         void *ctx); /* cutter: applied_lsn moved, or it is time to look at pressure */
     void (*on_dropped)(void *ctx, struct shard *sh, uint32_t store_db,
-                       struct slice key); /* under the shard's lock */
+                       struct slice key);              /* under the shard's lock */
+    void (*on_suspected)(void *ctx, struct shard *sh); /* any key of it; under its lock */
     void *ctx;
 
     struct dbmap map;
@@ -134,6 +135,7 @@ struct writeback_options {
     uint32_t producers, databases;
     void (*on_applied)(void *ctx);
     void (*on_dropped)(void *ctx, struct shard *sh, uint32_t store_db, struct slice key);
+    void (*on_suspected)(void *ctx, struct shard *sh);
     void *ctx;
 };
 

@@ -337,6 +337,7 @@ struct writeback *writeback_open(const struct writeback_options *o)
     wb->ops = ((const struct backend_base *)(const void *)o->backend)->ops;
     wb->on_applied = o->on_applied;
     wb->on_dropped = o->on_dropped;
+    wb->on_suspected = o->on_suspected;
     wb->ctx = o->ctx;
     strncpy(wb->backend_url, o->backend_url, sizeof(wb->backend_url) - 1);
     wb->producers_len = o->producers;

@@ -8,6 +8,7 @@
 #include "command/command.h"
 #include "config/options.h"
 #include "tests/support/ks.h"
+#include "writeback/internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -310,6 +311,19 @@ static void exec_fails_when_a_watched_key_was_changed(void **state)
     expect(0, "WATCH b", "-ERR WATCH inside MULTI is not allowed\r\n");
     expect(0, "INCR a", "+QUEUED\r\n");
     expect(0, "EXEC", "*1\r\n:2\r\n");
+}
+
+/* What was changed in the backend without a trace may have been any key. */
+static void a_watched_key_may_be_among_those_that_are_suspected(void **state)
+{
+    (void)state;
+    expect(1, "SET a 1", "+OK\r\n");
+    ks_flush(&ks);
+    expect(0, "WATCH a", "+OK\r\n");
+    writeback_suspect_all(keyspace_writeback(ks.ks));
+    expect(0, "MULTI", "+OK\r\n");
+    expect(0, "GET a", "+QUEUED\r\n");
+    expect(0, "EXEC", "*-1\r\n");
 }
 
 /* Until that moment of wall time is over. */
@@ -638,6 +652,7 @@ int main(void)
         TEST(exec_is_one_transaction),
         TEST(an_error_when_queueing_fails_exec),
         TEST(exec_fails_when_a_watched_key_was_changed),
+        TEST(a_watched_key_may_be_among_those_that_are_suspected),
         TEST(a_watched_key_that_is_not_in_memory_expires_too),
         TEST(a_key_that_had_expired_when_it_was_watched_breaks_nothing),
         TEST(exec_waits_for_its_keys_and_runs_once),

@@ -21,6 +21,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
 
+#include "base/log.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -152,6 +154,17 @@ static char *beside(const char *database, const char *suffix)
     return name;
 }
 
+/* Each name has a WAL of its own beside it, and who uses one does not see the other. */
+static void warn_of_links(const struct sqlite_file *f)
+{
+    struct stat st;
+    if (fstat(f->fd, &st) == 0 && st.st_nlink > 1)
+        log_line(LOG_WARNING,
+                 "%s has %lu names (hard links). A program that opens it by another name does not "
+                 "see what the WAL holds, and can damage it: remove the other names",
+                 f->path, (unsigned long)st.st_nlink);
+}
+
 /* SQLite holds its own descriptors of these files from now on, so that their inodes cannot be used
  * again and a number is enough. */
 static enum rc remember(const char *path, struct sqlite_file_id *id, struct err *err)
@@ -171,6 +184,7 @@ enum rc sqlite_file_bind(struct sqlite_file *f, const struct sqlite_conn *c, str
     enum rc rc = remember(f->wal_path, &f->wal, err);
     if (rc == RC_OK)
         rc = remember(f->shm_path, &f->shm, err);
+    warn_of_links(f);
     return rc;
 }
 

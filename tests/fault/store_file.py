@@ -201,6 +201,16 @@ def two_proxies_never_share_a_file():
         assert first.start().connect()("GET", "k") == b"two"
 
 
+def a_second_name_of_the_file_is_warned_of():
+    with Server(**FAST) as server:
+        server.start()
+        assert "hard links" not in server.log_tail()
+        assert server.stop() == 0
+        os.link(server.database(), server.database() + ".other")
+        server.start()
+        assert "has 2 names (hard links)" in server.log_tail()
+
+
 def a_dropped_trigger_is_back_soon_and_what_it_missed_is_read_again():
     with Server(**FAST) as server:
         server.start()
@@ -230,4 +240,5 @@ if __name__ == "__main__":
                 a_backup_copied_over_it_is_not_written_and_not_mixed,
                 a_store_can_be_checked_while_it_is_used,
                 two_proxies_never_share_a_file,
+                a_second_name_of_the_file_is_warned_of,
                 a_dropped_trigger_is_back_soon_and_what_it_missed_is_read_again])

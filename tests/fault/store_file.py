@@ -35,6 +35,16 @@ def value_in(path, key):
         db.close()
 
 
+def back_up(server, conn):
+    """A copy of the database with what this connection wrote so far; where it lies."""
+    assert committed(conn)
+    backup = server.database() + ".backup"
+    db = sqlite3.connect(server.database())
+    db.execute("VACUUM INTO ?", (backup,))
+    db.close()
+    return backup
+
+
 def a_database_that_was_moved_takes_no_receipts_and_goes_on_when_it_is_back():
     with Server(**FAST) as server:
         server.start()
@@ -80,11 +90,7 @@ def a_backup_moved_over_it_is_not_written_and_not_mixed():
         server.start()
         conn = server.connect()
         conn("SET", "k", "old")
-        assert committed(conn)
-        backup = server.database() + ".backup"
-        db = sqlite3.connect(server.database())
-        db.execute("VACUUM INTO ?", (backup,))
-        db.close()
+        backup = back_up(server, conn)
         conn("SET", "k", "new")
         assert committed(conn)
         os.rename(server.database(), server.database() + ".before")
@@ -103,11 +109,7 @@ def a_backup_copied_over_it_is_not_written_and_not_mixed():
         server.start()
         conn = server.connect()
         conn("SET", "k", "old")
-        assert committed(conn)
-        backup = server.database() + ".backup"
-        db = sqlite3.connect(server.database())
-        db.execute("VACUUM INTO ?", (backup,))
-        db.close()
+        backup = back_up(server, conn)
         for i in range(500):
             conn("SET", "k%d" % i, "new")
         conn("SET", "k", "new")

@@ -5,11 +5,10 @@
 #include "../contract/contract.h"
 
 #include "backends/sqlite_internal.h"
+#include "tests/support/child.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -102,32 +101,12 @@ static void check_value_in(const struct path *file, const char *expected)
 
 /* ---- one Weir per file ---- */
 
-/* A process that has the store open until it is killed. */
-static pid_t open_in_child(struct contract *c)
+static bool open_store(void *ctx)
 {
-    int ready[2];
-    char byte;
-    assert_int_equal(pipe(ready), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        struct err err = {0};
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        struct backend_config config = {.url = c->url, .dir = c->dir, .timeout_ms = 1000};
-        if (backend_sqlite.open(&config, &c->b, &err) == RC_OK && write(ready[1], ".", 1) == 1)
-            for (;;)
-                pause();
-        _exit(1);
-    }
-    close(ready[1]);
-    assert_int_equal(read(ready[0], &byte, 1), 1);
-    close(ready[0]);
-    return child;
-}
-
-static void end_child(pid_t child)
-{
-    assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, NULL, 0), child);
+    struct contract *c = ctx;
+    struct err err = {0};
+    struct backend_config config = {.url = c->url, .dir = c->dir, .timeout_ms = 1000};
+    return backend_sqlite.open(&config, &c->b, &err) == RC_OK;
 }
 
 static void check_refused(const struct contract *c, const char *url)
@@ -164,9 +143,9 @@ static void a_second_weir_is_refused_by_every_name(void **state)
     check_refused_by_every_name(c); /* within one process */
     LOADED(c, 1, "k", "string v");
     backend_sqlite.close(&c->b);
-    pid_t other = open_in_child(c);
+    pid_t other = child_start(open_store, c);
     check_refused_by_every_name(c);
-    end_child(other);
+    child_end(other);
     contract_open(c); /* a process that died leaves no lock */
     LOADED(c, 1, "k", "string v");
 }
@@ -175,10 +154,10 @@ static void there_is_no_lock_file_that_could_be_deleted(void **state)
 {
     struct contract *c = contract_of(state);
     backend_sqlite.close(&c->b);
-    pid_t other = open_in_child(c);
+    pid_t other = child_start(open_store, c);
     assert_int_equal(access(database(c, ".lock").text, F_OK), -1);
     assert_int_equal(access(database(c, "").text, F_OK), 0);
-    end_child(other);
+    child_end(other);
     contract_open(c);
 }
 
@@ -227,15 +206,22 @@ static void a_database_that_is_put_back_is_used_again(void **state)
     assert_int_equal(position_of(c).cut_lsn, 2);
 }
 
+static struct path back_up(struct contract *c)
+{
+    struct path backup = database(c, ".backup");
+    char sql[300];
+    snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", backup.text);
+    assert_int_equal(sqlite3_exec(sqlite_writer_of(c->b), sql, NULL, NULL, NULL), SQLITE_OK);
+    return backup;
+}
+
 /* The file that takes its place must not get our last commits out of the -wal beside it. */
 static void a_replacement_is_not_mixed_with_what_was_there(void **state)
 {
     struct contract *c = contract_of(state);
-    struct path db = database(c, ""), backup = database(c, ".backup"), away = database(c, ".away");
-    char sql[300];
+    struct path db = database(c, ""), away = database(c, ".away");
     APPLY(c, 1, STRING(1, "k", "old"));
-    snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", backup.text);
-    assert_int_equal(sqlite3_exec(sqlite_writer_of(c->b), sql, NULL, NULL, NULL), SQLITE_OK);
+    struct path backup = back_up(c);
     APPLY(c, 2, STRING(1, "k", "new"));
     struct path wal = database(c, "-wal");
     assert_true(size_of(&wal) > 0);
@@ -337,15 +323,6 @@ static void copy_over(const struct path *from, const struct path *to)
     assert_true(n < sizeof(bytes) && fwrite(bytes, 1, n, out) == n);
     assert_int_equal(fclose(out), 0);
     fclose(in);
-}
-
-static struct path back_up(struct contract *c)
-{
-    struct path backup = database(c, ".backup");
-    char sql[300];
-    snprintf(sql, sizeof(sql), "VACUUM INTO '%s'", backup.text);
-    assert_int_equal(sqlite3_exec(sqlite_writer_of(c->b), sql, NULL, NULL, NULL), SQLITE_OK);
-    return backup;
 }
 
 static void a_backup_copied_over_it_is_noticed_and_not_mixed(void **state)

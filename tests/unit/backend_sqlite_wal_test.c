@@ -6,12 +6,10 @@
 
 #include "backends/sqlite_internal.h"
 #include "base/log.h"
+#include "tests/support/child.h"
 
 #include <pthread.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 
 enum { KEYS = 2000, SMALL_WAL_PAGES = 16 };
 
@@ -61,33 +59,25 @@ static void maintain_once(struct contract *c)
         fail_msg("maintain: %s", err.text);
 }
 
+struct program {
+    const struct contract *c;
+    const char *sql;
+};
+
+static bool run_program(void *ctx)
+{
+    const struct program *p = ctx;
+    char path[160];
+    sqlite3 *db;
+    path_of(p->c, "", path, sizeof(path));
+    return sqlite3_open(path, &db) == SQLITE_OK &&
+           sqlite3_exec(db, p->sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
 /* A process that does `sql` and then holds its transaction until it is killed. */
 static pid_t other_program(const struct contract *c, const char *sql)
 {
-    char path[160], byte;
-    int ready[2];
-    path_of(c, "", path, sizeof(path));
-    assert_int_equal(pipe(ready), 0);
-    pid_t child = fork();
-    if (child == 0) {
-        sqlite3 *db;
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (sqlite3_open(path, &db) == SQLITE_OK &&
-            sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK && write(ready[1], ".", 1) == 1)
-            for (;;)
-                pause();
-        _exit(1);
-    }
-    close(ready[1]);
-    assert_int_equal(read(ready[0], &byte, 1), 1);
-    close(ready[0]);
-    return child;
-}
-
-static void end_program(pid_t child)
-{
-    assert_int_equal(kill(child, SIGKILL), 0);
-    assert_int_equal(waitpid(child, NULL, 0), child);
+    return child_start(run_program, &(struct program){c, sql});
 }
 
 static void log_to_file(const struct contract *c, char *path, size_t size)
@@ -163,7 +153,7 @@ static void who_keeps_the_wal_from_shrinking_is_named_once(void **state)
     snprintf(who, sizeof(who), "(pid %d) reads an old state", (int)reader);
     assert_int_equal(times_said(log, who), 1);
     assert_true(wal_bytes(c) > 0);
-    end_program(reader);
+    child_end(reader);
     maintain_once(c);
     maintain_once(c);
     assert_int_equal(times_said(log, "below the mark again"), 1);
@@ -183,7 +173,7 @@ static void an_orderly_end_says_what_it_leaves_behind(void **state)
     snprintf(who, sizeof(who), "read by backend_sqlite_ (pid %d)", (int)reader);
     assert_int_equal(times_said(log, who), 1);
     assert_int_equal(times_said(log, "copy or move both"), 1);
-    end_program(reader);
+    child_end(reader);
     contract_open(c);
     check_count(c, 1, KEYS);
     assert_int_equal(log_open("", NULL), RC_OK);
@@ -234,7 +224,7 @@ static void a_batch_waits_for_a_lock_until_the_deadline_only(void **state)
     assert_int_equal(put(c), RC_BUSY);
     int64_t took_ms = (clock_mono().us - began.us) / 1000;
     assert_true(took_ms >= 90 && took_ms < 5000);
-    end_program(writer);
+    child_end(writer);
 }
 
 static void *set_deadline_now(void *arg)
@@ -257,7 +247,7 @@ static void a_batch_that_waits_already_hears_of_a_deadline(void **state)
     assert_int_equal(put(c), RC_BUSY);
     assert_true(clock_mono().us - began.us < 5000000);
     assert_int_equal(pthread_join(thread, NULL), 0);
-    end_program(writer);
+    child_end(writer);
 }
 
 static void a_batch_under_way_ends_at_the_deadline_and_changes_nothing(void **state)

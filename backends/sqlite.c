@@ -38,40 +38,9 @@ static struct sqlite_backend *of(struct backend *b)
 
 /* ---- errors and small helpers ---- */
 
-static enum rc rc_of(int result)
-{
-    switch (result & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return RC_OK;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-    case SQLITE_PROTOCOL:
-        return RC_BUSY;
-    case SQLITE_READONLY:
-        return result == SQLITE_READONLY_DBMOVED ? RC_MOVED : RC_READONLY;
-    case SQLITE_FULL:
-        return RC_FULL;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return RC_CORRUPT;
-    case SQLITE_IOERR:
-        return RC_IO;
-    case SQLITE_NOMEM:
-        return RC_NOMEM;
-    case SQLITE_CONSTRAINT:
-    case SQLITE_TOOBIG:
-    case SQLITE_MISMATCH:
-        return RC_REJECTED;
-    default:
-        return RC_UNAVAILABLE;
-    }
-}
-
 enum rc sqlite_fail(const struct sqlite_conn *c, int result, const char *what, struct err *err)
 {
-    enum rc rc = rc_of(result);
+    enum rc rc = sqlite_rc(result);
     if (rc == RC_OK)
         rc = RC_UNAVAILABLE; /* a row where none was due, or the other way round */
     int sys = c->db != NULL && rc == RC_IO ? sqlite3_system_errno(c->db) : 0;
@@ -79,21 +48,6 @@ enum rc sqlite_fail(const struct sqlite_conn *c, int result, const char *what, s
                            ? sqlite3_errmsg(c->db)
                            : sqlite3_errstr(result);
     return err_fill(err, rc, sys, __FILE__, __LINE__, "%s: %s: %s", c->path, what, text);
-}
-
-int sqlite_bind_slice(sqlite3_stmt *s, int at, struct slice bytes)
-{
-    const char *ptr = bytes.len > 0 ? bytes.ptr : "";
-    if (backend_is_text(bytes))
-        return sqlite3_bind_text64(s, at, ptr, bytes.len, SQLITE_STATIC, SQLITE_UTF8);
-    return sqlite3_bind_blob64(s, at, ptr, bytes.len, SQLITE_STATIC);
-}
-
-struct slice sqlite_column_slice(sqlite3_stmt *s, int at)
-{
-    const void *bytes = sqlite3_column_blob(s, at);
-    int len = sqlite3_column_bytes(s, at);
-    return bytes != NULL ? slice_of(bytes, (size_t)len) : SLICE("");
 }
 
 int64_t sqlite_expiry_column(sqlite3_stmt *s, int at)

@@ -1,6 +1,7 @@
 /* What the files of the SQLite backend share. Nobody else includes this, except its own tests.
  *
  *   sqlite.c         the ops table: open, close, position, maintain; errors
+ *   sqlite_value.h   result codes, text or blob; the one file that others may use too
  *   sqlite_file.c    the lock on the file; does its name still point to it?
  *   sqlite_overwrite.c  was the file overwritten where it lies?
  *   sqlite_wal.c     the size of the WAL, who holds it up; waiting for locks
@@ -18,6 +19,7 @@
 #define BACKENDS_SQLITE_INTERNAL_H
 
 #include "backends/backend.h"
+#include "backends/sqlite_value.h"
 #include "base/clock.h"
 #include "base/lock.h"
 
@@ -262,11 +264,6 @@ struct sqlite_backend {
 
 /* Turns a SQLite result into our code, with a text that names the file. */
 enum rc sqlite_fail(const struct sqlite_conn *c, int result, const char *what, struct err *err);
-/* Text where the bytes are text, else a blob: one representation for a given string of bytes. The
- * bytes must stay until the statement is reset. */
-int sqlite_bind_slice(sqlite3_stmt *s, int at, struct slice bytes);
-/* The bytes of a column, whatever its type; valid until the next step. */
-struct slice sqlite_column_slice(sqlite3_stmt *s, int at);
 int64_t sqlite_expiry_column(sqlite3_stmt *s, int at);
 /* Runs a statement that yields no row, then resets it. */
 MUST_CHECK enum rc sqlite_run(const struct sqlite_conn *c, enum sqlite_statement id,

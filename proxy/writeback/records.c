@@ -218,7 +218,7 @@ static void insert_row(struct writing *w) NO_TSA /* the writer's statements: the
     sqlite3_bind_int64(s, 4, record->time.ms);
     sqlite3_bind_int64(s, 5, record->number);
     sqlite3_bind_int64(s, 6, ours->db);
-    records_bind_bytes(s, 7, ours->key);
+    sqlite_bind_slice(s, 7, ours->key);
     sqlite3_bind_text(s, 8, value_type_name(ours->type), -1, SQLITE_STATIC);
     sqlite3_bind_text64(s, 9, record->reason.ptr, record->reason.len, SQLITE_STATIC, SQLITE_UTF8);
     bind_side(s, 10, ours, conflict && record->ours_lost ? RECORD_LOST_MAX : RECORD_TEXT_MAX);
@@ -317,7 +317,7 @@ static enum rc supersede_key(struct records *r, const struct backend_item *item,
     sqlite3_stmt *s = r->writer.statements[RS_SUPERSEDE];
     sqlite3_bind_int64(s, 1, (int64_t)r->cut_lsn);
     sqlite3_bind_int64(s, 2, item->db);
-    records_bind_bytes(s, 3, item->key);
+    sqlite_bind_slice(s, 3, item->key);
     uint64_t taken = 0;
     return run_taking(r, RS_SUPERSEDE, RECORD_DEAD_LETTER, &taken, err);
 }
@@ -341,7 +341,7 @@ enum rc records_add_kept(struct records *r, const struct backend_item *ours, str
         sqlite3_stmt *s = r->writer.statements[RS_ADD_KEPT];
         sqlite3_bind_int64(s, 1, (int64_t)r->cut_lsn);
         sqlite3_bind_int64(s, 2, ours->db);
-        records_bind_bytes(s, 3, ours->key);
+        sqlite_bind_slice(s, 3, ours->key);
         rc = records_run(r, RS_ADD_KEPT, err);
     }
     lock_release(&r->lock);

@@ -55,36 +55,10 @@ static const char schema[] =
 
 /* --- Errors --- */
 
-static enum rc rc_of(int result)
-{
-    switch (result & 0xff) {
-    case SQLITE_OK:
-    case SQLITE_ROW:
-    case SQLITE_DONE:
-        return RC_OK;
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return RC_BUSY;
-    case SQLITE_FULL:
-        return RC_FULL;
-    case SQLITE_READONLY:
-        return RC_READONLY;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return RC_CORRUPT;
-    case SQLITE_NOMEM:
-        return RC_NOMEM;
-    case SQLITE_IOERR:
-        return RC_IO;
-    default:
-        return RC_UNAVAILABLE;
-    }
-}
-
 enum rc records_fail(const struct records *r, const struct records_conn *c, const char *what,
                      struct err *err)
 {
-    enum rc rc = c->db != NULL ? rc_of(sqlite3_extended_errcode(c->db)) : RC_NOMEM;
+    enum rc rc = c->db != NULL ? sqlite_rc(sqlite3_extended_errcode(c->db)) : RC_NOMEM;
     int sys = c->db != NULL ? sqlite3_system_errno(c->db) : 0;
     if (sys == ENOSPC || sys == EDQUOT)
         rc = RC_FULL;
@@ -93,21 +67,6 @@ enum rc records_fail(const struct records *r, const struct records_conn *c, cons
 }
 
 /* --- Small change --- */
-
-void records_bind_bytes(sqlite3_stmt *s, int at, struct slice bytes)
-{
-    const char *ptr = bytes.len > 0 ? bytes.ptr : "";
-    if (backend_is_text(bytes))
-        sqlite3_bind_text64(s, at, ptr, bytes.len, SQLITE_STATIC, SQLITE_UTF8);
-    else
-        sqlite3_bind_blob64(s, at, ptr, bytes.len, SQLITE_STATIC);
-}
-
-struct slice records_column(sqlite3_stmt *s, int at)
-{
-    const void *bytes = sqlite3_column_blob(s, at);
-    return bytes == NULL ? SLICE("") : slice_of(bytes, (size_t)sqlite3_column_bytes(s, at));
-}
 
 enum rc records_run(struct records *r, enum records_statement id, struct err *err)
 {
@@ -187,7 +146,7 @@ enum rc records_recount(struct records *r, struct err *err)
     r->filtered = 0;
     s = r->writer.statements[RS_KEYS];
     while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW)
-        records_note_key(r, (uint32_t)sqlite3_column_int64(s, 0), records_column(s, 1));
+        records_note_key(r, (uint32_t)sqlite3_column_int64(s, 0), sqlite_column_slice(s, 1));
     if (rc == RC_OK && result != SQLITE_DONE)
         rc = records_fail(r, &r->writer, "reading keys", err);
     sqlite3_reset(s);
@@ -248,7 +207,7 @@ static enum rc ask(const struct records *r, const struct records_conn *c, const 
     if (result == SQLITE_OK)
         result = sqlite3_step(s);
     if (result == SQLITE_ROW)
-        buf_append_slice(out, records_column(s, 0));
+        buf_append_slice(out, sqlite_column_slice(s, 0));
     enum rc rc = result == SQLITE_ROW || result == SQLITE_DONE
                      ? RC_OK
                      : records_fail(r, c, "reading it", err);

@@ -8,6 +8,7 @@
 #ifndef WRITEBACK_RECORDS_INTERNAL_H
 #define WRITEBACK_RECORDS_INTERNAL_H
 
+#include "backends/sqlite_value.h"
 #include "base/buf.h"
 #include "base/lock.h"
 #include "writeback/records.h"
@@ -111,7 +112,5 @@ MUST_CHECK enum rc records_recount(struct records *r, struct err *err) REQUIRES(
 void records_publish(struct records *r) REQUIRES(r->lock);
 void records_note_key(struct records *r, uint32_t db, struct slice key) REQUIRES(r->lock);
 bool records_has_noted(const struct records *r, uint32_t db, struct slice key) REQUIRES(r->lock);
-void records_bind_bytes(sqlite3_stmt *s, int at, struct slice bytes);
-struct slice records_column(sqlite3_stmt *s, int at);
 
 #endif

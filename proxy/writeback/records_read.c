@@ -12,7 +12,7 @@ static void show_row(sqlite3_stmt *s, const struct records_reader *reader)
 {
     struct slice sides[3];
     for (int i = 0; i < 3; i++) {
-        sides[i] = records_column(s, 9 + i);
+        sides[i] = sqlite_column_slice(s, 9 + i);
         sides[i].len = (size_t)min_u64(sides[i].len, RECORD_TEXT_MAX);
     }
     struct record_row row = {
@@ -23,8 +23,8 @@ static void show_row(sqlite3_stmt *s, const struct records_reader *reader)
         .number = (uint32_t)sqlite3_column_int64(s, 4),
         .db = (uint32_t)sqlite3_column_int64(s, 5),
         .type = (const char *)sqlite3_column_text(s, 7),
-        .key = records_column(s, 6),
-        .reason = records_column(s, 8),
+        .key = sqlite_column_slice(s, 6),
+        .reason = sqlite_column_slice(s, 8),
         .ours = sides[0],
         .base = sides[1],
         .theirs = sides[2],
@@ -68,7 +68,7 @@ static enum rc append_parts(struct records *r, uint64_t id, struct buf *bytes, s
     int result;
     sqlite3_bind_int64(s, 1, (int64_t)id);
     while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW) {
-        struct slice part = records_column(s, 0);
+        struct slice part = sqlite_column_slice(s, 0);
         if (buf_try_reserve(bytes, part.len))
             buf_append_slice(bytes, part);
         else
@@ -86,7 +86,7 @@ static enum rc give_letter(struct records *r, sqlite3_stmt *s, struct buf *bytes
     struct backend_item item;
     struct backend_element *elements = NULL;
     uint64_t id = (uint64_t)sqlite3_column_int64(s, 0);
-    struct slice first = records_column(s, 2);
+    struct slice first = sqlite_column_slice(s, 2);
     bytes->len = 0;
     buf_append_slice(bytes, first);
     enum rc rc = append_parts(r, id, bytes, err);
@@ -131,7 +131,7 @@ enum rc records_each_kept(struct records *r, const struct kept_reader *reader, s
         sqlite3_bind_int64(s, 1, (int64_t)r->applied_lsn);
         while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW)
             rc = reader->each(reader->ctx, (uint32_t)sqlite3_column_int64(s, 0),
-                              records_column(s, 1), err);
+                              sqlite_column_slice(s, 1), err);
         if (rc == RC_OK && result != SQLITE_DONE)
             rc = records_fail(r, &r->writer, "reading keys that lost a conflict", err);
         sqlite3_reset(s);

@@ -1,4 +1,4 @@
-/* What every backend shares: the registry, and the order that a batch comes in.
+/* What every backend shares: the registry, the order that a batch comes in, and what an item is.
  *
  * The order is the one of SQLite's index (text before blobs, then bytes), so that a sorted batch
  * walks a B-tree from left to right once and each page is read and written once. The other backends
@@ -78,4 +78,27 @@ int backend_item_order(const struct backend_item *a, const struct backend_item *
     if (a_text != b_text)
         return a_text ? -1 : 1;
     return slice_cmp(a->key, b->key);
+}
+
+int backend_element_order(const struct backend_element *a, const struct backend_element *b)
+{
+    if (a->position != b->position)
+        return a->position < b->position ? -1 : 1;
+    return slice_cmp(a->name, b->name);
+}
+
+uint64_t backend_item_bytes(const struct backend_item *item)
+{
+    uint64_t bytes = item->key.len + item->value.len;
+    for (uint32_t i = 0; i < item->elements_len; i++)
+        bytes += item->elements[i].name.len + item->elements[i].value.len;
+    return bytes;
+}
+
+bool backend_dbmap_names(const struct backend_dbmap *map, int64_t store_db)
+{
+    for (uint32_t i = 0; i < map->len; i++)
+        if (map->store_db[i] == store_db)
+            return true;
+    return false;
 }

@@ -216,6 +216,12 @@ struct backend_base {
 /* The order of items in a batch: by store database, then text keys before binary ones, then by
  * bytes (the order of SQLite's index, so that a batch walks the tree once). */
 int backend_item_order(const struct backend_item *a, const struct backend_item *b);
+/* Which element it is: by position (lists), then by name. */
+int backend_element_order(const struct backend_element *a, const struct backend_element *b);
+/* Bytes of key and value, names included. */
+uint64_t backend_item_bytes(const struct backend_item *item);
+/* Whether a number points to this store database. */
+bool backend_dbmap_names(const struct backend_dbmap *map, int64_t store_db);
 /* True when the bytes are valid UTF-8 without NUL: stored as text, so that people can read them. */
 bool backend_is_text(struct slice bytes);
 

@@ -83,19 +83,12 @@ struct memory_key *memory_key_new(const struct backend_item *item)
     return k;
 }
 
-static int element_order(const struct backend_element *a, const struct backend_element *b)
-{
-    if (a->position != b->position)
-        return a->position < b->position ? -1 : 1;
-    return slice_cmp(a->name, b->name);
-}
-
 /* Equal ones stay in the order of the batch: the last one counts. */
 static int change_order(const void *a, const void *b)
 {
     const struct backend_element *x = *(const struct backend_element *const *)a;
     const struct backend_element *y = *(const struct backend_element *const *)b;
-    int order = element_order(x, y);
+    int order = backend_element_order(x, y);
     return order != 0 ? order : x < y ? -1 : x > y;
 }
 
@@ -112,11 +105,11 @@ static uint32_t merge_elements(const struct backend_item *old, const struct back
 
     uint32_t len = 0, from_old = 0, old_len = old != NULL ? old->elements_len : 0;
     for (size_t i = 0; i < n; i++) {
-        if (i + 1 < n && element_order(changes[i], changes[i + 1]) == 0)
+        if (i + 1 < n && backend_element_order(changes[i], changes[i + 1]) == 0)
             continue;
         int order = -1;
         while (from_old < old_len &&
-               (order = element_order(&old->elements[from_old], changes[i])) < 0)
+               (order = backend_element_order(&old->elements[from_old], changes[i])) < 0)
             out[len++] = old->elements[from_old++];
         if (from_old < old_len && order == 0)
             from_old++;
@@ -229,7 +222,7 @@ static const struct backend_element *element_find(const struct backend_item *ite
     size_t low = 0, high = item->elements_len;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = element_order(&item->elements[middle], e);
+        int order = backend_element_order(&item->elements[middle], e);
         if (order == 0)
             return &item->elements[middle];
         low = order < 0 ? middle + 1 : low;
@@ -320,20 +313,12 @@ static const struct backend_item *settle_item(struct memory_store *s,
 
 /* ---- apply ---- */
 
-static bool map_names(const struct backend_dbmap *map, uint32_t store_db)
-{
-    for (uint32_t i = 0; i < map->len; i++)
-        if (map->store_db[i] == store_db)
-            return true;
-    return false;
-}
-
 static void apply_map(struct memory_store *s, const struct backend_dbmap *map)
 {
     size_t kept = 0;
     for (size_t i = 0; i < s->keys_len; i++) {
         uint32_t db = s->keys[i]->item.db;
-        if (map_names(&s->dbmap, db) && !map_names(map, db))
+        if (backend_dbmap_names(&s->dbmap, db) && !backend_dbmap_names(map, db))
             memory_key_unref(s->keys[i]);
         else
             s->keys[kept++] = s->keys[i];
@@ -345,14 +330,6 @@ static void apply_map(struct memory_store *s, const struct backend_dbmap *map)
 static uint64_t rows_of(const struct backend_item *item)
 {
     return 1 + (uint64_t)item->elements_len;
-}
-
-static uint64_t bytes_of(const struct backend_item *item)
-{
-    uint64_t bytes = item->key.len + item->value.len;
-    for (uint32_t i = 0; i < item->elements_len; i++)
-        bytes += item->elements[i].name.len + item->elements[i].value.len;
-    return bytes;
 }
 
 static bool is_refused(const struct memory_store *s, const struct backend_item *item)
@@ -403,7 +380,7 @@ void memory_merge(struct memory_store *s, const struct backend_batch *batch, boo
         from_old += old != NULL;
         out->items++;
         out->applied.rows += rows_of(item);
-        out->applied.bytes += bytes_of(item);
+        out->applied.bytes += backend_item_bytes(item);
         free(overlap.elements);
     }
     while (from_old < s->keys_len)

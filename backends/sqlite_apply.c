@@ -291,14 +291,6 @@ enum rc sqlite_empty_db(const struct sqlite_conn *c, uint32_t db, int64_t limit,
     return RC_OK;
 }
 
-static bool map_names(const struct backend_dbmap *map, int64_t store_db)
-{
-    for (uint32_t i = 0; i < map->len; i++)
-        if (map->store_db[i] == store_db)
-            return true;
-    return false;
-}
-
 static enum rc run_with(const struct sqlite_conn *c, enum sqlite_statement id, int64_t number,
                         struct err *err)
 {
@@ -314,7 +306,7 @@ static enum rc drop_unnamed(struct work *w, const struct backend_dbmap *map)
     int result = SQLITE_DONE;
     while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW) {
         int64_t store_db = sqlite3_column_int64(s, 1);
-        if (!map_names(map, store_db))
+        if (!backend_dbmap_names(map, store_db))
             rc = run_with(w->c, ST_DROPPED_ADD, store_db, w->err);
     }
     if (rc == RC_OK && result != SQLITE_DONE)

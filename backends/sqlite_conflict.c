@@ -140,17 +140,10 @@ static enum rc decide_whole(struct sqlite_backend *b, struct settling *st, sqlit
 
 /* ---- elements ---- */
 
-static int element_order(const struct backend_element *a, const struct backend_element *b)
-{
-    if (a->position != b->position)
-        return a->position < b->position ? -1 : 1;
-    return slice_cmp(a->name, b->name);
-}
-
 static int place_order(const void *a, const void *b)
 {
     const struct place *x = a, *y = b;
-    return element_order(x->e, y->e);
+    return backend_element_order(x->e, y->e);
 }
 
 static bool overlap_start(struct sqlite_overlap *o, const struct backend_item *item)

@@ -69,10 +69,7 @@ void writeback_get_losses(struct writeback *wb, uint64_t from_lsn, uint64_t to_l
 uint64_t writeback_request_flush(struct writeback *wb)
 {
     uint64_t lsn = journal_last_lsn(wb->journal);
-    lock_acquire(&wb->lock);
-    wb->flush_requested = true;
-    cond_signal(&wb->cond);
-    lock_release(&wb->lock);
+    writeback_cut_soon(wb);
     lane_hurry(wb);
     return lsn;
 }

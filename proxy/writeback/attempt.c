@@ -99,7 +99,7 @@ static enum backend_verdict on_conflict(void *ctx, uint32_t item, const struct b
 {
     struct attempt *a = ctx;
     must(item < a->len);
-    enum backend_verdict verdict = conflict_decide(c);
+    enum backend_verdict verdict = conflict_decide();
     struct record r = {.kind = RECORD_CONFLICT,
                        .reason = slice_str(conflict_verdict_name(verdict)),
                        .ours_lost = verdict == BACKEND_KEEP,

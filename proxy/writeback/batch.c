@@ -189,22 +189,13 @@ static uint32_t collect(const struct batch *b, struct sort_key *keys)
     return n;
 }
 
-static bool map_has(const struct backend_dbmap *map, uint32_t store_db)
-{
-    for (uint32_t n = 0; n < map->len; n++) {
-        if (map->store_db[n] == store_db)
-            return true;
-    }
-    return false;
-}
-
 /* Items lie by database, so each database is looked up once. */
 static void mark_skipped(struct batch *b)
 {
     bool live = false;
     for (uint32_t i = 0; i < b->items_len; i++) {
         if (i == 0 || b->items[i].db != b->items[i - 1].db)
-            live = map_has(&b->map, b->items[i].db);
+            live = backend_dbmap_names(&b->map, b->items[i].db);
         if (!live)
             b->outcomes[i] = BATCH_SKIPPED;
     }

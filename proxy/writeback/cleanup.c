@@ -104,16 +104,6 @@ void cleanup_batch(struct writeback *wb, const struct batch *b)
     lost_record(wb, &lost);
 }
 
-/* What was written before somebody's change was noticed is to meet it now, not when its time has
- * come: who writes the key from then on could have seen the change, and is not to lose to it. */
-static void cut_soon(struct writeback *wb)
-{
-    lock_acquire(&wb->lock);
-    wb->flush_requested = true;
-    cond_signal(&wb->cond);
-    lock_release(&wb->lock);
-}
-
 enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key)
 {
     uint64_t hash = store_hash(wb->store, store_db, key);
@@ -126,20 +116,18 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
     if (held == 0) {
         sh->evicted = true;
         wb->on_dropped(wb->ctx, sh, store_db, key);
-        if (e != NULL) {
-            if (e->type != VALUE_NONE)
-                store_note_cold(wb->store, store_db, 1);
-            entry_remove(wb->store, sh, e, hash);
-            stat_add(STAT_invalidations, 1);
-        }
+        if (e != NULL)
+            writeback_take_out(wb, sh, e, hash);
         rc = RC_NOT_FOUND;
     } else if (held == ENTRY_IN_FLIGHT && !dead_letter_is(e) && !lane_is_failing(wb)) {
         rc = RC_AGAIN; /* before our commit it is a conflict, behind it news: soon it is clear which
                         */
     }
     lock_release(&sh->lock);
+    /* What was written before somebody's change was noticed is to meet it now, not when its time
+     * has come: who writes the key from then on could have seen the change, and is not to lose. */
     if (rc == RC_OK && (held & ENTRY_DIRTY) != 0)
-        cut_soon(wb);
+        writeback_cut_soon(wb);
     return rc;
 }
 

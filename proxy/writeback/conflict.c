@@ -9,9 +9,8 @@
 
 enum { POLICY_BACKEND_WINS, POLICY_PROXY_WINS };
 
-enum backend_verdict conflict_decide(const struct backend_conflict *c)
+enum backend_verdict conflict_decide(void)
 {
-    (void)c; /* what the policy `merge` will look at */
     return option_num(OPT_conflict_policy) == POLICY_PROXY_WINS ? BACKEND_APPLY : BACKEND_KEEP;
 }
 

@@ -21,9 +21,7 @@ static int element_order(const void *a, const void *b)
 {
     const struct backend_element *x = *(const struct backend_element *const *)a;
     const struct backend_element *y = *(const struct backend_element *const *)b;
-    if (x->position != y->position)
-        return x->position < y->position ? -1 : 1;
-    return slice_cmp(x->name, y->name);
+    return backend_element_order(x, y);
 }
 
 static enum rc add_unchanged(void *ctx, const struct backend_item *base)

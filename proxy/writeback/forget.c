@@ -82,13 +82,9 @@ static void drop(struct writeback *wb, struct shard *sh, struct entry *e, uint64
 void forget_key(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
                 struct lost *lost)
 {
-    struct buf key = {0};
-    uint32_t db = e->db;
-    buf_append_slice(&key, entry_key(e));
-    drop(wb, sh, e, hash, lost);
-    forget_effect(wb, sh, db, buf_slice(&key));
+    forget_effect(wb, sh, e->db, entry_key(e));
     lost->lsn = sh->last_lsn;
-    buf_fini(&key);
+    drop(wb, sh, e, hash, lost);
 }
 
 /* --- Replay --- */

@@ -189,6 +189,8 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
  * loader; holds a shard's lock for a bounded number of entries. */
 void writeback_suspect_all(struct writeback *wb);
 
+/* Everything that is dirty now leaves with the next cut, which is due. Thread: any. */
+void writeback_cut_soon(struct writeback *wb);
 int64_t writeback_dirty_keys(const struct writeback *wb);
 int64_t writeback_dirty_bytes(const struct writeback *wb);
 
@@ -256,7 +258,7 @@ void losses_add(struct writeback *wb, uint64_t after, uint64_t up_to, uint64_t r
                 uint64_t overruled);
 
 /* --- conflict.c --- */
-enum backend_verdict conflict_decide(const struct backend_conflict *c);
+enum backend_verdict conflict_decide(void);
 const char *conflict_verdict_name(enum backend_verdict verdict);
 
 /* --- deadletter.c --- */

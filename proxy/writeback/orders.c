@@ -26,16 +26,6 @@ struct order {
 
 /* --- Asking --- */
 
-static void take_out(struct writeback *wb, struct order *o) REQUIRES(wb->lock)
-{
-    for (struct order **at = &wb->orders; *at != NULL; at = &(*at)->next) {
-        if (*at == o) {
-            *at = o->next;
-            return;
-        }
-    }
-}
-
 enum rc writeback_order(struct writeback *wb, enum writeback_order kind, uint64_t id,
                         uint64_t *count, struct err *err)
 {
@@ -166,7 +156,7 @@ bool orders_run(struct writeback *wb)
     if (rc == RC_BUSY || rc == RC_AGAIN)
         return retried;
     lock_acquire(&wb->lock);
-    take_out(wb, o);
+    wb->orders = o->next; /* the cutter alone takes out, and the oldest first */
     o->rc = rc;
     o->done = true;
     if (o->abandoned)

@@ -63,10 +63,8 @@ static enum rc take_back(struct records *r, struct err *err) REQUIRES(r->lock)
     sqlite3_bind_int64(s, 1, (int64_t)r->cut_lsn);
     sqlite3_bind_int64(s, 2, (int64_t)r->committed_id);
     enum rc rc = records_run(r, RS_TAKE_BACK, err);
-    s = r->writer.statements[RS_VALID_AGAIN];
-    sqlite3_bind_int64(s, 1, (int64_t)atomic_load(&r->settled_lsn));
     if (rc == RC_OK)
-        rc = records_run(r, RS_VALID_AGAIN, err);
+        rc = records_run_with(r, RS_VALID_AGAIN, atomic_load(&r->settled_lsn), err);
     return rc == RC_OK ? records_recount(r, err) : rc;
 }
 
@@ -78,10 +76,8 @@ static enum rc enter(struct records *r, struct err *err) REQUIRES(r->lock)
     enum rc rc = begin(r, err);
     if (rc == RC_OK && r->committed)
         rc = take_back(r, err);
-    if (rc == RC_OK) {
-        sqlite3_bind_int64(r->writer.statements[RS_REMOVE_KEPT], 1, (int64_t)r->applied_lsn);
-        rc = records_run(r, RS_REMOVE_KEPT, err);
-    }
+    if (rc == RC_OK)
+        rc = records_run_with(r, RS_REMOVE_KEPT, r->applied_lsn, err);
     if (rc != RC_OK) {
         give_up(r);
         return rc;
@@ -129,8 +125,7 @@ static void free_pages(struct records *r) REQUIRES(r->lock)
 static void remove_void(struct records *r) REQUIRES(r->lock)
 {
     struct err err;
-    sqlite3_bind_int64(r->writer.statements[RS_REMOVE_VOID], 1, (int64_t)r->cut_lsn);
-    if (records_run(r, RS_REMOVE_VOID, &err) != RC_OK)
+    if (records_run_with(r, RS_REMOVE_VOID, r->cut_lsn, &err) != RC_OK)
         log_err(LOG_VERBOSE, "void records could not be removed yet", &err);
     else if (sqlite3_changes64(r->writer.db) > 0)
         free_pages(r);
@@ -168,14 +163,6 @@ struct writing {
     struct err *err;
 };
 
-static size_t item_bytes(const struct backend_item *item)
-{
-    size_t n = item->key.len + item->value.len;
-    for (uint32_t i = 0; i < item->elements_len; i++)
-        n += item->elements[i].name.len + item->elements[i].value.len;
-    return n;
-}
-
 /* A side of a record as text at `at`, and how long the value is at at + 3. */
 static void bind_side(sqlite3_stmt *s, int at, const struct backend_item *item, size_t max)
 {
@@ -188,7 +175,7 @@ static void bind_side(sqlite3_stmt *s, int at, const struct backend_item *item, 
     item_render(&text, item, max);
     sqlite3_bind_text64(s, at, text.len > 0 ? text.data : "", text.len, SQLITE_TRANSIENT,
                         SQLITE_UTF8);
-    sqlite3_bind_int64(s, at + 3, (int64_t)(item_bytes(item) - item->key.len));
+    sqlite3_bind_int64(s, at + 3, (int64_t)(backend_item_bytes(item) - item->key.len));
     buf_fini(&text);
 }
 
@@ -200,7 +187,7 @@ static uint64_t record_bytes(const struct record *record)
     for (size_t i = 0; i < COUNT_OF(sides); i++) {
         if (sides[i] == NULL)
             continue;
-        uint64_t n = item_bytes(sides[i]);
+        uint64_t n = backend_item_bytes(sides[i]);
         bytes += record->kind == RECORD_DEAD_LETTER ? n : min_u64(n, RECORD_LOST_MAX);
     }
     return bytes;
@@ -390,15 +377,6 @@ enum rc records_supersede(struct records *r, const struct backend_item *items, u
     return rc;
 }
 
-static bool names(const struct backend_dbmap *map, int64_t db)
-{
-    for (uint32_t i = 0; i < map->len; i++) {
-        if (map->store_db[i] == db)
-            return true;
-    }
-    return false;
-}
-
 enum rc records_keep_databases(struct records *r, const struct backend_dbmap *map, struct err *err)
 {
     uint32_t gone[BACKEND_DATABASES_MAX];
@@ -410,7 +388,7 @@ enum rc records_keep_databases(struct records *r, const struct backend_dbmap *ma
         int result;
         while ((result = sqlite3_step(s)) == SQLITE_ROW && n < COUNT_OF(gone)) {
             int64_t db = sqlite3_column_int64(s, 0);
-            if (!names(map, db))
+            if (!backend_dbmap_names(map, db))
                 gone[n++] = (uint32_t)db;
         }
         if (result != SQLITE_DONE && result != SQLITE_ROW)

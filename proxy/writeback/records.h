@@ -105,8 +105,6 @@ void records_end(struct records *r, bool committed);
 /* A record that belongs to no batch, in a transaction of its own. */
 MUST_CHECK enum rc records_add_alone(struct records *r, const struct record *record,
                                      const struct records_bounds *bounds, struct err *err);
-/* Whether a key may have a dead letter (a filter: it may say so in vain). */
-bool records_may_have(struct records *r, uint32_t db, struct slice key);
 struct records_query {
     enum record_kind kind;
     uint64_t after; /* numbers above this */

@@ -78,6 +78,13 @@ enum rc records_run(struct records *r, enum records_statement id, struct err *er
     return rc;
 }
 
+enum rc records_run_with(struct records *r, enum records_statement id, uint64_t lsn,
+                         struct err *err)
+{
+    sqlite3_bind_int64(r->writer.statements[id], 1, (int64_t)lsn);
+    return records_run(r, id, err);
+}
+
 void records_rollback(struct records *r)
 {
     if (r->writer.db == NULL || sqlite3_get_autocommit(r->writer.db))
@@ -107,16 +114,6 @@ bool records_has_noted(const struct records *r, uint32_t db, struct slice key)
 {
     uint64_t at = filter_place(db, key);
     return r->filter != NULL && (r->filter[at / 64] >> (at % 64) & 1) != 0;
-}
-
-bool records_may_have(struct records *r, uint32_t db, struct slice key)
-{
-    if (records_count(r, RECORD_DEAD_LETTER) == 0)
-        return false;
-    lock_acquire(&r->lock);
-    bool may = records_has_noted(r, db, key);
-    lock_release(&r->lock);
-    return may;
 }
 
 /* --- Counting --- */
@@ -255,27 +252,20 @@ static enum rc check_about(const struct records *r, const struct records_conn *c
     return rc;
 }
 
-static enum rc run_with(struct records *r, enum records_statement id, uint64_t lsn, struct err *err)
-    REQUIRES(r->lock)
-{
-    sqlite3_bind_int64(r->writer.statements[id], 1, (int64_t)lsn);
-    return records_run(r, id, err);
-}
-
 /* What belongs to cuts that the backend does not have: the journal brings their changes again. */
 static enum rc remove_what_never_was(struct records *r, struct err *err) REQUIRES(r->lock)
 {
     uint64_t lsn = atomic_load(&r->settled_lsn);
     enum rc rc = records_run(r, RS_BEGIN, err);
     if (rc == RC_OK)
-        rc = run_with(r, RS_REMOVE_FUTURE, lsn, err);
+        rc = records_run_with(r, RS_REMOVE_FUTURE, lsn, err);
     int64_t removed = rc == RC_OK ? sqlite3_changes64(r->writer.db) : 0;
     if (rc == RC_OK)
-        rc = run_with(r, RS_VALID_AGAIN, lsn, err);
+        rc = records_run_with(r, RS_VALID_AGAIN, lsn, err);
     if (rc == RC_OK)
-        rc = run_with(r, RS_REMOVE_VOID, lsn, err);
+        rc = records_run_with(r, RS_REMOVE_VOID, lsn, err);
     if (rc == RC_OK)
-        rc = run_with(r, RS_REMOVE_KEPT, r->applied_lsn, err);
+        rc = records_run_with(r, RS_REMOVE_KEPT, r->applied_lsn, err);
     if (rc == RC_OK)
         rc = records_run(r, RS_COMMIT, err);
     records_rollback(r);

@@ -106,6 +106,9 @@ MUST_CHECK enum rc records_reader_ready(struct records *r, struct err *err) REQU
 /* Runs a statement that yields no row, then resets it. */
 MUST_CHECK enum rc records_run(struct records *r, enum records_statement id, struct err *err)
     REQUIRES(r->lock);
+/* The same with an LSN as ?1. */
+MUST_CHECK enum rc records_run_with(struct records *r, enum records_statement id, uint64_t lsn,
+                                    struct err *err) REQUIRES(r->lock);
 void records_rollback(struct records *r) REQUIRES(r->lock);
 /* Numbers, bytes, and the filter, from the file. */
 MUST_CHECK enum rc records_recount(struct records *r, struct err *err) REQUIRES(r->lock);

@@ -163,6 +163,14 @@ static void finish_batch(struct writeback *wb, struct batch *b)
     wb->on_applied(wb->ctx);
 }
 
+void writeback_cut_soon(struct writeback *wb)
+{
+    lock_acquire(&wb->lock);
+    wb->flush_requested = true;
+    cond_signal(&wb->cond);
+    lock_release(&wb->lock);
+}
+
 static bool is_over(int64_t value, int64_t limit)
 {
     return limit > 0 && value > limit;

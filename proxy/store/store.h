@@ -233,10 +233,10 @@ size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile
  * on, 0 at the end. */
 void shard_forget_absent(struct store *s, struct shard *sh, uint32_t *position, size_t look)
     REQUIRES(sh->lock);
-/* Drops entries of store databases that `dead` says no longer exist, `look` slots a call; *position
- * moves on, 0 at the end. Dirty or in-flight ones stay. */
+/* Drops entries that `dead` says so of, `look` slots a call; *position moves on, 0 at the end. Dirty
+ * or in-flight ones stay, unasked. */
 void shard_sweep(struct store *s, struct shard *sh, uint32_t *position, size_t look,
-                 bool (*dead)(void *ctx, uint16_t db), void *ctx) REQUIRES(sh->lock);
+                 bool (*dead)(void *ctx, const struct entry *e), void *ctx) REQUIRES(sh->lock);
 
 /* Walks everything of a shard and breaks (must) where its parts do not agree: table, dirty list,
  * expiry index. For tests and debugging. Lock: the shard's. */

@@ -143,7 +143,7 @@ void shard_forget_absent(struct store *s, struct shard *sh, uint32_t *position, 
 struct sweep {
     struct store *s;
     struct shard *sh;
-    bool (*dead)(void *ctx, uint16_t db);
+    bool (*dead)(void *ctx, const struct entry *e);
     void *ctx;
 };
 
@@ -152,12 +152,12 @@ static void sweep_one(void *ctx, void *pointer) NO_TSA
 {
     const struct sweep *w = ctx;
     struct entry *e = pointer;
-    if ((e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) == 0 && w->dead(w->ctx, e->db))
+    if ((e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) == 0 && w->dead(w->ctx, e))
         entry_remove(w->s, w->sh, e, entry_hash(w->s, e));
 }
 
 void shard_sweep(struct store *s, struct shard *sh, uint32_t *position, size_t look,
-                 bool (*dead)(void *ctx, uint16_t db), void *ctx)
+                 bool (*dead)(void *ctx, const struct entry *e), void *ctx)
 {
     struct sweep w = {s, sh, dead, ctx};
     uint32_t next = table_walk(sh->table, *position, look, sweep_one, &w);

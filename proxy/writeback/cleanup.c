@@ -131,10 +131,15 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
     return rc;
 }
 
-static bool is_any(void *ctx, uint16_t db)
+/* Whatever is clean goes, as if it had been named. */
+static bool is_suspect(void *ctx, const struct entry *e)
 {
-    (void)ctx;
-    (void)db;
+    struct writeback *wb = ctx;
+    if ((e->flags & ENTRY_LOADING) != 0)
+        return false; /* what is being read is theirs already, or is read again */
+    if (e->type != VALUE_NONE)
+        store_note_cold(wb->store, e->db, 1);
+    stat_add(STAT_invalidations, 1);
     return true;
 }
 
@@ -148,7 +153,7 @@ void writeback_suspect_all(struct writeback *wb)
         do {
             lock_acquire(&sh->lock);
             sh->evicted = true;
-            shard_sweep(wb->store, sh, &position, SUSPECT_SLOTS, is_any, NULL);
+            shard_sweep(wb->store, sh, &position, SUSPECT_SLOTS, is_suspect, wb);
             wb->on_suspected(wb->ctx, sh);
             lock_release(&sh->lock);
         } while (position != 0);

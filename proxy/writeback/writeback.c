@@ -269,10 +269,10 @@ static void look_at_pressure(struct writeback *wb)
     wb->on_applied(wb->ctx); /* whoever waits for pressure to fall looks again */
 }
 
-static bool is_dead(void *ctx, uint16_t db)
+static bool is_dead(void *ctx, const struct entry *e)
 {
     struct dbmap *m = ctx;
-    return atomic_load_explicit(&m->state[db], memory_order_relaxed) == DBMAP_DEAD;
+    return atomic_load_explicit(&m->state[e->db], memory_order_relaxed) == DBMAP_DEAD;
 }
 
 /* Entries of flushed databases go in small steps. A sweep that began when their last batch was

@@ -149,6 +149,17 @@ static void keys_that_others_add_and_remove_are_counted_again(void **state)
     await_keys(0, KEYS - 1);
 }
 
+static void keys_that_are_dropped_on_suspicion_are_still_there(void **state)
+{
+    (void)state;
+    fill();
+    ks_flush(&f);
+    writeback_suspect_all(keyspace_writeback(f.ks));
+    struct keyspace_db_info info = info_of(0);
+    assert_int_equal(info.resident, 0);
+    assert_int_equal(info.keys, KEYS);
+}
+
 /* Each is legal, and their sum is no 64-bit integer. */
 static void times_to_live_without_end_have_a_mean(void **state)
 {
@@ -175,6 +186,7 @@ int main(void)
         KS(loads_evictions_and_deletions_are_followed_at_once),
         KS(overwrites_that_did_not_look_are_counted_again),
         KS(keys_that_others_add_and_remove_are_counted_again),
+        KS(keys_that_are_dropped_on_suspicion_are_still_there),
         KS(times_to_live_without_end_have_a_mean),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

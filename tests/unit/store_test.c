@@ -221,10 +221,10 @@ static void a_scan_may_remove_what_it_is_given(void **state) NO_TSA
     check_all();
 }
 
-static bool is_two(void *ctx, uint16_t db)
+static bool is_two(void *ctx, const struct entry *e)
 {
     (void)ctx;
-    return db == 2;
+    return e->db == 2;
 }
 
 static void a_sweep_drops_dead_databases_but_not_dirty_entries(void **state) NO_TSA

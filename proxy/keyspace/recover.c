@@ -68,9 +68,9 @@ static void locate(struct recovery *r, const struct request *effects, size_t n, 
 static bool want_base(struct recovery *r, const struct step *step, uint64_t hash)
 {
     struct keyspace *ks = r->ks;
-    struct slice key = step->effect->argv[1];
     if (!replay_needs_base(step->effect->argc, step->effect->argv))
         return true;
+    struct slice key = step->effect->argv[1];
     struct shard *sh = store_shard(&ks->store, hash);
     lock_acquire(&sh->lock);
     bool fine = true;

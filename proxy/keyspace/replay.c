@@ -20,9 +20,20 @@
 struct replay {
     struct txn *t;
     uint32_t store_db;
-    uint32_t argc; /* without the verb */
+    uint32_t argc; /* without the verb, which takes so many */
     const struct slice *argv;
     struct err *err;
+};
+
+struct verb {
+    const char *name;
+    uint32_t argc_min,
+        argc_step;   /* without the verb: the least, and by how many more; 0: no more */
+    bool needs_base; /* changes a part of its first argument */
+    enum rc (*apply)(const struct replay *r); /* NULL: it changes an aggregate, */
+    enum value_type type;                     /* of this type, */
+    bool adds;                                /* which it begins where there is none, */
+    enum rc (*change)(const struct replay *r, void **object); /* like this */
 };
 
 /* --- Steps that effects share --- */
@@ -55,41 +66,21 @@ static enum rc open_key(const struct replay *r, struct txn_key *key, enum key_mo
     return open_keys(r, key, 1);
 }
 
-/* The aggregate to change; what is there of another type goes. NULL: out of memory. */
-static void **object_of(const struct replay *r, enum value_type type)
+/* Opens the key, lets the verb make of the aggregate what the arguments say, and commits. Where none
+ * of its type is, adding begins one in the place of what is there; taking away does nothing. */
+static enum rc change_object(const struct replay *r, const struct verb *verb)
 {
+    struct txn_key key;
+    enum rc rc = open_key(r, &key, KEY_UPDATE);
+    if (rc != RC_OK)
+        return rc;
     const struct value *v = txn_peek(r->t, 0);
-    if (v != NULL && v->type != type)
+    bool there = v != NULL && v->type == verb->type;
+    if (v != NULL && !there && verb->adds)
         (void)txn_remove(r->t, 0);
-    return txn_edit_object(r->t, 0, type, NULL);
-}
-
-/* Opens key and aggregate, lets `change` make of them what the arguments say, and commits. */
-static enum rc change_object(const struct replay *r, enum value_type type,
-                             enum rc (*change)(const struct replay *r, void **object))
-{
-    struct txn_key key;
-    enum rc rc = open_key(r, &key, KEY_UPDATE);
-    if (rc != RC_OK)
-        return rc;
-    void **object = object_of(r, type);
-    rc = object != NULL ? change(r, object) : no_memory(r);
-    (void)txn_commit(r->t);
-    return rc;
-}
-
-/* Removes parts of an aggregate; there is nothing to do where there is none of this type. */
-static enum rc shrink_object(const struct replay *r, enum value_type type,
-                             enum rc (*change)(const struct replay *r, void **object))
-{
-    struct txn_key key;
-    enum rc rc = open_key(r, &key, KEY_UPDATE);
-    if (rc != RC_OK)
-        return rc;
-    const struct value *v = txn_peek(r->t, 0);
-    if (v != NULL && v->type == type) {
-        void **object = txn_edit_object(r->t, 0, type, NULL);
-        rc = object != NULL ? change(r, object) : no_memory(r);
+    if (there || verb->adds) {
+        void **object = txn_edit_object(r->t, 0, verb->type, NULL);
+        rc = object != NULL ? verb->change(r, object) : no_memory(r);
     }
     (void)txn_commit(r->t);
     return rc;
@@ -97,32 +88,19 @@ static enum rc shrink_object(const struct replay *r, enum value_type type,
 
 /* --- Strings --- */
 
-static enum rc put_string(const struct replay *r, struct slice name, struct slice value,
-                          int64_t expires_at_ms)
-{
-    struct txn_key key = {.mode = KEY_OVERWRITE, .name = name};
-    enum rc rc = open_keys(r, &key, 1);
-    if (rc != RC_OK)
-        return rc;
-    if (txn_set_string(r->t, 0, value, expires_at_ms) != RC_OK)
-        rc = no_memory(r);
-    (void)txn_commit(r->t);
-    return rc;
-}
-
 static enum rc replay_set(const struct replay *r)
 {
+    struct txn_key key;
     int64_t at_ms = 0;
-    bool valid = r->argc == 2 || (r->argc == 4 && slice_is_word(r->argv[2], "pxat") &&
-                                  num_parse_i64(r->argv[3], &at_ms) && at_ms > 0);
-    return valid ? put_string(r, r->argv[0], r->argv[1], at_ms) : malformed(r);
-}
-
-static enum rc replay_mset(const struct replay *r)
-{
-    enum rc rc = r->argc % 2 == 0 ? RC_OK : malformed(r);
-    for (uint32_t i = 0; i < r->argc && rc == RC_OK; i += 2)
-        rc = put_string(r, r->argv[i], r->argv[i + 1], 0);
+    if (r->argc != 2 && (r->argc != 4 || !slice_is_word(r->argv[2], "pxat") ||
+                         !num_parse_i64(r->argv[3], &at_ms) || at_ms <= 0))
+        return malformed(r);
+    enum rc rc = open_key(r, &key, KEY_OVERWRITE);
+    if (rc != RC_OK)
+        return rc;
+    if (txn_set_string(r->t, 0, r->argv[1], at_ms) != RC_OK)
+        rc = no_memory(r);
+    (void)txn_commit(r->t);
     return rc;
 }
 
@@ -160,16 +138,13 @@ static enum rc replay_setrange(const struct replay *r)
 
 static enum rc replay_del(const struct replay *r)
 {
-    enum rc rc = RC_OK;
-    for (uint32_t i = 0; i < r->argc && rc == RC_OK; i++) {
-        struct txn_key key = {.mode = KEY_OVERWRITE, .name = r->argv[i]};
-        rc = open_keys(r, &key, 1);
-        if (rc != RC_OK)
-            break;
-        if (edit_clear(r->t, 0) != RC_OK)
-            rc = no_memory(r);
-        (void)txn_commit(r->t);
-    }
+    struct txn_key key;
+    enum rc rc = open_key(r, &key, KEY_OVERWRITE);
+    if (rc != RC_OK)
+        return rc;
+    if (edit_clear(r->t, 0) != RC_OK)
+        rc = no_memory(r);
+    (void)txn_commit(r->t);
     return rc;
 }
 
@@ -235,8 +210,6 @@ static enum rc replay_dbmap(const struct replay *r)
 {
     struct dbmap *map = &r->t->ks->wb->map;
     struct backend_dbmap wanted;
-    if (r->argc % 2 != 0)
-        return malformed(r);
     dbmap_export(map, &wanted);
     for (uint32_t i = 0; i < r->argc; i += 2) {
         int64_t number, store_db;
@@ -270,21 +243,11 @@ static enum rc set_fields(const struct replay *r, void **object)
     return RC_OK;
 }
 
-static enum rc replay_hset(const struct replay *r)
-{
-    return r->argc % 2 == 1 ? change_object(r, VALUE_HASH, set_fields) : malformed(r);
-}
-
 static enum rc remove_fields(const struct replay *r, void **object)
 {
     for (uint32_t i = 1; i < r->argc; i++)
         (void)hash_remove((struct hash **)(void *)object, r->argv[i]);
     return RC_OK;
-}
-
-static enum rc replay_hdel(const struct replay *r)
-{
-    return shrink_object(r, VALUE_HASH, remove_fields);
 }
 
 static enum rc add_members(const struct replay *r, void **object)
@@ -299,21 +262,11 @@ static enum rc add_members(const struct replay *r, void **object)
     return RC_OK;
 }
 
-static enum rc replay_sadd(const struct replay *r)
-{
-    return change_object(r, VALUE_SET, add_members);
-}
-
 static enum rc remove_members(const struct replay *r, void **object)
 {
     for (uint32_t i = 1; i < r->argc; i++)
         (void)set_remove((struct set **)(void *)object, r->argv[i]);
     return RC_OK;
-}
-
-static enum rc replay_srem(const struct replay *r)
-{
-    return shrink_object(r, VALUE_SET, remove_members);
 }
 
 static enum rc set_scores(const struct replay *r, void **object)
@@ -329,21 +282,11 @@ static enum rc set_scores(const struct replay *r, void **object)
     return RC_OK;
 }
 
-static enum rc replay_zadd(const struct replay *r)
-{
-    return r->argc % 2 == 1 ? change_object(r, VALUE_ZSET, set_scores) : malformed(r);
-}
-
 static enum rc remove_scores(const struct replay *r, void **object)
 {
     for (uint32_t i = 1; i < r->argc; i++)
         (void)zset_remove((struct zset **)(void *)object, r->argv[i]);
     return RC_OK;
-}
-
-static enum rc replay_zrem(const struct replay *r)
-{
-    return shrink_object(r, VALUE_ZSET, remove_scores);
 }
 
 static enum rc set_elements(const struct replay *r, void **object)
@@ -363,11 +306,6 @@ static enum rc set_elements(const struct replay *r, void **object)
     return RC_OK;
 }
 
-static enum rc replay_listset(const struct replay *r)
-{
-    return r->argc % 2 == 1 ? change_object(r, VALUE_LIST, set_elements) : malformed(r);
-}
-
 static enum rc remove_spans(const struct replay *r, void **object)
 {
     for (uint32_t i = 1; i < r->argc; i += 2) {
@@ -380,30 +318,46 @@ static enum rc remove_spans(const struct replay *r, void **object)
     return RC_OK;
 }
 
-static enum rc replay_listdel(const struct replay *r)
-{
-    return r->argc % 2 == 1 ? shrink_object(r, VALUE_LIST, remove_spans) : malformed(r);
-}
-
 /* --- The words --- */
 
-static const struct verb {
-    const char *name;
-    uint32_t argc_min; /* without the verb */
-    bool needs_base;   /* changes a part of its first argument */
-    enum rc (*apply)(const struct replay *r);
-} verbs[] = {
-    {"set", 2, false, replay_set},        {"hset", 3, true, replay_hset},
-    {"del", 1, false, replay_del},        {"zadd", 3, true, replay_zadd},
-    {"sadd", 2, true, replay_sadd},       {"listset", 3, true, replay_listset},
-    {"listdel", 3, true, replay_listdel}, {"pexpireat", 2, true, replay_pexpireat},
-    {"persist", 1, true, replay_persist}, {"setrange", 3, true, replay_setrange},
-    {"mset", 2, false, replay_mset},      {"hmset", 3, true, replay_hset},
-    {"hdel", 2, true, replay_hdel},       {"srem", 2, true, replay_srem},
-    {"zrem", 2, true, replay_zrem},       {"restore", 3, false, replay_restore},
-    {"rename", 2, true, replay_rename},   {"dbmap", 2, false, replay_dbmap},
-    {"forget", 1, false, replay_forget},
+#define WHOLE(name, min, step, base, apply)                   \
+    {                                                         \
+        name, min, step, base, apply, VALUE_NONE, false, NULL \
+    }
+#define PART(name, min, step, type, adds, change)       \
+    {                                                   \
+        name, min, step, true, NULL, type, adds, change \
+    }
+/* The frequent ones come first. */
+static const struct verb verbs[] = {
+    WHOLE("set", 2, 2, false, replay_set),
+    PART("hset", 3, 2, VALUE_HASH, true, set_fields),
+    WHOLE("del", 1, 0, false, replay_del),
+    PART("zadd", 3, 2, VALUE_ZSET, true, set_scores),
+    PART("sadd", 2, 1, VALUE_SET, true, add_members),
+    PART("listset", 3, 2, VALUE_LIST, true, set_elements),
+    PART("listdel", 3, 2, VALUE_LIST, false, remove_spans),
+    WHOLE("pexpireat", 2, 0, true, replay_pexpireat),
+    WHOLE("persist", 1, 0, true, replay_persist),
+    WHOLE("setrange", 3, 0, true, replay_setrange),
+    PART("hmset", 3, 2, VALUE_HASH, true, set_fields),
+    PART("hdel", 2, 1, VALUE_HASH, false, remove_fields),
+    PART("srem", 2, 1, VALUE_SET, false, remove_members),
+    PART("zrem", 2, 1, VALUE_ZSET, false, remove_scores),
+    WHOLE("restore", 5, 0, false, replay_restore),
+    WHOLE("rename", 2, 0, true, replay_rename),
+    WHOLE("dbmap", 2, 2, false, replay_dbmap),
+    WHOLE("forget", 1, 0, false, replay_forget),
 };
+#undef WHOLE
+#undef PART
+
+static bool takes(const struct verb *verb, uint32_t argc)
+{
+    if (argc <= verb->argc_min || verb->argc_step == 0)
+        return argc == verb->argc_min;
+    return (argc - verb->argc_min) % verb->argc_step == 0;
+}
 
 static const struct verb *find_verb(struct slice name)
 {
@@ -424,7 +378,7 @@ enum rc replay_effect(struct txn *t, uint32_t store_db, uint32_t argc, const str
                       struct err *err)
 {
     const struct verb *verb = argc > 0 ? find_verb(argv[0]) : NULL;
-    if (verb == NULL || argc - 1 < verb->argc_min) {
+    if (verb == NULL || !takes(verb, argc - 1)) {
         struct buf name = {0};
         if (argc > 0)
             buf_append_escaped(&name, argv[0], 64);
@@ -434,5 +388,5 @@ enum rc replay_effect(struct txn *t, uint32_t store_db, uint32_t argc, const str
         return rc;
     }
     struct replay r = {t, store_db, argc - 1, argv + 1, err};
-    return verb->apply(&r);
+    return verb->apply != NULL ? verb->apply(&r) : change_object(&r, verb);
 }

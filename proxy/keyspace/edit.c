@@ -85,8 +85,6 @@ static uint32_t slot_number(const struct txn *t, const struct slot *s)
 
 static void journal_expired(struct txn *t, const struct slot *s)
 {
-    if (t->ks->replaying)
-        return;
     txn_notify(t, NOTIFY_EXPIRED, "expired", slot_number(t, s));
     effect_del(t, s->store_db, s->key->name); /* goes before the effect of the request */
     stat_add(STAT_expired_keys, 1);
@@ -118,8 +116,7 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
         }
     } else if (e->type == VALUE_NONE && (e->flags & ENTRY_REPLACE) != 0) {
         e->flags &= (uint8_t)~ENTRY_REPLACE;
-        if (!t->ks->replaying)
-            effect_del(t, s->store_db, s->key->name); /* had expired before it was looked for */
+        effect_del(t, s->store_db, s->key->name); /* had expired before it was looked for */
     }
     return (struct edit){
         .slot = s, .entry = e, .weight_before = before, .was_none = e->type == VALUE_NONE};
@@ -244,15 +241,6 @@ static struct entry *place_value(struct txn *t, const struct edit *edit, const s
     return e;
 }
 
-/* What replay makes of a whole list are the canonical positions: so this list gets them as well. */
-static void make_canonical(enum value_type type, void *object)
-{
-    if (type != VALUE_LIST)
-        return;
-    list_renumber(object);
-    (void)list_take_renumbered(object);
-}
-
 /* Puts a string or an object at `to` and says it in full; the object is taken over on success. */
 static enum rc put(struct txn *t, uint32_t to, const struct value *v, void *object)
 {
@@ -260,12 +248,12 @@ static enum rc put(struct txn *t, uint32_t to, const struct value *v, void *obje
     size_t mark = t->effects.len;
     struct value whole = *v;
     whole.object = object;
-    if (object != NULL)
-        make_canonical(v->type, object);
     bool said = effect_say_whole(t, to, &whole);
     enum rc rc = end_edit(t, &edit, said ? place_value(t, &edit, v, object) : NULL);
     if (rc != RC_OK)
         t->effects.len = mark;
+    else if (v->type == VALUE_LIST)
+        list_renumber(object); /* what replay makes of a payload has the canonical positions */
     return rc;
 }
 
@@ -391,7 +379,7 @@ enum rc txn_rename(struct txn *t, uint32_t from, uint32_t to) NO_TSA
         return rc == RC_OK ? edit_clear(t, from) : rc;
     }
     struct value moved = *v;
-    bool by_name = goes_by_name(t, from, to, v);
+    bool by_name = t->ks->replaying || goes_by_name(t, from, to, v); /* what is replayed went so */
     struct edit edit = begin_edit(t, from); /* a capture may move the object */
     struct slot *s = edit.slot;
     /* First where it goes, which needs memory; leaving needs none. */

@@ -11,7 +11,7 @@
 #include "keyspace/internal.h"
 
 enum {
-    EFFECT_ARGS = 128, /* elements or spans of a list in one effect, twice */
+    EFFECT_PAIRS = 64, /* elements or spans of a list in one effect */
     FRAME = 64,        /* of an effect beside its key and value, at the most */
 };
 
@@ -44,6 +44,8 @@ void effect_head(struct txn *t, uint32_t store_db, struct slice verb, uint32_t a
 
 void effect_del(struct txn *t, uint32_t store_db, struct slice key)
 {
+    if (t->ks->replaying)
+        return;
     effect_head(t, store_db, SLICE("DEL"), 1);
     buf_append_bulk(&t->effects, key);
 }
@@ -75,8 +77,6 @@ void txn_effect_nothing(struct txn *t)
 void txn_effect(struct txn *t, uint32_t k, const char *verb, uint32_t argc,
                 const struct slice *argv)
 {
-    if (t->ks->replaying)
-        return;
     begin(t, k, verb, argc);
     for (uint32_t i = 0; i < argc; i++)
         buf_append_bulk(&t->effects, argv[i]);
@@ -190,64 +190,54 @@ void txn_effect_string(struct txn *t, uint32_t k)
 
 /* --- Lists --- */
 
-static const struct list *list_of(struct txn *t, uint32_t k)
+static struct list *list_of(struct txn *t, uint32_t k)
 {
-    const struct value *v = txn_peek(t, k);
-    must(v != NULL && v->type == VALUE_LIST);
-    return v->object;
+    const struct entry *e = slot_entry(t, &t->slots[k]);
+    must(e != NULL && e->type == VALUE_LIST);
+    return entry_object(e);
 }
 
-/* Gathers pairs of arguments and says them some at a time. */
+/* Says pairs of arguments, of which the first is a position, some in each effect. */
 struct pairs {
     struct txn *t;
     uint32_t k;
     const char *verb;
-    uint32_t argc;
-    struct slice argv[EFFECT_ARGS];
-    char digits[EFFECT_ARGS][NUM_I64_MAX];
+    size_t left;   /* not said yet */
+    uint32_t room; /* in the effect that was begun */
 };
 
-static void pairs_end(struct pairs *p)
+/* The first of the next pair; the second is for the caller to say. */
+static void pairs_next(struct pairs *p, int64_t position)
 {
-    if (p->argc > 0)
-        txn_effect(p->t, p->k, p->verb, p->argc, p->argv);
-    p->argc = 0;
-}
-
-static void pairs_add(struct pairs *p, int64_t first, const struct slice *value, int64_t second)
-{
-    uint32_t i = p->argc;
-    p->argv[i] = slice_of(p->digits[i], num_format_i64(p->digits[i], first));
-    p->argv[i + 1] = value != NULL
-                         ? *value
-                         : slice_of(p->digits[i + 1], num_format_i64(p->digits[i + 1], second));
-    p->argc += 2;
-    if (p->argc == EFFECT_ARGS)
-        pairs_end(p);
+    if (p->room == 0) {
+        p->room = (uint32_t)min_u64(p->left, EFFECT_PAIRS);
+        begin(p->t, p->k, p->verb, 2 * p->room);
+    }
+    p->room--;
+    p->left--;
+    append_number(&p->t->effects, position);
 }
 
 static bool add_element(void *ctx, int64_t position, struct slice value)
 {
-    pairs_add(ctx, position, &value, 0);
+    struct pairs *p = ctx;
+    pairs_next(p, position);
+    buf_append_bulk(&p->t->effects, value);
     return true;
 }
 
 /* All elements, at new positions, with the TTL. */
 static void say_whole_list(struct txn *t, uint32_t k)
 {
-    struct list *l = *entry_object_place(slot_entry(t, &t->slots[k]));
-    list_renumber(l);
-    (void)list_take_renumbered(l);
-    const struct value *v = txn_peek(t, k);
-    must(
-        effect_say_whole(t, k, v)); /* memory for effects is not a size that a client may fail on */
+    list_renumber(list_of(t, k));
+    /* Memory for effects is not a size that a client may fail on. */
+    must(effect_say_whole(t, k, txn_peek(t, k)));
 }
 
 /* True: the elements have other positions than the journal knows, and all of them were said. */
-static bool say_renumbered(struct txn *t, uint32_t k)
+static bool say_renumbered(struct txn *t, uint32_t k, struct list *l)
 {
-    void **place = entry_object_place(slot_entry(t, &t->slots[k]));
-    if (LIKELY(!list_take_renumbered(*place)))
+    if (LIKELY(!list_take_renumbered(l)))
         return false;
     say_whole_list(t, k);
     return true;
@@ -255,41 +245,32 @@ static bool say_renumbered(struct txn *t, uint32_t k)
 
 void txn_effect_list_set(struct txn *t, uint32_t k, size_t index, size_t n)
 {
-    if (t->ks->replaying || say_renumbered(t, k))
+    struct list *l = list_of(t, k);
+    if (say_renumbered(t, k, l))
         return;
-    const struct list *l = list_of(t, k);
-    struct pairs p;
-    p.t = t;
-    p.k = k;
-    p.verb = "LISTSET";
-    p.argc = 0;
+    must(index <= list_count(l) && n <= list_count(l) - index);
+    struct pairs p = {.t = t, .k = k, .verb = "LISTSET", .left = n};
     list_each_placed(l, index, n, add_element, &p);
-    pairs_end(&p);
 }
 
 void txn_effect_list_gone(struct txn *t, uint32_t k, const struct list_span *spans, size_t n)
 {
-    if (t->ks->replaying)
-        return;
-    struct pairs p;
-    p.t = t;
-    p.k = k;
-    p.verb = "LISTDEL";
-    p.argc = 0;
-    for (size_t i = 0; i < n; i++)
-        pairs_add(&p, spans[i].first, NULL, spans[i].last);
-    pairs_end(&p);
+    struct pairs p = {.t = t, .k = k, .verb = "LISTDEL", .left = n};
+    for (size_t i = 0; i < n; i++) {
+        pairs_next(&p, spans[i].first);
+        append_number(&t->effects, spans[i].last);
+    }
 }
 
 void txn_effect_list_span(struct txn *t, uint32_t k, struct list_span span)
 {
-    if (t->ks->replaying || say_renumbered(t, k))
+    struct list *l = list_of(t, k);
+    if (say_renumbered(t, k, l))
         return;
     if (span.first == INT64_MIN && span.last == INT64_MAX) {
         say_whole_list(t, k); /* without any element the key would be gone, and its TTL */
         return;
     }
-    const struct list *l = list_of(t, k);
     size_t first = list_index_from(l, span.first);
     size_t end = span.last == INT64_MAX ? list_count(l) : list_index_from(l, span.last + 1);
     txn_effect_list_gone(t, k, &span, 1);

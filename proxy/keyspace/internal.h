@@ -157,7 +157,6 @@ struct txn {
     uint32_t request_db; /* of the keys of a request that is its own effect */
     bool edited;         /* by the running request */
     enum txn_said said;  /* by the running request, of its effects */
-    bool multi;          /* more than one request: raw must be copied */
     bool objects_edited;
     struct buf effects;
     struct shard *met_expired; /* where a key was found whose time is over */
@@ -195,7 +194,7 @@ void effect_say_removed(struct txn *t, uint32_t k);
 void effect_say_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms);
 void effect_say_string(struct txn *t, uint32_t k, struct slice value, int64_t expires_at_ms);
 void effect_say_renamed(struct txn *t, uint32_t from, uint32_t to);
-/* Any value, with its expiry. Lists have their canonical positions. False: out of memory, or larger
+/* Any value, with its expiry. Lists get their canonical positions. False: out of memory, or larger
  * than a record may be. */
 MUST_CHECK bool effect_say_whole(struct txn *t, uint32_t k, const struct value *v);
 /* Where these `n` numbers point to now. */

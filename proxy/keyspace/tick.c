@@ -44,7 +44,7 @@ static bool expire_some(struct txn *t, struct shard *sh) NO_TSA
 {
     uint64_t hash;
     int n = 0;
-    t->stamped = t->multi = false;
+    t->stamped = false;
     t->effects.len = 0;
     t->record_db = t->effects_db = 0;
     for (; n < EXPIRE_PIECE; n++) {

@@ -492,7 +492,7 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     must(!t->open);
     struct keyspace *ks = t->ks;
     t->flags = flags;
-    t->stamped = t->multi = t->objects_edited = false;
+    t->stamped = t->objects_edited = false;
     t->met_expired = NULL;
     t->generation++;
     t->effects.len = 0;
@@ -565,8 +565,6 @@ static void remove_empty(struct txn *t) NO_TSA
             continue;
         if (entry_set_none(&t->ks->store, s->shard, e, s->hash, s->store_db, s->key->name) != NULL)
             t->generation++;
-        if (t->ks->replaying)
-            continue;
         txn_close_request(t); /* it comes first */
         effect_del(t, s->store_db, s->key->name);
     }
@@ -578,7 +576,6 @@ void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const stru
     if (t->objects_edited)
         remove_empty(t);
     begin_request(t, raw, argc, argv);
-    t->multi = true;
 }
 
 static void append_record(struct txn *t)

@@ -218,11 +218,17 @@ void list_renumber(struct list *l)
 {
     int64_t first = 0;
     list_give_up(l);
-    l->renumbered = true;
+    l->renumbered = false;
     for (struct list_node *n = l->head; n != NULL; n = n->next) {
         list_node_renumber(n, first, LIST_STEP, 0);
         first += (int64_t)n->count * LIST_STEP;
     }
+}
+
+static void renumber_all(struct list *l)
+{
+    list_renumber(l);
+    l->renumbered = true;
 }
 
 /* Spreads the elements of a node over the space between its neighbours. False: too little. */
@@ -271,7 +277,7 @@ static int64_t free_position(struct list *l, struct list_node *n, uint32_t index
         return position;
     if (n->count > 0 && renumber_node(l, n) && position_before(n, index, &position))
         return position;
-    list_renumber(l);
+    renumber_all(l);
     must(position_before(n, index, &position));
     return position;
 }
@@ -287,7 +293,7 @@ static int64_t end_position(struct list *l, enum list_end end)
         return position;
     if (end == LIST_TAIL && !__builtin_add_overflow(list_node_last(n), step, &position))
         return position;
-    list_renumber(l);
+    renumber_all(l);
     return end == LIST_HEAD ? -LIST_STEP : list_node_last(n) + LIST_STEP;
 }
 

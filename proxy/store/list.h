@@ -67,6 +67,7 @@ void list_each_placed(const struct list *l, size_t index, size_t n,
 /* Whether list_insert() at this index finds a free position. If not, elements within `around` get
  * new ones, which lie within it too; or all do, see list_take_renumbered(). */
 bool list_has_gap(const struct list *l, size_t index, struct list_span *around);
+/* Gives the canonical ones to all; the caller says so to whoever knows the others. */
 void list_renumber(struct list *l);
 /* True, once, when elements that were there before the last changes may have got other positions,
  * beyond what list_has_gap() said. */

@@ -313,6 +313,33 @@ static void exec_fails_when_a_watched_key_was_changed(void **state)
     expect(0, "EXEC", "*1\r\n:2\r\n");
 }
 
+/* In memory it is large enough to be renamed by name, since its elements were large; as it is loaded
+ * again it is not. Its positions must be the same either way. */
+static void a_list_that_was_renamed_by_name_is_renamed_so_in_replay(void **state)
+{
+    (void)state;
+    enum { ELEMENTS = 3500, BYTES = 300 };
+    char line[BYTES + 32];
+    for (int i = 0; i < ELEMENTS; i++) {
+        snprintf(line, sizeof(line), "LPUSH l %0*d", BYTES, i);
+        (void)say(0, line);
+    }
+    for (int i = 0; i < ELEMENTS; i++) {
+        snprintf(line, sizeof(line), "LSET l %d %d", i, i);
+        expect(0, line, "+OK\r\n");
+    }
+    ks_flush(&ks);
+    expect(0, "RENAME l m", "+OK\r\n");
+    (void)say(0, "RPOP m 10");
+    (void)say(0, "LPOP m 7");
+    disconnect_clients();
+    ks_restart(&ks, false);
+    connect_clients();
+    expect(0, "LLEN m", ":3483\r\n");
+    expect(0, "LINDEX m 0", "$1\r\n7\r\n");
+    expect(0, "LINDEX m -1", "$4\r\n3489\r\n");
+}
+
 /* What was changed in the backend without a trace may have been any key. */
 static void a_watched_key_may_be_among_those_that_are_suspected(void **state)
 {
@@ -652,6 +679,7 @@ int main(void)
         TEST(exec_is_one_transaction),
         TEST(an_error_when_queueing_fails_exec),
         TEST(exec_fails_when_a_watched_key_was_changed),
+        TEST(a_list_that_was_renamed_by_name_is_renamed_so_in_replay),
         TEST(a_watched_key_may_be_among_those_that_are_suspected),
         TEST(a_watched_key_that_is_not_in_memory_expires_too),
         TEST(a_key_that_had_expired_when_it_was_watched_breaks_nothing),

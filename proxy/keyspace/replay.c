@@ -66,8 +66,9 @@ static enum rc open_key(const struct replay *r, struct txn_key *key, enum key_mo
     return open_keys(r, key, 1);
 }
 
-/* Opens the key, lets the verb make of the aggregate what the arguments say, and commits. Where none
- * of its type is, adding begins one in the place of what is there; taking away does nothing. */
+/* Opens the key, lets the verb make of the aggregate what the arguments say, and commits. Where
+ * none of its type is, adding begins one in the place of what is there; taking away does nothing.
+ */
 static enum rc change_object(const struct replay *r, const struct verb *verb)
 {
     struct txn_key key;

@@ -252,19 +252,10 @@ static bool renumber_node(struct list *l, struct list_node *n)
     return true;
 }
 
-static int64_t position_at(const struct list_node *n, uint32_t index)
+bool list_position_before(const struct list_node *n, uint32_t index, int64_t *out)
 {
-    struct list_element e = {0};
-    if (n->step == 0)
-        list_node_find(n, index, &e);
-    return list_node_position(n, index, &e);
-}
-
-/* In the middle of the gap before the element with `index`, which has neighbours on both sides. */
-static bool position_before(const struct list_node *n, uint32_t index, int64_t *out)
-{
-    int64_t left = index > 0 ? position_at(n, index - 1) : list_node_last(n->prev);
-    int64_t right = index < n->count ? position_at(n, index) : list_node_first(n->next);
+    int64_t left = index > 0 ? list_node_position_at(n, index - 1) : list_node_last(n->prev);
+    int64_t right = index < n->count ? list_node_position_at(n, index) : list_node_first(n->next);
     uint64_t gap = (uint64_t)right - (uint64_t)left;
     *out = left + (int64_t)(gap / 2);
     return gap >= 2;
@@ -273,12 +264,12 @@ static bool position_before(const struct list_node *n, uint32_t index, int64_t *
 static int64_t free_position(struct list *l, struct list_node *n, uint32_t index)
 {
     int64_t position;
-    if (position_before(n, index, &position))
+    if (list_position_before(n, index, &position))
         return position;
-    if (n->count > 0 && renumber_node(l, n) && position_before(n, index, &position))
+    if (n->count > 0 && renumber_node(l, n) && list_position_before(n, index, &position))
         return position;
     renumber_all(l);
-    must(position_before(n, index, &position));
+    must(list_position_before(n, index, &position));
     return position;
 }
 

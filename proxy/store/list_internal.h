@@ -36,6 +36,13 @@ struct list {
 
 /* The node with this element, and the element's index there. index < count. */
 struct list_node *list_locate(const struct list *l, size_t index, uint32_t *within);
+/* In the middle of the gap before the element with `index`, which has neighbours on both sides.
+ * False: there is no gap. */
+bool list_position_before(const struct list_node *n, uint32_t index, int64_t *out);
+/* Where the element with this position is, or would come: the node, the index there, and that
+ * element. The list is not empty. */
+struct list_node *list_find_position(const struct list *l, int64_t position, uint32_t *index,
+                                     struct list_element *e);
 /* The backend's rows will all be replaced. */
 void list_give_up(struct list *l);
 /* The flags of an element that comes to a position where there is none. One that the backend still

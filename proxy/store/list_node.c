@@ -237,6 +237,14 @@ void list_node_find(const struct list_node *n, uint32_t index, struct list_eleme
     }
 }
 
+int64_t list_node_position_at(const struct list_node *n, uint32_t index)
+{
+    struct list_element e = {0};
+    if (n->step == 0)
+        list_node_find(n, index, &e);
+    return list_node_position(n, index, &e);
+}
+
 bool list_node_carry_positions(struct list_node **place)
 {
     struct list_node *n = *place;

@@ -110,6 +110,8 @@ uint32_t list_element_size(size_t value_len);
 struct list_node *list_node_try_new(size_t value_len, uint32_t more);
 /* Finds the element with this index. */
 void list_node_find(const struct list_node *n, uint32_t index, struct list_element *out);
+/* The position of the element with this index, which is computed where it can be. */
+int64_t list_node_position_at(const struct list_node *n, uint32_t index);
 
 /* Puts an element before the one with this index (count: at the end). position lies between its
  * neighbours'. False: out of memory, unchanged. */

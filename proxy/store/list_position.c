@@ -8,12 +8,10 @@
 
 int64_t list_position(const struct list *l, size_t index)
 {
-    struct list_element e = {0};
     uint32_t within;
     must(index < l->count);
     const struct list_node *n = list_locate(l, index, &within);
-    list_node_find(n, within, &e);
-    return list_node_position(n, within, &e);
+    return list_node_position_at(n, within);
 }
 
 void list_each_placed(const struct list *l, size_t index, size_t n,
@@ -85,9 +83,9 @@ bool list_has_gap(const struct list *l, size_t index, struct list_span *around)
     if (index == 0 || index >= l->count)
         return true;
     uint32_t within;
+    int64_t free;
     const struct list_node *n = list_locate(l, index, &within);
-    int64_t left = list_position(l, index - 1), right = list_position(l, index);
-    if ((uint64_t)right - (uint64_t)left >= 2)
+    if (list_position_before(n, within, &free))
         return true;
     /* The node, or the one that it shares the gap with, gets new positions between its neighbours;
      * a full one is split first. */
@@ -123,6 +121,14 @@ static struct list_node *node_for(const struct list *l, int64_t position)
     return n;
 }
 
+struct list_node *list_find_position(const struct list *l, int64_t position, uint32_t *index,
+                                     struct list_element *e)
+{
+    struct list_node *n = node_for(l, position);
+    *index = first_within(n, position, e);
+    return n;
+}
+
 bool list_put(struct list **place, int64_t position, struct slice value)
 {
     struct list *l = *place;
@@ -132,8 +138,7 @@ bool list_put(struct list **place, int64_t position, struct slice value)
     bool before_head = l->head != NULL && list_node_first(l->head) > position;
     if (l->head != NULL && !before_head && list_node_last(l->tail) >= position) {
         struct list_element e = {0};
-        n = node_for(l, position);
-        index = first_within(n, position, &e);
+        n = list_find_position(l, position, &index, &e);
         if (index < n->count && list_node_position(n, index, &e) == position)
             return list_set_at(l, n, index, value, LIST_CHANGED);
     }

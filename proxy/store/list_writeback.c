@@ -150,19 +150,11 @@ static void ops_capture(void **object, bool everything, struct change_sink *sink
 /* Elements come in the order of their positions, so this is for what a broken backend says. */
 static bool load_between(struct list *l, struct slice value, int64_t position)
 {
-    struct list_node *n = l->tail;
-    while (n->prev != NULL && list_node_first(n) > position)
-        n = n->prev;
     struct list_element e = {0};
-    uint32_t index = 0;
-    for (uint32_t at = n->start; at < n->end; at = e.end, index++) {
-        list_node_read(n, at, &e);
-        int64_t there = list_node_position(n, index, &e);
-        if (there == position)
-            return (e.flags & LIST_CHANGED) != 0 || list_set_at(l, n, index, value, 0);
-        if (there > position)
-            break;
-    }
+    uint32_t index;
+    struct list_node *n = list_find_position(l, position, &index, &e);
+    if (index < n->count && list_node_position(n, index, &e) == position)
+        return (e.flags & LIST_CHANGED) != 0 || list_set_at(l, n, index, value, 0);
     return list_add_at(l, n, index, value, 0, &position);
 }
 

@@ -233,8 +233,8 @@ size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile
  * on, 0 at the end. */
 void shard_forget_absent(struct store *s, struct shard *sh, uint32_t *position, size_t look)
     REQUIRES(sh->lock);
-/* Drops entries that `dead` says so of, `look` slots a call; *position moves on, 0 at the end. Dirty
- * or in-flight ones stay, unasked. */
+/* Drops entries that `dead` says so of, `look` slots a call; *position moves on, 0 at the end.
+ * Dirty or in-flight ones stay, unasked. */
 void shard_sweep(struct store *s, struct shard *sh, uint32_t *position, size_t look,
                  bool (*dead)(void *ctx, const struct entry *e), void *ctx) REQUIRES(sh->lock);
 

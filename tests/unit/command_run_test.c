@@ -313,8 +313,8 @@ static void exec_fails_when_a_watched_key_was_changed(void **state)
     expect(0, "EXEC", "*1\r\n:2\r\n");
 }
 
-/* In memory it is large enough to be renamed by name, since its elements were large; as it is loaded
- * again it is not. Its positions must be the same either way. */
+/* In memory it is large enough to be renamed by name, since its elements were large; as it is
+ * loaded again it is not. Its positions must be the same either way. */
 static void a_list_that_was_renamed_by_name_is_renamed_so_in_replay(void **state)
 {
     (void)state;

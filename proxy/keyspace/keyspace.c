@@ -23,12 +23,6 @@ static void on_journal_progress(void *ctx)
         ks->options.on_journal_progress(ks->options.ctx);
 }
 
-/* What the backend has committed releases replies, too, as long as the journal cannot. */
-static void on_applied(void *ctx)
-{
-    on_journal_progress(ctx);
-}
-
 static void on_dropped(void *ctx, struct shard *sh, uint32_t store_db, struct slice key) NO_TSA
 {
     if (sh->watch != NULL)
@@ -83,15 +77,11 @@ static enum rc open_journal(struct keyspace *ks, struct err *err)
 static enum rc join_store(struct keyspace *ks, const struct backend_position *position,
                           struct err *err)
 {
-    const uint8_t *id = journal_id(ks->journal);
-    if (memcmp(position->mark.journal_id, id, JOURNAL_ID_BYTES) == 0)
+    struct backend_mark mark = writeback_mark(ks->wb);
+    if (memcmp(position->mark.journal_id, mark.journal_id, sizeof(mark.journal_id)) == 0)
         return RC_OK;
     struct backend_applied applied;
-    struct backend_batch batch = {.cut_lsn = position->cut_lsn,
-                                  .mark.durable_lsn = journal_durable_lsn(ks->journal),
-                                  .mark.cut_at_ms = clock_wall().ms,
-                                  .joins = true};
-    memcpy(batch.mark.journal_id, id, JOURNAL_ID_BYTES);
+    struct backend_batch batch = {.cut_lsn = position->cut_lsn, .mark = mark, .joins = true};
     return ks->ops->apply(ks->backend, &batch, &applied, err);
 }
 
@@ -107,7 +97,7 @@ static void open_writeback(struct keyspace *ks, const struct backend_position *p
         .records_dir = dir,
         .producers = ks->producers,
         .databases = (uint32_t)option_num(OPT_databases),
-        .on_applied = on_applied,
+        .on_applied = on_journal_progress, /* a commit releases replies, too */
         .on_dropped = on_dropped,
         .on_suspected = on_suspected,
         .ctx = ks,

@@ -57,17 +57,24 @@ static void keep(struct attempt *a, struct record *record, const struct backend_
     a->records.code = records_add(a->wb->records, record, &bounds, &a->records);
 }
 
-enum rc record_lost_change(struct writeback *wb, const struct backend_item *ours, uint64_t lsn,
-                           struct err *err)
+enum rc record_lost_changes(struct writeback *wb, const struct backend_item *ours, uint32_t n,
+                            uint64_t lsn, struct err *err)
 {
     struct records_bounds bounds = bounds_of(RECORD_CONFLICT);
-    struct record r = {.kind = RECORD_CONFLICT,
-                       .lsn = lsn,
-                       .reason = SLICE("backend-wins, made on top of a change that lost"),
-                       .ours_lost = true};
-    describe(wb, ours, &r);
-    stat_add(STAT_conflicts_total, 1);
-    return records_add_alone(wb->records, &r, &bounds, err);
+    struct record *list = calloc(n, sizeof(*list));
+    must(list != NULL);
+    for (uint32_t i = 0; i < n; i++) {
+        list[i] =
+            (struct record){.kind = RECORD_CONFLICT,
+                            .lsn = lsn,
+                            .reason = SLICE("backend-wins, made on top of a change that lost"),
+                            .ours_lost = true};
+        describe(wb, &ours[i], &list[i]);
+    }
+    stat_add(STAT_conflicts_total, n);
+    enum rc rc = records_add_alone(wb->records, list, n, &bounds, err);
+    free(list);
+    return rc;
 }
 
 static void on_begin(void *ctx)

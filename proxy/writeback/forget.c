@@ -65,9 +65,9 @@ void lost_record(struct writeback *wb, struct lost *lost)
     if (lost->items == NULL)
         return;
     batch_seal(lost->items);
-    for (uint32_t i = 0; i < lost->items->items_len; i++)
-        if (record_lost_change(wb, &lost->items->items[i], lost->lsn, &err) != RC_OK)
-            log_err(LOG_WARNING, "a change that lost a conflict could not be recorded", &err);
+    if (record_lost_changes(wb, lost->items->items, lost->items->items_len, lost->lsn, &err) !=
+        RC_OK)
+        log_err(LOG_WARNING, "changes that lost a conflict could not be recorded", &err);
     batch_free(&lost->items);
 }
 

@@ -189,6 +189,8 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
  * loader; holds a shard's lock for a bounded number of entries. */
 void writeback_suspect_all(struct writeback *wb);
 
+/* What a batch says of the journal now. Thread: any. */
+struct backend_mark writeback_mark(const struct writeback *wb);
 /* Everything that is dirty now leaves with the next cut, which is due. Thread: any. */
 void writeback_cut_soon(struct writeback *wb);
 int64_t writeback_dirty_keys(const struct writeback *wb);
@@ -248,9 +250,10 @@ MUST_CHECK enum rc forget_end_replay(struct writeback *wb, struct err *err);
 /* Once through the backend. *records_failed: what failed is not the backend. */
 MUST_CHECK enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_failed,
                                  struct err *err);
-/* A change that was made on top of one that lost a conflict, and loses with it. Thread: cutter. */
-MUST_CHECK enum rc record_lost_change(struct writeback *wb, const struct backend_item *ours,
-                                      uint64_t lsn, struct err *err);
+/* Changes that were made on top of some that lost a conflict, and lose with them: all are recorded,
+ * or none. Thread: cutter. */
+MUST_CHECK enum rc record_lost_changes(struct writeback *wb, const struct backend_item *ours,
+                                       uint32_t n, uint64_t lsn, struct err *err);
 
 /* Changes behind a position, up to another, did not get to the backend: for writeback_get_losses().
  * Before applied_lsn says that they were committed. */

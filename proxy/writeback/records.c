@@ -335,22 +335,26 @@ enum rc records_add_kept(struct records *r, const struct backend_item *ours, str
     return rc;
 }
 
-enum rc records_add_alone(struct records *r, const struct record *record,
+enum rc records_add_alone(struct records *r, const struct record *list, uint32_t n,
                           const struct records_bounds *bounds, struct err *err)
 {
     lock_acquire(&r->lock);
     enum rc rc = r->in_batch ? err_set(err, RC_BUSY, "%s: a batch is being recorded", r->path)
                              : begin(r, err);
     if (rc == RC_OK) {
-        rc = add(r, record, bounds, err);
+        uint64_t lsn = atomic_load(&r->settled_lsn);
+        for (uint32_t i = 0; i < n && rc == RC_OK; i++) {
+            lsn = max_u64(list[i].lsn, lsn);
+            rc = add(r, &list[i], bounds, err);
+        }
         if (rc == RC_OK)
             rc = records_run(r, RS_COMMIT, err);
-        if (rc != RC_OK)
+        if (rc == RC_OK) {
+            atomic_store(&r->settled_lsn, lsn);
+            records_publish(r);
+        } else {
             give_up(r);
-    }
-    if (rc == RC_OK) {
-        atomic_store(&r->settled_lsn, max_u64(record->lsn, atomic_load(&r->settled_lsn)));
-        records_publish(r);
+        }
     }
     lock_release(&r->lock);
     return rc;

@@ -102,8 +102,8 @@ void records_end(struct records *r, bool committed);
 
 /* --- Others --- */
 
-/* A record that belongs to no batch, in a transaction of its own. */
-MUST_CHECK enum rc records_add_alone(struct records *r, const struct record *record,
+/* Records that belong to no batch, in one transaction of their own. */
+MUST_CHECK enum rc records_add_alone(struct records *r, const struct record *list, uint32_t n,
                                      const struct records_bounds *bounds, struct err *err);
 struct records_query {
     enum record_kind kind;

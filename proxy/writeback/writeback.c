@@ -114,7 +114,7 @@ static void capture_shard(struct writeback *wb, struct shard *sh, uint16_t next_
     lock_release(&sh->lock);
 }
 
-static struct backend_mark mark_now(const struct writeback *wb)
+struct backend_mark writeback_mark(const struct writeback *wb)
 {
     struct backend_mark mark = {.durable_lsn = journal_durable_lsn(wb->journal),
                                 .cut_at_ms = clock_wall().ms};
@@ -130,7 +130,7 @@ static void make_cut(struct writeback *wb)
     atomic_store_explicit(&wb->current, b, memory_order_release);
     atomic_store(&wb->first_dirty_us, 0);
     b->cut_lsn = journal_bump_cut(wb->journal);
-    b->mark = mark_now(wb);
+    b->mark = writeback_mark(wb);
     atomic_store(&wb->last_cut_lsn, b->cut_lsn);
 
     struct shard *first = &wb->store->shards[0];

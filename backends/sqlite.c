@@ -300,7 +300,7 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
 /* ---- position ---- */
 
 /* A store that no journal has joined yet has no id, nor has one that an older Weir wrote. */
-static enum rc read_journal_id(const struct sqlite_conn *c, struct backend_mark *out,
+enum rc sqlite_read_journal_id(const struct sqlite_conn *c, struct backend_mark *out,
                                struct err *err)
 {
     sqlite3_stmt *s = c->statements[ST_META];
@@ -325,7 +325,7 @@ static enum rc read_meta_number(const struct sqlite_conn *c, struct slice name, 
     return sqlite_number(c, ST_META, 0, out, err);
 }
 
-enum rc sqlite_read_mark(const struct sqlite_conn *c, struct backend_position *out, struct err *err)
+static enum rc read_mark(const struct sqlite_conn *c, struct backend_position *out, struct err *err)
 {
     int64_t cut = 0, durable = 0, accepts = 0;
     enum rc rc = read_meta_number(c, SLICE("cut_lsn"), &cut, err);
@@ -338,7 +338,7 @@ enum rc sqlite_read_mark(const struct sqlite_conn *c, struct backend_position *o
     out->cut_lsn = (uint64_t)cut;
     out->mark.accepts_lsn = (uint64_t)accepts;
     out->mark.durable_lsn = (uint64_t)durable;
-    return rc == RC_OK ? read_journal_id(c, &out->mark, err) : rc;
+    return rc == RC_OK ? sqlite_read_journal_id(c, &out->mark, err) : rc;
 }
 
 static enum rc read_map(struct sqlite_backend *b, struct backend_dbmap *map, struct err *err)
@@ -371,7 +371,7 @@ static enum rc backend_position(struct backend *pb, struct backend_position *out
     int64_t any_key = 0;
     enum rc rc = sqlite_run(&b->writer, ST_BEGIN_READ, err);
     if (rc == RC_OK)
-        rc = sqlite_read_mark(&b->writer, out, err);
+        rc = read_mark(&b->writer, out, err);
     if (rc == RC_OK)
         rc = read_map(b, &out->dbmap, err);
     if (rc == RC_OK)
@@ -390,8 +390,6 @@ static enum rc backend_apply(struct backend *pb, const struct backend_batch *bat
     enum rc rc = sqlite_guard_write(b, err);
     if (rc == RC_OK)
         rc = sqlite_guard_schema(b, err);
-    if (rc == RC_OK)
-        rc = sqlite_guard_restored(b, err);
     if (rc == RC_OK)
         rc = sqlite_apply(pb, batch, out, err);
     if (rc != RC_OK)

@@ -111,15 +111,16 @@ static enum rc put_key_row(struct work *w, const struct backend_item *item)
 }
 
 /* Several statements of which all or none counts. */
-static enum rc together(struct work *w, const struct backend_item *item,
-                        enum rc (*put)(struct work *w, const struct backend_item *item))
+static enum rc together(struct work *w, const struct backend_item *item, const struct stored *old,
+                        enum rc (*put)(struct work *w, const struct backend_item *item,
+                                       const struct stored *old))
 {
     struct backend_applied before = *w->done;
     struct err ignored;
     enum rc rc = sqlite_run(w->c, ST_SAVEPOINT, w->err);
     if (rc != RC_OK)
         return rc;
-    rc = put(w, item);
+    rc = put(w, item, old);
     if (rc == RC_OK)
         return sqlite_run(w->c, ST_RELEASE, w->err);
     *w->done = before;
@@ -129,12 +130,10 @@ static enum rc together(struct work *w, const struct backend_item *item,
     return rc;
 }
 
-static enum rc put_over_aggregate(struct work *w, const struct backend_item *item)
+static enum rc put_over_aggregate(struct work *w, const struct backend_item *item,
+                                  const struct stored *old)
 {
-    struct stored old;
-    enum rc rc = find_stored(w, item, &old);
-    if (rc == RC_OK)
-        rc = clear_elements(w, item, old.type);
+    enum rc rc = clear_elements(w, item, old->type);
     return rc == RC_OK ? put_key_row(w, item) : rc;
 }
 
@@ -143,8 +142,12 @@ static enum rc put_string(struct work *w, const struct backend_item *item)
     sqlite3_stmt *s = w->c->statements[ST_KEY_PUT_STRING];
     uint64_t rows = w->done->rows;
     enum rc rc = step_row(w, s, bind_key_row(s, item), "writing a string");
-    if (rc == RC_OK && w->done->rows == rows)
-        rc = together(w, item, put_over_aggregate);
+    if (rc == RC_OK && w->done->rows == rows) {
+        struct stored old;
+        rc = find_stored(w, item, &old);
+        if (rc == RC_OK)
+            rc = together(w, item, &old, put_over_aggregate);
+    }
     if (rc == RC_OK)
         w->done->bytes += item->key.len + item->value.len;
     return rc;
@@ -211,13 +214,6 @@ static enum rc put_aggregate_over(struct work *w, const struct backend_item *ite
     return rc == RC_OK ? put_elements(w, item) : rc;
 }
 
-static enum rc find_and_put(struct work *w, const struct backend_item *item)
-{
-    struct stored old;
-    enum rc rc = find_stored(w, item, &old);
-    return rc == RC_OK ? put_aggregate_over(w, item, &old) : rc;
-}
-
 /* A value that was not there before is undone by removing what there is of it. */
 static enum rc undo_new(struct work *w, const struct backend_item *item,
                         const struct backend_applied *before)
@@ -244,7 +240,7 @@ static enum rc put_aggregate(struct work *w, const struct backend_item *item)
     bool one_row = item->elements_len <= 1 && !item->replace && old.type == item->type &&
                    old.expires_at_ms == item->expires_at_ms;
     if (w->b->careful_batches > 0 && old.type != VALUE_NONE && !one_row)
-        return together(w, item, find_and_put);
+        return together(w, item, &old, put_aggregate_over);
     rc = put_aggregate_over(w, item, &old);
     if (rc != RC_REJECTED || w->done->rows == before.rows)
         return rc;
@@ -376,14 +372,16 @@ static enum rc put_meta(struct work *w, struct slice name, int64_t number)
     return sqlite_run(w->c, ST_META_PUT, w->err);
 }
 
-/* Whose store this is, in the transaction of the batch: the file may have been exchanged, or joined
- * with another journal, since it was opened. */
+/* Whose store this is and of when, in the transaction of the batch: the file may have been
+ * exchanged, restored, or joined with another journal, since it was opened. */
 static enum rc check_mark(struct work *w, const struct backend_batch *batch)
 {
-    struct backend_position now = {0};
-    enum rc rc = sqlite_read_mark(w->c, &now, w->err);
+    struct backend_mark now = {0};
+    enum rc rc = sqlite_guard_restored(w->b, w->err);
+    if (rc == RC_OK)
+        rc = sqlite_read_journal_id(w->c, &now, w->err);
     if (rc != RC_OK || batch->joins ||
-        memcmp(now.mark.journal_id, batch->mark.journal_id, sizeof(now.mark.journal_id)) == 0)
+        memcmp(now.journal_id, batch->mark.journal_id, sizeof(now.journal_id)) == 0)
         return rc;
     return err_set(w->err, RC_FOREIGN,
                    "%s: belongs to another journal by now; nothing is written to it. Put the "

@@ -269,11 +269,11 @@ int64_t sqlite_expiry_column(sqlite3_stmt *s, int at);
 MUST_CHECK enum rc sqlite_run(const struct sqlite_conn *c, enum sqlite_statement id,
                               struct err *err);
 /* Runs a statement of one number; `otherwise` when there is no row or it is NULL. */
-/* Reads the position and its mark. */
-MUST_CHECK enum rc sqlite_read_mark(const struct sqlite_conn *c, struct backend_position *out,
-                                    struct err *err);
 MUST_CHECK enum rc sqlite_number(const struct sqlite_conn *c, enum sqlite_statement id,
                                  int64_t otherwise, int64_t *out, struct err *err);
+/* Of the journal that the store has joined; zeros, as it was given, where there is none. */
+MUST_CHECK enum rc sqlite_read_journal_id(const struct sqlite_conn *c, struct backend_mark *out,
+                                          struct err *err);
 /* Binds (db, key) as ?1 and ?2. */
 sqlite3_stmt *sqlite_with_key(const struct sqlite_conn *c, enum sqlite_statement id, uint32_t db,
                               struct slice key);

@@ -196,13 +196,17 @@ static enum rc make_again(struct repair *r, const struct object *o, enum differe
 static enum rc repair_all(struct repair *r, struct err *err)
 {
     enum rc rc = RC_OK;
+    bool differs = false;
     for (size_t i = 0; i < r->len && rc == RC_OK; i++) {
         struct object *o = &r->objects[i];
         rc = look(r, o, &o->was, err);
+        differs |= o->was != SAME;
         if (rc == RC_OK && o->was == NOT_OURS)
             rc = err_set(err, RC_FOREIGN, "%s: something else is named %s, as Weir's %s is",
                          r->c->path, o->name, o->type);
     }
+    if (rc != RC_OK || !differs)
+        return rc;
     for (size_t i = 0; i < r->len && rc == RC_OK; i++)
         if (strcmp(r->objects[i].type, "table") == 0 && r->objects[i].was != SAME)
             rc = repair_table(r, &r->objects[i], err);

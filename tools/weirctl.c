@@ -111,8 +111,7 @@ static int journal_cut_off(const char *dir)
 {
     struct journal_salvage done;
     struct err err;
-    enum rc rc = journal_salvage(NULL, dir, &done, &err);
-    if (rc != RC_OK)
+    if (journal_salvage(NULL, dir, &done, &err) != RC_OK)
         return complain(&err);
     if (done.was_sound) {
         printf("nothing to do: the journal is sound\n");
@@ -147,23 +146,9 @@ struct pair {
     struct journal_history history;
 };
 
-static enum rc pair_open_store(struct pair *p, struct err *err)
-{
-    char *url = option_strdup(OPT_backend);
-    struct backend_config config = {
-        .url = url, .dir = ".", .timeout_ms = option_num(OPT_backend_timeout_ms)};
-    p->ops = backend_find(url);
-    enum rc rc = p->ops == NULL ? err_set(err, RC_INVALID, "backend '%s': no such kind", url)
-                                : p->ops->open(&config, &p->store, err);
-    if (rc == RC_OK)
-        rc = p->ops->position(p->store, &p->position, err);
-    free(url);
-    return rc;
-}
-
 static enum rc pair_open(struct pair *p, struct err *err)
 {
-    enum rc rc = pair_open_store(p, err);
+    enum rc rc = join_open_store(&p->ops, &p->store, &p->position, err);
     if (rc != RC_OK)
         return rc;
     char *dir = option_strdup(OPT_journal_dir);

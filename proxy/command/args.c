@@ -3,7 +3,6 @@
 #include "command/args.h"
 
 #include "base/num.h"
-#include "command/worker.h"
 #include "config/options.h"
 #include "store/store.h"
 

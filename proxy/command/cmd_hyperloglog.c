@@ -73,12 +73,10 @@ static enum hll_change find_news(struct call *c, struct slice value, uint32_t *i
     return HLL_SAME;
 }
 
-/* A register and the header, in which the cached count is out of date. */
 static void say_register(struct call *c, uint32_t index)
 {
     size_t at = HLL_HEADER_LEN + (size_t)index * 6 / 8;
     txn_effect_bytes(c->txn, c->key, at, at + 1 < HLL_DENSE_LEN ? 2 : 1);
-    txn_effect_bytes(c->txn, c->key, 0, HLL_HEADER_LEN);
 }
 
 static bool add_dense(struct call *c, uint32_t i)
@@ -99,7 +97,9 @@ static bool add_dense(struct call *c, uint32_t i)
             say_register(c, point.index);
     }
     must(raised > 0);
-    if (!few)
+    if (few) /* the count that the header keeps is out of date */
+        txn_effect_bytes(c->txn, c->key, 0, HLL_HEADER_LEN);
+    else
         txn_effect_string(c->txn, c->key);
     return true;
 }

@@ -30,6 +30,12 @@ static void remove_key(struct call *c, uint32_t i)
 
 /* --- Pushing --- */
 
+void list_cmd_say_pushed(struct call *c, uint32_t i, const struct list *l, enum list_end end,
+                         size_t n)
+{
+    txn_effect_list_set(c->txn, c->key + i, end == LIST_HEAD ? 0 : list_count(l) - n, n);
+}
+
 static void push(struct call *c, enum list_end end, bool only_existing)
 {
     const struct list *present;
@@ -47,13 +53,12 @@ static void push(struct call *c, enum list_end end, bool only_existing)
         call_out_of_memory(c);
         return;
     }
-    size_t count = list_count(*l);
-    txn_effect_list_set(c->txn, c->key, end == LIST_HEAD ? 0 : count - pushed, pushed);
+    list_cmd_say_pushed(c, 0, *l, end, pushed);
     call_notify(c, NOTIFY_LIST, end == LIST_HEAD ? "lpush" : "rpush", 0);
     if (pushed < c->argc - 2)
         call_out_of_memory(c);
     else
-        reply_int(c->reply, (int64_t)count);
+        reply_int(c->reply, (int64_t)list_count(*l));
 }
 
 void cmd_lpush(struct call *c)
@@ -137,8 +142,7 @@ void cmd_linsert(struct call *c)
 
 /* --- Taking away --- */
 
-/* Of more than n elements. */
-static void drop_end(struct call *c, uint32_t i, struct list **l, enum list_end end, size_t n)
+void list_cmd_drop_end(struct call *c, uint32_t i, struct list **l, enum list_end end, size_t n)
 {
     if (n == 0)
         return;
@@ -161,7 +165,7 @@ void list_cmd_drop(struct call *c, uint32_t i, enum list_end end, size_t n)
     }
     struct list **l = txn_edit_list(c->txn, c->key + i, NULL);
     must(l != NULL); /* it exists: this needs no memory */
-    drop_end(c, i, l, end, n);
+    list_cmd_drop_end(c, i, l, end, n);
     call_notify(c, NOTIFY_LIST, event, i);
 }
 
@@ -359,8 +363,8 @@ void cmd_ltrim(struct call *c)
             struct list **l = edit_list(c);
             if (l == NULL)
                 return;
-            drop_end(c, 0, l, LIST_TAIL, count - r.first - r.n);
-            drop_end(c, 0, l, LIST_HEAD, r.first);
+            list_cmd_drop_end(c, 0, l, LIST_TAIL, count - r.first - r.n);
+            list_cmd_drop_end(c, 0, l, LIST_HEAD, r.first);
         } else if (r.n == 0) {
             txn_remove(c->txn, c->key);
         }

@@ -29,12 +29,6 @@ static const char *push_event(enum list_end end)
     return end == LIST_HEAD ? "lpush" : "rpush";
 }
 
-/* One element was added at this end. */
-static void pushed_one(struct call *c, uint32_t i, const struct list *l, enum list_end end)
-{
-    txn_effect_list_set(c->txn, c->key + i, end == LIST_HEAD ? 0 : list_count(l) - 1, 1);
-}
-
 /* Within one list. The element is copied, since it must not lie in the list that it is added to. */
 static bool rotate(struct call *c, const struct list *l, struct move m, struct slice value)
 {
@@ -49,11 +43,8 @@ static bool rotate(struct call *c, const struct list *l, struct move m, struct s
         buf_fini(&copy);
         if (!pushed)
             return false;
-        pushed_one(c, 0, *place, m.to);
-        size_t last = list_count(*place) - 1;
-        int64_t position = list_position(*place, m.from == LIST_HEAD ? 0 : last);
-        txn_effect_list_gone(c->txn, c->key, &(struct list_span){position, position}, 1);
-        list_drop(place, m.from, 1);
+        list_cmd_say_pushed(c, 0, *place, m.to, 1);
+        list_cmd_drop_end(c, 0, place, m.from, 1);
     }
     call_notify(c, NOTIFY_LIST, push_event(m.to), 1);
     call_notify(c, NOTIFY_LIST, m.from == LIST_HEAD ? "lpop" : "rpop", 0);
@@ -65,7 +56,7 @@ static bool move_over(struct call *c, struct move m, struct slice value)
     struct list **to = txn_edit_list(c->txn, c->key + 1, NULL);
     if (to == NULL || !list_push(to, m.to, value))
         return false;
-    pushed_one(c, 1, *to, m.to);
+    list_cmd_say_pushed(c, 1, *to, m.to, 1);
     call_notify(c, NOTIFY_LIST, push_event(m.to), 1);
     list_cmd_drop(c, 0, m.from, 1);
     return true;

@@ -82,7 +82,7 @@ static bool parse(struct sort *s)
                 return false;
             i += 2;
         } else if (args_is(c, i, "store") && more >= 1 && !s->read_only) {
-            s->store_name = c->argv[++i];
+            i++; /* its key was found with the other keys */
             s->stores = true;
         } else if (args_is(c, i, "by") && more >= 1) {
             parse_by(s, c->argv[++i]);

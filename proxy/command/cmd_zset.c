@@ -193,6 +193,7 @@ static bool add_members(struct call *c, const struct adding *a, struct added *ou
     const struct zset *present;
     struct zset **z = NULL;
     bool plain = !a->nx && !a->xx && !a->gt && !a->lt && !a->incr;
+    bool verbatim = plain && a->first == 2; /* without options the request says it all */
     if (!zset_read(c, 0, &present))
         return false;
     for (uint32_t i = a->first; i < c->argc; i += 2) {
@@ -211,15 +212,15 @@ static bool add_members(struct call *c, const struct adding *a, struct added *ou
             z = txn_edit_zset(c->txn, c->key, NULL);
         enum zset_put_result result = z != NULL ? zset_put(z, member, out->score) : ZSET_OOM;
         if (result == ZSET_OOM) {
-            stop_adding(c, plain && a->first == 2, i);
+            stop_adding(c, verbatim, i);
             return false;
         }
         out->added += result == ZSET_ADDED;
         out->updated += result == ZSET_UPDATED;
-        if (!plain || a->first > 2)
+        if (!verbatim)
             zset_effect_score(c, member, out->score);
     }
-    if (z != NULL) /* without options the request says it all */
+    if (z != NULL)
         txn_effect_request(c->txn, c->key);
     return true;
 }

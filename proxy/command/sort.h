@@ -42,7 +42,6 @@ struct sort {
     bool read_only; /* SORT_RO: STORE is no option */
     bool descending, alpha, unordered, by_pattern, stores;
     int64_t limit_first, limit_count; /* limit_count < 0: all */
-    struct slice store_name;
     struct sort_pattern by;
     struct sort_pattern *gets;
     uint32_t gets_len;

@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-enum { STORE = 1, PUSHES = 512 /* values of one journalled RPUSH */ };
+enum { STORE = 1 };
 
 void sort_reply_failure(struct sort *s)
 {

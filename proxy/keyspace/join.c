@@ -4,10 +4,12 @@
 #include "keyspace/join.h"
 
 #include "base/log.h"
+#include "config/options.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 enum { SHORT_ID_BYTES = 4, LINE_MAX_BYTES = 400, TIME_TEXT_BYTES = 40 };
@@ -18,6 +20,26 @@ static bool has_journal(const struct backend_position *store)
 {
     static const uint8_t none[BACKEND_JOURNAL_ID_BYTES];
     return memcmp(store->mark.journal_id, none, sizeof(none)) != 0;
+}
+
+enum rc join_open_store(const struct backend_ops **ops, struct backend **b,
+                        struct backend_position *position, struct err *err)
+{
+    char *url = option_strdup(OPT_backend);
+    struct backend_config config = {
+        .url = url, .dir = ".", .timeout_ms = option_num(OPT_backend_timeout_ms)};
+    *ops = backend_find(url);
+    enum rc rc;
+    if (*ops == NULL)
+        rc = err_set(err, RC_INVALID,
+                     "backend '%s': no such kind of backend; known are sqlite:FILE (see --help)",
+                     url);
+    else
+        rc = (*ops)->open(&config, b, err);
+    if (rc == RC_OK)
+        rc = (*ops)->position(*b, position, err);
+    free(url);
+    return rc;
 }
 
 enum join_verdict join_decide(const struct backend_position *store,

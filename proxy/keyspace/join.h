@@ -46,6 +46,11 @@ static inline bool join_is_refused(enum join_verdict v)
     return v >= JOIN_NEW_STORE;
 }
 
+/* Opens the store that the configuration names, and reads its position. *b may be open after a
+ * failure; the caller closes it. */
+MUST_CHECK enum rc join_open_store(const struct backend_ops **ops, struct backend **b,
+                                   struct backend_position *position, struct err *err);
+
 /* Says, line by line, what the two are, what is missing, and what can be done. `j` is open and not
  * started: it is read for the number and the times of its records. */
 void join_describe(const struct backend_position *store, struct journal *j,

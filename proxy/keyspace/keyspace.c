@@ -36,25 +36,6 @@ static void on_suspected(void *ctx, struct shard *sh) NO_TSA
     block_look_again_shard(sh);
 }
 
-static enum rc open_backend(struct keyspace *ks, struct backend_position *position, struct err *err)
-{
-    char *url = option_strdup(OPT_backend);
-    struct backend_config config = {
-        .url = url, .dir = ".", .timeout_ms = option_num(OPT_backend_timeout_ms)};
-    ks->ops = backend_find(url);
-    enum rc rc;
-    if (ks->ops == NULL)
-        rc = err_set(err, RC_INVALID,
-                     "backend '%s': no such kind of backend; known are sqlite:FILE (see --help)",
-                     url);
-    else
-        rc = ks->ops->open(&config, &ks->backend, err);
-    if (rc == RC_OK)
-        rc = ks->ops->position(ks->backend, position, err);
-    free(url);
-    return rc;
-}
-
 static enum rc open_journal(struct keyspace *ks, struct err *err)
 {
     char *dir = option_strdup(OPT_journal_dir);
@@ -168,7 +149,7 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     loader_init(ks);
     enum rc rc = store_open(&ks->store, (uint32_t)option_num(OPT_shards), err);
     if (rc == RC_OK)
-        rc = open_backend(ks, &position, err);
+        rc = join_open_store(&ks->ops, &ks->backend, &position, err);
     if (rc == RC_OK)
         rc = open_journal(ks, err);
     if (rc == RC_OK)

@@ -85,16 +85,21 @@ static enum rc read_header(struct chain *c, struct chain_segment *s, struct err 
     return RC_OK;
 }
 
+const struct chain_segment *chain_first_good(const struct chain *c)
+{
+    for (size_t i = 0; i < c->len; i++)
+        if (c->segments[i].good)
+            return &c->segments[i];
+    return NULL;
+}
+
 static enum rc check_ids(struct chain *c, struct err *err)
 {
-    const struct chain_segment *first = NULL;
+    const struct chain_segment *first = chain_first_good(c);
     for (size_t i = 0; i < c->len; i++) {
         const struct chain_segment *s = &c->segments[i];
-        if (!s->good)
-            continue;
-        if (first == NULL)
-            first = s;
-        if (memcmp(s->header.journal_id, first->header.journal_id, JOURNAL_ID_BYTES) != 0)
+        if (s->good &&
+            memcmp(s->header.journal_id, first->header.journal_id, JOURNAL_ID_BYTES) != 0)
             return err_set(err, RC_FOREIGN,
                            "'%s/%s' and '%s' are of two different journals: move away the files "
                            "that do not belong here",

@@ -76,6 +76,9 @@ struct chain_walk {
     uint64_t buf_offset; /* of buf[0] in the file */
 };
 
+/* The first segment with a good header, NULL: none. What is before it may have come back after it
+ * was trimmed. */
+const struct chain_segment *chain_first_good(const struct chain *c);
 /* Starts at the last segment that holds everything above after_lsn; RC_CORRUPT when there is none
  * although there are segments. */
 MUST_CHECK enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t after_lsn,

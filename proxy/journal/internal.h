@@ -77,7 +77,6 @@ struct sync_job {
     uint64_t target; /* durable when it succeeds */
     struct mono posted;
     int64_t took_us;
-    bool moved; /* it failed because files are not where they were */
     enum rc rc;
     struct err err;
 };
@@ -234,7 +233,7 @@ MUST_CHECK enum rc segment_advance(struct journal *j, struct err *err);
 
 /* ---- moved.c ---- */
 /* Whether the directory is still the one that was locked, and the segments have their names: else
- * what is written and synced is in no journal that a start would find. RC_FOREIGN says so. */
+ * what is written and synced is in no journal that a start would find. RC_MOVED says so. */
 MUST_CHECK enum rc moved_check(const struct journal *j, const struct watched *segments, size_t len,
                                struct err *err);
 /* The same of the rings. */

@@ -86,11 +86,10 @@ static const char *last_file(const struct journal *j)
     return j->chain_end > 0 ? j->chain.segments[j->chain_end - 1].name : "none";
 }
 
-static bool same_boot(const struct journal *j)
+bool same_boot(const struct journal *j, const uint8_t boot_id[16])
 {
     static const uint8_t unknown[16];
-    const struct segment_note *note = &j->chain.newest_note;
-    return memcmp(j->boot_id, unknown, 16) != 0 && memcmp(note->boot_id, j->boot_id, 16) == 0;
+    return memcmp(boot_id, unknown, 16) != 0 && memcmp(boot_id, j->boot_id, 16) == 0;
 }
 
 static enum rc lsns_missing(const struct journal *j, uint64_t upto, const char *who,
@@ -122,7 +121,7 @@ static void weigh_ring(const struct journal *j, const struct old_ring *old, stru
 {
     const struct ring_page *page = old->ring.page;
     uint64_t lsn = atomic_load(&page->durable_lsn);
-    bool of_lost_run = page->generation > j->run && memcmp(page->boot_id, j->boot_id, 16) == 0;
+    bool of_lost_run = page->generation > j->run && same_boot(j, page->boot_id);
     if ((j->coherent && old->counts) || of_lost_run)
         lsn = max_u64(lsn, atomic_load(&page->released_lsn));
     if (lsn > most->lsn)
@@ -141,7 +140,8 @@ static const struct old_ring *ring_that_counts(const struct journal *j, uint32_t
 static enum rc check_rings_of_run(const struct journal *j, const struct stop_mark *mark,
                                   struct err *err)
 {
-    if (!j->run_begun || !same_boot(j) || (mark->kind != STOP_UNKNOWN && mark->run == j->run))
+    if (!j->run_begun || !same_boot(j, j->chain.newest_note.boot_id) ||
+        (mark->kind != STOP_UNKNOWN && mark->run == j->run))
         return RC_OK;
     for (uint32_t p = 0; p < j->chain.newest_note.rings; p++)
         if (ring_that_counts(j, p) == NULL)

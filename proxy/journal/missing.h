@@ -44,5 +44,7 @@ MUST_CHECK enum rc stop_mark_write(const struct fs *fs, const char *dir,
 /* After the ends of the segments and of the rings have been found. RC_CORRUPT names what is missing
  * and what to do. */
 MUST_CHECK enum rc missing_check(const struct journal *j, struct err *err);
+/* Whether the machine has run since then; false where that is not known. */
+bool same_boot(const struct journal *j, const uint8_t boot_id[16]);
 
 #endif

@@ -24,7 +24,7 @@ static enum rc check_path(const struct journal *j, const char *path, struct fs_i
         return RC_OK;
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
-    return err_set(err, RC_FOREIGN, "%s '%s' was %s while it was in use. %s", what, path,
+    return err_set(err, RC_MOVED, "%s '%s' was %s while it was in use. %s", what, path,
                    rc == RC_OK ? "replaced" : "moved or removed", put_back);
 }
 

@@ -134,7 +134,7 @@ static enum rc open_old_ring(struct journal *j, uint32_t producer, struct err *e
         return rc;
     const struct ring_page *page = old->ring.page;
     old->counts = j->chain_end > 0 && page->generation == j->run;
-    if (old->counts && memcmp(page->boot_id, j->boot_id, sizeof(j->boot_id)) != 0)
+    if (old->counts && !same_boot(j, page->boot_id))
         j->coherent = false;
     j->old_len++;
     return RC_OK;
@@ -143,12 +143,11 @@ static enum rc open_old_ring(struct journal *j, uint32_t producer, struct err *e
 /* The run of the last segment says which rings belong to it: older contents were carried over. */
 static enum rc open_old_rings(struct journal *j, struct err *err)
 {
-    static const uint8_t unknown[16];
     bool any = false;
     enum rc rc = RC_OK;
     j->old = aligned_alloc(CACHE_LINE, (j->chain.rings_len + 1) * sizeof(*j->old));
     must(j->old != NULL);
-    j->coherent = memcmp(j->boot_id, unknown, sizeof(unknown)) != 0;
+    j->coherent = true;
     for (size_t i = 0; i < j->chain.len; i++)
         if (j->chain.segments[i].good)
             j->run = max_u64(j->run, j->chain.segments[i].header.run);
@@ -179,17 +178,11 @@ static enum rc find_end(struct journal *j, struct err *err)
 {
     const struct record_header *record;
     struct chain_walk w;
-    const struct segment_header *first = NULL;
-    uint64_t durable = 0;
-    for (size_t i = 0; i < j->chain.len; i++) {
-        const struct chain_segment *s = &j->chain.segments[i];
-        if (!s->good)
-            continue;
-        first = first == NULL ? &s->header : first;
-        durable = max_u64(durable, s->header.durable_lsn);
-    }
-    if (first != NULL)
-        durable = max_u64(durable, first->continues_after);
+    const struct chain_segment *first = chain_first_good(&j->chain);
+    uint64_t durable = first == NULL ? 0 : first->header.continues_after;
+    for (size_t i = 0; i < j->chain.len; i++)
+        if (j->chain.segments[i].good)
+            durable = max_u64(durable, j->chain.segments[i].header.durable_lsn);
     enum rc rc = chain_walk_init(&w, &j->chain, durable, j->coherent, err);
     if (rc == RC_OK && j->chain.len > 0) {
         do
@@ -362,8 +355,9 @@ void journal_get_history(const struct journal *j, struct journal_history *out)
     *out = (struct journal_history){
         .exists = j->existed, .coherent = j->coherent, .last_lsn = journal_lsn(j)};
     memcpy(out->id, j->id, sizeof(out->id));
-    if (j->chain_end > 0)
-        out->after_lsn = c->segments[0].first_lsn - 1;
+    const struct chain_segment *first = chain_first_good(c);
+    if (first != NULL)
+        out->after_lsn = first->first_lsn - 1;
     out->whole_after_lsn = out->after_lsn;
     for (size_t i = 1; i < j->chain_end; i++) { /* a jump: what was between was lost */
         const struct segment_header *h = &c->segments[i].header;

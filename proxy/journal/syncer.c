@@ -48,7 +48,6 @@ void syncer_run(struct journal *j, struct sync_job *job)
         stat_add(STAT_journal_sync_failures, 1);
     else
         job->rc = moved_check(j, job->watched, job->files_len, &job->err);
-    job->moved = job->rc == RC_FOREIGN;
     job->took_us = clock_mono().us - start.us;
 }
 
@@ -190,8 +189,6 @@ static bool is_time_to_look(const struct journal *j)
 
 /* ---- trimming ---- */
 
-/* Takes the oldest segment off the list if nothing in it is needed: the next one must stand on its
- * own by then, with a durable header. */
 static bool may_trim(const struct journal *j) REQUIRES(j->lock)
 {
     const struct segment *s = j->oldest;
@@ -199,6 +196,8 @@ static bool may_trim(const struct journal *j) REQUIRES(j->lock)
              !s->next->named || s->next->continues_after > atomic_load(&j->trim_lsn));
 }
 
+/* Takes the oldest segment off the list if nothing in it is needed: the next one must stand on its
+ * own by then, with a durable header. */
 static struct segment *take_trimmed(struct journal *j) REQUIRES(j->lock)
 {
     struct segment *s = j->oldest;

@@ -225,7 +225,7 @@ static void job_done(struct journal *j, const struct sync_job *job)
         job_succeeded(j, job);
         return;
     }
-    if (job->moved) {
+    if (job->rc == RC_MOVED) {
         lose(j, &job->err);
         return;
     }

@@ -128,14 +128,15 @@ void cmd_linsert(struct call *c)
     struct list_span around;
     size_t index = pivot.index + after;
     bool fits = list_has_gap(*l, index, &around);
-    if (!list_insert(l, index, c->argv[4])) {
+    bool done = list_insert(l, index, c->argv[4]);
+    if (!fits) /* others may have been moved, also in vain */
+        txn_effect_list_span(c->txn, c->key, around);
+    else if (done)
+        txn_effect_list_set(c->txn, c->key, index, 1);
+    if (!done) {
         call_out_of_memory(c);
         return;
     }
-    if (fits)
-        txn_effect_list_set(c->txn, c->key, index, 1);
-    else
-        txn_effect_list_span(c->txn, c->key, around);
     call_notify(c, NOTIFY_LIST, "linsert", 0);
     reply_int(c->reply, (int64_t)list_count(*l));
 }

@@ -296,7 +296,7 @@ void cmd_dbsize(struct call *c)
     struct task *t = task_take(c);
     if (t == NULL)
         return;
-    if (!task_goes_on(c, t, walk_size(t->walk, c->txn, &size, task_waiter(c), &err), &err))
+    if (!task_goes_on(c, t, walk_size(t->walk, &size, task_waiter(c), &err), &err))
         return;
     reply_int(c->reply, (int64_t)size);
     task_free(t);

@@ -40,8 +40,7 @@ enum walk_state walk_keys(struct walk *w, struct txn *t, uint64_t *cursor, uint6
                           enum value_type type, void (*each)(void *ctx, struct slice key),
                           void *ctx, struct waiter *waiter, struct err *err);
 /* Live keys of the database. */
-enum walk_state walk_size(struct walk *w, struct txn *t, uint64_t *size, struct waiter *waiter,
-                          struct err *err);
+enum walk_state walk_size(struct walk *w, uint64_t *size, struct waiter *waiter, struct err *err);
 /* One random live key into *key (a copy in `key`); RC_NOT_FOUND in *found when the database is
  * empty. */
 enum walk_state walk_random(struct walk *w, struct txn *t, struct buf *key, bool *found,

@@ -285,6 +285,17 @@ static uint32_t take_loads(struct loader *l, struct load **loads) REQUIRES(l->lo
     return n;
 }
 
+/* What was not answered has failed. */
+static void end_loads(struct keyspace *ks, struct load **loads, uint32_t n, uint32_t done,
+                      enum rc why)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (i >= done)
+            fail(ks, loads[i], why);
+        free(loads[i]);
+    }
+}
+
 enum rc load_queued(struct keyspace *ks, struct err *err) NO_TSA /* no other thread is there yet */
 {
     struct loader *l = &ks->loader;
@@ -293,11 +304,7 @@ enum rc load_queued(struct keyspace *ks, struct err *err) NO_TSA /* no other thr
     while (rc == RC_OK && l->first != NULL) {
         uint32_t n = take_loads(l, loads);
         uint32_t done = load_batch(ks, loads, n, err, &rc);
-        for (uint32_t i = 0; i < n; i++) {
-            if (i >= done)
-                fail(ks, loads[i], rc);
-            free(loads[i]);
-        }
+        end_loads(ks, loads, n, done, rc);
     }
     return rc;
 }
@@ -377,11 +384,7 @@ static void run_loads(struct keyspace *ks, struct load **loads, uint32_t n)
     uint32_t done = load_batch(ks, loads, n, &err, &rc);
     if (lane_note_read(ks->wb, LANE_READ_KEYS, rc, &err))
         log_err(LOG_WARNING, "cannot read keys from the backend", &err);
-    for (uint32_t i = 0; i < n; i++) {
-        if (i >= done)
-            fail(ks, loads[i], rc);
-        free(loads[i]);
-    }
+    end_loads(ks, loads, n, done, rc);
 }
 
 static void *loader_main(void *arg)

@@ -287,18 +287,26 @@ static void note_use(struct txn *t, struct slot *s)
         store_touch(e, t->lfu);
 }
 
-/* Recovery has no loader thread yet: a base that is needed and was not loaded ahead is read on the
- * spot. It is the only thread, so nothing changes while the locks are let go. */
-static bool load_all_now(struct txn *t) NO_TSA
+/* Loads of what the slots from `first` on need, with nobody who waits. False: out of memory. */
+static bool queue_loads(struct txn *t, uint32_t first) NO_TSA
 {
-    struct err err;
-    for (uint32_t i = 0; i < t->slots_len; i++) {
+    for (uint32_t i = first; i < t->slots_len; i++) {
         struct slot *s = &t->slots[i];
         if (must_load(t, s) &&
             !load_join(t->ks, s->shard, s->hash, s->store_db, s->key->name, NULL))
             return false;
         t->generation++;
     }
+    return true;
+}
+
+/* Recovery has no loader thread yet: a base that is needed and was not loaded ahead is read on the
+ * spot. It is the only thread, so nothing changes while the locks are let go. */
+static bool load_all_now(struct txn *t) NO_TSA
+{
+    struct err err;
+    if (!queue_loads(t, 0))
+        return false;
     unlock(t);
     enum rc rc = load_queued(t->ks, &err);
     lock_slots(t);
@@ -429,18 +437,6 @@ static void forget_joined(struct txn *t)
     }
 }
 
-/* Nobody waits for these, but who tries again shall find them. */
-static void load_joined(struct txn *t, uint32_t first) NO_TSA
-{
-    for (uint32_t i = first; i < t->slots_len; i++) {
-        struct slot *s = &t->slots[i];
-        if (must_load(t, s) &&
-            !load_join(t->ks, s->shard, s->hash, s->store_db, s->key->name, NULL))
-            return;
-        t->generation++;
-    }
-}
-
 enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
                         struct waiter *waiter, uint32_t *first)
 {
@@ -464,7 +460,7 @@ enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys
     if (!missing)
         return TXN_READY;
     if (waiter == NULL && (t->flags & TXN_TRY) == 0) {
-        load_joined(t, *first);
+        (void)queue_loads(t, *first); /* who tries again shall find them */
         return refuse(t, REFUSED_ABSENT);
     }
     enum txn_state state = make_resident(t, waiter);

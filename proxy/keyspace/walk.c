@@ -65,21 +65,6 @@ static void unlock_shard(struct shard *sh, struct txn *t) NO_TSA
         lock_release(&sh->lock);
 }
 
-/* True when the backend can not hold a key that is not resident. */
-static bool is_all_resident(struct walk *w, struct txn *t) NO_TSA
-{
-    struct keyspace *ks = w->ks;
-    for (uint32_t i = 0; i < ks->store.shards_len; i++) {
-        struct shard *sh = &ks->store.shards[i];
-        lock_shard(sh, t);
-        bool complete = writeback_is_complete(ks->wb, sh, w->store_db);
-        unlock_shard(sh, t);
-        if (!complete)
-            return false;
-    }
-    return true;
-}
-
 /* --- Resident entries --- */
 
 struct emit {
@@ -278,7 +263,7 @@ enum walk_state walk_keys(struct walk *w, struct txn *t, uint64_t *cursor, uint6
     if ((*cursor & PHASE_BACKEND) == 0) {
         if (!walk_resident(w, t, cursor, count, &m))
             return WALK_MORE;
-        if (waiter == NULL || is_all_resident(w, t)) {
+        if (waiter == NULL || keyspace_is_all_resident(w->ks, w->store_db)) {
             *cursor = 0;
             return WALK_END;
         }
@@ -309,14 +294,13 @@ static uint64_t resident_keys(struct walk *w)
     return n > 0 ? (uint64_t)n : 0;
 }
 
-enum walk_state walk_size(struct walk *w, struct txn *t, uint64_t *size, struct waiter *waiter,
-                          struct err *err)
+enum walk_state walk_size(struct walk *w, uint64_t *size, struct waiter *waiter, struct err *err)
 {
     err->code = RC_OK;
     *size = resident_keys(w);
     if (waiter == NULL) /* within EXEC: what is known of the others */
         *size += keyspace_cold(w->ks, w->store_db);
-    if (waiter == NULL || is_all_resident(w, t))
+    if (waiter == NULL || keyspace_is_all_resident(w->ks, w->store_db))
         return WALK_END;
     if (w->asked) {
         must(atomic_load(&w->page.ready));
@@ -397,7 +381,7 @@ enum walk_state walk_random(struct walk *w, struct txn *t, struct buf *key, bool
     key->len = 0;
     if (!w->asked) {
         *found = random_resident(w, t, key);
-        if (*found || waiter == NULL || is_all_resident(w, t))
+        if (*found || waiter == NULL || keyspace_is_all_resident(w->ks, w->store_db))
             return WALK_END;
         ask(w, PAGE_KEYS, PAGE_MIN, waiter);
         return WALK_PARKED;

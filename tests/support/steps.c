@@ -458,6 +458,7 @@ static void end_split(void) NO_TSA
     lock_release(&steps.stuck->lock);
     steps.stuck = NULL;
     await(is_captured, "the end of a cut");
+    make_no_cuts(); /* and it is in the lane by now */
     atomic_fetch_add(&steps.report->cuts, 1);
     await_commit();
 }
@@ -502,13 +503,15 @@ static bool has_settled(void)
     return !atomic_load(&writeback()->map.changed) && (steps.down || is_committed());
 }
 
-/* A keyspace that has databases which its backend does not know makes a cut on its own. */
+/* A keyspace that has databases which its backend does not know makes a cut on its own. It may be
+ * on its way into the lane when all seems settled. */
 static void after_open(void)
 {
     if (steps.loose)
         return;
     await(has_settled, "the first cut");
     make_no_cuts();
+    await(has_settled, "the first commit");
 }
 
 /* What is in flight is not committed before the end; then everything is to come back. */

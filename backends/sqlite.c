@@ -238,12 +238,16 @@ static enum rc bind_file(struct sqlite_backend *b, struct err *err)
     if (rc == RC_OK &&
         (!sqlite_file_is_opened_by(&b->writer) || !sqlite_file_is_opened_by(&b->reader)))
         rc = err_set(err, RC_MOVED, "%s: replaced while it was being opened; start again", b->path);
+    if (rc == RC_OK)
+        sqlite_label_put(&b->file);
     return rc;
 }
 
 static enum rc open_both(struct sqlite_backend *b, struct err *err)
 {
     enum rc rc = sqlite_file_open(&b->file, b->path, err);
+    if (rc == RC_OK)
+        rc = sqlite_label_check(b->path, err);
     if (rc == RC_OK)
         rc = conn_open(&b->writer, b, WRITER_CACHE_KIB, err);
     if (rc == RC_OK)

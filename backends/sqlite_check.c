@@ -67,8 +67,10 @@ enum rc sqlite_check_file(const char *path, void (*say)(const char *what), uint6
 {
     struct check k = {.c = {.path = path}, .say = say};
     int64_t ours = 0;
-    enum rc rc = RC_OK;
     *wrong = 0;
+    enum rc rc = sqlite_label_check(path, err);
+    if (rc != RC_OK)
+        return rc;
     int result = sqlite3_open_v2(path, &k.c.db, SQLITE_OPEN_READWRITE, NULL);
     if (result != SQLITE_OK)
         rc = sqlite_fail(&k.c, result, "opening", err);

@@ -4,6 +4,7 @@
  *   sqlite_value.h   result codes, text or blob; the one file that others may use too
  *   sqlite_file.c    the lock on the file; does its name still point to it?
  *   sqlite_overwrite.c  was the file overwritten where it lies?
+ *   sqlite_label.c   which database a WAL belongs to
  *   sqlite_wal.c     the size of the WAL, who holds it up; waiting for locks
  *   sqlite_guard.c   what is checked before a commit or an answer is believed
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
@@ -307,6 +308,13 @@ MUST_CHECK enum rc sqlite_file_check(const struct sqlite_file *f, struct err *er
 bool sqlite_file_is_opened_by(const struct sqlite_conn *c);
 /* Thread: any. */
 int64_t sqlite_file_wal_bytes(const struct sqlite_file *f);
+
+/* sqlite_label.c */
+
+/* Says on the WAL that is open which database it belongs to. */
+void sqlite_label_put(const struct sqlite_file *f);
+/* Before SQLite sees a database: RC_FOREIGN when the WAL beside it is another's. Opens neither. */
+MUST_CHECK enum rc sqlite_label_check(const char *path, struct err *err);
 
 /* sqlite_overwrite.c */
 

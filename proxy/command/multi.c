@@ -96,6 +96,7 @@ struct group {
     uint16_t numbers[DATABASES_MAX];
     bool swapped;
     uint32_t keys;
+    uint64_t bytes; /* of their requests */
     unsigned flags;
     bool needs_txn;
     bool touches;    /* something in it marks keys as used */
@@ -213,6 +214,7 @@ static bool gather(struct command_worker *w, const struct session *s, struct gro
         if ((command->flags & CMD_NO_TXN) != 0)
             continue;
         join_flags(g, command, s);
+        g->bytes += txn_request_bytes(r->raw, r->argc, r->argv);
         note_sort(g, command, r);
         int found = worker_find_keys(w, command, db, r->argc, r->argv, g->keys);
         if (found < 0)
@@ -282,6 +284,7 @@ static bool exec_in_txn(struct command_worker *w, struct session *s, const struc
                         bool *ran)
 {
     struct txn *t = w->txn;
+    txn_announce(t, g->bytes);
     switch (
         txn_begin(t, w->keys, g->keys, g->flags, (struct slice){NULL, 0}, 0, NULL, &s->waiter)) {
     case TXN_PARKED:

@@ -16,6 +16,7 @@
 
 enum {
     SEGMENT_BYTES_MIN = 64 << 10,
+    RESERVED_SHARE = 16, /* a sixteenth of a ring is free when a transaction begins */
     UNSYNCED_SEGMENTS_MAX = 8,
     SPARES_MAX = 4,             /* files kept to be used again */
     TICK_US = 5000,             /* between groups under everysec and no */

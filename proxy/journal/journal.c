@@ -116,11 +116,17 @@ static bool has_room(struct journal *j, void *arg)
     return journal_is_failing(j) || ring_has_room(room->ring, room->bytes);
 }
 
+/* What has to be free. Much of what a transaction says is not known before it holds its locks. */
+static uint64_t room_for(const struct ring *ring, uint64_t bytes)
+{
+    return max_u64(format_record_bytes(bytes), ring->bytes / RESERVED_SHARE);
+}
+
 enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes, struct err *err)
 {
     must(producer < j->producers_len);
     struct ring *ring = &j->producers[producer].ring;
-    uint64_t need = format_record_bytes(bytes);
+    uint64_t need = room_for(ring, bytes);
     if (UNLIKELY(bytes > JOURNAL_PAYLOAD_MAX))
         return err_set(err, RC_FULL, "%llu bytes are more than a journal record may have",
                        (unsigned long long)bytes);
@@ -138,7 +144,8 @@ enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes, 
     enum rc rc = journal_reserve(j, producer, bytes, err);
     if (rc != RC_AGAIN)
         return rc;
-    struct room room = {&j->producers[producer].ring, format_record_bytes(bytes)};
+    struct ring *ring = &j->producers[producer].ring;
+    struct room room = {ring, room_for(ring, bytes)};
     wait_until(j, has_room, &room, timeout_ms * 1000);
     return journal_reserve(j, producer, bytes, err);
 }

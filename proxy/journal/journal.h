@@ -135,11 +135,12 @@ uint64_t journal_bump_cut(struct journal *j);
 uint16_t journal_cut(const struct journal *j);
 
 /* Before a transaction locks anything: makes sure that `bytes` of payload fit into the producer's
- * ring. RC_AGAIN: not now, the journal thread has been woken and the caller may wait with
- * journal_wait_room. RC_READONLY: JOURNAL_FAILING. RC_FULL: longer than JOURNAL_PAYLOAD_MAX. A
- * transaction that turns out to need more, or more than half of a ring, is still appended: straight
- * from its parts, and then it blocks in journal_append until it is durable, however long a failing
- * disk may take. */
+ * ring, or a sixteenth of the ring, header included, where that is more: effects that depend on
+ * what is stored are not known yet. RC_AGAIN: not now, the journal thread has been woken and the
+ * caller may wait with journal_wait_room. RC_READONLY: JOURNAL_FAILING. RC_FULL: longer than
+ * JOURNAL_PAYLOAD_MAX. A transaction that turns out to need more, or more than half of a ring, is
+ * still appended: straight from its parts, and then it blocks in journal_append until it is
+ * durable, however long a failing disk may take. */
 MUST_CHECK enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes,
                                    struct err *err);
 /* Blocks up to timeout_ms for room. Thread: the producer. */

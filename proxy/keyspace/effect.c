@@ -84,8 +84,8 @@ void txn_effect(struct txn *t, uint32_t k, const char *verb, uint32_t argc,
 
 bool txn_effect_fits(const struct txn *t, uint64_t bytes)
 {
-    /* Half of what a record can hold is for requests that are journalled as they are. */
-    return bytes <= JOURNAL_PAYLOAD_MAX / 2 && t->effects.len <= JOURNAL_PAYLOAD_MAX / 2 - bytes;
+    uint64_t taken = t->effects.len + t->following;
+    return taken <= JOURNAL_PAYLOAD_MAX && bytes <= JOURNAL_PAYLOAD_MAX - taken;
 }
 
 void txn_effect_bytes(struct txn *t, uint32_t k, size_t from, size_t len)
@@ -123,7 +123,8 @@ void effect_say_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms)
 
 bool effect_try_reserve(struct txn *t, uint32_t k, size_t bytes)
 {
-    return !says(t) || buf_try_reserve(&t->effects, t->slots[k].key->name.len + bytes + 2 * FRAME);
+    size_t all = t->slots[k].key->name.len + bytes + 2 * FRAME;
+    return !says(t) || (txn_effect_fits(t, all) && buf_try_reserve(&t->effects, all));
 }
 
 void effect_say_string(struct txn *t, uint32_t k, struct slice value, int64_t expires_at_ms)
@@ -149,8 +150,7 @@ bool effect_say_whole(struct txn *t, uint32_t k, const struct value *v)
         return true;
     }
     struct buf payload = {0};
-    size_t name = t->slots[k].key->name.len;
-    bool fits = value_dump(&payload, v) && txn_effect_fits(t, payload.len + name + FRAME) &&
+    bool fits = value_dump(&payload, v) && payload.len <= STORE_STRING_MAX &&
                 effect_try_reserve(t, k, payload.len);
     if (fits) {
         begin(t, k, "RESTORE", 4);

@@ -17,6 +17,7 @@ enum {
     BACKPRESSURE_OFF = 2
 };
 enum { ROOM_WAIT_MS = 1000, EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
+enum { FRAME_BYTES = 32 }; /* around an argument: MSET says a SET for each two */
 
 static const char REFUSED_JOURNAL[] =
     "MISCONF Weir cannot write its journal, so it takes no "
@@ -113,6 +114,19 @@ static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *tex
     return TXN_PARKED;
 }
 
+uint64_t txn_request_bytes(struct slice raw, uint32_t argc, const struct slice *argv)
+{
+    uint64_t bytes = raw.len + (uint64_t)argc * FRAME_BYTES;
+    for (uint32_t i = 0; raw.len == 0 && i < argc; i++)
+        bytes += argv[i].len + FRAME_BYTES;
+    return bytes;
+}
+
+void txn_announce(struct txn *t, uint64_t bytes)
+{
+    t->announced = bytes;
+}
+
 static enum txn_state make_room(struct txn *t, uint64_t bytes)
 {
     struct err err;
@@ -153,10 +167,7 @@ static enum txn_state admit(struct txn *t, struct waiter *w)
         if (w != NULL)
             w->since_us = 0;
     }
-    uint64_t bytes = t->raw.len + EFFECT_SLACK;
-    for (uint32_t i = 0; t->raw.len == 0 && i < t->argc; i++)
-        bytes += t->argv[i].len + 16;
-    return make_room(t, bytes);
+    return make_room(t, txn_request_bytes(t->raw, t->argc, t->argv) + t->following + EFFECT_SLACK);
 }
 
 /* --- Locks --- */
@@ -492,6 +503,8 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     t->met_expired = NULL;
     t->generation++;
     t->effects.len = 0;
+    t->following = t->announced;
+    t->announced = 0;
     begin_request(t, raw, argc, argv);
     t->effects_db = t->record_db = 0;
     if (waiter != NULL && waiter->failed != RC_OK) {
@@ -571,6 +584,7 @@ void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const stru
     txn_close_request(t);
     if (t->objects_edited)
         remove_empty(t);
+    t->following -= min_u64(t->following, txn_request_bytes(raw, argc, argv));
     begin_request(t, raw, argc, argv);
 }
 

@@ -82,6 +82,11 @@ void txn_free(struct txn **t);
 enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
                          unsigned flags, struct slice raw, uint32_t argc, const struct slice *argv,
                          struct waiter *waiter);
+/* How long the effects of a request may be where they depend on nothing but its arguments. */
+uint64_t txn_request_bytes(struct slice raw, uint32_t argc, const struct slice *argv);
+/* Before txn_begin around requests that come by txn_next_request: the sum of their bytes. The
+ * journal is to have room for all of them, and none may take the room of those after it. */
+void txn_announce(struct txn *t, uint64_t bytes);
 const char *txn_refusal(const struct txn *t); /* "OOM command not allowed ..." */
 /* More keys for a TXN_WHOLE transaction, for a command that learns their names from values (SORT
  * BY). They are copied; their numbers begin at *first. What txn_read returned before is no longer

@@ -369,7 +369,9 @@ static enum rc backend_position(struct backend *pb, struct backend_position *out
     struct sqlite_backend *b = of(pb);
     memset(out, 0, sizeof(*out));
     int64_t any_key = 0;
-    enum rc rc = sqlite_run(&b->writer, ST_BEGIN_READ, err);
+    enum rc rc = sqlite_guard_write(b, err); /* a file that was taken away is no answer */
+    if (rc == RC_OK)
+        rc = sqlite_run(&b->writer, ST_BEGIN_READ, err);
     if (rc == RC_OK)
         rc = read_mark(&b->writer, out, err);
     if (rc == RC_OK)

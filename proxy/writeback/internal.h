@@ -53,6 +53,7 @@ struct lane {
     struct mono last_commit GUARDED_BY(lock);
     struct reading reading[LANE_READS] GUARDED_BY(lock);
     atomic_bool reading_fails; /* a look without the lock: one of `reading` is a failure */
+    struct attempt *unsure;    /* flusher only: the last one, while nobody knows what came of it */
     uint64_t random;           /* flusher only: jitter */
     bool maintenance_left;     /* flusher only */
 };
@@ -247,9 +248,12 @@ void forget_replay(struct writeback *wb, uint32_t store_db, struct slice key, ui
 MUST_CHECK enum rc forget_end_replay(struct writeback *wb, struct err *err);
 
 /* --- attempt.c --- */
-/* Once through the backend. *records_failed: what failed is not the backend. */
+struct attempt;
+/* Once through the backend, unless the batch may be there already: then the backend is asked
+ * whether it is. *records_failed: what failed is not the backend. Thread: flusher. */
 MUST_CHECK enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_failed,
                                  struct err *err);
+void attempt_free(struct attempt **a);
 /* Changes that were made on top of some that lost a conflict, and lose with them: all are recorded,
  * or none. Thread: cutter. */
 MUST_CHECK enum rc record_lost_changes(struct writeback *wb, const struct backend_item *ours,

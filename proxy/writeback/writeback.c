@@ -390,6 +390,7 @@ void writeback_close(struct writeback **wbp) NO_TSA /* the last user */
     *wbp = NULL;
     if (wb == NULL)
         return;
+    attempt_free(&wb->lane.unsure);
     batch_free(&wb->lane.pending);
     records_close(&wb->records);
     orders_fini(wb);

@@ -23,11 +23,17 @@ struct wb_producer {
     _Atomic int64_t dirty_keys, dirty_bytes;
 } __attribute__((aligned(CACHE_LINE)));
 
-/* How those fare who ask the backend for something else than a flush. Polls and maintenance speak
- * of the whole store, so that their next success ends the failure. A load speaks of some keys:
- * others are fine when a page is damaged, so that a failure is shown for some seconds after the
- * last one. */
-enum lane_read { LANE_READ_POLL, LANE_READ_MAINTENANCE, LANE_READ_KEYS, LANE_READS };
+/* How those fare who ask the backend for something else than a flush, and the file of the records.
+ * Polls and maintenance speak of the whole store, so that their next success ends the failure. A
+ * load speaks of some keys: others are fine when a page is damaged, so that a failure is shown for
+ * some seconds after the last one. */
+enum lane_read {
+    LANE_READ_POLL,
+    LANE_READ_MAINTENANCE,
+    LANE_READ_RECORDS,
+    LANE_READ_KEYS,
+    LANE_READS
+};
 
 struct reading {
     struct err error; /* code RC_OK: it works */

@@ -176,9 +176,52 @@ def damaged_records_do_not_keep_the_proxy_from_starting():
             f.write(SEED.rng("damage").randbytes(os.path.getsize(path) - 4096))
         store.server.start()
         conn = store.connect()
-        assert "moved to" in store.server.log_tail() and conn("GET", "good") == b"1"
+        assert "moved aside" in store.server.log_tail() and conn("GET", "good") == b"1"
         conn("SET", "bad", "twin")
         wait_letters(conn, 1)
+
+
+def log_says(store, text):
+    until(lambda: text in store.server.log_tail(20000), 20, "the log says: " + text)
+
+
+def a_file_of_records_that_is_taken_away_comes_back_with_all_of_it():
+    rng = SEED.rng("taken")
+    with Store() as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        path = os.path.join(store.server.dir, "journal", "records.db")
+        for i in range(4):
+            conn("SET", "bad%d" % i, "twin")
+            wait_letters(conn, i + 1)
+            ends = rng.choice([("",), ("", "-wal", "-shm"), ("-wal",), ("", "-wal")])
+            for end in ends:
+                os.rename(path + end, path + end + ".taken")
+            until(lambda: os.path.exists(path) and os.path.exists(path + "-wal"), 20, "it is back")
+            log_says(store, "it is written anew, with %d dead letters" % (i + 1))
+            store.server.kill()
+            store.server.start()
+            conn = store.connect()
+            assert letters(conn) == str(i + 1), (ends, letters(conn))
+            for k in range(i + 1):
+                assert conn("GET", "bad%d" % k) == b"twin", (ends, k)
+        away = os.path.dirname(path) + ".away"  # nothing can be written there
+        os.rename(os.path.dirname(path), away)
+        store.wait_state(conn, "records-failing")
+        assert "records.db" in conn.info("writeback")["backend_last_error"]
+        os.rename(away, os.path.dirname(path))
+        store.wait_state(conn, "up")
+        assert letters(conn) == "4"
+        store.server.stop()
+        os.unlink(path)
+        for name in ("dead-letters", "conflicts"):
+            with open(os.path.join(os.path.dirname(path), name), "w") as f:
+                f.write("of an older version")
+        store.server.start()
+        log_says(store, "records.db is missing")
+        log_says(store, "journal/dead-letters: records of an older Weir")
+        log_says(store, "journal/conflicts: records of an older Weir")
 
 
 def neighbours_of_what_others_change_are_not_lost():
@@ -370,6 +413,7 @@ if __name__ == "__main__":
                 a_flush_takes_the_dead_letters_of_its_database,
                 with_too_many_dead_letters_the_lane_says_what_to_do,
                 damaged_records_do_not_keep_the_proxy_from_starting,
+                a_file_of_records_that_is_taken_away_comes_back_with_all_of_it,
                 neighbours_of_what_others_change_are_not_lost,
                 a_key_that_is_written_all_the_time_does_not_overrule_others,
                 the_row_of_a_dead_letter_may_be_changed,

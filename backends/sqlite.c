@@ -287,6 +287,7 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
     b->file.fd = -1;
     b->timeout_ms = config->timeout_ms > INT32_MAX ? INT32_MAX : (int)config->timeout_ms;
     b->data_version = -1;
+    b->held_seq = INT64_MAX;
     b->wal_pages_max = WAL_PAGES_MAX;
     lock_init(&b->lock);
     struct backend *opened = (struct backend *)b;

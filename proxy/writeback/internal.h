@@ -189,7 +189,8 @@ static inline bool writeback_is_complete(const struct writeback *wb, const struc
 
 /* Somebody else has changed a key in the backend: drops what is clean here. RC_NOT_FOUND: nothing
  * of it is unflushed. RC_OK: a change here is still to be flushed, and will meet the other as a
- * conflict. RC_AGAIN: ask again soon. Thread: loader. */
+ * conflict. RC_BUSY: the same, but nobody knows when (a dead letter). RC_AGAIN: ask
+ * again soon. Thread: loader. */
 enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key);
 
 /* Anything may have been changed in the backend: everything that is clean here goes. Thread:

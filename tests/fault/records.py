@@ -304,6 +304,44 @@ def the_row_of_a_dead_letter_may_be_changed():
         assert conn("GET", "bad") == b"by hand"
 
 
+def a_retry_meets_what_was_changed_by_hand_long_ago():
+    with Store() as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        conn.pipeline([("SET", "bad%d" % i, "twin") for i in range(3)])
+        wait_letters(conn, 3)
+        owner.execute("INSERT INTO string(db, key, value) VALUES (0, 'bad0', 'by hand')")
+        owner.execute("INSERT INTO string(db, key, value) VALUES (0, 'bad2', 'by hand, too')")
+
+        def age(name):  # whole batches pass, and each change of others is noticed
+            for i in range(6):
+                owner.execute("INSERT OR REPLACE INTO string(db, key, value) VALUES (0, 'x', ?)",
+                              ("%s %d" % (name, i),))
+                until(lambda v="%s %d" % (name, i): conn("GET", "x") == v.encode(), 20, "noticed")
+                conn("SET", "other", "ours, %s %d" % (name, i))
+                assert flush(conn) == ""
+
+        age("before")
+        store.server.kill()
+        store.server.start()
+        conn = store.connect()
+        age("after")
+        owner.execute("DROP INDEX no_twins")
+        ids = [r["id"] for r in record(conn, "DEADLETTER")]
+        assert conn("WEIR", "DEADLETTER", "DROP", ids[0]) == 1
+        assert conn("GET", "bad2") == b"by hand, too"
+        assert conn("WEIR", "DEADLETTER", "RETRY", "ALL") == 2
+        wait_letters(conn, 0)
+        until(lambda: conn("GET", "bad0") == b"by hand", 20, "theirs wins")
+        assert value(store, "bad0") == "by hand" and value(store, "bad1") == "twin", store.rows()
+        lost = record(conn, "CONFLICTS")
+        assert len(lost) == 1 and lost[0]["ours"] == b"twin", lost
+        age("at last")  # and what is settled leaves the log
+        until(lambda: owner.execute("SELECT count(*) FROM weir_change").fetchone()[0] < 5, 20,
+              "the log is trimmed")
+
+
 def dropping_a_letter_leaves_what_was_made_of_it():
     with Store(write_delay_ms=3600000) as store:
         store.server.start()
@@ -417,6 +455,7 @@ if __name__ == "__main__":
                 neighbours_of_what_others_change_are_not_lost,
                 a_key_that_is_written_all_the_time_does_not_overrule_others,
                 the_row_of_a_dead_letter_may_be_changed,
+                a_retry_meets_what_was_changed_by_hand_long_ago,
                 dropping_a_letter_leaves_what_was_made_of_it,
                 who_writes_after_a_change_was_noticed_does_not_lose_to_it,
                 receipts_tell_what_was_refused_or_overruled,

@@ -114,15 +114,14 @@ struct writeback {
     bool stopping GUARDED_BY(lock);
     bool flush_requested GUARDED_BY(lock);
     struct order *orders GUARDED_BY(lock); /* of operators, for records */
-    struct cond ordered;
-    struct mono behind_since;             /* cutter only: an LSN waits and nothing is dirty; 0 */
-    bool orders_busy;                     /* cutter only: they wait for the end of a batch */
-    struct mono surge_at;                 /* cutter only: when the rate of changes was measured */
-    uint64_t surge_writes;                /* and how many there had been */
-    bool surging;                         /* cutter only: more than SURGE_PER_S changes a second */
-    struct mono refreshed;                /* cutter only: when memory figures were read */
-    uint32_t sweep_shard, sweep_position; /* cutter only */
-    uint32_t swept_dead;                  /* cutter only: dead databases when it began */
+    struct mono behind_since;              /* cutter only: an LSN waits and nothing is dirty; 0 */
+    bool orders_busy;                      /* cutter only: they wait for the end of a batch */
+    struct mono surge_at;                  /* cutter only: when the rate of changes was measured */
+    uint64_t surge_writes;                 /* and how many there had been */
+    bool surging;                          /* cutter only: more than SURGE_PER_S changes a second */
+    struct mono refreshed;                 /* cutter only: when memory figures were read */
+    uint32_t sweep_shard, sweep_position;  /* cutter only */
+    uint32_t swept_dead;                   /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
     struct lane lane;
     struct kept kept; /* start only */

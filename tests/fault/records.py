@@ -7,6 +7,7 @@ killed and comes back. Whoever reads the database sees whole transactions; each 
 is in the store, in memory, in a dead letter or in the conflict log.
 """
 import os
+import select
 import sqlite3
 import threading
 import time
@@ -441,6 +442,50 @@ def records_are_listed_a_page_at_a_time():
                 pass
 
 
+def orders_hold_up_nobody():
+    """One worker, and the file of the records is being written by somebody else."""
+    with Store(io_threads=1) as store:
+        store.server.start()
+        asks, conn, owner = store.connect(), store.connect(), store.open()
+        refuse(owner)
+        conn("SET", "bad", "twin")
+        wait_letters(conn, 1)
+        path = os.path.join(store.server.dir, "journal", "records.db")
+        for order in (("DROP", "ALL"), ("LIST",)):
+            other = sqlite3.connect(path, timeout=10 * PATIENCE, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            behind = store.connect()
+            behind.send(("WEIR", "CONFLICTS", "DROP", "ALL"))
+            asks.send(("WEIR", "DEADLETTER", *order))
+            for _ in range(5):
+                assert conn("PING") == "PONG"
+                assert conn("GET", "bad") == b"twin"
+            waiting = not select.select([behind.sock], [], [], 0)[0]
+            assert waiting, "the order was not held up, or held up others"
+            other.execute("ROLLBACK")
+            other.close()
+            for reply in (behind.read(), asks.read()):
+                assert not isinstance(reply, ReplyError) or "TRYAGAIN" in str(reply), reply
+            until(lambda: conn("WEIR", "CONFLICTS", "DROP", "ALL") == 0, 20, "orders go on")
+            if order == ("DROP", "ALL"):
+                wait_letters(conn, 0)
+                assert conn("GET", "bad") is None
+                conn("SET", "bad", "twin")
+                wait_letters(conn, 1)
+        other = sqlite3.connect(path, timeout=10 * PATIENCE, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        leaves = store.connect()  # and who leaves meanwhile is no trouble
+        leaves.send(("WEIR", "DEADLETTER", "DROP", "ALL"))
+        assert conn("PING") == "PONG"
+        leaves.sock.close()
+        other.execute("ROLLBACK")
+        wait_letters(conn, 0)
+        other.execute("BEGIN IMMEDIATE")
+        asks.send(("WEIR", "CONFLICTS", "DROP", "ALL"))
+        assert conn("PING") == "PONG"
+        assert store.server.stop() == 0
+
+
 def record_ids(rows):
     return [row[row.index(b"id") + 1] for row in rows]
 
@@ -459,4 +504,5 @@ if __name__ == "__main__":
                 dropping_a_letter_leaves_what_was_made_of_it,
                 who_writes_after_a_change_was_noticed_does_not_lose_to_it,
                 receipts_tell_what_was_refused_or_overruled,
-                records_are_listed_a_page_at_a_time])
+                records_are_listed_a_page_at_a_time,
+                orders_hold_up_nobody])

@@ -170,15 +170,6 @@ static void a_failing_backend_loses_nothing_and_says_so(void **state)
     assert_int_equal(info.breaker, BREAKER_CLOSED);
 }
 
-static uint64_t order(enum writeback_order what, uint64_t id)
-{
-    uint64_t n;
-    struct err err;
-    if (writeback_order(keyspace_writeback(f.ks), what, id, &n, &err) != RC_OK)
-        fail_msg("%s", err.text);
-    return n;
-}
-
 static bool has_no_dead_letters(void *ctx)
 {
     struct writeback_info info;
@@ -206,7 +197,7 @@ static void a_rejected_key_becomes_a_dead_letter_and_the_rest_goes_on(void **sta
     ks_restart(&f, true); /* the journal has given it up; the letter has not */
     ks_expect(&f, "bad", "2");
     memory_accept_all(f.store);
-    assert_int_equal(order(ORDER_RETRY_LETTER, 0), 1);
+    assert_int_equal(ks_order(&f, ORDER_RETRY_LETTER, 0), 1);
     ks_await(has_no_dead_letters, NULL, "the letter is delivered");
     assert_string_equal(ks_stored(&f, "bad"), "2");
 }
@@ -464,11 +455,11 @@ static void a_dropped_letter_gives_way_unless_something_newer_rests_on_it(void *
     ks_set(&f, 0, "bad", "1");
     ks_flush(&f);
     ks_set(&f, 0, "bad", "2");
-    assert_int_equal(order(ORDER_DROP_LETTER, 0), 0);
+    assert_int_equal(ks_order(&f, ORDER_DROP_LETTER, 0), 0);
     ks_expect(&f, "bad", "2");
     ks_flush(&f);
     assert_int_equal(about().dead_letters, 1);
-    assert_int_equal(order(ORDER_DROP_LETTER, 0), 1);
+    assert_int_equal(ks_order(&f, ORDER_DROP_LETTER, 0), 1);
     ks_expect(&f, "bad", NULL);
     assert_int_equal(about().dead_letters, 0);
     ks_restart(&f, true);

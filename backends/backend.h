@@ -193,9 +193,10 @@ struct backend_ops {
      * once, except those that a load or a conflict has shown meanwhile. A hint: it makes the proxy
      * drop clean entries; proof is apply's business, which still sees them as conflicts, unless
      * emit answers RC_NOT_FOUND: the proxy has nothing unflushed of this key, so that whatever it
-     * writes from now on is later than the change. (Any other code but RC_OK ends the poll, and the
-     * key comes again.) Cheap when nothing has happened. A key without bytes at all (ptr NULL): the
-     * noticing was interrupted, and any key may have been changed.
+     * writes from now on is later than the change. RC_BUSY: what the proxy has of this key may stay
+     * unflushed for long, and must meet the change as a conflict all the same. (Any other code but
+     * RC_OK ends the poll, and the key comes again.) Cheap when nothing has happened. A key without
+     * bytes at all (ptr NULL): the noticing was interrupted, and any key may have been changed.
      * Not called before recovery has replayed the journal. Until the first poll a load settles
      * nothing, and what recovery loads (BACKEND_EVEN_EXPIRED) is what the key was before others
      * changed it, where the backend knows: the journal was written on top of that. */

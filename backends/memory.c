@@ -605,9 +605,9 @@ static enum rc memory_poll(struct backend *b, backend_emit *emit, void *ctx, str
         if (c->polled)
             continue;
         rc = emit(ctx, &item);
-        c->polled = rc == RC_OK || rc == RC_NOT_FOUND;
+        c->polled = rc == RC_OK || rc == RC_NOT_FOUND || rc == RC_BUSY;
         c->settled = c->settled || rc == RC_NOT_FOUND;
-        rc = rc == RC_NOT_FOUND ? RC_OK : rc;
+        rc = c->polled ? RC_OK : rc;
     }
     s->polled = true;
     drop_done_changes(s);

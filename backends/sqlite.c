@@ -291,6 +291,7 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
     b->file.fd = -1;
     b->timeout_ms = config->timeout_ms > INT32_MAX ? INT32_MAX : (int)config->timeout_ms;
     b->data_version = -1;
+    b->held_seq = INT64_MAX;
     b->wal_pages_max = WAL_PAGES_MAX;
     lock_init(&b->lock);
     struct backend *opened = (struct backend *)b;
@@ -373,7 +374,9 @@ static enum rc backend_position(struct backend *pb, struct backend_position *out
     struct sqlite_backend *b = of(pb);
     memset(out, 0, sizeof(*out));
     int64_t any_key = 0;
-    enum rc rc = sqlite_run(&b->writer, ST_BEGIN_READ, err);
+    enum rc rc = sqlite_guard_write(b, err); /* a file that was taken away is no answer */
+    if (rc == RC_OK)
+        rc = sqlite_run(&b->writer, ST_BEGIN_READ, err);
     if (rc == RC_OK)
         rc = read_mark(&b->writer, out, err);
     if (rc == RC_OK)

@@ -8,6 +8,15 @@
  * refusal ends the whole transaction, whatever the owner of the database has said of constraints:
  * our statements say OR ABORT, and triggers are not for us (see configure() in sqlite.c).
  *
+ * What a statement that writes an item says, and whose that is:
+ *
+ *   CONSTRAINT (unique index), TOOBIG, MISMATCH     the item's: refused
+ *   no row written, and no error                    the item's: refused
+ *   ERROR, and the statement can be prepared anew   the item's: refused. What an index computes
+ *                                                   of it cannot be (json(value), no JSON)
+ *   ERROR, and it cannot be                         the store's: a table or a function is missing
+ *   anything else (BUSY, FULL, IOERR, CORRUPT ...)  the store's: the batch is tried again
+ *
  * Strings are the hot path: one upsert each, which overwrites a string and refuses (changes no row)
  * where an aggregate lies, so that nothing needs to be looked up first. Items come in the order of
  * the index, so a batch walks the tree once.
@@ -32,6 +41,14 @@ struct stored {
     int64_t expires_at_ms;
 };
 
+static bool can_be_prepared(const struct work *w, sqlite3_stmt *s)
+{
+    sqlite3_stmt *again = NULL;
+    bool can = sqlite3_prepare_v2(w->c->db, sqlite3_sql(s), -1, &again, NULL) == SQLITE_OK;
+    sqlite3_finalize(again);
+    return can;
+}
+
 static enum rc step_row(struct work *w, sqlite3_stmt *s, int bound, const char *what)
 {
     int result = bound == SQLITE_OK ? sqlite3_step(s) : bound;
@@ -41,6 +58,8 @@ static enum rc step_row(struct work *w, sqlite3_stmt *s, int bound, const char *
     else
         rc = sqlite_fail(w->c, result, what, w->err);
     sqlite3_reset(s);
+    if (result == SQLITE_ERROR && can_be_prepared(w, s))
+        rc = w->err->code = RC_REJECTED;
     return rc;
 }
 

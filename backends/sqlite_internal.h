@@ -249,6 +249,8 @@ struct sqlite_backend {
     /* loader thread only */
     struct sqlite_conn reader;
     struct sqlite_piece piece;
+    struct sqlite_held *held; /* changes of keys that stay unflushed for long */
+    uint32_t held_len;
     int64_t data_version; /* at the last poll that read the log to its end; -1: none yet */
 
     _Atomic int64_t deadline_us; /* monotonic; nothing waits or works past it; 0: none */
@@ -259,6 +261,7 @@ struct sqlite_backend {
     struct lock lock;
     struct sqlite_resolved resolved GUARDED_BY(lock);
     int64_t polled_seq GUARDED_BY(lock); /* poll() has handed out the log up to here */
+    int64_t held_seq GUARDED_BY(lock);   /* the first row that `held` speaks of; INT64_MAX: none */
 };
 
 /* sqlite.c: errors and the small change of talking to SQLite. */

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/num.h"
-#include "command/command.h"
+#include "command/order.h"
 #include "command/wait.h"
 #include "journal/journal.h"
 #include "writeback/writeback.h"
@@ -127,29 +127,20 @@ void cmd_weir_help(struct call *c)
 
 enum { RECORDS_DEFAULT = 10 };
 
-struct listing {
-    struct reply *reply;
-    bool conflicts;
-    uint64_t written;
-};
-
-static void reply_record(void *ctx, const struct writeback_record *record)
+static void reply_record(struct reply *r, const struct writeback_record *record, bool conflict)
 {
-    struct listing *l = ctx;
-    struct reply *r = l->reply;
-    l->written++;
-    reply_map(r, l->conflicts ? 9 : 7);
+    reply_map(r, conflict ? 9 : 7);
     reply_field(r, "id", (int64_t)record->id);
     reply_field(r, "time_ms", record->time.ms);
     reply_field(r, "db", record->db);
     reply_bulk_str(r, "key");
     reply_bulk(r, record->key);
     reply_text(r, "type", record->type);
-    reply_bulk_str(r, l->conflicts ? "verdict" : "reason");
+    reply_bulk_str(r, conflict ? "verdict" : "reason");
     reply_bulk(r, record->reason);
     reply_bulk_str(r, "ours");
     reply_bulk(r, record->ours);
-    if (!l->conflicts)
+    if (!conflict)
         return;
     reply_bulk_str(r, "base");
     reply_bulk(r, record->base);
@@ -159,11 +150,12 @@ static void reply_record(void *ctx, const struct writeback_record *record)
 
 static void reply_failure(struct call *c, const struct err *err)
 {
-    reply_errorf(c->reply, "%s %s", err->code == RC_AGAIN ? "TRYAGAIN" : "ERR", err->text);
+    reply_errorf(c->reply, "%s %s",
+                 err->code == RC_AGAIN || err->code == RC_BUSY ? "TRYAGAIN" : "ERR", err->text);
 }
 
 /* LIST [count] | LIST [id] COUNT count: records with higher numbers than id, oldest first. */
-static bool parse_page(struct call *c, struct writeback_page *page)
+static bool parse_page(struct call *c, struct writeback_order *page)
 {
     int64_t max = RECORDS_DEFAULT, after = 0;
     uint32_t argc = c->argc, last = argc - 1;
@@ -187,18 +179,20 @@ static bool parse_page(struct call *c, struct writeback_page *page)
 
 static void list_records(struct call *c, bool conflicts)
 {
-    struct listing listing = {.reply = c->reply, .conflicts = conflicts};
-    struct writeback_page page = {.conflicts = conflicts, .each = reply_record, .ctx = &listing};
+    struct writeback_order page = {.kind = conflicts ? ORDER_LIST_CONFLICTS : ORDER_LIST_LETTERS};
+    struct order *o;
     struct err err;
-    if (!parse_page(c, &page))
+    uint64_t n;
+    if (!parse_page(c, &page) || !call_order(c, &page, &o))
         return;
-    size_t start = c->reply->buf.len, begin = reply_array_begin(c->reply);
-    if (writeback_list(writeback_of(c), &page, &err) == RC_OK) {
-        reply_array_end(c->reply, begin, listing.written);
-        return;
+    if (order_result(o, &n, &err) == RC_OK) {
+        reply_array(c->reply, n);
+        for (uint64_t i = 0; i < n; i++)
+            reply_record(c->reply, order_record(o, i), conflicts);
+    } else {
+        reply_failure(c, &err);
     }
-    reply_truncate(c->reply, start);
-    reply_failure(c, &err);
+    call_order_end(c);
 }
 
 /* An id, or ALL, which is 0. */
@@ -220,16 +214,19 @@ static bool parse_record_id(struct call *c, uint64_t *id)
     return true;
 }
 
-static void order(struct call *c, enum writeback_order kind)
+static void order(struct call *c, enum writeback_order_kind kind)
 {
-    uint64_t id, count;
+    struct writeback_order what = {.kind = kind};
+    struct order *o;
     struct err err;
-    if (!parse_record_id(c, &id))
+    uint64_t count;
+    if (!parse_record_id(c, &what.id) || !call_order(c, &what, &o))
         return;
-    if (writeback_order(writeback_of(c), kind, id, &count, &err) == RC_OK)
+    if (order_result(o, &count, &err) == RC_OK)
         reply_int(c->reply, (int64_t)count);
     else
         reply_failure(c, &err);
+    call_order_end(c);
 }
 
 void cmd_weir_deadletter(struct call *c)

@@ -79,30 +79,3 @@ void writeback_pause(struct writeback *wb, bool on)
     atomic_store(&wb->pausing, on);
     lane_set_paused(wb, on);
 }
-
-static void show(void *ctx, const struct record_row *row)
-{
-    const struct writeback_page *page = ctx;
-    struct writeback_record r = {
-        .id = row->id,
-        .time = row->time,
-        .db = row->number,
-        .key = row->key,
-        .type = row->type,
-        .reason = row->reason,
-        .ours = row->ours,
-        .base = row->base,
-        .theirs = row->theirs,
-    };
-    page->each(page->ctx, &r);
-}
-
-enum rc writeback_list(struct writeback *wb, const struct writeback_page *page, struct err *err)
-{
-    struct writeback_page copy = *page;
-    struct records_reader reader = {show, &copy};
-    struct records_query q = {.kind = page->conflicts ? RECORD_CONFLICT : RECORD_DEAD_LETTER,
-                              .after = page->after,
-                              .max = page->max};
-    return records_page(wb->records, &q, &reader, err);
-}

@@ -23,11 +23,17 @@ struct wb_producer {
     _Atomic int64_t dirty_keys, dirty_bytes;
 } __attribute__((aligned(CACHE_LINE)));
 
-/* How those fare who ask the backend for something else than a flush. Polls and maintenance speak
- * of the whole store, so that their next success ends the failure. A load speaks of some keys:
- * others are fine when a page is damaged, so that a failure is shown for some seconds after the
- * last one. */
-enum lane_read { LANE_READ_POLL, LANE_READ_MAINTENANCE, LANE_READ_KEYS, LANE_READS };
+/* How those fare who ask the backend for something else than a flush, and the file of the records.
+ * Polls and maintenance speak of the whole store, so that their next success ends the failure. A
+ * load speaks of some keys: others are fine when a page is damaged, so that a failure is shown for
+ * some seconds after the last one. */
+enum lane_read {
+    LANE_READ_POLL,
+    LANE_READ_MAINTENANCE,
+    LANE_READ_RECORDS,
+    LANE_READ_KEYS,
+    LANE_READS
+};
 
 struct reading {
     struct err error; /* code RC_OK: it works */
@@ -53,6 +59,7 @@ struct lane {
     struct mono last_commit GUARDED_BY(lock);
     struct reading reading[LANE_READS] GUARDED_BY(lock);
     atomic_bool reading_fails; /* a look without the lock: one of `reading` is a failure */
+    struct attempt *unsure;    /* flusher only: the last one, while nobody knows what came of it */
     uint64_t random;           /* flusher only: jitter */
     bool maintenance_left;     /* flusher only */
 };
@@ -107,15 +114,14 @@ struct writeback {
     bool stopping GUARDED_BY(lock);
     bool flush_requested GUARDED_BY(lock);
     struct order *orders GUARDED_BY(lock); /* of operators, for records */
-    struct cond ordered;
-    struct mono behind_since;             /* cutter only: an LSN waits and nothing is dirty; 0 */
-    bool orders_busy;                     /* cutter only: they wait for the end of a batch */
-    struct mono surge_at;                 /* cutter only: when the rate of changes was measured */
-    uint64_t surge_writes;                /* and how many there had been */
-    bool surging;                         /* cutter only: more than SURGE_PER_S changes a second */
-    struct mono refreshed;                /* cutter only: when memory figures were read */
-    uint32_t sweep_shard, sweep_position; /* cutter only */
-    uint32_t swept_dead;                  /* cutter only: dead databases when it began */
+    struct mono behind_since;              /* cutter only: an LSN waits and nothing is dirty; 0 */
+    bool orders_busy;                      /* cutter only: they wait for the end of a batch */
+    struct mono surge_at;                  /* cutter only: when the rate of changes was measured */
+    uint64_t surge_writes;                 /* and how many there had been */
+    bool surging;                          /* cutter only: more than SURGE_PER_S changes a second */
+    struct mono refreshed;                 /* cutter only: when memory figures were read */
+    uint32_t sweep_shard, sweep_position;  /* cutter only */
+    uint32_t swept_dead;                   /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
     struct lane lane;
     struct kept kept; /* start only */
@@ -182,7 +188,8 @@ static inline bool writeback_is_complete(const struct writeback *wb, const struc
 
 /* Somebody else has changed a key in the backend: drops what is clean here. RC_NOT_FOUND: nothing
  * of it is unflushed. RC_OK: a change here is still to be flushed, and will meet the other as a
- * conflict. RC_AGAIN: ask again soon. Thread: loader. */
+ * conflict. RC_BUSY: the same, but nobody knows when (a dead letter). RC_AGAIN: ask
+ * again soon. Thread: loader. */
 enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key);
 
 /* Anything may have been changed in the backend: everything that is clean here goes. Thread:
@@ -247,9 +254,12 @@ void forget_replay(struct writeback *wb, uint32_t store_db, struct slice key, ui
 MUST_CHECK enum rc forget_end_replay(struct writeback *wb, struct err *err);
 
 /* --- attempt.c --- */
-/* Once through the backend. *records_failed: what failed is not the backend. */
+struct attempt;
+/* Once through the backend, unless the batch may be there already: then the backend is asked
+ * whether it is. *records_failed: what failed is not the backend. Thread: flusher. */
 MUST_CHECK enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_failed,
                                  struct err *err);
+void attempt_free(struct attempt **a);
 /* Changes that were made on top of some that lost a conflict, and lose with them: all are recorded,
  * or none. Thread: cutter. */
 MUST_CHECK enum rc record_lost_changes(struct writeback *wb, const struct backend_item *ours,

@@ -121,7 +121,10 @@ static void maintain(struct writeback *wb)
 {
     struct err err;
     bool more = false;
-    enum rc rc = wb->ops->maintain(wb->backend, MAINTAIN_BUDGET_MS, &more, &err);
+    enum rc rc = records_check(wb->records, &err);
+    if (lane_note_read(wb, LANE_READ_RECORDS, rc, &err))
+        log_err(LOG_WARNING, "dead letters and conflicts are not safe", &err);
+    rc = wb->ops->maintain(wb->backend, MAINTAIN_BUDGET_MS, &more, &err);
     if (rc == RC_BUSY) /* somebody writes: it will be done another time */
         return;
     if (lane_note_read(wb, LANE_READ_MAINTENANCE, rc, &err))
@@ -273,6 +276,8 @@ static const char *state_name(const struct lane *l) REQUIRES(l->lock)
     const struct err *error = present_error(l);
     if (error == NULL)
         return "up";
+    if (error == &l->reading[LANE_READ_RECORDS].error)
+        return "records-failing";
     if (l->records_failed) /* last_error has the text, and what to do */
         return l->last_error.code == RC_FULL ? "records-full" : "records-failing";
     switch (error->code) {

@@ -20,6 +20,8 @@ enum { FREED_PAGES = 2000 }; /* given back to the file system at one time */
 static enum rc begin(struct records *r, struct err *err) REQUIRES(r->lock)
 {
     enum rc rc = records_ready(r, err);
+    if (rc == RC_OK)
+        rc = records_stay(r, err);
     r->before = r->tally;
     return rc == RC_OK ? records_run(r, RS_BEGIN, err) : rc;
 }
@@ -110,6 +112,8 @@ enum rc records_commit(struct records *r, struct err *err)
         }
         r->in_batch = false;
     }
+    if (rc == RC_OK && r->committed)
+        rc = records_stay(r, err); /* a commit to a file that nobody finds again is none */
     lock_release(&r->lock);
     return rc;
 }

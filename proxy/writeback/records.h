@@ -74,6 +74,10 @@ struct records_options {
 struct records *records_open(const struct records_options *o);
 void records_close(struct records **r);
 
+/* To be called now and then: a file that was removed, moved or replaced is written anew; one that
+ * cannot be is an error. Thread: flusher. */
+MUST_CHECK enum rc records_check(struct records *r, struct err *err);
+
 /* Numbers for INFO; no lock, no I/O. */
 uint64_t records_count(const struct records *r, enum record_kind kind);
 

@@ -354,7 +354,6 @@ struct writeback *writeback_open(const struct writeback_options *o)
     memset(wb->producers, 0, o->producers * sizeof(*wb->producers));
     lock_init(&wb->lock);
     cond_init(&wb->cond);
-    cond_init(&wb->ordered);
     lock_init(&wb->losses_lock);
     lane_init(wb);
     dbmap_init(&wb->map, o->position, o->databases);
@@ -390,6 +389,7 @@ void writeback_close(struct writeback **wbp) NO_TSA /* the last user */
     *wbp = NULL;
     if (wb == NULL)
         return;
+    attempt_free(&wb->lane.unsure);
     batch_free(&wb->lane.pending);
     records_close(&wb->records);
     orders_fini(wb);

@@ -68,10 +68,12 @@ static void check_all_say_moved(struct contract *c, const char *text)
     struct err err = {0};
     uint64_t n;
     bool more;
+    struct backend_position position;
     assert_int_equal(put(c, 9, STRING(1, "k", "lost?"), &err), RC_MOVED);
     if (strstr(err.text, text) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", err.text, text);
     assert_non_null(strstr(err.text, "journal keeps"));
+    assert_int_equal(c->ops->position(c->b, &position, &err), RC_MOVED);
     assert_int_equal(load_one(c, &err), RC_MOVED);
     assert_int_equal(c->ops->scan(c->b, 1, KEY(""), 10, keep, NULL, &err), RC_MOVED);
     assert_int_equal(c->ops->count(c->b, 1, &n, &err), RC_MOVED);
@@ -252,9 +254,11 @@ static void a_commit_is_not_believed_when_the_file_left_meanwhile(void **state)
 {
     struct contract *c = contract_of(state);
     struct err err = {0};
+    struct backend_position position;
     APPLY(c, 1, STRING(1, "k", "one"));
     sqlite3_wal_hook(sqlite_writer_of(c->b), remove_while_committing, c);
     assert_int_equal(put(c, 2, STRING(1, "k", "two"), &err), RC_MOVED);
+    assert_int_equal(c->ops->position(c->b, &position, &err), RC_MOVED);
     sqlite3_wal_hook(sqlite_writer_of(c->b), NULL, NULL);
     assert_int_equal(rename(database(c, ".away").text, database(c, "").text), 0);
     assert_int_equal(put(c, 2, STRING(1, "k", "two"), &err), RC_OK);

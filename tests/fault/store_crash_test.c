@@ -180,13 +180,15 @@ static void check_alone(struct found *f)
                   (int)f->o->plain[n].len, f->o->plain[n].data, (int)a->plain.len, a->plain.data);
     for (int r = 0; r < OWNED_ROUNDS; r++) {
         const struct owned_round *p = &f->o->rounds[r];
+        bool after = p->after > 0 && p->after <= n;
         const char *ours = p->base == 0 || p->base > n       ? ""
                            : p->on_top > 0 && p->on_top <= n ? "on-top"
                            : p->ours > 0 && p->ours <= n     ? "ours"
                                                              : "base";
         bool *begun = f->m.deed_begun[r], *done = f->m.deed_done[r];
-        owned_require(is_theirs(f, r) ? begun[DEED_THEIRS]
-                                      : !done[DEED_THEIRS] && strcmp(a->x[r], ours) == 0,
+        owned_require(after             ? strcmp(a->x[r], "after") == 0
+                      : is_theirs(f, r) ? begun[DEED_THEIRS]
+                                        : !done[DEED_THEIRS] && strcmp(a->x[r], ours) == 0,
                       "weir.db has x%d as '%s', ours is '%s'", r, a->x[r], ours);
         owned_require(a->fixed[r] ? begun[DEED_FIX] || !f->m.deed_done[0][DEED_SET_UP]
                                   : !done[DEED_FIX],
@@ -204,6 +206,10 @@ static void expect_x(const struct found *f, int round, const char *got, const ch
     const struct owned_round *p = &f->o->rounds[round];
     const uint32_t ops[] = {p->on_top, p->ours, p->base};
     const char *const values[] = {"on-top", "ours", "base"};
+    int after = is_in(f, p->after);
+    if (after != NO && strcmp(got, "after") == 0)
+        return;
+    owned_require(after != YES, "%s has x%d as '%s', not 'after'", who, round, got);
     if (is_theirs(f, round)) {
         owned_require(strcmp(got, "theirs") == 0, "%s has x%d as '%s', not theirs", who, round,
                       got);
@@ -228,10 +234,12 @@ static void expect_conflicts(const struct found *f, int round, struct slice rows
     size_t known = (ours ? 5 : 0) + (on_top ? 7 : 0);
     bool sure_ours = is_in(f, p->ours) == YES, sure_top = is_in(f, p->on_top) == YES;
     owned_require(rows.len == known, "conflicts of x%d: %s", round, text);
-    if (!is_theirs(f, round)) {
+    if (!is_theirs(f, round) && strcmp(f->before.x[round], "after") != 0) {
         owned_require(known == 0, "conflicts of x%d without any: %s", round, text);
         return;
     }
+    sure_top &= !p->repeated;
+    sure_ours &= !p->repeated;
     owned_require(!sure_top || on_top, "x%d lost 'on-top' and is not listed: '%s'", round, text);
     owned_require(!sure_ours || on_top || ours, "x%d lost 'ours' and is not listed: '%s'", round,
                   text);
@@ -345,7 +353,7 @@ static void recover(struct found *f, struct simfs *disk, struct picture *again)
     simvfs_use(disk, work_dir);
     if (again != NULL)
         simfs_before_each(disk, take_one, again);
-    struct keyspace *ks = owned_open(disk);
+    struct keyspace *ks = owned_open(disk, false);
     owned_read(&plain);
     place(f, &plain);
     for (int r = 0; r < OWNED_ROUNDS; r++) {
@@ -386,6 +394,7 @@ static void check_image(const struct owned *o, const struct picture *p, enum sim
     if (second.disk != NULL) {
         enum simfs_image next = (enum simfs_image)(salt / 3 % SIMFS_IMAGES);
         struct found g = {.o = o, .m = p->m};
+        g.m.begun = f.max; /* the numbers of what is lost are given to others */
         g.lower = image != SIMFS_KILLED || next == SIMFS_KILLED ? f.min : p->m.durable;
         snprintf(owned_where + strlen(owned_where), 60, ", then %s", names[next]);
         disk = simfs_after(second.disk, next, salt + 1);
@@ -400,6 +409,10 @@ static void check_image(const struct owned *o, const struct picture *p, enum sim
 /* ---- cases, each in a child ---- */
 
 struct child {
+    const char *only; /* a file of which calls fail; NULL: none */
+    enum simfs_call kind;
+    uint64_t nth, times;
+    int why;
     uint64_t history, first, step;
     int images; /* for each picture, drawn */
 };
@@ -416,7 +429,10 @@ static int stop_before(const struct child *c)
              (unsigned long long)c->history);
     simvfs_use(disk, work_dir);
     simfs_before_each(disk, take, &camera);
+    if (c->only != NULL)
+        simfs_fail_file(disk, c->only, c->kind, c->nth, c->times, c->why);
     owned_run(&o, disk, c->history);
+    bool failed = c->only == NULL || simfs_has_failed(disk, c->kind);
     count->calls = camera.calls;
     simfs_before_each(disk, NULL, NULL);
     for (size_t i = 0; i < camera.len; i++) {
@@ -429,7 +445,7 @@ static int stop_before(const struct child *c)
     }
     simfs_free(&disk);
     owned_fini(&o);
-    return camera.len > 0 ? EXIT_SUCCESS : PAST_THE_END;
+    return camera.len > 0 && failed ? EXIT_SUCCESS : PAST_THE_END;
 }
 
 static void make_dirs(void)
@@ -516,13 +532,51 @@ static void survives_a_stop_at_every_call(void **state)
     finish(worst);
 }
 
+/* The disk refuses some calls of a file in a row, then all is well again. */
+static void fail_each(const char *only, enum simfs_call kind, int why)
+{
+    static const uint64_t times[] = {1, 2, 30};
+    int worst = EXIT_SUCCESS;
+    struct child c = {.only = only, .kind = kind, .why = why, .history = seed, .step = 150};
+    for (c.nth = 1 + seed % 3; worst == EXIT_SUCCESS && c.nth < 200; c.nth += 1 + c.nth / 3) {
+        c.first = 1 + (c.nth * 37 + seed) % c.step;
+        c.times = times[c.nth % COUNT_OF(times)];
+        c.images = 2;
+        worst = run_child(stop_before, &c);
+    }
+    finish(worst);
+}
+
+static void survives_records_that_cannot_be_written(void **state)
+{
+    (void)state;
+    fail_each("records.db-wal", SIMFS_PWRITE, ENOSPC);
+    fail_each("records.db-wal", SIMFS_SYNC, EIO);
+    fail_each("records.db", SIMFS_PWRITE, EIO);
+    fail_each("records.db", SIMFS_SYNC, EIO);
+}
+
+static void survives_a_database_that_cannot_be_written(void **state)
+{
+    (void)state;
+    fail_each("weir.db-wal", SIMFS_PWRITE, ENOSPC);
+    fail_each("weir.db-wal", SIMFS_SYNC, EIO);
+    fail_each("weir.db", SIMFS_PWRITE, ENOSPC);
+    fail_each("weir.db", SIMFS_SYNC, EIO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(survives_a_stop_at_every_call),
+        cmocka_unit_test(survives_records_that_cannot_be_written),
+        cmocka_unit_test(survives_a_database_that_cannot_be_written),
     };
-    const char *given = getenv("FAULT_SEED"), *rounds = getenv("FAULT_ROUNDS");
+    const char *given = getenv("FAULT_SEED"), *only = getenv("FAULT_ONLY"),
+               *rounds = getenv("FAULT_ROUNDS");
     seed = given == NULL ? 1 : strtoull(given, NULL, 10);
+    if (only != NULL)
+        cmocka_set_test_filter(only);
     log_set_level(getenv("VERBOSE") != NULL ? LOG_DEBUG : LOG_NOTHING);
     count = mmap(NULL, sizeof(*count), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     must(count != MAP_FAILED);

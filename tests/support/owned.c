@@ -135,7 +135,7 @@ void owned_read(struct buf *out)
 
 /* ---- the keyspace ---- */
 
-struct keyspace *owned_open(struct simfs *disk)
+struct keyspace *owned_open(struct simfs *disk, bool may_fail)
 {
     char *argv[] = {"--journal-dir",
                     "journal",
@@ -164,7 +164,9 @@ struct keyspace *owned_open(struct simfs *disk)
     struct keyspace *ks;
     struct mono until = {clock_mono().us + PATIENCE_S * 1000000};
     while (keyspace_open(&options, &ks, &err) != RC_OK)
-        owned_require(err.sys_errno != 0 && clock_mono().us < until.us, "open: %s", err.text);
+        owned_require(err.code != RC_CORRUPT && err.code != RC_FOREIGN && may_fail &&
+                          clock_mono().us < until.us,
+                      "open: %s", err.text);
     fixture.ks = ks;
     requests_connect(&fixture);
     return ks;
@@ -371,8 +373,9 @@ static void changes(struct owned *o, uint32_t max)
         change(o);
 }
 
-static void sql(struct owned *o, const char *format, ...) PRINTF_LIKE(2, 3);
-static void sql(struct owned *o, const char *format, ...)
+/* Until it is done; false: not at once. */
+static bool sql(struct owned *o, const char *format, ...) PRINTF_LIKE(2, 3);
+static bool sql(struct owned *o, const char *format, ...)
 {
     char text[256];
     va_list args;
@@ -380,8 +383,15 @@ static void sql(struct owned *o, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    while (sqlite3_exec(o->owner, text, NULL, NULL, NULL) != SQLITE_OK)
+    bool at_once = true;
+    for (; sqlite3_exec(o->owner, text, NULL, NULL, NULL) != SQLITE_OK; at_once = false)
         owned_require(clock_mono().us < until.us, "%s: %s", text, sqlite3_errmsg(o->owner));
+    return at_once;
+}
+
+static bool make_it_theirs(struct owned *o, int round)
+{
+    return sql(o, "UPDATE string SET value = 'theirs' WHERE key = 'x%d'", round);
 }
 
 static void begin_deed(struct owned *o, int round, enum owned_deed deed)
@@ -484,7 +494,7 @@ static void cross(struct owned *o, int round)
     struct owned_round *r = &o->rounds[round];
     struct keyspace *ks = atomic_load(&o->ks);
     sql(o, "BEGIN IMMEDIATE");
-    sql(o, "UPDATE string SET value = 'theirs' WHERE key = 'x%d'", round);
+    make_it_theirs(o, round);
     r->ours = atomic_load(&o->begun) + 1;
     set(o, 'x', round, "ours");
     writeback_request_flush(keyspace_writeback(ks));
@@ -493,7 +503,12 @@ static void cross(struct owned *o, int round)
     set(o, 'x', round, "on-top");
     changes(o, 1);
     begin_deed(o, round, DEED_THEIRS);
-    sql(o, "COMMIT");
+    if (sqlite3_exec(o->owner, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
+        if (!sqlite3_get_autocommit(o->owner))
+            sql(o, "ROLLBACK");
+        r->repeated = true;
+        make_it_theirs(o, round);
+    }
     end_deed(o, round, DEED_THEIRS);
 }
 
@@ -520,12 +535,20 @@ static void one_round(struct owned *o, int round)
         cross(o, round);
     } else {
         begin_deed(o, round, DEED_THEIRS);
-        sql(o, "UPDATE string SET value = 'theirs' WHERE key = 'x%d'", round);
+        r->repeated = !make_it_theirs(o, round);
         end_deed(o, round, DEED_THEIRS);
     }
     writeback_request_flush(keyspace_writeback(atomic_load(&o->ks)));
     changes(o, 2);
     owned_flush(atomic_load(&o->ks));
+    if (roll(o, 2) == 0) {
+        char key[16];
+        snprintf(key, sizeof(key), "x%d", round);
+        owned_require(strcmp(owned_get(key), "theirs") == 0, "the owner's %s is not seen", key);
+        r->after = atomic_load(&o->begun) + 1;
+        set(o, 'x', round, "after");
+        changes(o, 1);
+    }
     meet_fate(o, round);
     if (roll(o, 3) == 0)
         sql(o, "PRAGMA wal_checkpoint(%s)", roll(o, 2) == 0 ? "PASSIVE" : "TRUNCATE");
@@ -539,14 +562,14 @@ static void restart(struct owned *o)
     atomic_store(&o->ks, NULL);
     owned_close(&ks);
     atomic_store(&o->durable_before, atomic_load(&o->lsn[atomic_load(&o->done)]));
-    atomic_store(&o->ks, owned_open(o->disk));
+    atomic_store(&o->ks, owned_open(o->disk, true));
 }
 
 void owned_run(struct owned *o, struct simfs *disk, uint64_t seed)
 {
     o->random = seed;
     o->disk = disk;
-    atomic_store(&o->ks, owned_open(disk));
+    atomic_store(&o->ks, owned_open(disk, true));
     set_up(o);
     for (int round = 0; round < OWNED_ROUNDS; round++) {
         one_round(o, round);

@@ -46,7 +46,9 @@ enum owned_fate {
 /* Operations of a round by their number; 0: none yet. */
 struct owned_round {
     enum owned_fate fate;
+    bool repeated;               /* the owner had to, so that theirs may be no conflict */
     uint32_t base, ours, on_top; /* SET x<round> to "base", "ours", "on-top" */
+    uint32_t after;              /* and to "after", by one who knows theirs */
     uint32_t bad, good;          /* SET b<round> to "twin<round>", "good" */
 };
 
@@ -88,8 +90,8 @@ void owned_fini(struct owned *o);
 void owned_look_done(struct owned *o, struct owned_moment *m);
 void owned_look_begun(struct owned *o, struct owned_moment *m);
 
-/* A keyspace on the current disk, and a client of it. Opens also where some calls fail. */
-struct keyspace *owned_open(struct simfs *disk);
+/* A keyspace on the current disk, and a client of it. may_fail: it is tried again. */
+struct keyspace *owned_open(struct simfs *disk, bool may_fail);
 void owned_close(struct keyspace **ks);
 /* Until the backend has everything. */
 void owned_flush(struct keyspace *ks);

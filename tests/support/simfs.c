@@ -390,6 +390,14 @@ void simfs_fail_file(struct simfs *s, const char *only, enum simfs_call kind, ui
     lock_release(&s->lock);
 }
 
+bool simfs_has_failed(struct simfs *s, enum simfs_call kind)
+{
+    lock_acquire(&s->lock);
+    bool failed = s->faults[kind].nth > 0 && s->faults[kind].seen >= s->faults[kind].nth;
+    lock_release(&s->lock);
+    return failed;
+}
+
 void simfs_heal(struct simfs *s)
 {
     lock_acquire(&s->lock);

@@ -53,6 +53,8 @@ void simfs_fail(struct simfs *s, enum simfs_call kind, uint64_t nth, uint64_t ti
 void simfs_fail_file(struct simfs *s, const char *only, enum simfs_call kind, uint64_t nth,
                      uint64_t times, int sys_errno);
 void simfs_heal(struct simfs *s);
+/* Whether the fault of this kind has come. */
+bool simfs_has_failed(struct simfs *s, enum simfs_call kind);
 /* The pessimistic disk: what is written to a file and not synced when a sync of it fails is lost,
  * and nothing that is written to that file later reaches the disk either, although later syncs
  * succeed and reading shows it until the power goes. So with a directory: names that were changed

@@ -215,7 +215,8 @@ struct sqlite_file_seen {
     struct sqlite_backfill backfill;
     int64_t meta_page; /* the root of weir_meta */
     int64_t time_ns, bytes;
-    uint64_t digest; /* of the first page and the one with weir_meta */
+    uint64_t digest[2];  /* of the first page and the one with weir_meta */
+    uint32_t wal_frames; /* that the WAL had */
     struct sqlite_identity identity;
 };
 

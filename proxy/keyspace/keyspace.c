@@ -41,6 +41,7 @@ static enum rc open_journal(struct keyspace *ks, struct err *err)
     char *dir = option_strdup(OPT_journal_dir);
     struct journal_options o = {
         .dir = dir,
+        .fs = ks->options.fs,
         .producers = ks->producers,
         .fsync = (enum journal_fsync)option_num(OPT_journal_fsync),
         .segment_bytes = (uint64_t)option_num(OPT_journal_segment_size),

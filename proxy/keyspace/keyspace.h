@@ -9,6 +9,7 @@
 
 #include "keyspace/txn.h"
 
+struct fs;
 struct journal;
 struct writeback;
 
@@ -124,6 +125,7 @@ struct keyspace_options {
      * NULL. */
     void (*on_event)(void *ctx, const struct keyspace_event *event);
     void (*on_replay_progress)(void *ctx, uint64_t done, uint64_t total); /* may be NULL */
+    const struct fs *fs; /* the journal's; NULL: the real one */
 };
 MUST_CHECK enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **out,
                                  struct err *err);

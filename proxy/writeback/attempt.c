@@ -73,8 +73,9 @@ enum rc record_lost_changes(struct writeback *wb, const struct backend_item *our
                             .ours_lost = true};
         describe(wb, &ours[i], &list[i]);
     }
-    stat_add(STAT_conflicts_total, n);
     enum rc rc = records_add_alone(wb->records, list, n, &bounds, err);
+    if (rc == RC_OK)
+        stat_add(STAT_conflicts_total, n);
     free(list);
     return rc;
 }

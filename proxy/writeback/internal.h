@@ -124,7 +124,8 @@ struct writeback {
     uint32_t swept_dead;                   /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
     struct lane lane;
-    struct kept kept; /* start only */
+    struct kept kept;        /* start only */
+    struct lost *unrecorded; /* cutter, start: what could not be recorded yet, oldest first */
 
     struct lock losses_lock;
     struct loss losses[LOSSES_MAX] GUARDED_BY(losses_lock); /* oldest first */
@@ -214,6 +215,9 @@ bool lane_is_idle(struct writeback *wb);
 bool lane_is_failing(struct writeback *wb); /* the last attempt did not succeed */
 void lane_get_info(struct writeback *wb, struct writeback_info *out);
 void lane_set_paused(struct writeback *wb, bool on);
+/* What came of records that no batch waits for: no cut is made until they are written. While the
+ * lane is idle. Thread: cutter, or the start. */
+void lane_note_records(struct writeback *wb, enum rc rc, const struct err *err);
 /* Tells what came of asking the backend; err speaks unless rc is RC_OK. True: this
  * failure is news, and worth a line in the log. Thread: any. */
 bool lane_note_read(struct writeback *wb, enum lane_read what, enum rc rc, const struct err *err);
@@ -237,6 +241,7 @@ struct lost {
     struct batch *items; /* NULL while there are none */
     uint32_t len;
     uint64_t lsn; /* of the newest FORGET */
+    struct lost *next;
 };
 /* Takes an entry out of memory, dirty or not: the key is what the backend says. */
 void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash)
@@ -245,8 +250,12 @@ void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e,
  * journal. Thread: cutter. */
 void forget_key(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
                 struct lost *lost) REQUIRES(sh->lock);
-/* Writes the records, and frees. Lock: none of a shard. */
+/* Writes the records, or has them wait, and frees. Thread: cutter, or the start. Lock: none of a
+ * shard. */
 void lost_record(struct writeback *wb, struct lost *lost);
+/* False: some still wait, and no cut may be made. Thread: cutter. */
+bool lost_record_rest(struct writeback *wb);
+void lost_fini(struct writeback *wb);
 /* Around a replay of the journal, the second when that may be appended to. forget_replay() is for
  * each FORGET that is met. */
 MUST_CHECK enum rc forget_begin_replay(struct writeback *wb, struct err *err);

@@ -68,6 +68,21 @@ static void note_failure(struct writeback *wb, const struct err *err, bool recor
         log_line(LOG_WARNING, "flush-retry-max is reached: flushing pauses until WEIR RESUME");
 }
 
+void lane_note_records(struct writeback *wb, enum rc rc, const struct err *err)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    bool news = (rc != RC_OK) != l->records_failed;
+    l->records_failed = rc != RC_OK;
+    l->failures = rc != RC_OK;
+    if (rc != RC_OK)
+        l->last_error = *err;
+    lock_release(&l->lock);
+    if (news && rc != RC_OK)
+        log_err(LOG_WARNING, "changes that lost a conflict cannot be recorded; no cut is made",
+                err);
+}
+
 static void note_success(struct writeback *wb, struct batch *b)
 {
     struct lane *l = &wb->lane;

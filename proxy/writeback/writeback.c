@@ -223,7 +223,7 @@ static bool is_behind(struct writeback *wb, bool requested)
 
 static bool should_cut(struct writeback *wb, bool requested)
 {
-    if (!lane_is_idle(wb) || atomic_load(&wb->pausing))
+    if (!lane_is_idle(wb) || !lost_record_rest(wb) || atomic_load(&wb->pausing))
         return false;
     if (atomic_load(&wb->map.changed))
         return true;
@@ -392,6 +392,7 @@ void writeback_close(struct writeback **wbp) NO_TSA /* the last user */
     attempt_free(&wb->lane.unsure);
     batch_free(&wb->lane.pending);
     records_close(&wb->records);
+    lost_fini(wb);
     orders_fini(wb);
     free(wb->producers);
     free(wb);

@@ -61,7 +61,11 @@ extern const char *const requests_options[];
 /* A client without a server: a session, and a host that lets time pass at once. */
 void requests_begin(struct ks_fixture *ks); /* and makes the keys that others are copied
                                                 from, unless they are there */
+/* The same without those keys; of the fixture only `ks` is used. */
+void requests_connect(struct ks_fixture *ks);
 void requests_end(void);
+/* Of the newest write that was said. */
+uint64_t requests_last_lsn(void);
 /* The session as if just connected. */
 void requests_reconnect(uint8_t proto);
 /* Makes the keys, each a copy of its kind. */

@@ -195,9 +195,21 @@ void journal_wake(struct journal *j, int depth);
 
 /* ---- recover.c ---- */
 void recover_release(struct journal *j); /* what only recovery needed */
-/* Whether a start would take what is there for the whole journal, RC_CORRUPT if not. The directory
- * is locked by the caller. */
-MUST_CHECK enum rc recover_examine(const struct fs *fs, const char *dir, struct err *err);
+/* What is wrong with a journal, the first that was found. */
+struct examined {
+    bool all; /* asked for: every record is read, and nothing is logged */
+    enum flaw {
+        FLAW_NONE,
+        FLAW_HEADS,    /* the first segments have no header that verifies */
+        FLAW_SEGMENTS, /* in chain_end - 1, at `at`: damage, or what follows is missing */
+        FLAW_REST,     /* a ring is damaged, or files are missing that others tell of */
+    } flaw;
+    struct chain_place at; /* else where the segments end; its name is the journal's */
+};
+/* What a start would find in a directory, which the caller has locked, if it needed all of it.
+ * RC_CORRUPT: `found` says what is wrong. *out is to be closed whatever is returned. */
+MUST_CHECK enum rc recover_examine(const struct fs *fs, const char *dir, struct journal **out,
+                                   struct examined *found, struct err *err);
 
 /* ---- writer.c ---- */
 void *writer_main(void *arg);

@@ -265,7 +265,7 @@ static void stop_threads(struct journal *j)
 static void mark_stop(struct journal *j)
 {
     uint64_t last = journal_lsn(j);
-    struct stop_mark mark = {STOP_CLEAN, j->run, last};
+    struct stop_mark mark = {j->run, last};
     struct err err;
     if (j->broken || atomic_load(&j->lost) || atomic_load(&j->durable_lsn) != last)
         return;

@@ -18,6 +18,7 @@ enum {
     SEGMENT_BYTES_MIN = 64 << 10,
     UNSYNCED_SEGMENTS_MAX = 8,
     SPARES_MAX = 4,             /* files kept to be used again */
+    FULL_DIVISOR = 2,           /* on a full disk the last half of a segment is for removals */
     TICK_US = 5000,             /* between groups under everysec and no */
     SYNC_AFTER_US = 750000,     /* everysec: with the sync's own time this stays below a second */
     QUIET_US = 200000,          /* without traffic: time to tidy up */
@@ -136,6 +137,7 @@ struct journal {
     _Atomic uint64_t trim_lsn;
     _Atomic uint32_t waiters; /* for progress */
     _Atomic int64_t last_sync_us;
+    _Atomic uint64_t room_left; /* in current, for records that are not gathered yet */
     _Atomic bool lost;     /* files are not where they were: nothing is believed, nothing trimmed */
     _Atomic bool suspect;  /* the sync thread thinks so: to be looked at by the journal thread */
     _Atomic uint32_t news; /* counts what the sync thread has done for the journal thread */
@@ -156,6 +158,7 @@ struct journal {
     struct spare ready;  /* file NULL: none */
     uint64_t spare_want; /* least size of the next one */
     bool spare_failed;   /* the last attempt; error says why */
+    bool spare_full;     /* and that was for want of room */
 
     struct lock names_lock;
     _Atomic uint32_t names_epoch; /* counts failed syncs of the directory */

@@ -116,7 +116,9 @@ static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *tex
 static enum txn_state make_room(struct txn *t, uint64_t bytes)
 {
     struct err err;
-    enum rc rc = journal_reserve(t->ks->journal, t->producer, bytes, &err);
+    enum rc rc = (t->flags & TXN_REMOVES) != 0
+                     ? journal_reserve_removal(t->ks->journal, t->producer, bytes, &err)
+                     : journal_reserve(t->ks->journal, t->producer, bytes, &err);
     if (LIKELY(rc == RC_OK))
         return TXN_READY;
     if (rc == RC_AGAIN)

@@ -139,6 +139,7 @@ struct journal {
     _Atomic int64_t last_sync_us;
     _Atomic uint64_t room_left; /* in current, for records that are not gathered yet */
     _Atomic bool lost;     /* files are not where they were: nothing is believed, nothing trimmed */
+    _Atomic bool removed;  /* for good: the directory has no name any more */
     _Atomic bool suspect;  /* the sync thread thinks so: to be looked at by the journal thread */
     _Atomic uint32_t news; /* counts what the sync thread has done for the journal thread */
 

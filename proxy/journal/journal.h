@@ -170,7 +170,11 @@ void journal_kick(struct journal *j);
 uint64_t journal_durable_lsn(const struct journal *j);
 uint64_t journal_last_lsn(const struct journal *j);
 bool journal_is_failing(const struct journal *j);
-const char *journal_state_name(enum journal_state state); /* "running", "full", "failing" */
+/* Somebody has removed its directory: what memory holds is nowhere else until it is flushed. Thread:
+ * any. */
+bool journal_is_removed(const struct journal *j);
+/* "running", "full", "failing". */
+const char *journal_state_name(enum journal_state state);
 /* Blocks until durable_lsn >= lsn (syncing now whatever the policy) or timeout. For shutdown and
  * WAITAOF's helper thread. */
 MUST_CHECK enum rc journal_sync(struct journal *j, uint64_t lsn, int64_t timeout_ms,

@@ -73,6 +73,7 @@ static void start_failing(struct journal *j, const struct err *err)
 static void lose(struct journal *j, const struct err *err)
 {
     atomic_store(&j->lost, true);
+    atomic_store(&j->removed, j->fs->is_removed(j->fs->ctx, j->lock_handle));
     j->untried = false;
     lock_acquire(&j->lock);
     j->error = *err; /* what else may have failed is for this reason */

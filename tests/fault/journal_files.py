@@ -112,7 +112,8 @@ def moved_while_it_runs(server, path):
     elsewhere = os.path.join(server.dir, "elsewhere")
     shutil.move(path, elsewhere)
     until(lambda: state(conn) == "failing", 5, "the state is failing")
-    assert "moved or removed" in conn.info("writeback")["journal_error"]
+    info = conn.info("writeback")
+    assert "moved or removed" in info["journal_error"] and info["dirty_keys"] != "0", info
     refused(conn, "SET", "key:0", "changed")
     assert conn("GET", "key:0") == b"0"
     assert not os.path.exists(path)
@@ -133,11 +134,14 @@ def a_journal_that_moves_under_always_is_noticed():
 
 
 def a_removed_journal_loses_nothing_that_reaches_the_store():
-    with Server(journal_fsync="always", write_delay_ms=20) as server:
+    with Server(journal_fsync="always", **NEVER) as server:
         with_keys(server.start(), 0, 20)
-        shutil.rmtree(journal(server))
         conn = server.connect()
+        assert conn.info("writeback")["dirty_keys"] == "20"
+        shutil.rmtree(journal(server))
         until(lambda: state(conn) == "failing", 5, "the state is failing")
+        error = conn.info("writeback")["journal_error"]
+        assert "was removed" in error and "weirctl store adopt as-is" in error, error
         refused(conn, "SET", "key:0", "changed")
         until(lambda: conn.info("writeback")["dirty_keys"] == "0", 20, "all is flushed")
         conn.close()

@@ -104,6 +104,7 @@ static void expect_failing_until_it_is_back(const char *what, const char *from, 
     struct journal_info i;
     uint64_t last = journal_last_lsn(rig.j), before = segments();
     assert_true(rig_wait(is_failing, &rig));
+    assert_false(journal_is_removed(rig.j));
     assert_int_equal(journal_reserve(rig.j, 0, 10, &rig.err), RC_READONLY);
     history_append(&rig.h, rig.j, 0);
     journal_kick(rig.j);
@@ -160,6 +161,26 @@ static void a_ring_that_moves_is_noticed(void **state)
     moved("ring-1", JOURNAL_FSYNC_EVERYSEC);
 }
 
+/* Nobody can put it back: the state says so, with the way on. */
+static void a_directory_that_is_removed_is_told_from_one_that_moves(void **state)
+{
+    (void)state;
+    struct journal_info i;
+    struct err err;
+    resume(0);
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    assert_false(journal_is_removed(rig.j));
+    assert_int_equal(fs_posix.list(NULL, dir, remove_file, NULL, &err), RC_OK);
+    assert_int_equal(rmdir(dir), 0);
+    assert_true(rig_wait(is_failing, &rig));
+    assert_true(journal_is_removed(rig.j));
+    journal_get_info(rig.j, &i);
+    if (strstr(i.error.text, "was removed") == NULL || strstr(i.error.text, "store adopt") == NULL)
+        fail_msg("%s", i.error.text);
+    assert_int_equal(journal_reserve_removal(rig.j, 0, 10, &rig.err), RC_READONLY);
+}
+
 /* No write is acknowledged between the removal and the moment at which it is noticed. */
 static void under_always_nothing_is_durable_in_a_file_that_is_gone(void **state)
 {
@@ -184,6 +205,7 @@ int main(void)
         DISK_TEST(a_directory_that_moves_is_noticed_without_syncs),
         DISK_TEST(the_current_segment_that_moves_is_noticed),
         DISK_TEST(a_ring_that_moves_is_noticed),
+        DISK_TEST(a_directory_that_is_removed_is_told_from_one_that_moves),
         DISK_TEST(under_always_nothing_is_durable_in_a_file_that_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

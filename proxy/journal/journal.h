@@ -170,8 +170,8 @@ void journal_kick(struct journal *j);
 uint64_t journal_durable_lsn(const struct journal *j);
 uint64_t journal_last_lsn(const struct journal *j);
 bool journal_is_failing(const struct journal *j);
-/* Somebody has removed its directory: what memory holds is nowhere else until it is flushed. Thread:
- * any. */
+/* Somebody has removed its directory: what memory holds is nowhere else until it is flushed.
+ * Thread: any. */
 bool journal_is_removed(const struct journal *j);
 /* "running", "full", "failing". */
 const char *journal_state_name(enum journal_state state);

@@ -47,7 +47,7 @@ void cmd_weir_status(struct call *c)
     reply_map(r, 16);
     reply_text(r, "state", status_word(&wb));
     reply_text(r, "backend_state", wb.backend_state);
-    reply_text(r, "journal_state", journal.state == JOURNAL_RUNNING ? "running" : "failing");
+    reply_text(r, "journal_state", journal_state_name(journal.state));
     reply_field(r, "dirty_keys", (int64_t)wb.dirty_keys);
     reply_field(r, "dirty_bytes", (int64_t)wb.dirty_bytes);
     reply_field(r, "oldest_dirty_ms", wb.oldest_dirty_ms);

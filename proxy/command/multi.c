@@ -101,6 +101,7 @@ struct group {
     bool needs_txn;
     bool touches;    /* something in it marks keys as used */
     bool needs_room; /* something in it is refused when memory is full */
+    bool adds;       /* something in it does more than take away */
     bool sorts;      /* something in it names keys by values */
 };
 
@@ -125,6 +126,7 @@ static void join_flags(struct group *g, const struct command *command, const str
         g->flags |= TXN_WHOLE;
     g->touches |= (flags & TXN_NO_TOUCH) == 0;
     g->needs_room |= (flags & TXN_WRITES) != 0 && (flags & TXN_NO_OOM) == 0;
+    g->adds |= (flags & TXN_WRITES) != 0 && (flags & TXN_REMOVES) == 0;
 }
 
 /* Whose BY or GET names keys by what values say: nobody knows them before the shards are locked. */
@@ -230,6 +232,8 @@ static bool gather(struct command_worker *w, const struct session *s, struct gro
         g->flags |= TXN_NO_TOUCH;
     if ((g->flags & TXN_WRITES) != 0 && !g->needs_room)
         g->flags |= TXN_NO_OOM;
+    if ((g->flags & TXN_WRITES) != 0 && !g->adds)
+        g->flags |= TXN_REMOVES;
     return !g->needs_txn || add_watched_keys(w, s, g);
 }
 

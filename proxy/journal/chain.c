@@ -355,6 +355,15 @@ static enum rc judge(struct chain_walk *w, bool zero, struct err *err)
 
 /* ---- walking ---- */
 
+enum rc chain_headless(const struct chain *c, struct err *err)
+{
+    const struct chain_segment *first = &c->segments[0];
+    return err_set(err, RC_CORRUPT,
+                   "journal file '%s' has a damaged header: records from %llu on are lost; "
+                   "`weirctl journal salvage` sets it aside",
+                   first->name, (unsigned long long)first->first_lsn);
+}
+
 enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t after_lsn,
                         bool strict, struct err *err)
 {
@@ -376,10 +385,7 @@ enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t af
     /* A first one whose header is bad may be what a failed sync of the directory has brought back;
      * it matters only to those who need it. */
     if (at == c->len && !first->good)
-        return err_set(err, RC_CORRUPT,
-                       "journal file '%s' has a damaged header: records from %llu on are lost; "
-                       "`weirctl journal salvage` sets it aside",
-                       first->name, (unsigned long long)first->first_lsn);
+        return chain_headless(c, err);
     if (at == c->len)
         return err_set(err, RC_CORRUPT,
                        "journal '%s' begins with '%s', but records from %llu on are needed: files "

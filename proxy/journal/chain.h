@@ -79,6 +79,8 @@ struct chain_walk {
 /* The first segment with a good header, NULL: none. What is before it may have come back after it
  * was trimmed. */
 const struct chain_segment *chain_first_good(const struct chain *c);
+/* The RC_CORRUPT of a first segment whose header does not verify. */
+enum rc chain_headless(const struct chain *c, struct err *err);
 /* Starts at the last segment that holds everything above after_lsn; RC_CORRUPT when there is none
  * although there are segments. */
 MUST_CHECK enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t after_lsn,

@@ -139,6 +139,7 @@ void segment_adopt(struct journal *j, struct segment *s, uint64_t end)
     lock_release(&j->lock);
     j->current = s;
     j->offset = end;
+    atomic_store(&j->room_left, s->bytes - end);
     j->need_bytes = 0;
     j->broken = j->tidy = false;
 }

@@ -130,7 +130,9 @@ void txn_announce(struct txn *t, uint64_t bytes)
 static enum txn_state make_room(struct txn *t, uint64_t bytes)
 {
     struct err err;
-    enum rc rc = journal_reserve(t->ks->journal, t->producer, bytes, &err);
+    enum rc rc = (t->flags & TXN_REMOVES) != 0
+                     ? journal_reserve_removal(t->ks->journal, t->producer, bytes, &err)
+                     : journal_reserve(t->ks->journal, t->producer, bytes, &err);
     if (LIKELY(rc == RC_OK))
         return TXN_READY;
     if (rc == RC_AGAIN)

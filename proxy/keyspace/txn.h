@@ -69,7 +69,9 @@ enum txn_flag {
     TXN_NO_TOUCH = 4, /* CLIENT NO-TOUCH, OBJECT: the use of keys is not noted */
     TXN_WHOLE = 8, /* locks every shard: FLUSHALL, SWAPDB, and EXEC around a command that walks the
                       keyspace */
-    TXN_TRY = 16,  /* never waits: PARKED means that nothing was begun, nobody will be called */
+    TXN_REMOVES =
+        32,       /* only takes away, and says so in few bytes (DEL): a full disk leaves it room */
+    TXN_TRY = 16, /* never waits: PARKED means that nothing was begun, nobody will be called */
 };
 
 struct txn *txn_new(struct keyspace *ks,

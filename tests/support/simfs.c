@@ -337,6 +337,13 @@ static void sim_unlock_dir(void *ctx, int handle)
     lock_release(&s->lock);
 }
 
+static bool sim_is_removed(void *ctx, int handle)
+{
+    (void)ctx;
+    (void)handle;
+    return false; /* directories are names here, and stay */
+}
+
 static void sim_boot_id(void *ctx, uint8_t out[16])
 {
     struct simfs *s = ctx;
@@ -362,6 +369,7 @@ const struct fs sim_calls = {
     .list = sim_list,
     .lock_dir = sim_lock_dir,
     .unlock_dir = sim_unlock_dir,
+    .is_removed = sim_is_removed,
     .boot_id = sim_boot_id,
 };
 

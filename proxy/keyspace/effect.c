@@ -226,12 +226,21 @@ static bool add_element(void *ctx, int64_t position, struct slice value)
     return true;
 }
 
-/* All elements, at new positions, with the TTL. */
+/* All elements, at new positions, with the TTL. They have the positions already and nothing can be
+ * refused any more: where there is no memory for a payload, or it is too long for one, the elements
+ * are said one by one. */
 static void say_whole_list(struct txn *t, uint32_t k)
 {
-    list_renumber(list_of(t, k));
-    /* Memory for effects is not a size that a client may fail on. */
-    must(effect_say_whole(t, k, txn_peek(t, k)));
+    struct list *l = list_of(t, k);
+    list_renumber(l);
+    const struct value *v = txn_peek(t, k);
+    if (LIKELY(effect_say_whole(t, k, v)))
+        return;
+    struct pairs p = {.t = t, .k = k, .verb = "LISTSET", .left = list_count(l)};
+    txn_effect(t, k, "DEL", 0, NULL);
+    list_each_placed(l, 0, list_count(l), add_element, &p);
+    if (v->expires_at_ms != 0)
+        effect_say_expiry(t, k, v->expires_at_ms);
 }
 
 /* True: the elements have other positions than the journal knows, and all of them were said. */

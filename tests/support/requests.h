@@ -26,7 +26,7 @@
 #include "command/command.h"
 #include "tests/support/ks.h"
 
-enum { REQUESTS_MAX = 16, REQUEST_ARGS_MAX = 48, REQUEST_KEYS_MAX = 8, REQUEST_NAME_MAX = 24 };
+enum { REQUESTS_MAX = 40, REQUEST_ARGS_MAX = 48, REQUEST_KEYS_MAX = 8, REQUEST_NAME_MAX = 24 };
 
 extern const char *const request_forms[]; /* NULL at the end */
 
@@ -44,7 +44,7 @@ struct requests {
         char kind;
         char name[REQUEST_NAME_MAX];
     } keys[REQUEST_KEYS_MAX];
-    char text[1024];
+    char text[2048];
     struct buf big, dumped;
 };
 

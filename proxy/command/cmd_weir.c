@@ -7,6 +7,8 @@
 #include "journal/journal.h"
 #include "writeback/writeback.h"
 
+#include <stdio.h>
+
 static struct writeback *writeback_of(const struct call *c)
 {
     return keyspace_writeback(c->keyspace);
@@ -32,6 +34,8 @@ static const char *status_word(const struct writeback_info *wb)
         return "paused";
     if (wb->breaker != BREAKER_CLOSED || wb->failures > 0)
         return "failing";
+    if (wb->dead_letters > 0)
+        return "attention";
     if (wb->flushing)
         return "flushing";
     return wb->dirty_keys > 0 ? "collecting" : "idle";
@@ -100,19 +104,50 @@ void cmd_weir_flush(struct call *c)
 void cmd_weir_pause(struct call *c)
 {
     writeback_pause(writeback_of(c), true);
+    call_log(c, "");
     reply_ok(c->reply);
 }
 
 void cmd_weir_resume(struct call *c)
 {
     writeback_pause(writeback_of(c), false);
+    call_log(c, "");
     reply_ok(c->reply);
+}
+
+static void explain_letter(const struct order *o, struct buf *text)
+{
+    uint64_t n;
+    struct err err;
+    if (order_result(o, &n, &err) != RC_OK) {
+        buf_printf(text, "dead_letter:yes\r\nrefused:not known, %s\r\n", err.text);
+    } else if (n > 0) {
+        const struct writeback_record *r = order_record(o, 0);
+        buf_printf(text, "dead_letter:%llu\r\nrefused:", (unsigned long long)r->id);
+        buf_append_escaped(text, r->reason, r->reason.len);
+        buf_printf(text,
+                   "\r\nnext:when the backend would take it, WEIR DEADLETTER RETRY %llu; or WEIR "
+                   "DEADLETTER DROP %llu, and the key is what the backend has; a newer value "
+                   "replaces it\r\n",
+                   (unsigned long long)r->id, (unsigned long long)r->id);
+    }
 }
 
 void cmd_weir_explain(struct call *c)
 {
+    struct writeback_order find = {
+        .kind = ORDER_FIND_LETTER, .db = c->session->db, .key = c->argv[2]};
     struct buf text = {0};
-    (void)keyspace_explain(c->keyspace, c->session->db, c->argv[2], &text);
+    struct order *o = NULL;
+    bool dead = keyspace_explain(c->keyspace, c->session->db, c->argv[2], &text);
+    if ((dead || c->session->pending != NULL) && !call_order(c, &find, &o)) {
+        buf_fini(&text);
+        return;
+    }
+    if (o != NULL) {
+        explain_letter(o, &text);
+        call_order_end(c);
+    }
     call_depends_on_all(c);
     reply_verbatim(c->reply, "txt", buf_slice(&text));
     buf_fini(&text);
@@ -222,10 +257,15 @@ static void order(struct call *c, enum writeback_order_kind kind)
     uint64_t count;
     if (!parse_record_id(c, &what.id) || !call_order(c, &what, &o))
         return;
-    if (order_result(o, &count, &err) == RC_OK)
+    if (order_result(o, &count, &err) == RC_OK) {
+        const char *verb = kind == ORDER_RETRY_LETTER ? "RETRY" : "DROP";
+        char text[64];
+        snprintf(text, sizeof(text), " %s: %llu records", verb, (unsigned long long)count);
+        call_log(c, text);
         reply_int(c->reply, (int64_t)count);
-    else
+    } else {
         reply_failure(c, &err);
+    }
     call_order_end(c);
 }
 

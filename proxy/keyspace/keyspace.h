@@ -100,9 +100,8 @@ void keyspace_set_active_expire(struct keyspace *ks, bool on);
 void keyspace_hold_expiry(struct keyspace *ks, bool on);
 
 /* One line of "name:value\r\n" pairs that explain a key: residency, dirty, cut, in flight, expiry,
- * backend (WEIR EXPLAIN). */
-enum txn_state keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key,
-                                struct buf *out);
+ * backend (WEIR EXPLAIN). True: the key is a dead letter. */
+bool keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key, struct buf *out);
 
 /* Hands directives that the store keeps on its own (thresholds of encodings, LFU) on to it; after
  * CONFIG SET. Thread: any. */

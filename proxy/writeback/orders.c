@@ -22,6 +22,7 @@ struct listed {
 struct order {
     struct order *next; /* under wb->lock */
     struct writeback_order what;
+    char *key;      /* of `what` */
     uint64_t after; /* done up to this number */
     uint64_t count;
     struct listed *list;
@@ -36,7 +37,7 @@ struct order {
 
 static bool is_list(const struct order *o)
 {
-    return o->what.kind == ORDER_LIST_LETTERS || o->what.kind == ORDER_LIST_CONFLICTS;
+    return o->what.kind <= ORDER_FIND_LETTER;
 }
 
 static void order_free(struct order *o)
@@ -44,6 +45,7 @@ static void order_free(struct order *o)
     for (uint64_t i = 0; i < o->list_len; i++)
         free(o->list[i].bytes);
     free(o->list);
+    free(o->key);
     lock_fini(&o->lock);
     free(o);
 }
@@ -53,10 +55,18 @@ static void order_free(struct order *o)
 struct order *order_begin(struct writeback *wb, const struct writeback_order *what)
 {
     struct order *o = calloc(1, sizeof(*o));
-    if (o == NULL)
+    char *key = malloc(what->key.len + 1);
+    if (o == NULL || key == NULL) {
+        free(o);
+        free(key);
         return NULL;
+    }
     lock_init(&o->lock);
     o->what = *what;
+    o->key = key;
+    if (what->key.len > 0)
+        memcpy(key, what->key.ptr, what->key.len);
+    o->what.key = slice_of(key, what->key.len);
     o->after = what->id > 0 ? what->id - 1 : 0;
     lock_acquire(&wb->lock);
     struct order **last = &wb->orders;
@@ -170,7 +180,13 @@ static enum rc do_list(struct writeback *wb, struct order *o)
     struct records_reader reader = {note_row, o};
     struct records_query q = {.kind = conflicts ? RECORD_CONFLICT : RECORD_DEAD_LETTER,
                               .after = o->what.after,
-                              .max = o->what.max};
+                              .max = o->what.max,
+                              .of_key = o->what.kind == ORDER_FIND_LETTER};
+    if (q.of_key) {
+        q.max = 1;
+        q.db = dbmap_store_db(&wb->map, o->what.db);
+        q.key = o->what.key;
+    }
     enum rc rc = records_page(wb->records, &q, &reader, &o->err);
     return rc != RC_OK ? rc : o->rc;
 }
@@ -262,6 +278,7 @@ static enum rc carry_out(struct writeback *wb, struct order *o)
     switch (o->what.kind) {
     case ORDER_LIST_LETTERS:
     case ORDER_LIST_CONFLICTS:
+    case ORDER_FIND_LETTER:
         return do_list(wb, o);
     case ORDER_DROP_CONFLICT:
         return do_conflicts(wb, o);

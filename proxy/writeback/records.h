@@ -113,6 +113,9 @@ struct records_query {
     enum record_kind kind;
     uint64_t after; /* numbers above this */
     uint64_t max;   /* rows at most, and RECORDS_PAGE_MAX */
+    bool of_key;    /* only of this one: */
+    uint32_t db;
+    struct slice key;
 };
 struct records_reader {
     void (*each)(void *ctx, const struct record_row *row);

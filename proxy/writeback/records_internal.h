@@ -51,6 +51,9 @@ enum { RECORDS_FORMAT = 1, FILTER_BITS = 1 << 22 };
     S(KEYS, "SELECT db, key FROM record WHERE kind = 1")                                           \
     S(PAGE, "SELECT id, kind, lsn, time_ms, number, db, key, type, reason, ours, base, theirs"     \
             " FROM record WHERE kind = ?2 AND id > ?3 AND " IS_LIVE " ORDER BY id LIMIT ?4")       \
+    S(FIND, "SELECT id, kind, lsn, time_ms, number, db, key, type, reason, ours, base, theirs"     \
+            " FROM record WHERE kind = ?2 AND id > ?3 AND " IS_LIVE                                \
+            " AND db = ?5 AND key = ?6 ORDER BY id LIMIT ?4")                                      \
     S(LETTERS, "SELECT id, db, item FROM record WHERE kind = 1 AND " IS_LIVE " ORDER BY id")       \
     S(PARTS, "SELECT bytes FROM part WHERE record = ?1 ORDER BY seq")
 

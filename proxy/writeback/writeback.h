@@ -78,12 +78,14 @@ struct writeback_record {
 /* What an operator asks for about records is an *order*: the cutter carries it out, since a worker
  * neither reads files nor waits; whoever asked waits without holding a thread.
  *
- * List: a page. Retry: the key is made dirty again with its dead value, or what is newer; the
- * record stays until the backend takes that, or refuses it anew. Drop: of a dead letter, the key is
- * what the backend says it is; one with newer changes on top is not dropped. */
+ * List: a page. Find: the one of a key, as a list. Retry: the key is made dirty again with its dead
+ * value, or what is newer; the record stays until the backend takes that, or refuses it anew. Drop:
+ * of a dead letter, the key is what the backend says it is; one with newer changes on top is not
+ * dropped. */
 enum writeback_order_kind {
     ORDER_LIST_LETTERS,
     ORDER_LIST_CONFLICTS,
+    ORDER_FIND_LETTER,
     ORDER_RETRY_LETTER,
     ORDER_DROP_LETTER,
     ORDER_DROP_CONFLICT
@@ -94,6 +96,8 @@ struct writeback_order {
     uint64_t id;         /* retry, drop: 0 is all */
     uint64_t after, max; /* list: records with higher numbers, oldest first; how many at most, and
                             WRITEBACK_PAGE_MAX */
+    uint32_t db;         /* find: the number that clients know, and a key of theirs, copied */
+    struct slice key;
 };
 struct order;
 

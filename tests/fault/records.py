@@ -442,6 +442,46 @@ def records_are_listed_a_page_at_a_time():
                 pass
 
 
+def what_needs_a_person_is_said_and_who_saw_to_it():
+    with Store() as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        conn("CLIENT", "SETNAME", "carol")
+
+        def state():
+            status = conn("WEIR", "STATUS")
+            return status[status.index(b"state") + 1]
+
+        conn("SET", "good", "1")
+        store.flushed(conn)
+        assert state() != b"attention" and b"dead_letter" not in conn("WEIR", "EXPLAIN", "good")
+        conn("SET", "bad", "twin")
+        assert "1 changes that the backend refuses" in flush(conn)
+        assert state() == b"attention", state()
+        told = conn("WEIR", "EXPLAIN", "bad").decode()
+        (letter,) = record(conn, "DEADLETTER")
+        assert "dead_letter:%d\r\n" % letter["id"] in told, told
+        assert "refused:%s\r\n" % letter["reason"].decode() in told, told
+        assert "WEIR DEADLETTER RETRY %d" % letter["id"] in told, told
+        conn("SELECT", 1)
+        assert b"dead_letter" not in conn("WEIR", "EXPLAIN", "bad")
+        conn("SELECT", 0)
+        conn("CONFIG", "SET", "requirepass", "hidden", "write-delay-ms", 21)
+        conn("WEIR", "PAUSE")
+        conn("WEIR", "RESUME")
+        assert conn("WEIR", "DEADLETTER", "RETRY", letter["id"]) == 1
+        wait_letters(conn, 1)
+        until(lambda: conn("WEIR", "DEADLETTER", "DROP", "ALL") == 1, 20, "it is dropped")
+        until(lambda: state() != b"attention", 20, "nothing is left to see to")
+        log = store.server.log_tail(20000)
+        who = ", by client %s:%d, named carol" % conn.sock.getsockname()[:2]
+        for what in ("CONFIG SET requirepass write-delay-ms", "WEIR PAUSE", "WEIR RESUME",
+                     "WEIR DEADLETTER RETRY: 1 records", "WEIR DEADLETTER DROP: 1 records"):
+            assert what + who in log, what + who
+        assert "hidden" not in log
+
+
 def orders_hold_up_nobody():
     """One worker, and the file of the records is being written by somebody else."""
     with Store(io_threads=1) as store:
@@ -505,4 +545,5 @@ if __name__ == "__main__":
                 who_writes_after_a_change_was_noticed_does_not_lose_to_it,
                 receipts_tell_what_was_refused_or_overruled,
                 records_are_listed_a_page_at_a_time,
+                what_needs_a_person_is_said_and_who_saw_to_it,
                 orders_hold_up_nobody])

@@ -501,7 +501,7 @@ static void cross(struct owned *o, int round)
     await(is_in_flight, ks, "a batch is in flight");
     r->on_top = atomic_load(&o->begun) + 1;
     set(o, 'x', round, "on-top");
-    changes(o, 1);
+    change(o);
     begin_deed(o, round, DEED_THEIRS);
     if (sqlite3_exec(o->owner, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
         if (!sqlite3_get_autocommit(o->owner))
@@ -530,7 +530,8 @@ static void one_round(struct owned *o, int round)
     changes(o, 2);
     r->bad = atomic_load(&o->begun) + 1;
     set(o, 'b', round, twin);
-    changes(o, 2);
+    change(o);
+    changes(o, 1);
     if (crossing) {
         cross(o, round);
     } else {
@@ -547,7 +548,7 @@ static void one_round(struct owned *o, int round)
         owned_require(strcmp(owned_get(key), "theirs") == 0, "the owner's %s is not seen", key);
         r->after = atomic_load(&o->begun) + 1;
         set(o, 'x', round, "after");
-        changes(o, 1);
+        change(o); /* by which it is known that the other was there */
     }
     meet_fate(o, round);
     if (roll(o, 3) == 0)

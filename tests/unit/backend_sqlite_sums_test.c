@@ -128,7 +128,7 @@ static bool fill_and_settle(void *ctx)
 /* The same, with some more that is in the WAL only. */
 static bool fill_and_go_on(void *ctx)
 {
-    return fill_and_settle(ctx) && fill(ctx, KEYS / 3, 3, true);
+    return fill_and_settle(ctx) && fill(ctx, KEYS / 3, 3, false);
 }
 
 enum end { STOPPED, KILLED, KILLED_IDLE };
@@ -328,7 +328,7 @@ static void a_turned_bit_is_never_read_after_kill_9_of_an_idle_one(void **state)
 struct change {
     const char *what;
     const char *sql;    /* by another program, which then ... */
-    bool killed;        /* ... is killed, or closes */
+    bool killed, stays; /* ... is killed, is still there, or closes */
     bool copied, moved; /* "x.db" is then put in the place of the database */
     bool other_state;   /* what is in the store is not what was */
     bool (*also)(const struct contract *c);
@@ -380,6 +380,13 @@ static const struct change changes[] = {
     {.what = "a truncating checkpoint of what was there, killed",
      .sql = "PRAGMA wal_checkpoint(TRUNCATE)",
      .killed = true},
+    {.what = "a checkpoint of what was there by a program that stays",
+     .sql = "PRAGMA wal_checkpoint(PASSIVE)",
+     .stays = true},
+    {.what = "a checkpoint of more by a program that stays",
+     .sql = UPDATE "PRAGMA wal_checkpoint(PASSIVE)",
+     .stays = true,
+     .other_state = true},
     {.what = "a reader", .sql = "SELECT count(*) FROM weir_key"},
     {.what = "VACUUM", .sql = "VACUUM"},
     {.what = "VACUUM, killed", .sql = "VACUUM; PRAGMA wal_checkpoint(PASSIVE)", .killed = true},
@@ -407,7 +414,7 @@ static bool run_change(void *ctx)
     sqlite3 *db;
     bool done = chdir(c->dir) == 0 && sqlite3_open(file_of(c, ""), &db) == SQLITE_OK &&
                 sqlite3_exec(db, change->sql, NULL, NULL, NULL) == SQLITE_OK;
-    if (done && !change->killed)
+    if (done && !change->killed && !change->stays)
         done = sqlite3_close(db) == SQLITE_OK;
     return done;
 }
@@ -455,8 +462,11 @@ static void make_change(struct contract *c, enum end end, const struct change *c
     snprintf(what, sizeof(what), "%s, then %s", end_names[end], change->what);
     snprintf(other, sizeof(other), "%s/x.db", c->dir);
     fill_and_end(c, end);
+    pid_t program = 0;
     if (change->sql != NULL)
-        child_end(child_start(run_change, (void *[]){c, (void *)(uintptr_t)change}));
+        program = child_start(run_change, (void *[]){c, (void *)(uintptr_t)change});
+    if (program != 0 && !change->stays)
+        child_end(program);
     if (change->copied)
         copy_in_place(other, file_of(c, ""));
     if (change->moved)
@@ -465,6 +475,8 @@ static void make_change(struct contract *c, enum end end, const struct change *c
         assert_true(change->also(c));
     check_sound(c, change->other_state ? NULL : expected, what);
     check_sound(c, change->other_state ? NULL : expected, what); /* what was learnt is right, too */
+    if (change->stays)
+        child_end(program);
     unlink(other);
     remove_store(c);
 }
@@ -472,7 +484,7 @@ static void make_change(struct contract *c, enum end end, const struct change *c
 static void make_changes(struct contract *c, enum end end)
 {
     struct answers expected;
-    fill_and_end(c, STOPPED);
+    fill_and_end(c, end);
     contract_open(c);
     assert_int_equal(ask_all(c, &expected, NULL), 0);
     c->ops->close(&c->b);

@@ -259,6 +259,8 @@ static void unpin(struct sums_file *f)
 
 static int sums_close(sqlite3_file *file)
 {
+    struct sums_file *f = of(file);
+    (void)atomic_compare_exchange_strong(&f->s->first, &f, NULL);
     return real_of(file)->pMethods->xClose(real_of(file));
 }
 
@@ -365,6 +367,7 @@ static int sums_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
         s->wal_path = join(name, "-wal");
         s->path = join(name, "-sums");
         sums_file_open(s);
+        atomic_store(&s->first, of(file));
     }
     return result;
 }
@@ -451,10 +454,18 @@ static bool look_at_file(struct sqlite_sums *s, struct sums_file *f)
 bool sqlite_sums_pin(struct sqlite_sums *s, sqlite3 *db)
 {
     struct sums_file *f = file_of(db);
-    /* A read makes sure that the connection has the index of the WAL. */
-    return f != NULL &&
-           sqlite3_exec(db, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL) == SQLITE_OK &&
-           look_at_file(s, f) && take_lock(s, f);
+    /* A read makes sure that the connection has the index of the WAL, whatever it finds. */
+    (void)sqlite3_exec(db, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL);
+    return f != NULL && look_at_file(s, f) && take_lock(s, f);
+}
+
+void sqlite_sums_unpin(struct sqlite_sums *s)
+{
+    lock_acquire(&s->lock);
+    struct sums_file *f = s->pin;
+    lock_release(&s->lock);
+    if (f != NULL)
+        unpin(f);
 }
 
 bool sqlite_sums_start(struct sqlite_sums *s, sqlite3 *writer)
@@ -484,9 +495,7 @@ void sqlite_sums_suspend(struct sqlite_sums *s)
 
 bool sums_read_page(struct sqlite_sums *s, uint32_t page, void *out)
 {
-    lock_acquire(&s->lock);
-    struct sums_file *f = s->pin;
-    lock_release(&s->lock);
+    struct sums_file *f = atomic_load(&s->first);
     if (f == NULL)
         return false;
     sqlite3_file *real = real_of(&f->base);

@@ -65,6 +65,8 @@ struct sqlite_sums {
     sums_chunk *_Atomic chunks[SUMS_CHUNKS]; /* 0: unknown */
     _Atomic uint32_t pages, known;
 
+    struct sums_file *_Atomic first; /* of the connections; closed last */
+
     struct lock lock;
     struct sums_file *pin GUARDED_BY(lock);          /* whose lock keeps others from checkpoints */
     struct sums_file *checkpointer GUARDED_BY(lock); /* of our connections */
@@ -91,6 +93,7 @@ void sqlite_sums_free(struct sqlite_sums **s);
 bool sqlite_sums_start(struct sqlite_sums *s, sqlite3 *writer);
 /* Only the lock, and what the file is; for who reads beside a proxy. */
 bool sqlite_sums_pin(struct sqlite_sums *s, sqlite3 *db);
+void sqlite_sums_unpin(struct sqlite_sums *s);
 /* The files are not where their names say, so others may write what we have open: nothing is
  * believed until the next sqlite_sums_start(). Thread: flusher. */
 void sqlite_sums_suspend(struct sqlite_sums *s);
@@ -107,7 +110,7 @@ void sums_set(struct sqlite_sums *s, uint32_t page, uint32_t sum);
 /* In memory only. */
 void sums_set_memory(struct sqlite_sums *s, uint32_t page, uint32_t sum);
 void sums_note_damage(struct sqlite_sums *s, uint32_t page, bool damaged);
-/* Past the comparison; false: it could not be read. Lock: none, and the checkpoint lock is ours. */
+/* Past the comparison; false: it could not be read. Thread: the first connection's. */
 bool sums_read_page(struct sqlite_sums *s, uint32_t page, void *out);
 
 /* sqlite_sums_file.c */

@@ -309,7 +309,7 @@ bool sums_file_read_beside(struct sqlite_sums *s)
     struct sums_head h;
     uint64_t ino;
     return read_head(s, &h) && h.page_bytes == s->page_bytes && read_db_ino(s, &ino) &&
-           ino == h.db_ino && (h.wal_ino != 0 || h.salts[0][0] != 0) && read_sums(s);
+           ino == h.db_ino && read_sums(s);
 }
 
 void sums_file_forget(struct sqlite_sums *s)

@@ -141,6 +141,9 @@ struct backend_position {
 
 struct backend_status {
     uint64_t log_bytes; /* on disk beside the data: SQLite's WAL */
+    /* Pages with a checksum, without one yet, and those that are not what was written. */
+    uint64_t pages_summed, pages_unknown, pages_damaged;
+    int64_t verified_at_ms; /* wall time: when all of them had been looked at last; 0: never */
 };
 
 struct backend_config {

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/buf.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ enum {
     WRITER_CACHE_KIB = 64 * 1024,
     READER_CACHE_KIB = 32 * 1024,
     CACHE_IDLE_US = 2000000,
+    SUMS_PAUSE_MS = 5,
     WAL_BYTES_KEPT = 64 * 1024 * 1024, /* of the WAL file after a checkpoint emptied it */
 };
 
@@ -43,6 +45,11 @@ enum rc sqlite_fail(const struct sqlite_conn *c, int result, const char *what, s
     enum rc rc = sqlite_rc(result);
     if (rc == RC_OK)
         rc = RC_UNAVAILABLE; /* a row where none was due, or the other way round */
+    if (result == SQLITE_IOERR_DATA)
+        return err_set(err, rc,
+                       "%s: page %u is not what was written (its checksum differs): damaged. "
+                       "`weirctl check` names the tables; restore a backup",
+                       c->path, sqlite_sums_bad_page(c->db));
     int sys = c->db != NULL && rc == RC_IO ? sqlite3_system_errno(c->db) : 0;
     const char *text = c->db != NULL && (sqlite3_errcode(c->db) & 0xff) == (result & 0xff)
                            ? sqlite3_errmsg(c->db)
@@ -172,9 +179,11 @@ static enum rc conn_open(struct sqlite_conn *c, struct sqlite_backend *b, int ca
 {
     c->path = b->path;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    int result = sqlite3_open_v2(b->path, &c->db, flags, NULL);
+    int result = sqlite3_open_v2(b->path, &c->db, flags, b->sums->name);
     if (result != SQLITE_OK)
         return sqlite_fail(c, result, "opening", err);
+    /* Nor is the WAL deleted then: an empty one that stays shows that nobody else wrote. */
+    sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite_limit_waiting(c, b);
     if (sqlite3_db_readonly(c->db, "main") == 1)
         return err_set(err, RC_READONLY, "%s: may be read and not written", b->path);
@@ -218,6 +227,7 @@ static void backend_close(struct backend **pb)
     if (b->writer.db != NULL && b->file.wal_path != NULL)
         sqlite_wal_close(b);
     conn_close(&b->writer);
+    sqlite_sums_free(&b->sums);
     sqlite_file_close(&b->file); /* after SQLite's */
     sqlite_piece_fini(&b->piece);
     sqlite_piece_fini(&b->theirs);
@@ -243,6 +253,14 @@ static enum rc bind_file(struct sqlite_backend *b, struct err *err)
     return rc;
 }
 
+/* Another program may be in the middle of a checkpoint. If it takes long, maintain() goes on. */
+static void start_sums(struct sqlite_backend *b)
+{
+    int64_t until_us = clock_mono().us + (int64_t)b->timeout_ms * 1000;
+    while (!sqlite_sums_start(b->sums, b->writer.db) && clock_mono().us < until_us)
+        (void)poll(NULL, 0, SUMS_PAUSE_MS);
+}
+
 static enum rc open_both(struct sqlite_backend *b, struct err *err)
 {
     enum rc rc = sqlite_file_open(&b->file, b->path, err);
@@ -250,8 +268,10 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
         rc = sqlite_label_check(b->path, err);
     if (rc == RC_OK)
         rc = conn_open(&b->writer, b, WRITER_CACHE_KIB, err);
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
+        start_sums(b);
         rc = sqlite_schema_prepare(&b->writer, err);
+    }
     if (rc == RC_OK)
         rc = conn_prepare(&b->writer, err);
     if (rc == RC_OK)
@@ -287,6 +307,8 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
     if (b == NULL)
         return err_set(err, RC_NOMEM, "no memory for a backend");
     b->base.ops = &backend_sqlite;
+    b->sums = sqlite_sums_new();
+    must(b->sums != NULL);
     b->path = path_of(config);
     b->file.fd = -1;
     b->timeout_ms = config->timeout_ms > INT32_MAX ? INT32_MAX : (int)config->timeout_ms;
@@ -502,16 +524,24 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
     *more = rc == RC_OK && (log_left || rows_left);
     if (rc == RC_OK)
         rc = sqlite_wal_maintain(b, !b->applied_since && !*more, err);
+    if (rc == RC_OK && sqlite_sums_start(b->sums, b->writer.db))
+        sqlite_sums_scrub(b->sums);
     release_cache_if_idle(b);
     b->applied_since = false;
-    return rc;
+    return rc == RC_OK ? sqlite_sums_result(b->sums, err) : rc;
 }
 
 /* ---- figures, and the end ---- */
 
 static void backend_status(struct backend *pb, struct backend_status *out)
 {
+    struct sums_figures sums;
+    sqlite_sums_get_figures(of(pb)->sums, &sums);
     out->log_bytes = (uint64_t)sqlite_file_wal_bytes(&of(pb)->file);
+    out->pages_summed = sums.known;
+    out->pages_unknown = sums.unknown;
+    out->pages_damaged = sums.damaged;
+    out->verified_at_ms = sums.full_pass_ms;
 }
 
 static void backend_set_deadline(struct backend *pb, struct mono until)

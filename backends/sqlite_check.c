@@ -1,21 +1,36 @@
-/* Everything that can be told about a database by reading it: pages, indexes, and whether our
- * tables agree with each other.
+/* Everything that can be told about a database by reading it: pages and their checksums, indexes,
+ * and whether our tables agree with each other.
  *
  * SQLite's own check finds what contradicts the structure of the file. It cannot tell that a byte
  * within a value is not the one that was written: of single bits that were turned over at random
- * and changed what a key holds, it found 52 of 336.
+ * and changed what a key holds, it found 52 of 336. The checksums find each, of the pages that have
+ * one.
+ *
+ * While a proxy runs, it has the lock under which the file is written, and keeps the sums current;
+ * a page that it is just writing is looked at again. While none runs, the lock is ours for as long
+ * as pages are read.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_check.h"
 
 #include "backends/sqlite_internal.h"
 
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    LOOKS = 5, /* at a page that differs */
+    LOOK_PAUSE_MS = 20,
+    LOCK_TRIES = 50,    /* another program's checkpoint is over by then; a proxy keeps the lock */
+    DAMAGED_SHOWN = 50, /* of which we ask where they belong */
+};
 
 struct check {
     struct sqlite_conn c;
     void (*say)(const char *what);
-    uint64_t wrong;
+    struct sqlite_sums *sums;
+    struct sqlite_checked *out;
 };
 
 /* Each query yields a line for everything that is wrong. */
@@ -53,29 +68,101 @@ static void ask(struct check *k, const char *sql, const char *fine)
         if (text == NULL || (fine != NULL && strcmp(text, fine) == 0))
             continue;
         k->say(text);
-        k->wrong++;
+        k->out->wrong++;
     }
     if (result != SQLITE_DONE) {
         k->say(sqlite3_errmsg(k->c.db));
-        k->wrong++;
+        k->out->wrong++;
     }
     sqlite3_finalize(s);
 }
 
-enum rc sqlite_check_file(const char *path, void (*say)(const char *what), uint64_t *wrong,
-                          struct err *err)
+/* ---- checksums ---- */
+
+static bool is_damaged(struct check *k, uint32_t page, void *bytes)
 {
-    struct check k = {.c = {.path = path}, .say = say};
+    uint32_t sum = sums_get(k->sums, page);
+    for (int looks = 0; sum != 0 && looks < LOOKS; looks++) {
+        if (looks > 0) {
+            (void)poll(NULL, 0, LOOK_PAUSE_MS);
+            sum = sums_file_get(k->sums, page);
+        }
+        if (sum == 0 || !sums_read_page(k->sums, page, bytes) ||
+            sums_of(page, bytes, k->sums->page_bytes) == sum)
+            return false;
+    }
+    return sum != 0;
+}
+
+static void say_damaged(struct check *k, uint32_t page)
+{
+    char text[256];
+    sqlite3_stmt *s = NULL;
+    const char *name = NULL;
+    if (k->out->wrong < DAMAGED_SHOWN &&
+        sqlite3_prepare_v2(k->c.db, "SELECT name FROM dbstat WHERE pageno = ?1", -1, &s, NULL) ==
+            SQLITE_OK) {
+        sqlite3_bind_int64(s, 1, page);
+        if (sqlite3_step(s) == SQLITE_ROW)
+            name = (const char *)sqlite3_column_text(s, 0);
+    }
+    snprintf(text, sizeof(text), "page %u: not what was written (its checksum differs): %s%.100s",
+             page, name != NULL ? "of " : "of no table, or of one that cannot be walked",
+             name != NULL ? name : "");
+    k->say(text);
+    k->out->wrong++;
+    sqlite3_finalize(s);
+}
+
+static const char *read_sums(struct check *k, bool *locked)
+{
+    *locked = false;
+    for (int tries = 0; tries < LOCK_TRIES && !*locked; tries++) {
+        if (tries > 0)
+            (void)poll(NULL, 0, LOOK_PAUSE_MS);
+        *locked = sqlite_sums_pin(k->sums, k->c.db);
+    }
+    if (*locked) {
+        const char *why = sums_file_decide(k->sums);
+        return why != NULL && why[0] == '\0' ? "there are none" : why;
+    }
+    return sums_file_read_beside(k->sums) ? NULL : "there are none";
+}
+
+static void check_sums(struct check *k)
+{
+    bool locked;
+    k->out->sums_not_believed = read_sums(k, &locked);
+    k->out->pages = atomic_load(&k->sums->pages);
+    void *bytes = malloc(SUMS_PAGE_MAX);
+    for (uint32_t page = 1;
+         bytes != NULL && k->out->sums_not_believed == NULL && page <= k->out->pages; page++) {
+        k->out->with_sum += sums_get(k->sums, page) != 0;
+        if (is_damaged(k, page, bytes))
+            say_damaged(k, page);
+    }
+    free(bytes);
+    sqlite_sums_unpin(k->sums);
+}
+
+enum rc sqlite_check_file(const char *path, void (*say)(const char *what),
+                          struct sqlite_checked *out, struct err *err)
+{
     int64_t ours = 0;
-    *wrong = 0;
+    *out = (struct sqlite_checked){0};
     enum rc rc = sqlite_label_check(path, err);
     if (rc != RC_OK)
         return rc;
-    int result = sqlite3_open_v2(path, &k.c.db, SQLITE_OPEN_READWRITE, NULL);
+    struct check k = {.c = {.path = path}, .say = say, .out = out, .sums = sqlite_sums_new()};
+    if (k.sums == NULL)
+        return err_set(err, RC_NOMEM, "no memory for checksums");
+    k.sums->reads_only = true;
+    int result = sqlite3_open_v2(path, &k.c.db, SQLITE_OPEN_READWRITE, k.sums->name);
     if (result != SQLITE_OK)
         rc = sqlite_fail(&k.c, result, "opening", err);
     if (rc == RC_OK) {
         sqlite3_db_config(k.c.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        check_sums(&k);
         rc = sqlite_query_number(
             &k.c, "SELECT count(*) FROM sqlite_schema WHERE name IN ('weir_meta', 'weir_key')", 0,
             &ours, err);
@@ -87,7 +174,7 @@ enum rc sqlite_check_file(const char *path, void (*say)(const char *what), uint6
         for (size_t i = 0; i < COUNT_OF(questions); i++)
             ask(&k, questions[i], NULL);
     }
-    *wrong = k.wrong;
     sqlite3_close(k.c.db);
+    sqlite_sums_free(&k.sums);
     return rc;
 }

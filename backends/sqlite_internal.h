@@ -5,6 +5,7 @@
  *   sqlite_file.c    the lock on the file; does its name still point to it?
  *   sqlite_overwrite.c  was the file overwritten where it lies?
  *   sqlite_label.c   which database a WAL belongs to
+ *   sqlite_sums.h    checksums of pages
  *   sqlite_wal.c     the size of the WAL, who holds it up; waiting for locks
  *   sqlite_guard.c   what is checked before a commit or an answer is believed
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
@@ -20,6 +21,7 @@
 #define BACKENDS_SQLITE_INTERNAL_H
 
 #include "backends/backend.h"
+#include "backends/sqlite_sums.h"
 #include "backends/sqlite_value.h"
 #include "base/clock.h"
 #include "base/lock.h"
@@ -226,6 +228,7 @@ struct sqlite_backend {
     /* immutable after open */
     char *path;
     struct sqlite_file file;
+    struct sqlite_sums *sums;
     int timeout_ms;
     int64_t page_bytes;
 

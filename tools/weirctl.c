@@ -268,16 +268,20 @@ static void print_finding(const char *what)
 static int check_file(const char *path)
 {
     struct err err = {0};
-    uint64_t wrong;
-    if (sqlite_check_file(path, print_finding, &wrong, &err) != RC_OK)
+    struct sqlite_checked found;
+    if (sqlite_check_file(path, print_finding, &found, &err) != RC_OK)
         return complain(&err);
-    if (wrong == 0)
-        printf("%s: the structure is sound, and the tables agree with each other (values carry no "
-               "checksums)\n",
-               path);
+    if (found.wrong == 0)
+        printf("%s: the structure is sound, and the tables agree with each other\n", path);
     else
-        printf("%s: %llu findings\n", path, (unsigned long long)wrong);
-    return wrong == 0 ? 0 : 1;
+        printf("%s: %llu findings\n", path, (unsigned long long)found.wrong);
+    if (found.sums_not_believed != NULL)
+        printf("%s: no page could be compared with its checksum (%s-sums: %s)\n", path, path,
+               found.sums_not_believed);
+    else
+        printf("%s: %u of %u pages were compared with their checksums\n", path, found.with_sum,
+               found.pages);
+    return found.wrong == 0 ? 0 : 1;
 }
 
 static void print_reply(const redisReply *reply)

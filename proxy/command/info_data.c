@@ -161,11 +161,14 @@ static void append_lane(const struct writeback_info *wb, struct buf *out)
     buf_printf(out,
                "exposure_records:%lld\r\nbackend:%s\r\nbackend_state:%s\r\nbreaker:%s\r\n"
                "backend_failures:%lld\r\nbackend_next_retry_ms:%lld\r\nbackend_last_error:%s\r\n"
-               "wal_bytes:%lld\r\ndead_letters:%lld\r\nconflicts:%lld\r\n",
+               "wal_bytes:%lld\r\npages_summed:%lld\r\npages_unknown:%lld\r\n"
+               "pages_damaged:%lld\r\npages_verified_at:%lld\r\n"
+               "dead_letters:%lld\r\nconflicts:%lld\r\n",
                ll(wb->unsynced_records), wb->backend_url, wb->backend_state,
                breaker_name(wb->breaker), ll(wb->failures), (long long)wb->next_retry_ms,
                wb->last_error.code == RC_OK ? "" : wb->last_error.text, ll(wb->wal_bytes),
-               ll(wb->dead_letters), ll(wb->conflicts));
+               ll(wb->pages_summed), ll(wb->pages_unknown), ll(wb->pages_damaged),
+               (long long)(wb->verified_at_ms / 1000), ll(wb->dead_letters), ll(wb->conflicts));
 }
 
 static void append_journal(struct keyspace *ks, struct buf *out)

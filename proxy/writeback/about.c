@@ -29,6 +29,10 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out)
     if (wb->ops->status != NULL)
         wb->ops->status(wb->backend, &status);
     out->wal_bytes = status.log_bytes;
+    out->pages_summed = status.pages_summed;
+    out->pages_unknown = status.pages_unknown;
+    out->pages_damaged = status.pages_damaged;
+    out->verified_at_ms = status.verified_at_ms;
     out->dead_letters = records_count(wb->records, RECORD_DEAD_LETTER);
     out->conflicts = records_count(wb->records, RECORD_CONFLICT);
     out->backpressure = atomic_load(&wb->pressure);

@@ -39,6 +39,9 @@ struct writeback_info {
      * says what to do) */
     const char *backend_state;
     uint64_t wal_bytes; /* on the backend's disk beside the data */
+    /* of the backend's data: with a checksum, without one yet, not what was written */
+    uint64_t pages_summed, pages_unknown, pages_damaged;
+    int64_t verified_at_ms; /* wall time of the last full look at them; 0: none yet */
     enum breaker_state breaker;
     uint64_t failures;                /* in a row */
     int64_t next_retry_ms;            /* until the next try; 0: none pending */

@@ -120,7 +120,8 @@ void cmd_sunsubscribe(struct call *c)
 static void publish(struct call *c, enum pubsub_kind kind)
 {
     uint64_t receivers;
-    if (c->host->pubsub->publish(c->session, kind, c->argv[1], c->argv[2], &receivers))
+    if (c->host->pubsub->publish(c->session, kind, c->argv[1], c->argv[2],
+                                 txn_changed_lsn(c->txn), &receivers))
         reply_int(c->reply, (int64_t)receivers);
     else
         call_out_of_memory(c);

@@ -77,6 +77,11 @@ const char *txn_refusal(const struct txn *t)
     return t->refusal;
 }
 
+uint64_t txn_changed_lsn(const struct txn *t)
+{
+    return t->open && t->stamped ? t->stamp.lsn : 0;
+}
+
 struct wall txn_now(const struct txn *t)
 {
     return t->now;

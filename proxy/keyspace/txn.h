@@ -90,6 +90,8 @@ uint64_t txn_request_bytes(struct slice raw, uint32_t argc, const struct slice *
  * journal is to have room for all of them, and none may take the room of those after it. */
 void txn_announce(struct txn *t, uint64_t bytes);
 const char *txn_refusal(const struct txn *t); /* "OOM command not allowed ..." */
+/* LSN of what the open transaction has changed so far; 0: nothing. */
+uint64_t txn_changed_lsn(const struct txn *t);
 /* More keys for a TXN_WHOLE transaction, for a command that learns their names from values (SORT
  * BY). They are copied; their numbers begin at *first. What txn_read returned before is no longer
  * valid. PARKED: as in txn_begin; nothing may have been changed. REFUSED: the transaction goes on

@@ -199,6 +199,8 @@ void writeback_suspect_all(struct writeback *wb);
 
 /* What a batch says of the journal now. Thread: any. */
 struct backend_mark writeback_mark(const struct writeback *wb);
+/* The backend has everything that had been changed when this was asked. Thread: any. */
+bool writeback_is_settled(struct writeback *wb);
 /* Everything that is dirty now leaves with the next cut, which is due. Thread: any. */
 void writeback_cut_soon(struct writeback *wb);
 int64_t writeback_dirty_keys(const struct writeback *wb);

@@ -286,8 +286,9 @@ static uint64_t count_names(struct session *s, enum pubsub_kind kind)
 }
 
 static bool publish(struct session *s, enum pubsub_kind kind, struct slice channel,
-                    struct slice payload, uint64_t *receivers)
+                    struct slice payload, uint64_t lsn, uint64_t *receivers)
 {
+    (void)lsn;
     *receivers = count_subscribers(s, kind, channel);
     return payload.len <= BIG_WORD + 1024;
 }

@@ -162,10 +162,11 @@ static bool unsubscribe_oldest(struct session *s, enum pubsub_kind kind,
 }
 
 static bool publish(struct session *s, enum pubsub_kind kind, struct slice channel,
-                    struct slice payload, uint64_t *receivers)
+                    struct slice payload, uint64_t lsn, uint64_t *receivers)
 {
     (void)channel;
     (void)payload;
+    (void)lsn;
     *receivers = s->subscriptions[kind];
     return true;
 }

@@ -386,6 +386,12 @@ static enum rc backend_position(struct backend *pb, struct backend_position *out
 
 /* ---- the file is looked at around what is believed ---- */
 
+/* For those who ask status() and may not look at a file. */
+static void note_wal(struct sqlite_backend *b)
+{
+    atomic_store_explicit(&b->wal_bytes, sqlite_file_wal_bytes(&b->file), memory_order_relaxed);
+}
+
 static enum rc backend_apply(struct backend *pb, const struct backend_batch *batch,
                              struct backend_applied *out, struct err *err)
 {
@@ -399,6 +405,7 @@ static enum rc backend_apply(struct backend *pb, const struct backend_batch *bat
         return rc;
     if (batch->cut_lsn > b->committed.cut_lsn)
         b->committed.cut_lsn = batch->cut_lsn;
+    note_wal(b);
     return sqlite_guard_write(b, err);
 }
 
@@ -498,6 +505,7 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
     *more = rc == RC_OK && (log_left || rows_left);
     if (rc == RC_OK)
         rc = sqlite_wal_maintain(b, !b->applied_since && !*more, err);
+    note_wal(b);
     release_cache_if_idle(b);
     b->applied_since = false;
     return rc;
@@ -507,7 +515,7 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
 
 static void backend_status(struct backend *pb, struct backend_status *out)
 {
-    out->log_bytes = (uint64_t)sqlite_file_wal_bytes(&of(pb)->file);
+    out->log_bytes = (uint64_t)atomic_load_explicit(&of(pb)->wal_bytes, memory_order_relaxed);
 }
 
 static void backend_set_deadline(struct backend *pb, struct mono until)

@@ -205,7 +205,8 @@ struct backend_ops {
      * changed it, where the backend knows: the journal was written on top of that. */
     enum rc (*poll)(struct backend *b, backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
 
-    /* Figures for people. NULL: it has none. Thread: any. */
+    /* Figures for people, as of the last batch or maintenance: looks at no file. NULL: it has none.
+     * Thread: any. */
     void (*status)(struct backend *b, struct backend_status *out);
     /* For an orderly end: from `until` on every call ends with RC_UNAVAILABLE or RC_BUSY, also one
      * that is under way. May be called again, with an earlier instant. NULL: none takes long.

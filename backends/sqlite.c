@@ -412,6 +412,12 @@ static enum rc backend_position(struct backend *pb, struct backend_position *out
 
 /* ---- the file is looked at around what is believed ---- */
 
+/* For those who ask status() and may not look at a file. */
+static void note_wal(struct sqlite_backend *b)
+{
+    atomic_store_explicit(&b->wal_bytes, sqlite_file_wal_bytes(&b->file), memory_order_relaxed);
+}
+
 static enum rc backend_apply(struct backend *pb, const struct backend_batch *batch,
                              struct backend_applied *out, struct err *err)
 {
@@ -425,6 +431,7 @@ static enum rc backend_apply(struct backend *pb, const struct backend_batch *bat
         return rc;
     if (batch->cut_lsn > b->committed.cut_lsn)
         b->committed.cut_lsn = batch->cut_lsn;
+    note_wal(b);
     return sqlite_guard_write(b, err);
 }
 
@@ -526,6 +533,7 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
         rc = sqlite_wal_maintain(b, !b->applied_since && !*more, err);
     if (rc == RC_OK && sqlite_sums_start(b->sums, b->writer.db))
         sqlite_sums_scrub(b->sums);
+    note_wal(b);
     release_cache_if_idle(b);
     b->applied_since = false;
     return rc == RC_OK ? sqlite_sums_result(b->sums, err) : rc;
@@ -537,7 +545,7 @@ static void backend_status(struct backend *pb, struct backend_status *out)
 {
     struct sums_figures sums;
     sqlite_sums_get_figures(of(pb)->sums, &sums);
-    out->log_bytes = (uint64_t)sqlite_file_wal_bytes(&of(pb)->file);
+    out->log_bytes = (uint64_t)atomic_load_explicit(&of(pb)->wal_bytes, memory_order_relaxed);
     out->pages_summed = sums.known;
     out->pages_unknown = sums.unknown;
     out->pages_damaged = sums.damaged;

@@ -257,6 +257,7 @@ struct sqlite_backend {
     uint32_t held_len;
     int64_t data_version; /* at the last poll that read the log to its end; -1: none yet */
 
+    _Atomic int64_t wal_bytes;   /* after the last batch or maintenance */
     _Atomic int64_t deadline_us; /* monotonic; nothing waits or works past it; 0: none */
     _Atomic bool overwritten;    /* for good: SQLite's view of the file is worth nothing */
     _Atomic bool unnoticed;      /* others may have changed anything: the next poll says so */

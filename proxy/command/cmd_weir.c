@@ -32,6 +32,8 @@ static const char *status_word(const struct writeback_info *wb)
 {
     if (wb->paused)
         return "paused";
+    if (strcmp(wb->backend_state, "records-full") == 0)
+        return "attention";
     if (wb->breaker != BREAKER_CLOSED || wb->failures > 0)
         return "failing";
     if (wb->dead_letters > 0)

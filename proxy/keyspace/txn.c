@@ -27,6 +27,10 @@ static const char REFUSED_JOURNAL[] =
 static const char REFUSED_PRESSURE[] =
     "OOM Weir holds more unflushed data than dirty-high-watermark or journal-max-size allows: the "
     "backend is slower than the writes. Try again later.";
+static const char REFUSED_LETTERS[] =
+    "OOM Weir holds more unflushed data than dirty-high-watermark or journal-max-size allows: the "
+    "backend has refused more keys than there is room for as dead letters, and flushing waits. See "
+    "WEIR BACKENDS; retry or drop some with WEIR DEADLETTER.";
 static const char REFUSED_ROOM[] = "TRYAGAIN the journal's disk does not keep up. Try again later.";
 static const char REFUSED_LOAD[] =
     "TRYAGAIN the backend is unavailable and this key is not in memory. See WEIR BACKENDS.";
@@ -168,7 +172,8 @@ static enum txn_state admit(struct txn *t, struct waiter *w)
                         ? hold_back(t, w, REPLY_OOM)
                         : refuse(t, REPLY_OOM);
         else if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) == 2))
-            state = hold_back(t, w, REFUSED_PRESSURE);
+            state = hold_back(
+                t, w, atomic_load(&ks->wb->lane.letters_full) ? REFUSED_LETTERS : REFUSED_PRESSURE);
         if (state != TXN_READY)
             return state;
         if (w != NULL)

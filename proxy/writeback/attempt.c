@@ -146,6 +146,11 @@ static enum rc before_commit(void *ctx, struct err *err)
         rc = records_commit(r, &a->records);
     a->reached_commit = rc == RC_OK;
     a->records.code = rc;
+    if (rc == RC_FULL && a->refused > 0)
+        return err_set(err, rc,
+                       "%s; a batch with %u refused keys waits, and all behind it: WEIR DEADLETTER "
+                       "RETRY or DROP some, or CONFIG SET a higher bound",
+                       a->records.text, a->refused);
     if (rc != RC_OK)
         *err = a->records;
     return rc;

@@ -58,6 +58,7 @@ struct lane {
     int64_t last_flush_us GUARDED_BY(lock);
     struct mono last_commit GUARDED_BY(lock);
     struct reading reading[LANE_READS] GUARDED_BY(lock);
+    atomic_bool letters_full;  /* a look without the lock: the batch waits for room for records */
     atomic_bool reading_fails; /* a look without the lock: one of `reading` is a failure */
     struct attempt *unsure;    /* flusher only: the last one, while nobody knows what came of it */
     uint64_t random;           /* flusher only: jitter */

@@ -55,6 +55,7 @@ static void note_failure(struct writeback *wb, const struct err *err, bool recor
         l->failures == 1 || l->last_error.code != err->code || l->records_failed != records_failed;
     l->last_error = *err;
     l->records_failed = records_failed;
+    atomic_store(&l->letters_full, records_failed && err->code == RC_FULL);
     l->retry_at = (struct mono){clock_mono().us + wait_us};
     lock_release(&l->lock);
     stat_add(STAT_batch_retries, 1);
@@ -91,6 +92,7 @@ static void note_success(struct writeback *wb, struct batch *b)
     uint64_t failures = l->failures;
     l->failures = 0;
     l->records_failed = false;
+    atomic_store(&l->letters_full, false);
     l->breaker = BREAKER_CLOSED;
     l->retry_at = (struct mono){0};
     l->last_flush_us = now.us - b->cut_at.us;

@@ -86,7 +86,8 @@ uint64_t records_count(const struct records *r, enum record_kind kind);
 /* An attempt at a batch begins: what was said of it before is taken back, also what was committed
  * here while the backend did not. */
 void records_begin(struct records *r, uint64_t cut_lsn);
-/* Dead letters beyond the bound: RC_FULL. Conflicts beyond it: the oldest go. */
+/* Dead letters beyond the bound: RC_FULL, and nothing else says that. Conflicts beyond it: the
+ * oldest go. */
 MUST_CHECK enum rc records_add(struct records *r, const struct record *record,
                                const struct records_bounds *bounds, struct err *err);
 /* The change of this key loses in this cut: until the journal says so too, this does. */

@@ -68,9 +68,8 @@ enum rc records_fail(const struct records *r, const struct records_conn *c, cons
                      struct err *err)
 {
     enum rc rc = c->db != NULL ? sqlite_rc(sqlite3_extended_errcode(c->db)) : RC_NOMEM;
-    int sys = c->db != NULL ? sqlite3_system_errno(c->db) : 0;
-    if (sys == ENOSPC || sys == EDQUOT)
-        rc = RC_FULL;
+    if (rc == RC_FULL)
+        rc = RC_IO; /* RC_FULL is said of our bounds, which a person can do something about */
     return err_set(err, rc != RC_OK ? rc : RC_UNAVAILABLE, "%s: %s: %s", r->path, what,
                    c->db != NULL ? sqlite3_errmsg(c->db) : "out of memory");
 }

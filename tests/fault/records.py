@@ -148,7 +148,10 @@ def with_too_many_dead_letters_the_lane_says_what_to_do():
         conn("SET", "good", "after")
         store.wait_state(conn, "records-full")
         error = conn.info("writeback")["backend_last_error"]
-        assert "records.db" in error and "dead-letters-max" in error, error
+        assert "records.db: 2 dead letters, dead-letters-max is 2; a batch with 1 " in error, error
+        assert error.endswith("CONFIG SET a higher bound"), error
+        status = conn("WEIR", "STATUS")
+        assert status[status.index(b"state") + 1] == b"attention", status
         assert conn.info("writeback")["breaker"] == "closed"
         conn("CONFIG", "SET", "dead-letters-max", 3)
         conn("WEIR", "FLUSH", "ASYNC")
@@ -160,6 +163,23 @@ def with_too_many_dead_letters_the_lane_says_what_to_do():
         wait_letters(conn, 1)
         store.flushed(conn)
         assert conn("GET", "bad0") is None and conn("GET", "bad3") == b"twin"
+
+
+def writers_hear_that_dead_letters_are_why_nothing_more_is_taken():
+    with Store(dead_letters_max=1, maxmemory="200mb", dirty_high_watermark=1,
+               dirty_low_watermark=1, backpressure_policy="refuse") as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        conn.pipeline([("SET", "bad%d" % i, "twin") for i in range(2)])
+        store.wait_state(conn, "records-full")
+
+        def refusal():
+            replies = conn.pipeline([("SET", "more:%d" % i, "x" * 1000) for i in range(3000)])
+            return next((str(r) for r in replies if isinstance(r, ReplyError)), "")
+
+        told = until(refusal, 20, "a writer is refused")
+        assert "refused more keys than there is room for" in told, told
 
 
 def damaged_records_do_not_keep_the_proxy_from_starting():
@@ -535,6 +555,7 @@ if __name__ == "__main__":
                 a_dead_letter_does_not_come_back_over_what_came_later,
                 a_flush_takes_the_dead_letters_of_its_database,
                 with_too_many_dead_letters_the_lane_says_what_to_do,
+                writers_hear_that_dead_letters_are_why_nothing_more_is_taken,
                 damaged_records_do_not_keep_the_proxy_from_starting,
                 a_file_of_records_that_is_taken_away_comes_back_with_all_of_it,
                 neighbours_of_what_others_change_are_not_lost,

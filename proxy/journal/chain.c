@@ -16,6 +16,24 @@ char *chain_path(const char *dir, const char *name)
     return path;
 }
 
+enum rc chain_remove(const struct fs *fs, const char *dir, const char *name, struct err *err)
+{
+    char *path = chain_path(dir, name);
+    enum rc rc = fs->remove(fs->ctx, path, err);
+    free(path);
+    return rc;
+}
+
+enum rc chain_rename(const struct fs *fs, const char *dir, const char *from, const char *to,
+                     struct err *err)
+{
+    char *old = chain_path(dir, from), *new = chain_path(dir, to);
+    enum rc rc = fs->rename(fs->ctx, old, new, err);
+    free(old);
+    free(new);
+    return rc;
+}
+
 /* Makes room for one more element; a directory that does not fit into memory is not ours. */
 static void *grow(void *array, size_t len, size_t *cap, size_t each)
 {

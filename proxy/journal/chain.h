@@ -51,6 +51,11 @@ MUST_CHECK enum rc chain_open(struct chain *out, const struct fs *fs, const char
 void chain_close(struct chain *c);
 /* "<dir>/<name>" on the heap. */
 char *chain_path(const char *dir, const char *name);
+/* On files in dir, by their names; a sync of the directory makes it last. */
+MUST_CHECK enum rc chain_remove(const struct fs *fs, const char *dir, const char *name,
+                                struct err *err);
+MUST_CHECK enum rc chain_rename(const struct fs *fs, const char *dir, const char *from,
+                                const char *to, struct err *err);
 
 struct chain_place {
     const char *name; /* of the file, "" before the first */

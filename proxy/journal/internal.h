@@ -18,7 +18,7 @@ enum {
     SEGMENT_BYTES_MIN = 64 << 10,
     RESERVED_SHARE = 16, /* a sixteenth of a ring is free when a transaction begins */
     UNSYNCED_SEGMENTS_MAX = 8,
-    SPARES_MAX = 4,             /* files kept to be used again */
+    POOL_MAX = 2,               /* trimmed segments kept to be used again, besides the spare */
     FULL_DIVISOR = 2,           /* on a full disk the last half of a segment is for removals */
     TICK_US = 5000,             /* between groups under everysec and no */
     SYNC_AFTER_US = 750000,     /* everysec: with the sync's own time this stays below a second */
@@ -168,7 +168,7 @@ struct journal {
     /* sync thread (before it runs: start) */
     struct spare making;
     struct mono looked_at;
-    struct old_file pool[SPARES_MAX];
+    struct old_file pool[POOL_MAX];
     size_t pool_len;
     uint64_t spare_serial; /* the last one used */
 

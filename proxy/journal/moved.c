@@ -45,7 +45,7 @@ static enum rc check_dir(const struct journal *j, struct err *err)
         return rc;
     return err_set(err, RC_MOVED,
                    "journal directory '%s' was removed while it was in use. All changes are in "
-                   "memory and are flushed now: when dirty_keys is 0, stop Weir and go on with "
+                   "memory and are flushed now: when lag_records is 0, stop Weir and go on with "
                    "`weirctl store adopt as-is`",
                    j->dir);
 }

@@ -13,20 +13,16 @@
 
 enum { COPY_BYTES = 1 << 20, ROUNDS_MAX = 8, DAMAGED_NAME_MAX = FORMAT_NAME_MAX + 16 };
 
-static char *damaged_path(const char *dir, const char *name)
+static void damaged_name(char out[DAMAGED_NAME_MAX], const char *name)
 {
-    char damaged[DAMAGED_NAME_MAX];
-    snprintf(damaged, sizeof(damaged), "%s.damaged", name);
-    return chain_path(dir, damaged);
+    snprintf(out, DAMAGED_NAME_MAX, "%s.damaged", name);
 }
 
 static enum rc rename_aside(const struct chain *c, const char *name, struct err *err)
 {
-    char *from = chain_path(c->dir, name), *to = damaged_path(c->dir, name);
-    enum rc rc = c->fs->rename(c->fs->ctx, from, to, err);
-    free(from);
-    free(to);
-    return rc;
+    char to[DAMAGED_NAME_MAX];
+    damaged_name(to, name);
+    return chain_rename(c->fs, c->dir, name, to, err);
 }
 
 /* Copies what is behind `offset` to the file for it, then cuts it off: the cut comes last. */
@@ -34,7 +30,9 @@ static enum rc cut_tail(const struct chain *c, const char *name, uint64_t offset
 {
     const struct fs *fs = c->fs;
     struct fs_file *from = NULL, *to = NULL;
-    char *path = chain_path(c->dir, name), *aside = damaged_path(c->dir, name);
+    char damaged[DAMAGED_NAME_MAX];
+    damaged_name(damaged, name);
+    char *path = chain_path(c->dir, name), *aside = chain_path(c->dir, damaged);
     char *buf = malloc(COPY_BYTES);
     must(buf != NULL);
     struct err ignored;

@@ -190,9 +190,7 @@ static enum rc remove_the_rest(struct journal *j, struct err *err)
     for (size_t i = c->len + c->superseded; rc == RC_OK && i > j->chain_end; i--) {
         if (is_in_use(j, c->segments[i - 1].first_lsn)) /* the name is another file's by now */
             continue;
-        char *path = chain_path(j->dir, c->segments[i - 1].name);
-        rc = j->fs->remove(j->fs->ctx, path, err);
-        free(path);
+        rc = chain_remove(j->fs, j->dir, c->segments[i - 1].name, err);
     }
     return rc == RC_OK ? names_sync(j, atomic_load(&j->names_epoch), err) : rc;
 }
@@ -216,7 +214,7 @@ static enum rc set_up_ring(struct journal *j, uint32_t producer, bool *created, 
     enum rc rc = RC_OK;
     for (size_t i = 0; rc == RC_OK && i < j->chain.rings_len; i++)
         if (j->chain.rings[i] == producer)
-            rc = j->fs->remove(j->fs->ctx, path, err);
+            rc = chain_remove(j->fs, j->dir, name, err);
     if (rc == RC_OK)
         rc = ring_create(j->fs, path, j->options.ring_bytes, ring, err);
     free(path);
@@ -252,9 +250,7 @@ static enum rc set_up_rings(struct journal *j, struct err *err)
         if (j->chain.rings[i] < j->producers_len)
             continue;
         format_ring_name(name, j->chain.rings[i]);
-        char *path = chain_path(j->dir, name);
-        rc = j->fs->remove(j->fs->ctx, path, err);
-        free(path);
+        rc = chain_remove(j->fs, j->dir, name, err);
         changed = true;
     }
     if (rc == RC_OK && changed)
@@ -280,10 +276,8 @@ static void remove_spares(struct journal *j)
         struct err err;
         j->spare_serial = max_u64(j->spare_serial, j->chain.spares[i]);
         format_spare_name(name, j->chain.spares[i]);
-        char *path = chain_path(j->dir, name);
-        if (j->fs->remove(j->fs->ctx, path, &err) != RC_OK)
+        if (chain_remove(j->fs, j->dir, name, &err) != RC_OK)
             log_err(LOG_WARNING, "cannot remove an unused journal segment of an earlier run", &err);
-        free(path);
     }
 }
 

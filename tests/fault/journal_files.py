@@ -143,7 +143,7 @@ def a_removed_journal_loses_nothing_that_reaches_the_store():
         error = conn.info("writeback")["journal_error"]
         assert "was removed" in error and "weirctl store adopt as-is" in error, error
         refused(conn, "SET", "key:0", "changed")
-        until(lambda: conn.info("writeback")["dirty_keys"] == "0", 20, "all is flushed")
+        until(lambda: conn.info("writeback")["lag_records"] == "0", 20, "all is flushed")
         conn.close()
         server.kill()
         text = refuses_to_start(server)

@@ -109,11 +109,9 @@ static int collect_elements(sqlite3_stmt *s, struct sqlite_piece *p, struct back
 
 static void base_from_row(sqlite3_stmt *s, struct backend_item *base)
 {
-    int type = sqlite3_column_int(s, 1);
-    if (type >= VALUE_STRING && type <= VALUE_ZSET) {
-        base->type = (enum value_type)type;
-        base->expires_at_ms = sqlite_expiry_column(s, 3);
-    }
+    struct sqlite_head head = sqlite_head_from_row(s, 1, 3);
+    base->type = head.type;
+    base->expires_at_ms = head.expires_at_ms;
     base->replace = base->type <= VALUE_STRING;
     if (base->type == VALUE_STRING)
         base->value = sqlite_column_slice(s, 2);
@@ -295,35 +293,15 @@ static enum rc decide_by_element(struct sqlite_backend *b, const struct backend_
 
 /* ---- an item ---- */
 
-struct head {
-    enum value_type type;
-    int64_t expires_at_ms;
-};
-
-static enum rc read_head(struct sqlite_backend *b, const struct backend_item *item,
-                         struct head *head, struct err *err)
-{
-    sqlite3_stmt *s = sqlite_with_key(&b->writer, ST_KEY, item->db, item->key);
-    int result = sqlite3_step(s);
-    *head = (struct head){VALUE_NONE, 0};
-    if (result == SQLITE_ROW)
-        *head =
-            (struct head){(enum value_type)sqlite3_column_int(s, 0), sqlite_expiry_column(s, 1)};
-    sqlite3_reset(s);
-    return result == SQLITE_ROW || result == SQLITE_DONE
-               ? RC_OK
-               : sqlite_fail(&b->writer, result, "looking up a key", err);
-}
-
 enum rc sqlite_conflict_decide(struct sqlite_backend *b, const struct backend_batch *batch,
                                uint32_t index, const struct backend_item **item, struct err *err)
 {
     const struct backend_item *ours = &batch->items[index];
     sqlite3_stmt *s = b->writer.statements[ST_CHANGE_OF_KEY];
     struct backend_item base = {.type = VALUE_NONE};
-    struct head now;
+    struct sqlite_head now;
     base_from_row(s, &base);
-    enum rc rc = read_head(b, ours, &now, err);
+    enum rc rc = sqlite_read_head(&b->writer, ours->db, ours->key, &now, err);
     if (b->overlap == NULL)
         b->overlap = calloc(1, sizeof(*b->overlap));
     if (rc == RC_OK && b->overlap == NULL)

@@ -148,8 +148,8 @@ static enum rc cut_tail(const struct chain *c, const char *name, uint64_t offset
     size_t got = COPY_BYTES;
     uint64_t done = 0;
     /* An attempt that was interrupted may have left a copy; if not, there is nothing to remove. */
-    enum rc rc = fs->remove(fs->ctx, aside, &ignored);
-    rc = fs->open(fs->ctx, path, FS_READ_WRITE, &from, err);
+    (void)!fs->remove(fs->ctx, aside, &ignored);
+    enum rc rc = fs->open(fs->ctx, path, FS_READ_WRITE, &from, err);
     if (rc == RC_OK)
         rc = fs->open(fs->ctx, aside, FS_CREATE, &to, err);
     while (rc == RC_OK && got == COPY_BYTES) {

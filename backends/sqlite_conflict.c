@@ -1,9 +1,7 @@
 /* An item of ours meets what others changed of its key since the proxy last looked.
  *
- * An item that changes some elements of a value conflicts with changes of these elements, not with
- * those of their neighbours. The log has what each element was before its first change; what it is
- * now is read where it matters. Whatever is about a key as a whole, here or there, conflicts with
- * everything.
+ * Whether it conflicts element by element or as a whole, backend_conflicts_by_element() says. The
+ * log has what each element was before its first change; what it is now is read where it matters.
  *
  * Runs inside the transaction of a batch; ST_CHANGE_OF_KEY stands on the first row of the key's
  * log.
@@ -308,10 +306,8 @@ enum rc sqlite_conflict_decide(struct sqlite_backend *b, const struct backend_ba
         rc = err_set(err, RC_NOMEM, "%s: no memory for a conflict", b->path);
     if (rc != RC_OK)
         return rc;
-    bool elements = ours->type > VALUE_STRING && !ours->replace && base.type == ours->type &&
-                    base.expires_at_ms == ours->expires_at_ms && now.type == base.type &&
-                    now.expires_at_ms == base.expires_at_ms;
-    if (elements)
+    struct backend_item theirs = {.type = now.type, .expires_at_ms = now.expires_at_ms};
+    if (backend_conflicts_by_element(ours, &base, &theirs))
         return decide_by_element(b, batch, index, s, item, err);
     struct settling st = {
         .batch = batch, .item = index, .theirs = &b->theirs, .conflict = {.ours = ours}};

@@ -223,6 +223,11 @@ struct backend_base {
 int backend_item_order(const struct backend_item *a, const struct backend_item *b);
 /* Which element it is: by position (lists), then by name. */
 int backend_element_order(const struct backend_element *a, const struct backend_element *b);
+/* The rule of conflicts, for an item whose key somebody else has changed: true when each element of
+ * it conflicts with a change of that element only, and false when the item conflicts as a whole.
+ * `base` and `theirs` are the key before their changes and now; only type and expiry count. */
+bool backend_conflicts_by_element(const struct backend_item *item, const struct backend_item *base,
+                                  const struct backend_item *theirs);
 /* Bytes of key and value, names included. */
 uint64_t backend_item_bytes(const struct backend_item *item);
 /* Whether a number points to this store database. */

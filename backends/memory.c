@@ -292,9 +292,7 @@ static const struct backend_item *settle_item(struct memory_store *s,
     struct backend_item theirs = alive(old) ? old->item : absent;
     struct backend_item base = c->base != NULL ? c->base->item : absent;
     struct backend_conflict conflict = {item, &base, &theirs};
-    bool elements = item->type > VALUE_STRING && !item->replace && base.type == item->type &&
-                    theirs.type == item->type && base.expires_at_ms == item->expires_at_ms &&
-                    theirs.expires_at_ms == item->expires_at_ms;
+    bool elements = backend_conflicts_by_element(item, &base, &theirs);
     theirs.replace = base.replace = true;
     if (elements) {
         compare(o, item, &base, &theirs);

@@ -57,7 +57,7 @@ enum rc sqlite_fail(const struct sqlite_conn *c, int result, const char *what, s
     return err_fill(err, rc, sys, __FILE__, __LINE__, "%s: %s: %s", c->path, what, text);
 }
 
-int64_t sqlite_expiry_column(sqlite3_stmt *s, int at)
+static int64_t expiry_column(sqlite3_stmt *s, int at)
 {
     if (sqlite3_column_type(s, at) == SQLITE_NULL)
         return 0;
@@ -74,6 +74,29 @@ sqlite3_stmt *sqlite_with_key(const struct sqlite_conn *c, enum sqlite_statement
     sqlite3_bind_int64(s, 1, db);
     sqlite_bind_slice(s, 2, key);
     return s;
+}
+
+struct sqlite_head sqlite_head_from_row(sqlite3_stmt *s, int type_at, int expires_at)
+{
+    int type = sqlite3_column_int(s, type_at);
+    if (type < VALUE_STRING || type > VALUE_ZSET)
+        return (struct sqlite_head){VALUE_NONE, 0};
+    return (struct sqlite_head){(enum value_type)type, expiry_column(s, expires_at)};
+}
+
+enum rc sqlite_read_head(const struct sqlite_conn *c, uint32_t db, struct slice key,
+                         struct sqlite_head *out, struct err *err)
+{
+    sqlite3_stmt *s = sqlite_with_key(c, ST_KEY, db, key);
+    int result = sqlite3_step(s);
+    enum rc rc = RC_OK;
+    *out = (struct sqlite_head){VALUE_NONE, 0};
+    if (result == SQLITE_ROW)
+        *out = sqlite_head_from_row(s, 0, 1);
+    else if (result != SQLITE_DONE)
+        rc = sqlite_fail(c, result, "looking up a key", err);
+    sqlite3_reset(s);
+    return rc;
 }
 
 enum rc sqlite_run(const struct sqlite_conn *c, enum sqlite_statement id, struct err *err)

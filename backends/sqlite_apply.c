@@ -35,12 +35,6 @@ struct work {
     bool begin_again; /* a refused item has left something behind */
 };
 
-/* What is stored under a key, without its value. */
-struct stored {
-    enum value_type type;
-    int64_t expires_at_ms;
-};
-
 static bool can_be_prepared(const struct work *w, sqlite3_stmt *s)
 {
     sqlite3_stmt *again = NULL;
@@ -82,26 +76,6 @@ static int bind_key_row(sqlite3_stmt *s, const struct backend_item *item)
                                     : sqlite3_bind_null(s, 4);
 }
 
-static enum rc find_stored(struct work *w, const struct backend_item *item, struct stored *out)
-{
-    sqlite3_stmt *s = w->c->statements[ST_KEY];
-    int result = bind_key(s, item);
-    if (result == SQLITE_OK)
-        result = sqlite3_step(s);
-    enum rc rc = RC_OK;
-    *out = (struct stored){0};
-    if (result == SQLITE_ROW) {
-        int type = sqlite3_column_int(s, 0);
-        bool known = type >= VALUE_STRING && type <= VALUE_ZSET;
-        out->type = known ? (enum value_type)type : VALUE_NONE;
-        out->expires_at_ms = sqlite_expiry_column(s, 1);
-    } else if (result != SQLITE_DONE) {
-        rc = sqlite_fail(w->c, result, "looking up a key", w->err);
-    }
-    sqlite3_reset(s);
-    return rc;
-}
-
 static enum rc clear_elements(struct work *w, const struct backend_item *item, enum value_type type)
 {
     if (type <= VALUE_STRING)
@@ -130,9 +104,10 @@ static enum rc put_key_row(struct work *w, const struct backend_item *item)
 }
 
 /* Several statements of which all or none counts. */
-static enum rc together(struct work *w, const struct backend_item *item, const struct stored *old,
+static enum rc together(struct work *w, const struct backend_item *item,
+                        const struct sqlite_head *old,
                         enum rc (*put)(struct work *w, const struct backend_item *item,
-                                       const struct stored *old))
+                                       const struct sqlite_head *old))
 {
     struct backend_applied before = *w->done;
     struct err ignored;
@@ -150,7 +125,7 @@ static enum rc together(struct work *w, const struct backend_item *item, const s
 }
 
 static enum rc put_over_aggregate(struct work *w, const struct backend_item *item,
-                                  const struct stored *old)
+                                  const struct sqlite_head *old)
 {
     enum rc rc = clear_elements(w, item, old->type);
     return rc == RC_OK ? put_key_row(w, item) : rc;
@@ -162,8 +137,8 @@ static enum rc put_string(struct work *w, const struct backend_item *item)
     uint64_t rows = w->done->rows;
     enum rc rc = step_row(w, s, bind_key_row(s, item), "writing a string");
     if (rc == RC_OK && w->done->rows == rows) {
-        struct stored old;
-        rc = find_stored(w, item, &old);
+        struct sqlite_head old;
+        rc = sqlite_read_head(w->c, item->db, item->key, &old, w->err);
         if (rc == RC_OK)
             rc = together(w, item, &old, put_over_aggregate);
     }
@@ -181,8 +156,8 @@ static enum rc remove_key(struct work *w, const struct backend_item *item)
     if (rc != RC_OK || w->done->rows > rows)
         return rc;
 
-    struct stored old; /* an aggregate, or nothing */
-    rc = find_stored(w, item, &old);
+    struct sqlite_head old; /* an aggregate, or nothing */
+    rc = sqlite_read_head(w->c, item->db, item->key, &old, w->err);
     if (rc != RC_OK || old.type == VALUE_NONE)
         return rc;
     rc = clear_elements(w, item, old.type);
@@ -220,7 +195,7 @@ static enum rc put_elements(struct work *w, const struct backend_item *item)
 }
 
 static enum rc put_aggregate_over(struct work *w, const struct backend_item *item,
-                                  const struct stored *old)
+                                  const struct sqlite_head *old)
 {
     enum rc rc = RC_OK;
     w->done->bytes += item->key.len;
@@ -251,9 +226,9 @@ static enum rc undo_new(struct work *w, const struct backend_item *item,
 
 static enum rc put_aggregate(struct work *w, const struct backend_item *item)
 {
-    struct stored old;
+    struct sqlite_head old;
     struct backend_applied before = *w->done;
-    enum rc rc = find_stored(w, item, &old);
+    enum rc rc = sqlite_read_head(w->c, item->db, item->key, &old, w->err);
     if (rc != RC_OK)
         return rc;
     bool one_row = item->elements_len <= 1 && !item->replace && old.type == item->type &&

@@ -273,7 +273,15 @@ struct sqlite_backend {
 
 /* Turns a SQLite result into our code, with a text that names the file. */
 enum rc sqlite_fail(const struct sqlite_conn *c, int result, const char *what, struct err *err);
-int64_t sqlite_expiry_column(sqlite3_stmt *s, int at);
+/* What is stored under a key, without its value. */
+struct sqlite_head {
+    enum value_type type; /* VALUE_NONE: nothing, or a type that this version does not know */
+    int64_t expires_at_ms;
+};
+/* The same from a row that has type and expiry in these columns. */
+struct sqlite_head sqlite_head_from_row(sqlite3_stmt *s, int type_at, int expires_at);
+MUST_CHECK enum rc sqlite_read_head(const struct sqlite_conn *c, uint32_t db, struct slice key,
+                                    struct sqlite_head *out, struct err *err);
 /* Runs a statement that yields no row, then resets it. */
 MUST_CHECK enum rc sqlite_run(const struct sqlite_conn *c, enum sqlite_statement id,
                               struct err *err);

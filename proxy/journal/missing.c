@@ -58,8 +58,8 @@ enum rc stop_mark_write(const struct fs *fs, const char *dir, const uint8_t jour
     memcpy(page.journal_id, journal_id, 16);
     page.checksum = stop_checksum(&page);
     char *path = chain_path(dir, STOP_MARK_NAME), *made = chain_path(dir, STOP_MARK_NAME ".new");
-    enum rc rc = fs->remove(fs->ctx, made, &ignored); /* left by an attempt that was interrupted */
-    rc = fs->open(fs->ctx, made, FS_CREATE, &file, err);
+    (void)!fs->remove(fs->ctx, made, &ignored); /* left by an attempt that was interrupted */
+    enum rc rc = fs->open(fs->ctx, made, FS_CREATE, &file, err);
     if (rc == RC_OK)
         rc = fs->pwrite(fs->ctx, file, &page, sizeof(page), 0, err);
     if (rc == RC_OK)

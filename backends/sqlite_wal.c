@@ -88,8 +88,11 @@ enum rc sqlite_wal_checkpoint(struct sqlite_backend *b, int mode, struct err *er
 {
     int in_wal = 0, moved = 0;
     int result = sqlite3_wal_checkpoint_v2(b->writer.db, "main", mode, &in_wal, &moved);
-    if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY && (result & 0xff) != SQLITE_LOCKED)
-        return sqlite_fail(&b->writer, result, "checkpoint", err);
+    if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY && (result & 0xff) != SQLITE_LOCKED) {
+        enum rc rc = sqlite_fail(&b->writer, result, "checkpoint", err);
+        sqlite_overwrite_remember(b); /* what it has written of the file was ours */
+        return rc;
+    }
     if (in_wal >= 0)
         b->wal_pages = in_wal - moved;
     sqlite_overwrite_remember(b);

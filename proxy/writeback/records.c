@@ -90,12 +90,13 @@ static enum rc enter(struct records *r, struct err *err) REQUIRES(r->lock)
     return RC_OK;
 }
 
-/* Whether there can be a record at all: a file that is not open may hold some. */
+/* Whether there can be a dead letter at all: a file that is not open may hold some, and what a
+ * failed attempt has made void is valid again. */
 static bool may_hold(struct records *r) REQUIRES(r->lock)
 {
     struct stat st;
     if (r->writer.db != NULL)
-        return r->tally.count[RECORD_DEAD_LETTER] > 0;
+        return r->committed || r->tally.count[RECORD_DEAD_LETTER] > 0;
     return stat(r->path, &st) == 0 && st.st_size > 0;
 }
 

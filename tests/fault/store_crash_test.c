@@ -32,6 +32,7 @@
 enum { PICTURES_MAX = 40, CHILDREN = 4, PATH_BYTES = 64 };
 
 static uint64_t seed = 1;
+static char fault[80]; /* of a child, for a failure's text */
 static struct {
     _Atomic uint64_t calls, points, recoveries;
 } * count; /* shared with the children */
@@ -386,8 +387,8 @@ static void check_image(const struct owned *o, const struct picture *p, enum sim
     struct simfs *disk = simfs_after(p->disk, image, salt);
     struct picture second = {.call = 1 + salt % 90};
     bool twice = salt % 3 == 0;
-    snprintf(owned_where, sizeof(owned_where), "seed %llu, call %llu, %s", (unsigned long long)seed,
-             (unsigned long long)p->call, names[image]);
+    snprintf(owned_where, sizeof(owned_where), "seed %llu%s, call %llu, %s",
+             (unsigned long long)seed, fault, (unsigned long long)p->call, names[image]);
     f.lower = image == SIMFS_KILLED ? p->m.done : p->m.durable;
     recover(&f, disk, twice ? &second : NULL);
     simfs_free(&disk);
@@ -430,6 +431,10 @@ static int stop_before(const struct child *c)
              (unsigned long long)c->history);
     simvfs_use(disk, work_dir);
     simfs_before_each(disk, take, &camera);
+    if (c->only != NULL)
+        snprintf(fault, sizeof(fault), ", %s call %llu of %s fails %llu times",
+                 c->kind == SIMFS_SYNC ? "sync" : "write", (unsigned long long)c->nth, c->only,
+                 (unsigned long long)c->times);
     if (c->only != NULL)
         simfs_fail_file(disk, c->only, c->kind, c->nth, c->times, c->why);
     owned_run(&o, disk, c->history);

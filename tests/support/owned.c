@@ -488,8 +488,9 @@ static void set_up(struct owned *o)
     end_deed(o, 0, DEED_SET_UP);
 }
 
-/* The owner changes x<round> while ours is in flight, and more is made on top of that. */
-static void cross(struct owned *o, int round)
+/* Ours and the owner's change of x<round>: the owner's is committed later, and ours could not be
+ * flushed before. in_flight: ours is being flushed meanwhile, and more is made on top of that. */
+static void cross(struct owned *o, int round, bool in_flight)
 {
     struct owned_round *r = &o->rounds[round];
     struct keyspace *ks = atomic_load(&o->ks);
@@ -497,11 +498,14 @@ static void cross(struct owned *o, int round)
     make_it_theirs(o, round);
     r->ours = atomic_load(&o->begun) + 1;
     set(o, 'x', round, "ours");
-    writeback_request_flush(keyspace_writeback(ks));
-    await(is_in_flight, ks, "a batch is in flight");
-    r->on_top = atomic_load(&o->begun) + 1;
-    set(o, 'x', round, "on-top");
     change(o);
+    if (in_flight) {
+        writeback_request_flush(keyspace_writeback(ks));
+        await(is_in_flight, ks, "a batch is in flight");
+        r->on_top = atomic_load(&o->begun) + 1;
+        set(o, 'x', round, "on-top");
+        change(o);
+    }
     begin_deed(o, round, DEED_THEIRS);
     if (sqlite3_exec(o->owner, "COMMIT", NULL, NULL, NULL) != SQLITE_OK) {
         if (!sqlite3_get_autocommit(o->owner))
@@ -522,23 +526,12 @@ static void one_round(struct owned *o, int round)
     set(o, 'x', round, "base");
     changes(o, 3);
     owned_flush(atomic_load(&o->ks));
-    bool crossing = roll(o, 2) == 0;
-    if (!crossing) {
-        r->ours = atomic_load(&o->begun) + 1;
-        set(o, 'x', round, "ours");
-    }
     changes(o, 2);
     r->bad = atomic_load(&o->begun) + 1;
     set(o, 'b', round, twin);
     change(o);
     changes(o, 1);
-    if (crossing) {
-        cross(o, round);
-    } else {
-        begin_deed(o, round, DEED_THEIRS);
-        r->repeated = !make_it_theirs(o, round);
-        end_deed(o, round, DEED_THEIRS);
-    }
+    cross(o, round, roll(o, 2) == 0);
     writeback_request_flush(keyspace_writeback(atomic_load(&o->ks)));
     changes(o, 2);
     owned_flush(atomic_load(&o->ks));

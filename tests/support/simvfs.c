@@ -179,10 +179,10 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
         return result;
     dir_of(name, f->dir);
     enum rc rc = sim.fs->open(sim.fs->ctx, name, FS_READ_WRITE, &f->file, &err);
-    if (rc == RC_NOT_FOUND) {
-        f->sync_dir = (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL)) != 0;
+    if (rc == RC_NOT_FOUND)
         rc = sim.fs->open(sim.fs->ctx, name, FS_CREATE, &f->file, &err);
-    }
+    f->sync_dir = (flags & SQLITE_OPEN_CREATE) != 0 &&
+                  (flags & (SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_WAL)) != 0;
     if (rc != RC_OK) {
         f->real->pMethods->xClose(f->real);
         return SQLITE_CANTOPEN;

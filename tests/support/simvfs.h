@@ -6,8 +6,8 @@
  * left of it after a stop; what it shows and what the real file holds are always the same. Nothing
  * real is ever synced.
  *
- * As the real VFS does, a new journal or WAL has its directory synced at its first sync, and a
- * deletion when SQLite asks for it.
+ * As the real VFS does, the first sync of a journal or WAL that may have been created syncs its
+ * directory, too, and a deletion does when SQLite asks for it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef TESTS_SUPPORT_SIMVFS_H

@@ -241,6 +241,23 @@ static void an_attempt_with_nothing_to_say_takes_back_what_the_one_before_said(v
     CONFLICTS("");
 }
 
+static void what_an_attempt_made_void_is_made_void_by_the_next_one_too(void **state)
+{
+    (void)state;
+    for (uint64_t attempts = 1; attempts <= 3; attempts++) {
+        batch_with_letter(10 * attempts, "a", "old"); /* the only one */
+        for (uint64_t i = 1; i <= attempts; i++) {
+            records_begin(r, 10 * attempts + 5);
+            supersede("a");
+            commit(); /* here; the backend takes the last one */
+            records_end(r, i == attempts);
+        }
+        assert_int_equal(records_count(r, RECORD_DEAD_LETTER), 0);
+        reopen(10 * attempts + 5);
+        LETTERS("");
+    }
+}
+
 static void a_key_has_one_letter(void **state)
 {
     (void)state;
@@ -591,6 +608,7 @@ int main(void)
         RECORDS(a_letter_is_void_from_the_commit_of_something_newer_on),
         RECORDS(a_retried_batch_does_not_double_its_records),
         RECORDS(an_attempt_with_nothing_to_say_takes_back_what_the_one_before_said),
+        RECORDS(what_an_attempt_made_void_is_made_void_by_the_next_one_too),
         RECORDS(a_key_has_one_letter),
         RECORDS(a_flushed_database_takes_its_letters_with_it),
         RECORDS(bounds_hold_letters_back_and_push_conflicts_out),

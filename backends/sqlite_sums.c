@@ -29,6 +29,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
+#if defined(__x86_64__)
+#include <xxh_x86dispatch.h> /* a third of the time, where the machine has AVX2 */
+#endif
 
 enum {
     CHECKPOINT_LOCK = 1,

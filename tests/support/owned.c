@@ -9,6 +9,7 @@
 #include "tests/support/requests.h"
 #include "writeback/writeback.h"
 
+#include <poll.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 
@@ -102,6 +103,7 @@ const char *owned_get(const char *key)
 static uint32_t number(const char *format, int i)
 {
     char key[16];
+    uint64_t count;
     snprintf(key, sizeof(key), format, i);
     return (uint32_t)strtoul(owned_get(key), NULL, 10);
 }
@@ -406,32 +408,41 @@ static void end_deed(struct owned *o, int round, enum owned_deed deed)
 
 /* ---- what an operator does ---- */
 
-struct wanted {
-    char key[8];
-    uint64_t id;
-};
-
-static void look_for(void *ctx, const struct writeback_record *r)
+static void ignore(void *ctx)
 {
-    struct wanted *w = ctx;
-    if (slice_eq(r->key, slice_str(w->key)))
-        w->id = r->id;
+    (void)ctx;
 }
 
-static void order(struct owned *o, enum writeback_order kind, int round)
+static struct order *carry_out(struct owned *o, const struct writeback_order *what, uint64_t *count)
 {
-    struct writeback *wb = keyspace_writeback(atomic_load(&o->ks));
-    struct wanted w = {.id = 0};
-    struct writeback_page page = {.max = 100, .each = look_for, .ctx = &w};
     struct mono until = {clock_mono().us + PATIENCE_S * 1000000};
-    struct err err = {0};
-    uint64_t count;
-    snprintf(w.key, sizeof(w.key), "b%d", round);
-    while (writeback_list(wb, &page, &err) != RC_OK)
-        owned_require(clock_mono().us < until.us, "list: %s", err.text);
-    owned_require(w.id > 0, "%s has no dead letter", w.key);
-    while (writeback_order(wb, kind, w.id, &count, &err) != RC_OK)
+    for (;;) {
+        struct err err;
+        struct order *order = order_begin(keyspace_writeback(atomic_load(&o->ks)), what);
+        owned_require(order != NULL, "no memory for an order");
+        while (!order_is_over(order, ignore, NULL)) {
+            owned_require(clock_mono().us < until.us, "an order is not carried out");
+            (void)poll(NULL, 0, 1);
+        }
+        if (order_result(order, count, &err) == RC_OK)
+            return order;
         owned_require(clock_mono().us < until.us, "order: %s", err.text);
+        order_end(&order);
+    }
+}
+
+static void order(struct owned *o, enum writeback_order_kind kind, int round)
+{
+    char key[16];
+    uint64_t count;
+    snprintf(key, sizeof(key), "b%d", round);
+    struct order *found = carry_out(
+        o, &(struct writeback_order){.kind = ORDER_FIND_LETTER, .key = slice_str(key)}, &count);
+    owned_require(count == 1, "%s has no dead letter", key);
+    uint64_t id = order_record(found, 0)->id;
+    struct order *done = carry_out(o, &(struct writeback_order){.kind = kind, .id = id}, &count);
+    order_end(&done);
+    order_end(&found);
 }
 
 static void meet_fate(struct owned *o, int round)

@@ -30,15 +30,15 @@ static const char *file_of(const struct contract *c, const char *suffix)
 
 /* ---- what the store holds ---- */
 
-static char names[KEYS][16];
+static char names[KEYS][20];
 
 static struct slice name_of(int i)
 {
-    snprintf(names[i], sizeof(names[i]), "key:%03d", i);
+    snprintf(names[i], sizeof(names[i]), "key:%03u", (unsigned)i % 1000);
     return slice_str(names[i]);
 }
 
-static char words[PARTS][16];
+static char words[PARTS][20];
 static char long_value[LONG_VALUE];
 static struct backend_element parts_of[KEYS][PARTS];
 
@@ -55,7 +55,7 @@ static struct backend_item item_of(int i)
     }
     struct backend_element *parts = parts_of[i];
     for (int j = 0; j < PARTS; j++) {
-        snprintf(words[j], sizeof(words[j]), "part:%03d", j);
+        snprintf(words[j], sizeof(words[j]), "part:%03u", (unsigned)j % 1000);
         parts[j] = (struct backend_element){.name = slice_str(words[j]),
                                             .value = slice_str(words[PARTS - 1 - j]),
                                             .position = j,

@@ -103,7 +103,6 @@ const char *owned_get(const char *key)
 static uint32_t number(const char *format, int i)
 {
     char key[16];
-    uint64_t count;
     snprintf(key, sizeof(key), format, i);
     return (uint32_t)strtoul(owned_get(key), NULL, 10);
 }

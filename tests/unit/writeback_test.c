@@ -1,6 +1,7 @@
 /* What write-back promises, driven by transactions over the memory backend.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/support/ks.h"
+#include "writeback/internal.h"
 
 #include "base/stats.h"
 #include "config/options.h"
@@ -265,13 +266,19 @@ static struct writeback_info about(void)
     return info;
 }
 
+static bool is_settled(void *ctx)
+{
+    return writeback_is_settled(ctx);
+}
+
 /* A batch is lost on the way back: it was committed once, and so were its records. */
 static void a_lost_answer_neither_doubles_records_nor_overrules_what_was_decided(void **state)
 {
     (void)state;
-    uint64_t applies = memory_counters(f.store).applies, cuts = stat_get(STAT_cuts);
     ks_set(&f, 0, "k", "base");
     ks_flush(&f);
+    ks_await(is_settled, keyspace_writeback(f.ks), "that nothing is on its way");
+    uint64_t cuts = stat_get(STAT_cuts), applies = memory_counters(f.store).applies;
     memory_reject_key(f.store, SLICE("bad"));
     memory_hold_applies(f.store, true);
     ks_set(&f, 0, "bad", "refused");

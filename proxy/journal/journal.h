@@ -151,9 +151,10 @@ MUST_CHECK enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_
  * room. */
 MUST_CHECK enum rc journal_reserve_removal(struct journal *j, uint32_t producer, uint64_t bytes,
                                            struct err *err);
-/* Blocks up to timeout_ms for room. Thread: the producer. */
+/* Blocks up to timeout_ms for room, then answers as journal_reserve or, for a `removal`,
+ * journal_reserve_removal does. Thread: the producer. */
 MUST_CHECK enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes,
-                                     int64_t timeout_ms, struct err *err);
+                                     bool removal, int64_t timeout_ms, struct err *err);
 
 /* Appends the record of a stamped LSN; the payload is the concatenation of parts. Lock: the
  * transaction's shards are still held. Each producer appends in the order of its stamps (else the

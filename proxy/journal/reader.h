@@ -53,7 +53,7 @@ struct journal_salvage {
     bool was_sound;          /* nothing had to be done */
     struct journal_place at; /* the first bad place */
     uint64_t last_lsn;       /* of what is left, 0: nothing */
-    uint64_t set_aside;      /* files renamed to, or copied to, "<name>.damaged", then ".damaged.2" */
+    uint64_t set_aside; /* files renamed to, or copied to, "<name>.damaged", then ".damaged.2" */
 };
 
 /* Sets aside what would keep the proxy from starting, and nothing that a start would keep: first

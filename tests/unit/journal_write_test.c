@@ -205,10 +205,10 @@ static void reserving_tells_when_there_is_no_room(void **state)
     while ((rc = journal_reserve(rig.j, 1, 600, &rig.err)) == RC_OK && n++ < 1000)
         history_append(&rig.h, rig.j, 1);
     assert_int_equal(rc, RC_AGAIN);
-    assert_int_equal(journal_wait_room(rig.j, 1, 600, 20, &rig.err), RC_AGAIN);
+    assert_int_equal(journal_wait_room(rig.j, 1, 600, false, 20, &rig.err), RC_AGAIN);
     assert_true(info().buffered_bytes > 8 << 10);
     journal_append(rig.j, 0, hole, (struct wall){1}, 0, JOURNAL_NOOP, NULL, 0);
-    assert_int_equal(journal_wait_room(rig.j, 1, 600, RIG_PATIENCE_MS, &rig.err), RC_OK);
+    assert_int_equal(journal_wait_room(rig.j, 1, 600, false, RIG_PATIENCE_MS, &rig.err), RC_OK);
     assert_int_equal(journal_reserve(rig.j, 1, JOURNAL_PAYLOAD_MAX + 1, &rig.err), RC_FULL);
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Where something comes to its end, it is refused with a reason, and nothing dies of it."""
-from harness import ReplyError, Server, run_checks, until
+from harness import Gone, ReplyError, Server, run_checks, until
 
 
 def more_flushes_than_can_be_removed_are_refused():
@@ -26,5 +26,50 @@ def more_flushes_than_can_be_removed_are_refused():
         until(lambda: conn.pipeline(pair * 100) == ["OK", "OK"] * 100, 20, "room for more")
 
 
+def clients_do_not_take_the_last_open_files():
+    """The journal goes from segment to segment while as many clients are connected as can be."""
+    with Server(prefix=["prlimit", "--nofile=128"], journal_segment_size="1mb", io_threads=2,
+                journal_fsync="no", write_delay_ms=50) as server:
+        server.start()
+        assert "more are refused, though maxclients is 10000" in server.log_tail()
+        conn = server.connect()
+        clients = int(conn.info("clients")["maxclients"])
+        assert 10 < clients < 100, clients
+        others = [server.connect() for _ in range(200)]
+        served = [c for c in others if refusal(c) is None]
+        assert len(served) <= clients - 1, (len(served), clients)
+        assert len(served) >= clients - 3, (len(served), clients)  # one may be closing
+        for i in range(80):  # 16 segments
+            replies = conn.pipeline([("SET", "k%d" % j, "x" * 2000) for j in range(100)])
+            assert replies == ["OK"] * 100, (i, replies)
+        assert conn.info("writeback")["journal_state"] == "running"
+        assert conn("CONFIG", "SET", "maxclients", clients) == "OK"
+        try:
+            conn("CONFIG", "SET", "maxclients", clients + 1)
+            raise AssertionError("more clients than there can be")
+        except ReplyError as e:
+            assert "try with %d" % clients in str(e), e
+        assert conn("CONFIG", "GET", "maxclients")[1] == b"%d" % clients
+        assert conn("CONFIG", "SET", "maxclients", clients - 10) == "OK"
+        assert conn.info("clients")["maxclients"] == str(clients - 10)
+
+
+def refusal(conn):
+    try:
+        return None if conn("PING") == "PONG" else "?"
+    except (ReplyError, Gone) as e:
+        return e
+
+
+def a_start_with_too_few_open_files_says_how_many_are_needed():
+    for limit in 20, 40, 64:
+        with Server(prefix=["prlimit", "--nofile=%d" % limit], io_threads=2) as server:
+            server.launch()
+            assert server.process.wait(20) == 1
+            assert "the system allows %d open files, and Weir needs 68" % limit in server.log_tail()
+
+
 if __name__ == "__main__":
-    run_checks([more_flushes_than_can_be_removed_are_refused])
+    run_checks([more_flushes_than_can_be_removed_are_refused,
+                clients_do_not_take_the_last_open_files,
+                a_start_with_too_few_open_files_says_how_many_are_needed])

@@ -93,6 +93,12 @@ static void on_replay_progress(void *ctx, uint64_t done, uint64_t total)
     process_notify("EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Replaying the journal");
 }
 
+static void on_waiting(void *ctx)
+{
+    (void)ctx;
+    process_notify("EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Waiting for the backend, which is locked");
+}
+
 static enum rc open_keyspace(struct server *server, struct keyspace **out, struct err *err)
 {
     struct keyspace_options options = {
@@ -100,6 +106,7 @@ static enum rc open_keyspace(struct server *server, struct keyspace **out, struc
         .on_journal_progress = server_on_journal_progress,
         .on_event = server_on_event,
         .ctx = server,
+        .on_waiting = on_waiting,
         .on_replay_progress = on_replay_progress,
     };
     return keyspace_open(&options, out, err);

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Where something comes to its end, it is refused with a reason, and nothing dies of it."""
-from harness import Gone, ReplyError, Server, run_checks, until
+import os
+
+from harness import Conn, Gone, ReplyError, Server, Skip, run_checks, until
 
 
 def more_flushes_than_can_be_removed_are_refused():
@@ -24,6 +26,41 @@ def more_flushes_than_can_be_removed_are_refused():
         assert conn("GET", "k") == b"v"
         assert conn("WAITAOF", 1, 1, 20000) == [1, 1]
         until(lambda: conn.pipeline(pair * 100) == ["OK", "OK"] * 100, 20, "room for more")
+
+
+def a_removal_that_no_record_can_say_is_refused():
+    """Members of 120 MiB: what is removed is journalled by name."""
+    if "FAULT_ROUNDS" not in os.environ:
+        raise Skip("writes 1 GiB, which takes a minute; FAULT_ROUNDS=1 has it")
+    if os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES") < 6 << 30:
+        raise Skip("too little memory for a sorted set of 1 GiB")
+    with Server(journal_fsync="no", maxmemory="4gb", timeout=0) as server:
+        server.start()
+        conn = Conn(server.port, 120)
+        conn("WEIR", "PAUSE")
+        members = [bytes([97 + i]) * (120 << 20) for i in range(9)]
+        for i, member in enumerate(members):
+            assert conn("ZADD", "z", i, member) == 1
+        assert conn("ZADD", "z", 100, "small") == 1
+        for command in (("ZREMRANGEBYRANK", "z", 0, -2), ("ZREMRANGEBYSCORE", "z", 0, 50),
+                        ("ZPOPMIN", "z", 9), ("ZMPOP", 1, "z", "MIN", "COUNT", 9)):
+            refused(conn, *command)
+            assert conn("ZCARD", "z") == 10
+        assert conn("MULTI") == "OK"
+        conn.pipeline([("ZREMRANGEBYRANK", "z", 0, 4), ("ZREMRANGEBYRANK", "z", 0, 3)])
+        replies = conn("EXEC")
+        assert replies[0] == 5 and "record of the journal" in str(replies[1]), replies
+        assert conn("ZCARD", "z") == 5
+        server.kill()
+
+
+def refused(conn, *command):
+    try:
+        conn(*command)
+    except ReplyError as e:
+        assert "more than one record of the journal can say" in str(e), e
+        return
+    raise AssertionError("not refused")
 
 
 def clients_do_not_take_the_last_open_files():
@@ -71,5 +108,6 @@ def a_start_with_too_few_open_files_says_how_many_are_needed():
 
 if __name__ == "__main__":
     run_checks([more_flushes_than_can_be_removed_are_refused,
+                a_removal_that_no_record_can_say_is_refused,
                 clients_do_not_take_the_last_open_files,
                 a_start_with_too_few_open_files_says_how_many_are_needed])

@@ -298,6 +298,9 @@ void journal_get_info(struct journal *j, struct journal_info *out)
     out->last_lsn = journal_lsn(j);
     out->last_sync_us = atomic_load(&j->last_sync_us);
     out->buffered_bytes = buffered_bytes(j);
+    int64_t gap_since_us = atomic_load(&j->gap_since_us);
+    if (gap_since_us != 0)
+        out->unappended_ms = (clock_mono().us - gap_since_us) / 1000;
     lock_acquire(&j->lock);
     out->segments = j->segments_len;
     out->bytes = j->segments_bytes;

@@ -139,13 +139,13 @@ void txn_announce(struct txn *t, uint64_t bytes)
 static enum txn_state make_room(struct txn *t, uint64_t bytes)
 {
     struct err err;
-    enum rc rc = (t->flags & TXN_REMOVES) != 0
-                     ? journal_reserve_removal(t->ks->journal, t->producer, bytes, &err)
-                     : journal_reserve(t->ks->journal, t->producer, bytes, &err);
+    bool removal = (t->flags & TXN_REMOVES) != 0;
+    enum rc rc = removal ? journal_reserve_removal(t->ks->journal, t->producer, bytes, &err)
+                         : journal_reserve(t->ks->journal, t->producer, bytes, &err);
     if (LIKELY(rc == RC_OK))
         return TXN_READY;
     if (rc == RC_AGAIN)
-        rc = journal_wait_room(t->ks->journal, t->producer, bytes, ROOM_WAIT_MS, &err);
+        rc = journal_wait_room(t->ks->journal, t->producer, bytes, removal, ROOM_WAIT_MS, &err);
     switch (rc) {
     case RC_OK:
         return TXN_READY;
@@ -156,6 +156,14 @@ static enum txn_state make_room(struct txn *t, uint64_t bytes)
     default:
         return refuse(t, REFUSED_ROOM);
     }
+}
+
+bool txn_may_flush(struct txn *t, uint32_t n)
+{
+    if (dbmap_free(&t->ks->wb->map) >= n)
+        return true;
+    t->refusal = REFUSED_FLUSHES;
+    return false;
 }
 
 static enum txn_state admit(struct txn *t, struct waiter *w)

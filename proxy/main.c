@@ -195,6 +195,7 @@ int main(int argc, char **argv)
 {
     struct arguments arguments;
     struct err err = {0};
+    process_fill_standard_fds();
     arguments_read(argc, argv, &arguments);
     if (arguments.version) {
         printf("Weir %s (answers as Redis %s)\n", WEIR_VERSION, REDIS_VERSION);

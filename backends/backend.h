@@ -69,7 +69,7 @@ struct backend_item {
 /* Clients see numbered databases (SELECT n). Each is a pointer to a store database: FLUSHDB points
  * the number at a new, empty one and drops the old; SWAPDB exchanges two pointers. So neither
  * touches a key. */
-enum { BACKEND_DATABASES_MAX = 256 };
+enum { BACKEND_DATABASES_MAX = 4096 };
 struct backend_dbmap {
     uint32_t len;                             /* databases in use: map[0..len) */
     uint32_t store_db[BACKEND_DATABASES_MAX]; /* database number -> store database, never 0 */

@@ -6,6 +6,7 @@ SPDX-License-Identifier: BSD-3-Clause
 
 import os
 import socket
+import sqlite3
 import subprocess
 
 from weirproc import BINARY, Failure, Weir, check, command, run, wait_until
@@ -100,7 +101,46 @@ def started_with_its_standard_descriptors_closed_it_gives_their_numbers_to_nothi
             weir.kill()
 
 
+def raced_to(weir):
+    """A client that was there before anybody answered."""
+    def connected():
+        try:
+            return weir.connect()
+        except OSError:
+            check(weir.process.poll() is None, "it ended: " + weir.log())
+            return None
+    return wait_until(connected, "the port to be there")
+
+
+def the_first_client_of_a_new_store_is_served_without_a_retry():
+    for _ in range(3):
+        with Weir(wait=False) as weir:
+            clients = [raced_to(weir) for _ in range(8)]
+            for i, c in enumerate(clients):
+                check(c.call("SET", "k%d" % i, "v") == b"OK", "SET was not taken")
+            weir.kill()
+            weir.start(wait=False)
+            check(raced_to(weir).call("GET", "k7") == b"v", "GET after a kill")
+
+
+def a_long_start_is_told_to_those_who_ask():
+    with Weir("backend-timeout-ms 60000") as weir:
+        wait_until(lambda: "Ready." in weir.log(), "the start to end")
+        weir.kill()
+        db = sqlite3.connect(os.path.join(weir.directory, "weir.db"), isolation_level=None)
+        db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        db.execute("BEGIN EXCLUSIVE")
+        weir.start(wait=False)
+        c = raced_to(weir)
+        check(c.call("GET", "a") == b"-LOADING Redis is loading the dataset in memory", "GET")
+        db.execute("ROLLBACK")
+        db.close()
+        wait_until(lambda: c.call("PING") == b"PONG", "the start to end")
+
+
 run([http_ends_the_connection_before_its_body_runs,
+     the_first_client_of_a_new_store_is_served_without_a_retry,
+     a_long_start_is_told_to_those_who_ask,
      who_gave_no_password_and_does_not_read_holds_kilobytes,
      a_request_may_have_more_than_a_million_arguments,
      started_with_its_standard_descriptors_closed_it_gives_their_numbers_to_nothing])

@@ -147,9 +147,10 @@ struct backend_status {
 };
 
 struct backend_config {
-    const char *url;    /* "sqlite:weir.db", "memory:" */
-    const char *dir;    /* what relative paths in the URL are relative to */
-    int64_t timeout_ms; /* a call that waits longer fails with RC_UNAVAILABLE or RC_BUSY */
+    const char *url;      /* "sqlite:weir.db", "memory:" */
+    const char *dir;      /* what relative paths in the URL are relative to */
+    int64_t timeout_ms;   /* a call that waits longer fails with RC_UNAVAILABLE or RC_BUSY */
+    bool discards_unused; /* a store that open() made, and that got no batch, goes with close() */
 };
 
 struct backend; /* each backend defines its own, with `struct backend_base` first */

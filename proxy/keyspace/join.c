@@ -39,8 +39,10 @@ enum rc join_open_store(const struct backend_ops **ops, struct backend **b,
                         struct backend_position *position, struct err *err)
 {
     char *url = option_strdup(OPT_backend);
-    struct backend_config config = {
-        .url = url, .dir = ".", .timeout_ms = option_num(OPT_backend_timeout_ms)};
+    struct backend_config config = {.url = url,
+                                    .dir = ".",
+                                    .timeout_ms = option_num(OPT_backend_timeout_ms),
+                                    .discards_unused = true};
     *ops = backend_find(url);
     enum rc rc = join_check_url(slice_str(url), err);
     if (rc == RC_OK)

@@ -360,6 +360,10 @@ static enum rc build_renames(struct slice text, struct buf *out, struct err *err
         option_value_quote(word, out);
     }
     free(room);
+    if (words == 1 && slice_eq(buf_slice(out), SLICE("\"\""))) { /* none */
+        out->len = 0;
+        return RC_OK;
+    }
     return next != WORDS_UNBALANCED && words % 2 == 0
                ? RC_OK
                : err_set(err, RC_INVALID, "a command and its new name are needed");
@@ -514,6 +518,8 @@ void option_value_write(enum option_id id, const struct option_value *v, struct 
         option_value_quote(slice_str(v->text), out);
     else if (kind == OPTION_KIND_LETTERS && v->num == 0)
         option_value_quote(SLICE(""), out);
+    else if (kind == OPTION_KIND_RENAMES && v->text[0] != '\0') /* quoted already */
+        buf_append_str(out, v->text);
     else if (option_row_is_list(id))
         write_list(slice_str(v->text), out);
     else

@@ -3,7 +3,7 @@
  * Runs in the root of the repository, as `make` does.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "config/option_row.h"
+#include "config/option_set.h"
 
 #include <ftw.h>
 #include <pthread.h>
@@ -584,6 +584,39 @@ static void whatever_config_get_tells_config_set_takes(void **state)
     assert_true(tried > 100);
 }
 
+static void what_is_written_is_read_back(void **state)
+{
+    (void)state;
+    const char *texts[] = {"", "rename-command GET \"\"\nrename-command del \"a b\\x01\\\"c\"\n"
+                               "save 900 1\nsave 60 10\noom-score-adj-values 1 2 3\n"
+                               "latency-tracking-info-percentiles 1 99.99999999\n"
+                               "masterauth \"a # b\"\n"};
+    for (size_t n = 0; n < COUNT_OF(texts); n++) {
+        struct option_set set, again;
+        struct err err = {0};
+        struct buf text = {0};
+        option_set_init(&set);
+        option_set_init(&again);
+        write_file(file, texts[n]);
+        assert_int_equal(option_set_read_file(&set, file, &err), RC_OK);
+        for (size_t i = 0; i < OPT_COUNT; i++) {
+            buf_printf(&text, "%s ", option_rows[i].name);
+            option_value_write((enum option_id)i, &set.values[i], &text);
+            buf_append_str(&text, "\n");
+        }
+        buf_append(&text, "", 1);
+        write_file(file, text.data);
+        if (option_set_read_file(&again, file, &err) != RC_OK)
+            fail_msg("%s", err.text);
+        for (size_t i = 0; i < OPT_COUNT; i++)
+            if (!option_value_eq((enum option_id)i, &set.values[i], &again.values[i]))
+                fail_msg("%s differs", option_rows[i].name);
+        buf_fini(&text);
+        option_set_fini(&set);
+        option_set_fini(&again);
+    }
+}
+
 static void all_that_is_wrong_is_told_at_once(void **state)
 {
     (void)state;
@@ -708,6 +741,7 @@ int main(void)
         TEST(a_failed_rewrite_leaves_the_file_as_it_was),
         TEST(a_reload_applies_what_may_change_and_lists_the_rest),
         TEST(whatever_config_get_tells_config_set_takes),
+        TEST(what_is_written_is_read_back),
         TEST(all_that_is_wrong_is_told_at_once),
         TEST(what_has_no_effect_is_known_when_it_is_stated),
         TEST(proxy_conf_is_what_options_def_says),

@@ -8,8 +8,8 @@ KIND ?= release
 B := build/$(KIND)
 Q := $(if $(V),,@)
 
-# Every core builds, unless somebody says otherwise.
-ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+# Every core builds, unless somebody says otherwise. A make within a make has its parent's jobs.
+ifeq ($(MAKELEVEL)$(filter -j% --jobserver%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 
@@ -52,6 +52,7 @@ all: weir weirctl ## build ./weir and ./weirctl, optimised
 
 run: deps ## install what is missing, build, and serve with proxy.conf
 	@$(MAKE) --no-print-directory all
+	@tools/install-packages hint
 	./weir proxy.conf
 
 debug: ## build with slow assertions: build/debug/weir

@@ -69,7 +69,7 @@ struct backend_item {
 /* Clients see numbered databases (SELECT n). Each is a pointer to a store database: FLUSHDB points
  * the number at a new, empty one and drops the old; SWAPDB exchanges two pointers. So neither
  * touches a key. */
-enum { BACKEND_DATABASES_MAX = 256 };
+enum { BACKEND_DATABASES_MAX = 4096 };
 struct backend_dbmap {
     uint32_t len;                             /* databases in use: map[0..len) */
     uint32_t store_db[BACKEND_DATABASES_MAX]; /* database number -> store database, never 0 */
@@ -147,9 +147,10 @@ struct backend_status {
 };
 
 struct backend_config {
-    const char *url;    /* "sqlite:weir.db", "memory:" */
-    const char *dir;    /* what relative paths in the URL are relative to */
-    int64_t timeout_ms; /* a call that waits longer fails with RC_UNAVAILABLE or RC_BUSY */
+    const char *url;      /* "sqlite:weir.db", "memory:" */
+    const char *dir;      /* what relative paths in the URL are relative to */
+    int64_t timeout_ms;   /* a call that waits longer fails with RC_UNAVAILABLE or RC_BUSY */
+    bool discards_unused; /* a store that open() made, and that got no batch, goes with close() */
 };
 
 struct backend; /* each backend defines its own, with `struct backend_base` first */

@@ -224,6 +224,8 @@ static enum rc conn_prepare(struct sqlite_conn *c, struct err *err)
     return RC_OK;
 }
 
+static enum rc backend_position(struct backend *pb, struct backend_position *out, struct err *err);
+
 static void conn_close(struct sqlite_conn *c)
 {
     for (int i = 0; i < ST_COUNT_OF; i++)
@@ -242,15 +244,27 @@ static char *path_of(const struct backend_config *config)
     return path.data;
 }
 
+/* Made by us, and nobody has put anything in: neither we nor others. */
+static bool is_unused(struct sqlite_backend *b)
+{
+    struct backend_position now;
+    return b->discards_unused && b->file.created && !b->used &&
+           b->writer.statements[ST_COUNT_OF - 1] != NULL &&
+           backend_position((struct backend *)b, &now, NULL) == RC_OK && now.fresh;
+}
+
 static void backend_close(struct backend **pb)
 {
     struct sqlite_backend *b = of(*pb);
     *pb = NULL;
+    bool discard = is_unused(b);
     conn_close(&b->reader);
     if (b->writer.db != NULL && b->file.wal_path != NULL)
         sqlite_wal_close(b);
     conn_close(&b->writer);
     sqlite_sums_free(&b->sums);
+    if (discard)
+        sqlite_file_discard(&b->file);
     sqlite_file_close(&b->file); /* after SQLite's */
     sqlite_piece_fini(&b->piece);
     sqlite_piece_fini(&b->theirs);
@@ -343,6 +357,7 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
     must(b->sums != NULL);
     b->path = path_of(config);
     b->file.fd = -1;
+    b->discards_unused = config->discards_unused;
     b->timeout_ms = config->timeout_ms > INT32_MAX ? INT32_MAX : (int)config->timeout_ms;
     b->data_version = -1;
     b->held_seq = INT64_MAX;
@@ -463,6 +478,7 @@ static enum rc backend_apply(struct backend *pb, const struct backend_batch *bat
         rc = sqlite_apply(pb, batch, out, err);
     if (rc != RC_OK)
         return rc;
+    b->used = true;
     if (batch->cut_lsn > b->committed.cut_lsn)
         b->committed.cut_lsn = batch->cut_lsn;
     note_wal(b);

@@ -21,6 +21,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
 
+#include "base/buf.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -91,7 +92,10 @@ static enum rc open_new(struct sqlite_file *f, struct err *err) REQUIRES(open_fi
         if (find_open(&id) != NULL)
             return in_use(f->path, err);
     }
-    f->fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    f->created = f->fd >= 0;
+    if (f->fd < 0 && errno == EEXIST)
+        f->fd = open(f->path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (f->fd < 0) {
         enum rc code = errno == EACCES || errno == EROFS ? RC_READONLY : RC_UNAVAILABLE;
         return err_fill(err, code, errno, __FILE__, __LINE__, "%s: cannot open", f->path);
@@ -141,6 +145,24 @@ void sqlite_file_close(struct sqlite_file *f)
     free(f->wal_path);
     free(f->shm_path);
     *f = (struct sqlite_file){.fd = -1};
+}
+
+void sqlite_file_discard(const struct sqlite_file *f)
+{
+    static const char *const suffixes[] = {"-wal", "-shm", "-sums", ""};
+    struct stat st;
+    if (f->fd < 0 || stat(f->path, &st) != 0)
+        return;
+    struct sqlite_file_id id = id_of(&st);
+    if (id.dev != f->id.dev || id.ino != f->id.ino)
+        return; /* somebody else's by now */
+    for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
+        struct buf name = {0};
+        buf_printf(&name, "%s%s", f->path, suffixes[i]);
+        buf_append(&name, "", 1);
+        (void)unlink(name.data);
+        buf_fini(&name);
+    }
 }
 
 /* SQLite puts these beside the file that a symbolic link leads to. */

@@ -189,7 +189,8 @@ struct sqlite_file {
     const char *path; /* as configured */
     char *wal_path, *shm_path;
     struct sqlite_file_id id, wal, shm;
-    int fd; /* holds the lock */
+    int fd;       /* holds the lock */
+    bool created; /* it was not there before we opened it */
 
     /* under the lock of the list of open files */
     struct sqlite_file *next;
@@ -231,8 +232,10 @@ struct sqlite_backend {
     struct sqlite_sums *sums;
     int timeout_ms;
     int64_t page_bytes;
+    bool discards_unused;
 
     /* flusher thread only */
+    bool used; /* a batch was committed */
     struct sqlite_conn writer;
     struct sqlite_piece theirs; /* a conflict: what the key holds now */
     struct sqlite_piece before; /* a conflict: what it held */
@@ -327,6 +330,8 @@ enum sqlite_place {
  * `path` must stay. Close it after an error too, and always after SQLite's connections. */
 MUST_CHECK enum rc sqlite_file_open(struct sqlite_file *f, const char *path, struct err *err);
 void sqlite_file_close(struct sqlite_file *f);
+/* Removes the files of a database that is closed, and locked by us still. */
+void sqlite_file_discard(const struct sqlite_file *f);
 /* Remembers the -wal and the -shm that a connection has opened. */
 MUST_CHECK enum rc sqlite_file_bind(struct sqlite_file *f, const struct sqlite_conn *c,
                                     struct err *err);

@@ -53,14 +53,45 @@ static void append_row(const struct option_row *row, struct buf *out)
 {
     struct buf help = {0};
     bool list = row->kind == OPTION_KIND_LIST || row->kind == OPTION_KIND_LIMITS ||
-                row->kind == OPTION_KIND_PERCENTILES;
+                row->kind == OPTION_KIND_PERCENTILES || row->kind == OPTION_KIND_RENAMES;
     buf_printf(&help, "%s%s", row->help, (row->flags & OPTION_IMMUTABLE) != 0 ? " [start]" : "");
     append_comment(help.data, out);
     buf_fini(&help);
     if (row->kind == OPTION_KIND_ENUM)
         append_words(row->words, out);
     bool quote = row->def[0] == '\0' || (!list && strchr(row->def, ' ') != NULL);
-    buf_printf(out, quote ? "%s \"%s\"\n\n" : "%s %s\n\n", row->name, row->def);
+    if (row->kind == OPTION_KIND_RENAMES)
+        buf_printf(out, "# %s FLUSHALL \"\"\n\n", row->name);
+    else
+        buf_printf(out, quote ? "%s \"%s\"\n\n" : "%s %s\n\n", row->name, row->def);
+}
+
+/* The names of the rows of Redis's that have these of the flags. */
+static void append_names(const char *text, unsigned flags, struct buf *out)
+{
+    struct buf names = {0};
+    buf_append_str(&names, text);
+    for (size_t i = 0, n = 0; i < OPT_COUNT; i++)
+        if ((option_rows[i].flags & OPTION_INERT) != 0 &&
+            (option_rows[i].flags & OPTION_FIXED) == flags)
+            buf_printf(&names, "%s%s", n++ > 0 ? ", " : " ", option_rows[i].name);
+    buf_append(&names, ".", 2);
+    buf_append_str(out, "#\n");
+    append_comment(names.data, out);
+    buf_fini(&names);
+}
+
+static void append_redis(struct buf *out)
+{
+    buf_append_str(out, "# --- Directives of Redis ---\n");
+    append_comment("A redis.conf may be given as it is. Its names for what is here as well "
+                   "(appendonly, appendfsync, slave-..., ...-ziplist-...) are known too.",
+                   out);
+    append_names("Accepted without effect; the log lists those that are stated, CONFIG GET has "
+                 "their values:",
+                 0, out);
+    append_names("Refused, with the reason, unless they say what Redis does without them:",
+                 OPTION_FIXED, out);
 }
 
 void options_print_default(struct buf *out)
@@ -79,12 +110,13 @@ void options_print_default(struct buf *out)
     buf_append_str(out, "\n");
     for (size_t i = 0; i < COUNT_OF(parts); i++) {
         if (parts[i].id >= 0) {
-            append_row(&option_rows[parts[i].id], out);
+            if ((option_rows[parts[i].id].flags & OPTION_INERT) == 0)
+                append_row(&option_rows[parts[i].id], out);
             continue;
         }
         buf_printf(out, "# --- %s ---\n", parts[i].title);
         append_comment(parts[i].help, out);
         buf_append_str(out, "\n");
     }
-    out->len--; /* the last row's empty line */
+    append_redis(out);
 }

@@ -19,6 +19,24 @@ const struct option_alias option_aliases[] = {
     {"zset-max-ziplist-value", OPT_zset_max_listpack_value},
     {"appendonly", OPT_journal},
     {"appendfsync", OPT_journal_fsync},
+    {"cluster-slave-no-failover", OPT_cluster_replica_no_failover},
+    {"cluster-slave-validity-factor", OPT_cluster_replica_validity_factor},
+    {"lua-time-limit", OPT_busy_reply_threshold},
+    {"min-slaves-max-lag", OPT_min_replicas_max_lag},
+    {"min-slaves-to-write", OPT_min_replicas_to_write},
+    {"repl-ping-slave-period", OPT_repl_ping_replica_period},
+    {"slave-announce-ip", OPT_replica_announce_ip},
+    {"slave-announce-port", OPT_replica_announce_port},
+    {"slave-ignore-maxmemory", OPT_replica_ignore_maxmemory},
+    {"slave-lazy-flush", OPT_replica_lazy_flush},
+    {"slave-priority", OPT_replica_priority},
+    {"slave-read-only", OPT_replica_read_only},
+    {"slave-serve-stale-data", OPT_replica_serve_stale_data},
+    {"slaveof", OPT_replicaof},
+    {"server_cpulist", OPT_server_cpulist},
+    {"bio_cpulist", OPT_bio_cpulist},
+    {"aof_rewrite_cpulist", OPT_aof_rewrite_cpulist},
+    {"bgsave_cpulist", OPT_bgsave_cpulist},
 };
 const size_t option_aliases_len = COUNT_OF(option_aliases);
 
@@ -26,7 +44,12 @@ bool option_row_is_list(enum option_id id)
 {
     enum option_kind kind = option_rows[id].kind;
     return kind == OPTION_KIND_LIST || kind == OPTION_KIND_LIMITS ||
-           kind == OPTION_KIND_PERCENTILES;
+           kind == OPTION_KIND_PERCENTILES || option_row_adds_up(id);
+}
+
+bool option_row_adds_up(enum option_id id)
+{
+    return option_rows[id].kind == OPTION_KIND_SAVE || option_rows[id].kind == OPTION_KIND_RENAMES;
 }
 
 bool option_row_is_text(enum option_id id)
@@ -92,7 +115,7 @@ const char *option_row_nearest(struct slice text)
     const char *nearest = NULL;
     if (text.len > NAME_MAX_LEN)
         return NULL;
-    size_t least = 3 + text.len / 4; /* more than that and it is another word */
+    size_t least = 2 + text.len / 8; /* so many and it is another word */
     for (size_t i = 0; i < OPT_COUNT; i++)
         consider(text, option_rows[i].name, &least, &nearest);
     for (size_t i = 0; i < option_aliases_len; i++)

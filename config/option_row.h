@@ -21,6 +21,8 @@ enum option_kind {
     OPTION_KIND_LIST,
     OPTION_KIND_LIMITS,
     OPTION_KIND_PERCENTILES,
+    OPTION_KIND_SAVE,
+    OPTION_KIND_RENAMES,
 };
 
 struct option_row {
@@ -45,12 +47,14 @@ extern const size_t option_aliases_len;
 
 /* A number is kept as a number, everything else as text. */
 bool option_row_is_text(enum option_id id);
-/* Takes several words on its line: LIST, LIMITS, PERCENTILES. */
+/* Takes several words on its line: LIST, LIMITS, PERCENTILES, SAVE, RENAMES. */
 bool option_row_is_list(enum option_id id);
+/* The lines of a file add up: SAVE, RENAMES. */
+bool option_row_adds_up(enum option_id id);
 
 /* Finds a name or alias, without regard to case; *name is its own spelling. */
 bool option_row_find(struct slice text, enum option_id *id, const char **name);
-/* The known directive that is most like `text`, NULL when none is. */
+/* The known directive that is most like `text`, NULL when none is near. */
 const char *option_row_nearest(struct slice text);
 
 #endif

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "config/option_set.h"
 
+#include "base/lock.h"
 #include "base/words.h"
 #include "config/option_text.h"
 
@@ -17,9 +18,42 @@ enum { WORDS_MAX = 1024, INCLUDE_DEPTH_MAX = 16, SHOWN_MAX = 60, FILES_MAX = 100
 struct place {
     const char *file; /* NULL: the command line */
     int line;
-    int depth;  /* of includes */
-    int *files; /* read so far, over all includes */
+    int depth;       /* of includes */
+    int *files;      /* read so far, over all includes */
+    struct buf *all; /* NULL: the first error ends it; else a line for each, and it goes on */
 };
+
+/* Names of files, for places that outlive the reading. Never freed, and few: an include that is
+ * read again has its name already. */
+static const char *keep_name(const char *file)
+{
+    static struct lock names_lock = {PTHREAD_MUTEX_INITIALIZER};
+    static char **names;
+    static size_t len;
+    if (file == NULL)
+        return NULL;
+    lock_acquire(&names_lock);
+    size_t i = 0;
+    while (i < len && strcmp(names[i], file) != 0)
+        i++;
+    if (i == len) {
+        names = realloc(names, (len + 1) * sizeof(*names));
+        must(names != NULL && (names[len] = strdup(file)) != NULL);
+        len++;
+    }
+    const char *name = names[i];
+    lock_release(&names_lock);
+    return name;
+}
+
+/* What `rc` is to be when more errors are looked for. */
+static enum rc go_on(const struct place *at, enum rc rc, const struct err *err)
+{
+    if (rc == RC_OK || at->all == NULL)
+        return rc;
+    buf_printf(at->all, "%s\n", err->text);
+    return RC_OK;
+}
 
 void option_set_init(struct option_set *s)
 {
@@ -69,6 +103,14 @@ enum rc option_set_check(const struct option_set *s, enum option_id *id, struct 
                        "dirty-low-watermark (%" PRId64 ") is above dirty-high-watermark (%" PRId64
                        ")",
                        low, high);
+    int64_t segment = s->values[OPT_journal_segment_size].num;
+    int64_t journal = s->values[OPT_journal_max_size].num;
+    *id = OPT_journal_max_size;
+    if (journal != 0 && journal / 2 < segment)
+        return err_set(err, RC_INVALID,
+                       "journal-max-size (%" PRId64 ") is below two of journal-segment-size "
+                       "(%" PRId64 "): no write would ever be taken",
+                       journal, segment);
     const char *backend = s->values[OPT_backend].text;
     *id = OPT_backend;
     size_t scheme = strspn(backend, "abcdefghijklmnopqrstuvwxyz0123456789-");
@@ -125,6 +167,16 @@ static enum rc fail_value(const struct place *at, const char *name, unsigned fla
 static enum rc read_file(struct option_set *s, const char *path, const struct place *from,
                          struct err *err);
 
+void option_place_describe(const struct option_place *at, struct buf *out)
+{
+    if (at->line == 0)
+        return;
+    if (at->file == NULL)
+        buf_append_str(out, "command line: ");
+    else
+        buf_printf(out, "%s:%d: ", at->file, at->line);
+}
+
 /* A pattern may match any number of files, in order; a plain path must exist. */
 static enum rc include(struct option_set *s, const struct place *at, struct slice pattern,
                        struct err *err)
@@ -166,16 +218,24 @@ static enum rc apply(struct option_set *s, const struct place *at, const struct 
         return fail_text(at, err, RC_INVALID, &what);
     }
     struct buf text = {0};
+    const char *old = s->values[id].text;
+    if (option_row_adds_up(id) && (n > 2 || words[1].len > 0) && old[0] != '\0')
+        buf_printf(&text, "%s ", old);
     for (size_t i = 1; i < n; i++) {
         if (i > 1)
             buf_append_str(&text, " ");
-        buf_append_slice(&text, words[i]);
+        if (option_rows[id].kind == OPTION_KIND_RENAMES)
+            option_value_quote(words[i], &text);
+        else
+            buf_append_slice(&text, words[i]);
     }
     struct err why;
     enum rc rc = option_set_assign(s, id, buf_slice(&text), &why);
     if (rc != RC_OK) {
         *err = why;
         rc = fail_value(at, name, option_rows[id].flags, buf_slice(&text), err);
+    } else {
+        s->places[id] = (struct option_place){keep_name(at->file), at->file != NULL ? at->line : 1};
     }
     buf_fini(&text);
     return rc;
@@ -205,13 +265,14 @@ static enum rc read_line(struct option_set *s, const struct place *at, struct sl
 static enum rc read_text(struct option_set *s, const char *path, struct slice text,
                          const struct place *from, struct err *err)
 {
-    struct place at = {.file = path, .depth = from->depth + 1, .files = from->files};
+    struct place at = {
+        .file = path, .depth = from->depth + 1, .files = from->files, .all = from->all};
     struct slice line;
     while (option_text_line(&text, &line)) {
         at.line++;
         if (line.len == 0 || line.ptr[0] == '#')
             continue;
-        enum rc rc = read_line(s, &at, line, err);
+        enum rc rc = go_on(&at, read_line(s, &at, line, err), err);
         if (rc != RC_OK)
             return rc;
     }
@@ -236,43 +297,66 @@ static enum rc read_file(struct option_set *s, const char *path, const struct pl
     return rc;
 }
 
-enum rc option_set_read_file(struct option_set *s, const char *path, struct err *err)
+static enum rc read_first(struct option_set *s, const char *path, struct buf *all, struct err *err)
 {
     int files = 0;
-    return read_file(s, path, &(struct place){.files = &files}, err);
+    const struct place at = {.files = &files, .all = all};
+    return go_on(&at, read_file(s, path, &at, err), err);
 }
 
-enum rc option_set_read_args(struct option_set *s, int argc, char *const *argv, struct err *err)
+enum rc option_set_read_file(struct option_set *s, const char *path, struct err *err)
+{
+    return read_first(s, path, NULL, err);
+}
+
+static enum rc fail_word(const struct place *at, const char *word, struct err *err)
+{
+    struct buf what = {0};
+    buf_append_str(&what, "expected --directive, got '");
+    buf_append_escaped(&what, slice_str(word), SHOWN_MAX);
+    buf_append_str(&what, "'");
+    return fail_text(at, err, RC_INVALID, &what);
+}
+
+static enum rc read_args(struct option_set *s, int argc, char *const *argv, struct buf *all,
+                         struct err *err)
 {
     struct slice words[WORDS_MAX];
-    const struct place at = {0};
-    for (int i = 0; i < argc;) {
+    const struct place at = {.all = all};
+    enum rc rc = RC_OK;
+    for (int i = 0; i < argc && rc == RC_OK;) {
         if (strncmp(argv[i], "--", 2) != 0) {
-            struct buf what = {0};
-            buf_append_str(&what, "expected --directive, got '");
-            buf_append_escaped(&what, slice_str(argv[i]), SHOWN_MAX);
-            buf_append_str(&what, "'");
-            return fail_text(&at, err, RC_INVALID, &what);
+            rc = go_on(&at, fail_word(&at, argv[i++], err), err);
+            continue;
         }
         size_t n = 0;
         words[n++] = slice_str(argv[i++] + 2);
         while (i < argc && n < WORDS_MAX && strncmp(argv[i], "--", 2) != 0)
             words[n++] = slice_str(argv[i++]);
-        enum rc rc = apply(s, &at, words, n, err);
-        if (rc != RC_OK)
-            return rc;
+        rc = go_on(&at, apply(s, &at, words, n, err), err);
     }
-    return RC_OK;
+    return rc;
+}
+
+enum rc option_set_read_args(struct option_set *s, int argc, char *const *argv, struct err *err)
+{
+    return read_args(s, argc, argv, NULL, err);
 }
 
 enum rc option_set_load(struct option_set *s, const char *path, int argc, char *const *argv,
-                        struct err *err)
+                        struct buf *all, struct err *err)
 {
     enum rc rc = RC_OK;
     enum option_id blamed;
     if (path != NULL)
-        rc = option_set_read_file(s, path, err);
+        rc = read_first(s, path, all, err);
     if (rc == RC_OK)
-        rc = option_set_read_args(s, argc, argv, err);
-    return rc == RC_OK ? option_set_check(s, &blamed, err) : rc;
+        rc = read_args(s, argc, argv, all, err);
+    if (rc == RC_OK)
+        rc = option_set_check(s, &blamed, err);
+    if (rc == RC_OK || all == NULL || blamed == OPT_COUNT)
+        return rc;
+    option_place_describe(&s->places[blamed], all);
+    buf_printf(all, "%s\n", err->text);
+    return RC_OK;
 }

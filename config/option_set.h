@@ -8,6 +8,12 @@
 
 struct option_set {
     struct option_value values[OPT_COUNT];
+    /* Where the value was stated: line 0: nowhere, it is the default or CONFIG SET's; file NULL: on
+     * the command line. The names live as long as the process. */
+    struct option_place {
+        const char *file;
+        int line;
+    } places[OPT_COUNT];
 };
 
 void option_set_init(struct option_set *s);                                 /* all defaults */
@@ -25,8 +31,11 @@ MUST_CHECK enum rc option_set_read_file(struct option_set *s, const char *path, 
 /* Reads "--name value ..." arguments. */
 MUST_CHECK enum rc option_set_read_args(struct option_set *s, int argc, char *const *argv,
                                         struct err *err);
-/* File (NULL: none), then arguments, then option_set_check. */
+/* File (NULL: none), then arguments, then option_set_check. `all` NULL: ends at the first error, in
+ * err. Else goes on behind each, and a line in `all` tells each. */
 MUST_CHECK enum rc option_set_load(struct option_set *s, const char *path, int argc,
-                                   char *const *argv, struct err *err);
+                                   char *const *argv, struct buf *all, struct err *err);
+/* Appends "FILE:LINE: ", "command line: " or nothing. */
+void option_place_describe(const struct option_place *at, struct buf *out);
 
 #endif

@@ -5,6 +5,7 @@
 #include "config/option_value.h"
 
 #include "base/num.h"
+#include "base/words.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,6 +13,32 @@
 enum { TEXT_MAX = 64 * 1024, WORDS_PER_CLASS = 4 };
 
 static const char *const output_classes[OUTPUT_CLASSES] = {"normal", "slave", "pubsub"};
+
+/* --- words --- */
+
+void option_value_quote(struct slice text, struct buf *out)
+{
+    bool plain = text.len > 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        plain = plain && c > ' ' && c <= '~' && c != '"' && c != '\'' && c != '\\' && c != '#';
+    }
+    if (plain) {
+        buf_append_slice(out, text);
+        return;
+    }
+    buf_append_str(out, "\"");
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char)text.ptr[i];
+        if (c == '"' || c == '\\')
+            buf_printf(out, "\\%c", c);
+        else if (c < ' ' || c == 0x7f)
+            buf_printf(out, "\\x%02x", c);
+        else
+            buf_append(out, &c, 1);
+    }
+    buf_append_str(out, "\"");
+}
 
 /* --- numbers --- */
 
@@ -288,7 +315,9 @@ static enum rc build_limits(enum option_id id, struct slice text, const struct o
     return rc;
 }
 
-static enum rc check_percentiles(const char *name, struct slice text, struct err *err)
+/* Six decimals at most, and no zeros at the end, as Redis writes them. */
+static enum rc build_percentiles(const char *name, struct slice text, struct buf *out,
+                                 struct err *err)
 {
     for (struct slice word; (word = take_word(&text)).len > 0;) {
         double n;
@@ -296,8 +325,48 @@ static enum rc check_percentiles(const char *name, struct slice text, struct err
             return err_set(err, RC_INVALID, "Invalid %s parameters", name);
         if (n < 0 || n > 100)
             return err_set(err, RC_INVALID, "%s parameters should sit between [0.0,100.0]", name);
+        buf_printf(out, "%s%f", out->len > 0 ? " " : "", n);
+        while (out->data[out->len - 1] == '0')
+            out->len--;
+        out->len -= out->data[out->len - 1] == '.';
     }
     return RC_OK;
+}
+
+/* "seconds changes ...", or nothing. */
+static enum rc build_save(struct slice text, struct buf *out, struct err *err)
+{
+    size_t words = 0;
+    join_words(text, out);
+    for (struct slice word; (word = take_word(&text)).len > 0; words++) {
+        int64_t n;
+        if (!num_parse_i64(word, &n) || n < 0 || (words % 2 == 0 && n == 0))
+            return err_set(err, RC_INVALID, "Invalid save parameters");
+    }
+    return words % 2 == 0 ? RC_OK : err_set(err, RC_INVALID, "Invalid save parameters");
+}
+
+/* "command name ...", quoted. */
+static enum rc build_renames(struct slice text, struct buf *out, struct err *err)
+{
+    char *room = malloc(text.len + 1), *at = room;
+    must(room != NULL);
+    struct slice word;
+    size_t words = 0;
+    enum words_next next;
+    while ((next = words_next(&text, &at, &word)) == WORDS_FOUND) {
+        if (words++ > 0)
+            buf_append_str(out, " ");
+        option_value_quote(word, out);
+    }
+    free(room);
+    if (words == 1 && slice_eq(buf_slice(out), SLICE("\"\""))) { /* none */
+        out->len = 0;
+        return RC_OK;
+    }
+    return next != WORDS_UNBALANCED && words % 2 == 0
+               ? RC_OK
+               : err_set(err, RC_INVALID, "a command and its new name are needed");
 }
 
 /* Builds the text in the form that is kept. */
@@ -311,18 +380,30 @@ static enum rc build_text(enum option_id id, struct slice text, const struct opt
         return err_set(err, RC_INVALID, "argument must not contain a zero byte");
     if (row->kind == OPTION_KIND_LIMITS)
         return build_limits(id, text, old, out, err);
-    if (row->kind == OPTION_KIND_PERCENTILES) {
-        enum rc rc = check_percentiles(row->name, text, err);
-        if (rc != RC_OK)
-            return rc;
-    }
+    if (row->kind == OPTION_KIND_PERCENTILES)
+        return build_percentiles(row->name, text, out, err);
+    if (row->kind == OPTION_KIND_SAVE)
+        return build_save(text, out, err);
+    if (row->kind == OPTION_KIND_RENAMES)
+        return build_renames(text, out, err);
     if (row->kind == OPTION_KIND_TEXT)
         buf_append_slice(out, text);
     else
         join_words(text, out);
-    if ((row->flags & OPTION_FIXED) != 0 && !slice_eq(buf_slice(out), slice_str(row->def)))
-        return err_set(err, RC_INVALID, "cannot be changed from '%s'", row->def);
     return RC_OK;
+}
+
+/* What is refused says why. */
+static enum rc check_fixed(enum option_id id, const struct option_value *v, struct err *err)
+{
+    const struct option_row *row = &option_rows[id];
+    struct buf text = {0};
+    if ((row->flags & OPTION_FIXED) == 0)
+        return RC_OK;
+    option_value_format(id, v, &text);
+    bool same = slice_eq(buf_slice(&text), slice_str(row->def));
+    buf_fini(&text);
+    return same ? RC_OK : err_set(err, RC_INVALID, "refused: %s", row->help);
 }
 
 enum rc option_value_parse(enum option_id id, struct slice text, const struct option_value *old,
@@ -331,16 +412,18 @@ enum rc option_value_parse(enum option_id id, struct slice text, const struct op
     *out = (struct option_value){0};
     if (text.ptr == NULL)
         text = SLICE("");
-    if (!option_row_is_text(id))
-        return parse_number(&option_rows[id], text, &out->num, err);
     struct buf built = {0};
-    enum rc rc = build_text(id, text, old, &built, err);
-    if (rc == RC_OK) {
+    bool is_text = option_row_is_text(id);
+    enum rc rc = is_text ? build_text(id, text, old, &built, err)
+                         : parse_number(&option_rows[id], text, &out->num, err);
+    if (is_text) {
         buf_append(&built, "", 1);
         out->text = built.data;
-    } else {
-        buf_fini(&built);
     }
+    if (rc == RC_OK)
+        rc = check_fixed(id, out, err);
+    if (rc != RC_OK)
+        option_value_fini(out);
     return rc;
 }
 
@@ -385,39 +468,14 @@ void option_value_format(enum option_id id, const struct option_value *v, struct
         buf_printf(out, "%" PRId64, v->num);
 }
 
-/* A word that the parser of files reads back as it is. */
-static void append_quoted(struct slice text, struct buf *out)
-{
-    bool plain = text.len > 0;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        plain = plain && c > ' ' && c <= '~' && c != '"' && c != '\'' && c != '\\' && c != '#';
-    }
-    if (plain) {
-        buf_append_slice(out, text);
-        return;
-    }
-    buf_append_str(out, "\"");
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c == '"' || c == '\\')
-            buf_printf(out, "\\%c", c);
-        else if (c < ' ' || c == 0x7f)
-            buf_printf(out, "\\x%02x", c);
-        else
-            buf_append(out, &c, 1);
-    }
-    buf_append_str(out, "\"");
-}
-
 static void write_list(struct slice text, struct buf *out)
 {
     if (text.len == 0)
-        append_quoted(text, out);
+        option_value_quote(text, out);
     for (size_t n = 0; text.len > 0; n++) {
         if (n > 0)
             buf_append_str(out, " ");
-        append_quoted(take_word(&text), out);
+        option_value_quote(take_word(&text), out);
     }
 }
 
@@ -457,9 +515,11 @@ void option_value_write(enum option_id id, const struct option_value *v, struct 
     else if (kind == OPTION_KIND_BYTES || (kind == OPTION_KIND_SHARE && v->num >= 0))
         append_bytes(v->num, out);
     else if (kind == OPTION_KIND_TEXT)
-        append_quoted(slice_str(v->text), out);
+        option_value_quote(slice_str(v->text), out);
     else if (kind == OPTION_KIND_LETTERS && v->num == 0)
-        append_quoted(SLICE(""), out);
+        option_value_quote(SLICE(""), out);
+    else if (kind == OPTION_KIND_RENAMES && v->text[0] != '\0') /* quoted already */
+        buf_append_str(out, v->text);
     else if (option_row_is_list(id))
         write_list(slice_str(v->text), out);
     else

@@ -23,6 +23,9 @@ void option_value_format(enum option_id id, const struct option_value *v, struct
 /* As it stands in a file: with units, quoted where needed. */
 void option_value_write(enum option_id id, const struct option_value *v, struct buf *out);
 
+/* Quoted where needed, so that the parser of files reads it back as one word. */
+void option_value_quote(struct slice text, struct buf *out);
+
 /* The limits of a valid LIMITS text. */
 void option_value_limits(const struct option_value *v, struct output_limit out[OUTPUT_CLASSES]);
 

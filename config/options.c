@@ -87,7 +87,8 @@ void options_match(struct slice glob, void (*each)(void *ctx, const char *name, 
                    void *ctx)
 {
     for (size_t i = 0; i < OPT_COUNT; i++)
-        if (glob_match(glob, slice_str(option_rows[i].name), true))
+        if ((option_rows[i].flags & OPTION_UNLISTED) == 0 &&
+            glob_match(glob, slice_str(option_rows[i].name), true))
             each(ctx, option_rows[i].name, (enum option_id)i);
     for (size_t i = 0; i < option_aliases_len; i++)
         if (glob_match(glob, slice_str(option_aliases[i].name), true))
@@ -216,7 +217,7 @@ enum rc options_load(const char *path, int argc, char *const *argv, struct err *
     struct err why;
     char full[PATH_MAX] = "";
     option_set_init(&set);
-    enum rc rc = option_set_load(&set, path, argc, argv, &why);
+    enum rc rc = option_set_load(&set, path, argc, argv, NULL, &why);
     if (rc == RC_OK && path != NULL && realpath(path, full) == NULL)
         rc = err_sys(&why, errno, "cannot find configuration file %s", path);
     if (rc == RC_OK) {
@@ -231,6 +232,31 @@ enum rc options_load(const char *path, int argc, char *const *argv, struct err *
     }
     option_set_fini(&set);
     return rc;
+}
+
+void options_problems(const char *path, int argc, char *const *argv, struct buf *out)
+{
+    struct option_set set;
+    struct err err;
+    option_set_init(&set);
+    must(option_set_load(&set, path, argc, argv, out, &err) == RC_OK);
+    option_set_fini(&set);
+}
+
+void option_where(enum option_id id, struct buf *out)
+{
+    lock_acquire(&values_lock);
+    option_place_describe(&values.places[id], out);
+    lock_release(&values_lock);
+}
+
+void options_stated_inert(struct buf *out)
+{
+    lock_acquire(&values_lock);
+    for (size_t i = 0, n = 0; i < OPT_COUNT; i++)
+        if (values.places[i].line > 0 && (option_rows[i].flags & OPTION_INERT) != 0)
+            buf_printf(out, "%s%s", n++ > 0 ? ", " : "", option_rows[i].name);
+    lock_release(&values_lock);
 }
 
 void options_on_change(option_changed *changed, void *ctx)
@@ -253,7 +279,8 @@ struct assignment {
 static enum rc resolve(const struct slice *pair, const struct assignment *before, size_t n,
                        const struct option_set *now, struct assignment *out, struct err *err)
 {
-    if (!option_row_find(pair[0], &out->id, &out->name)) {
+    if (!option_row_find(pair[0], &out->id, &out->name) ||
+        (option_rows[out->id].flags & OPTION_UNLISTED) != 0) {
         struct buf shown = {0};
         buf_append_escaped(&shown, pair[0], 128);
         err_set(err, RC_NOT_FOUND, "Unknown option or number of arguments for CONFIG SET - '%.*s'",
@@ -348,7 +375,7 @@ static enum rc reload_locked(struct err *err) REQUIRES(change_lock)
     if (loaded_path[0] == '\0')
         return err_set(err, RC_NOT_FOUND, "The server is running without a config file");
     option_set_init(&next);
-    enum rc rc = option_set_load(&next, loaded_path, args_len, args, err);
+    enum rc rc = option_set_load(&next, loaded_path, args_len, args, NULL, err);
     if (rc == RC_OK) {
         copy_live(&now);
         keep_immutable(&next, &now, &ignored);

@@ -16,13 +16,16 @@
  * NULL, "help"). Kinds: BOOL yes/no - INT - OCTAL - BYTES ("100mb") - SHARE (bytes, or "5%" of
  * maxmemory, which is kept as -5) - MS (milliseconds) - SECONDS -
  * PERCENT - ENUM - TEXT - LIST (words) - LIMITS (output buffers by class of client: a line changes
- * the classes that it names) - PERCENTILES. Of several lines the last one counts, as in Redis. */
+ * the classes that it names) - PERCENTILES - SAVE and RENAMES (pairs; the lines of a file add up).
+ * Of several lines for any other directive the last one counts, as in Redis. */
 enum option_flag {
     OPTION_IMMUTABLE = 1,    /* fixed at start: CONFIG SET is refused */
     OPTION_SECRET = 2,       /* hidden in logs and errors */
     OPTION_POWER_OF_TWO = 4, /* of a number */
     OPTION_FIXED = 8,        /* may be stated, has no other value than the default */
     OPTION_CLAMP = 16,       /* a number out of bounds becomes the nearest one within */
+    OPTION_INERT = 32,       /* of Redis: without effect here, for OPTION_FIXED with the reason */
+    OPTION_UNLISTED = 64,    /* CONFIG GET and SET do not know it */
 };
 
 enum option_id {
@@ -35,6 +38,13 @@ enum option_id {
 /* Loads defaults, then the file (NULL: none), then "--name value ..." arguments. The error names
  * file, line and, for an unknown directive, the nearest known one. `include` works as in Redis. */
 MUST_CHECK enum rc options_load(const char *path, int argc, char *const *argv, struct err *err);
+/* Appends everything that options_load would find wrong, a line each, with file and line. */
+void options_problems(const char *path, int argc, char *const *argv, struct buf *out);
+/* Appends "FILE:LINE: " or "command line: ", where the directive was stated; nothing for a default.
+ * Thread: any. */
+void option_where(enum option_id id, struct buf *out);
+/* Appends the names of the directives that were stated and have no effect, with commas. */
+void options_stated_inert(struct buf *out);
 void options_reset(void); /* all defaults, as before options_load */
 
 /* BOOL 0/1, ENUM the index of the word, LETTERS a bit for each, all others the number in the base

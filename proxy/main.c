@@ -12,6 +12,7 @@
 #include "journal/journal.h"
 #include "server/process.h"
 #include "server/server.h"
+#include "server/start.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,6 +122,7 @@ static void say_hello(const struct server *server)
              options_path());
     log_line(LOG_NOTICE, "Listening on %.*s", (int)where.len, where.data);
     buf_fini(&where);
+    start_say_without_effect();
 }
 
 static void say_ready(void)
@@ -129,9 +131,8 @@ static void say_ready(void)
     char *dir = getcwd(NULL, 0), *unix_socket = option_strdup(OPT_unixsocket);
     struct buf fsync = {0};
     option_text(OPT_journal_fsync, &fsync);
-    log_line(LOG_NOTICE, "Backend %s, journal %s (fsync %.*s), in directory %s", backend,
-             option_num(OPT_journal) != 0 ? journal : "off", (int)fsync.len, fsync.data,
-             dir == NULL ? "?" : dir);
+    log_line(LOG_NOTICE, "Backend %s, journal %s (fsync %.*s), in directory %s", backend, journal,
+             (int)fsync.len, fsync.data, dir == NULL ? "?" : dir);
     if (option_num(OPT_port) != 0)
         log_line(LOG_NOTICE, "Ready. Connect with: redis-cli -p %lld",
                  (long long)option_num(OPT_port));
@@ -205,10 +206,31 @@ static int serve(void)
     return EXIT_FINE;
 }
 
+/* Puts the configuration in force, or prints all that is wrong with it. */
+static bool configure(const struct arguments *a)
+{
+    struct err err = {0};
+    struct buf problems = {0};
+    options_problems(a->path, a->rest_len, a->rest, &problems);
+    if (problems.len == 0 && options_load(a->path, a->rest_len, a->rest, &err) != RC_OK)
+        buf_printf(&problems, "%s\n", err.text);
+    if (problems.len == 0)
+        start_check(&problems);
+    bool fine = problems.len == 0;
+    for (size_t at = 0; at < problems.len;) {
+        size_t len = strcspn(problems.data + at, "\n");
+        fprintf(stderr, "weir: %.*s\n", (int)len, problems.data + at);
+        at += len + 1;
+    }
+    buf_fini(&problems);
+    return fine;
+}
+
 int main(int argc, char **argv)
 {
     struct arguments arguments;
     struct err err = {0};
+    process_fill_standard_fds();
     arguments_read(argc, argv, &arguments);
     if (arguments.version) {
         printf("Weir %s (answers as Redis %s)\n", WEIR_VERSION, REDIS_VERSION);
@@ -219,18 +241,20 @@ int main(int argc, char **argv)
         print_help();
         return EXIT_FINE;
     }
-    if (options_load(arguments.path, arguments.rest_len, arguments.rest, &err) != RC_OK) {
-        fprintf(stderr, "weir: %s\n", err.text);
+    if (!configure(&arguments))
         return EXIT_NOT_STARTED;
-    }
     if (arguments.check) {
         printf("The configuration is fine.\n");
         return EXIT_FINE;
     }
     process_block_signals();
-    if (process_enter_dir(&err) != RC_OK || process_open_log(&err) != RC_OK) {
+    if (process_enter_dir(&err) != RC_OK || process_open_log(&err) != RC_OK ||
+        process_daemonize(&err) != RC_OK) {
         fprintf(stderr, "weir: %s\n", err.text);
         return EXIT_NOT_STARTED;
     }
-    return serve();
+    process_write_pidfile();
+    int code = serve();
+    process_remove_pidfile();
+    return code;
 }

@@ -34,35 +34,45 @@ bool num_parse_i64(struct slice text, int64_t *out)
     return true;
 }
 
-/* strtod and strtold want a terminated text; longer numbers than are written here are nobody's. */
-static bool copy_number(char *out, size_t size, struct slice text)
+static bool is_blank(char c)
 {
-    if (text.len == 0 || text.len >= size || (text.ptr[0] >= '\t' && text.ptr[0] <= ' '))
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+bool num_parse_double_lax(struct slice text, double *out)
+{
+    enum { SHORT = 256 };
+    char room[SHORT], *copy = room, *end; /* strtod wants a terminated text */
+    if (text.len >= sizeof(room) && (copy = malloc(text.len + 1)) == NULL)
         return false;
-    if (memchr(text.ptr, '\0', text.len) != NULL)
-        return false;
-    memcpy(out, text.ptr, text.len);
-    out[text.len] = '\0';
-    return true;
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    errno = 0;
+    *out = strtod(copy, &end);
+    bool ok = *end == '\0' && !isnan(*out);
+    if (copy != room)
+        free(copy);
+    return ok;
 }
 
 bool num_parse_double(struct slice text, double *out)
 {
-    char copy[NUM_LONG_DOUBLE_MAX], *end;
-    if (!copy_number(copy, sizeof(copy), text))
+    if (text.len == 0 || is_blank(text.ptr[0]) || memchr(text.ptr, '\0', text.len) != NULL)
         return false;
-    errno = 0;
-    *out = strtod(copy, &end);
-    if (errno == ERANGE && (fabs(*out) == HUGE_VAL || fpclassify(*out) == FP_ZERO))
+    if (!num_parse_double_lax(text, out))
         return false;
-    return *end == '\0' && !isnan(*out);
+    return errno != ERANGE || (fabs(*out) != HUGE_VAL && fpclassify(*out) != FP_ZERO);
 }
 
 bool num_parse_long_double(struct slice text, long double *out)
 {
-    char copy[NUM_LONG_DOUBLE_MAX], *end;
-    if (!copy_number(copy, sizeof(copy), text))
+    char copy[NUM_LONG_DOUBLE_MAX], *end; /* strtold wants a terminated text */
+    if (text.len == 0 || text.len >= sizeof(copy) || is_blank(text.ptr[0]) ||
+        memchr(text.ptr, '\0', text.len) != NULL)
         return false;
+    memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
     errno = 0;
     *out = strtold(copy, &end);
     if (errno == ERANGE && (fabsl(*out) == HUGE_VALL || fpclassify(*out) == FP_ZERO))

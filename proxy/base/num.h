@@ -15,6 +15,11 @@ MUST_CHECK bool num_parse_i64(struct slice text, int64_t *out);
 /* Accepts what strtod does incl. inf/infinity, hex and exponents; refuses NaN, spaces, empty text.
  */
 MUST_CHECK bool num_parse_double(struct slice text, double *out);
+/* As Redis reads the bounds of a range: "" is 0, spaces may lead, "1e999" is infinite, what follows
+ * a zero byte does not count. errno is that of strtod. */
+MUST_CHECK bool num_parse_double_lax(struct slice text, double *out);
+/* The same as num_parse_double, but what is longer than Weir writes (NUM_LONG_DOUBLE_MAX) is
+ * refused, as Redis refuses it. */
 MUST_CHECK bool num_parse_long_double(struct slice text, long double *out);
 
 /* Write without terminator and return the length. `out` has NUM_I64_MAX bytes. */

@@ -135,15 +135,17 @@ bool args_scan_cursor(struct call *c, uint32_t i, struct args_scan *out)
     *out = (struct args_scan){.count = 10};
     struct slice text = c->argv[i];
     uint64_t n = 0;
-    bool valid = text.len > 0 && text.len <= 20;
-    for (size_t k = 0; valid && k < text.len; k++) {
+    bool negative = text.len > 0 && text.ptr[0] == '-';
+    size_t digits = negative || (text.len > 0 && text.ptr[0] == '+');
+    bool valid = text.len != digits || text.len == 0; /* an empty text is a zero */
+    for (size_t k = digits; valid && k < text.len; k++) {
         unsigned digit = (unsigned)(unsigned char)text.ptr[k] - '0';
         valid = digit <= 9 && !__builtin_mul_overflow(n, (uint64_t)10, &n) &&
                 !__builtin_add_overflow(n, (uint64_t)digit, &n);
     }
     if (!valid)
         reply_error(c->reply, "ERR invalid cursor");
-    out->cursor = n;
+    out->cursor = negative ? 0 - n : n;
     return valid;
 }
 

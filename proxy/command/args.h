@@ -62,6 +62,7 @@ struct args_scan {
     bool has_type;
     struct slice type;
 };
+/* A cursor, as strtoul reads it: Redis takes "+1", "-1" (all bits set) and "" (0). */
 MUST_CHECK bool args_scan_cursor(struct call *c, uint32_t i, struct args_scan *out);
 /* The options from argument i on. */
 MUST_CHECK bool args_scan_options(struct call *c, uint32_t i, bool may_type, struct args_scan *out);

@@ -16,7 +16,7 @@
 
 /* --- One bit --- */
 
-bool bitmap_offset(struct call *c, struct slice text, unsigned width, uint64_t *out)
+bool bitmap_offset(struct call *c, struct slice text, unsigned width, bool writes, uint64_t *out)
 {
     int64_t offset;
     bool counted = text.len > 1 && text.ptr[0] == '#' && width > 0;
@@ -25,7 +25,7 @@ bool bitmap_offset(struct call *c, struct slice text, unsigned width, uint64_t *
     bool valid = num_parse_i64(text, &offset) && offset >= 0;
     if (valid && counted)
         valid = !__builtin_mul_overflow(offset, (int64_t)width, &offset);
-    uint64_t last = valid ? (uint64_t)offset + (width > 0 ? width - 1 : 0) : 0;
+    uint64_t last = valid ? (uint64_t)offset + (writes && width > 0 ? width - 1 : 0) : 0;
     if (!valid || last / 8 >= args_string_max()) {
         reply_error(c->reply, "ERR bit offset is not an integer or out of range");
         return false;
@@ -38,7 +38,7 @@ void cmd_getbit(struct call *c)
 {
     uint64_t offset;
     const struct value *v;
-    if (bitmap_offset(c, c->argv[2], 0, &offset) && call_read(c, 0, VALUE_STRING, &v))
+    if (bitmap_offset(c, c->argv[2], 0, false, &offset) && call_read(c, 0, VALUE_STRING, &v))
         reply_int(c->reply, v != NULL ? (int64_t)bits_get(v->str, offset, 1) : 0);
 }
 
@@ -48,7 +48,7 @@ void cmd_setbit(struct call *c)
     uint64_t offset;
     int64_t bit;
     const struct value *v;
-    if (!bitmap_offset(c, c->argv[2], 0, &offset) || !call_int(c, 3, &bit, NOT_A_BIT))
+    if (!bitmap_offset(c, c->argv[2], 0, true, &offset) || !call_int(c, 3, &bit, NOT_A_BIT))
         return;
     if (bit != 0 && bit != 1) {
         reply_error(c->reply, NOT_A_BIT);

@@ -6,8 +6,9 @@
 
 #include "command/command.h"
 
-/* A bit offset that a string may have. width > 0 (BITFIELD): so many bits from there on must fit,
- * and "#2" means twice the width. False: replied. */
-MUST_CHECK bool bitmap_offset(struct call *c, struct slice text, unsigned width, uint64_t *out);
+/* A bit offset that a string may have. width > 0 (BITFIELD): "#2" means twice the width, and so
+ * many bits from there on must fit if the command writes them. False: replied. */
+MUST_CHECK bool bitmap_offset(struct call *c, struct slice text, unsigned width, bool writes,
+                              uint64_t *out);
 
 #endif

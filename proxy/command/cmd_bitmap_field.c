@@ -109,7 +109,7 @@ static bool next_op(struct call *c, uint32_t *i, struct field_op *op)
             continue;
         }
         if (!parse_width(c, at + 1, op) ||
-            !bitmap_offset(c, c->argv[at + 2], op->width, &op->offset) ||
+            !bitmap_offset(c, c->argv[at + 2], op->width, op->verb != FIELD_GET, &op->offset) ||
             (op->verb != FIELD_GET && !call_int(c, at + 3, &op->operand, NULL)))
             return false;
         *i += 1 + args;

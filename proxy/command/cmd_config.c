@@ -7,34 +7,44 @@
 #include "config/options.h"
 
 struct found {
-    const char *names[OPT_COUNT * 2]; /* aliases have names of their own */
+    struct slice names[OPT_COUNT * 2]; /* aliases have names of their own */
     enum option_id ids[OPT_COUNT * 2];
     uint32_t len;
+    struct slice asked; /* a name, which is answered as it was spelt; a pattern has ptr NULL */
 };
 
 static void note(void *ctx, const char *name, enum option_id id)
 {
     struct found *f = ctx;
     for (uint32_t i = 0; i < f->len; i++)
-        if (strcmp(f->names[i], name) == 0)
+        if (slice_is_word(f->names[i], name))
             return;
-    if (f->len == COUNT_OF(f->names))
-        return;
-    f->names[f->len] = name;
+    must(f->len < COUNT_OF(f->names));
+    f->names[f->len] = f->asked.ptr != NULL ? f->asked : slice_str(name);
     f->ids[f->len++] = id;
+}
+
+static bool is_pattern(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (memchr("[*?", text.ptr[i], 3) != NULL)
+            return true;
+    return false;
 }
 
 void cmd_config_get(struct call *c)
 {
     struct found found = {.len = 0};
-    for (uint32_t i = 2; i < c->argc; i++)
+    for (uint32_t i = 2; i < c->argc; i++) {
+        found.asked = is_pattern(c->argv[i]) ? (struct slice){0} : c->argv[i];
         options_match(c->argv[i], note, &found);
+    }
     reply_map(c->reply, found.len);
     struct buf text = {0};
     for (uint32_t i = 0; i < found.len; i++) {
         text.len = 0;
         option_text(found.ids[i], &text);
-        reply_bulk_str(c->reply, found.names[i]);
+        reply_bulk(c->reply, found.names[i]);
         reply_bulk(c->reply, buf_slice(&text));
     }
     buf_fini(&text);

@@ -43,21 +43,13 @@ static bool password_fits(struct slice user, struct slice given)
     return fits;
 }
 
-static bool password_is_set(void)
-{
-    char *secret = password();
-    bool set = secret[0] != '\0';
-    free(secret);
-    return set;
-}
-
 void cmd_auth(struct call *c)
 {
     if (c->argc > 3) {
         reply_error(c->reply, REPLY_SYNTAX);
         return;
     }
-    if (c->argc == 2 && !password_is_set()) {
+    if (c->argc == 2 && !session_password_is_set()) {
         reply_error(c->reply, "ERR AUTH <password> called without any password configured for "
                               "the default user. Are you sure your configuration is correct?");
         return;
@@ -141,7 +133,7 @@ void cmd_hello(struct call *c)
         }
         c->session->flags |= SESSION_AUTHENTICATED;
     }
-    if ((c->session->flags & SESSION_AUTHENTICATED) == 0 && password_is_set()) {
+    if (session_is_untrusted(c->session)) {
         reply_error(c->reply,
                     "NOAUTH HELLO must be called with the client already authenticated, otherwise "
                     "the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the "
@@ -221,6 +213,6 @@ static void unsubscribe_all(struct call *c)
 void cmd_reset(struct call *c)
 {
     unsubscribe_all(c);
-    session_reset(c->session, c->keyspace, !password_is_set());
+    session_reset(c->session, c->keyspace, !session_password_is_set());
     reply_simple(c->reply, "RESET");
 }

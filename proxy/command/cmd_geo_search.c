@@ -140,7 +140,7 @@ static bool parse_store(struct search *s, uint32_t i)
 {
     s->store_distance = args_is(s->c, i, "storedist");
     s->stores = true;
-    s->store_key = 1;
+    s->store_key = s->store_distance && s->c->keys_len > 2 ? 2 : 1;
     return true;
 }
 
@@ -409,20 +409,26 @@ int find_keys_geosearchstore(uint32_t argc, const struct slice *argv, struct txn
     return 2;
 }
 
-/* The last STORE or STOREDIST counts. What is before the options is never one that the handler
- * takes for an option, since it starts behind it, too. */
+/* The key of STORE and then that of STOREDIST, each as it was named last. Of the two the handler
+ * takes the one that comes last in the request. What is before the options is never one that the
+ * handler takes for an option, since it starts behind it, too. */
 static int find_radius_keys(uint32_t argc, const struct slice *argv, uint32_t options,
                             struct txn_key *keys)
 {
     keys[0].name = argv[1];
     keys[0].mode = KEY_READ;
-    int found = 1;
+    uint32_t named[2] = {0}; /* where; 0: it is not there */
     for (uint32_t i = options; i + 1 < argc; i++) {
-        if (!slice_is_word(argv[i], "store") && !slice_is_word(argv[i], "storedist"))
+        bool distance = slice_is_word(argv[i], "storedist");
+        if (distance || slice_is_word(argv[i], "store"))
+            named[distance] = ++i;
+    }
+    int found = 1;
+    for (size_t i = 0; i < COUNT_OF(named); i++) {
+        if (named[i] == 0)
             continue;
-        keys[1].name = argv[++i];
-        keys[1].mode = KEY_REMOVE;
-        found = 2;
+        keys[found].name = argv[named[i]];
+        keys[found++].mode = KEY_REMOVE;
     }
     return found;
 }

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/cmd_zset.h"
 
+#include "base/num.h"
 #include "command/find_keys.h"
 
 #include <math.h>
@@ -36,19 +37,12 @@ struct range {
 
 /* --- Bounds --- */
 
-/* As Redis does, laxer than with a score: "" is 0, spaces may lead, "1e999" is infinite. */
+/* As Redis does, laxer than with a score. */
 static bool parse_score_bound(struct slice text, struct score_bound *out)
 {
-    char copy[512], *end;
     out->exclusive = text.len > 0 && text.ptr[0] == '(';
-    size_t skip = out->exclusive, len = text.len - skip;
-    if (len >= sizeof(copy))
-        return false;
-    if (len > 0)
-        memcpy(copy, text.ptr + skip, len);
-    copy[len] = '\0';
-    out->score = strtod(copy, &end);
-    return *end == '\0' && !isnan(out->score);
+    size_t skip = out->exclusive;
+    return num_parse_double_lax(slice_of(text.ptr + skip, text.len - skip), &out->score);
 }
 
 static bool parse_lex_bound(struct slice text, struct lex_bound *out)

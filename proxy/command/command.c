@@ -9,11 +9,13 @@
 
 #include "base/log.h"
 #include "base/num.h"
+#include "base/words.h"
 #include "command/find_keys.h"
 #include "command/worker.h"
 
 #include <ctype.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct command rows[COMMAND_COUNT] = {
@@ -55,7 +57,7 @@ static const struct command rows[COMMAND_COUNT] = {
 #undef COMMAND
 };
 
-enum { NAME_MAX_LEN = 24, LETTERS = 16, BUCKETS = 1024 };
+enum { NAME_MAX_LEN = 24, LETTERS = 16, BUCKETS = 1024, RENAMED_MAX_LEN = 1024 };
 _Static_assert(COMMAND_COUNT * 2 <= BUCKETS, "the table of names is at most half full");
 
 struct letters { /* the first eight of a name and the last eight, whatever their case */
@@ -69,6 +71,9 @@ static struct bucket {
     bool look_again;    /* its letters do not tell all: longer, or with an underscore */
 } buckets[BUCKETS];
 static bool buckets_ready;
+static const char *renamed[COMMAND_COUNT]; /* what clients call it, if not by its own name; "": not
+                                              at all. Lower case */
+static size_t longest = NAME_MAX_LEN;
 
 static const uint64_t CASE_BITS = UINT64_C(0x2020202020202020);
 
@@ -124,14 +129,60 @@ static void fill(void)
         must(name.len > 0 && name.len <= NAME_MAX_LEN);
         for (size_t i = 0; i < name.len; i++)
             must((name.ptr[i] >= 'a' && name.ptr[i] <= 'z') || name.ptr[i] == '_');
+        if (renamed[id] != NULL)
+            name = slice_str(renamed[id]);
+        if (name.len == 0)
+            continue;
         struct letters l = letters_of(name);
         size_t b = bucket_of(l, name.len);
         while (buckets[b].id_plus_1 != 0)
             b = (b + 1) % BUCKETS;
-        bool look_again = name.len > LETTERS || memchr(name.ptr, '_', name.len) != NULL;
+        bool look_again =
+            name.len > LETTERS || memchr(name.ptr, '_', name.len) != NULL || renamed[id] != NULL;
         buckets[b] = (struct bucket){l, (uint32_t)name.len, id + 1, look_again};
     }
     __atomic_store_n(&buckets_ready, true, __ATOMIC_RELEASE);
+}
+
+static const char *name_of(const struct command *row)
+{
+    return renamed[row->id] != NULL ? renamed[row->id] : row->name;
+}
+
+static enum rc rename_one(struct slice from, struct slice to, struct err *err)
+{
+    const struct command *row = command_find(from);
+    if (row == NULL)
+        return err_set(err, RC_INVALID, "rename-command: no such command: '%.*s'",
+                       (int)min_u64(from.len, NAME_MAX_LEN), from.ptr);
+    if (to.len > RENAMED_MAX_LEN || (to.len > 0 && memchr(to.ptr, '\0', to.len) != NULL))
+        return err_set(err, RC_INVALID, "rename-command %s: not a name", row->name);
+    const struct command *other = to.len > 0 ? command_find(to) : NULL;
+    if (other != NULL && other != row)
+        return err_set(err, RC_INVALID,
+                       "rename-command %s: the new name is that of a command already", row->name);
+    char *name = strndup(to.ptr != NULL ? to.ptr : "", to.len);
+    must(name != NULL);
+    for (char *p = name; *p != '\0'; p++)
+        *p = (char)(*p >= 'A' && *p <= 'Z' ? *p + ('a' - 'A') : *p);
+    longest = max_u64(longest, to.len);
+    renamed[row->id] = name; /* for as long as the process lives */
+    memset(buckets, 0, sizeof(buckets));
+    fill();
+    return RC_OK;
+}
+
+enum rc command_rename(struct slice pairs, struct err *err)
+{
+    char *space = malloc(pairs.len + 1), *room = space;
+    must(space != NULL);
+    struct slice from, to;
+    enum rc rc = RC_OK;
+    while (rc == RC_OK && words_next(&pairs, &room, &from) == WORDS_FOUND &&
+           words_next(&pairs, &room, &to) == WORDS_FOUND)
+        rc = rename_one(from, to, err);
+    free(space);
+    return rc;
 }
 
 const struct command *command_get(enum command_id id)
@@ -145,14 +196,14 @@ const struct command *command_find(struct slice name)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (UNLIKELY(!__atomic_load_n(&buckets_ready, __ATOMIC_ACQUIRE)))
         must(pthread_once(&once, fill) == 0);
-    if (name.len > NAME_MAX_LEN)
+    if (name.len > longest)
         return NULL;
     struct letters l = letters_of(name);
     for (size_t b = bucket_of(l, name.len); buckets[b].id_plus_1 != 0; b = (b + 1) % BUCKETS) {
         const struct bucket *at = &buckets[b];
         const struct command *row = &rows[at->id_plus_1 - 1];
         if (at->letters.head == l.head && at->letters.tail == l.tail && at->len == name.len &&
-            (LIKELY(!at->look_again) || slice_is_word(name, row->name)))
+            (LIKELY(!at->look_again) || slice_is_word(name, name_of(row))))
             return row;
     }
     return NULL;

@@ -91,6 +91,9 @@ struct command {
 
 const struct command *command_get(enum command_id id);
 const struct command *command_find(struct slice name); /* any case; NULL: unknown; top level only */
+/* rename-command: "command name ...", quoted as in a file. Before any thread looks for a command.
+ */
+MUST_CHECK enum rc command_rename(struct slice pairs, struct err *err);
 const struct command *command_find_sub(const struct command *parent, struct slice name);
 const struct command *command_find_full(struct slice name); /* "get" or "config|get" */
 

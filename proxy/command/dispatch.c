@@ -8,6 +8,7 @@
  * grown: a command's time runs from the end of the one before it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/log.h"
 #include "command/attention.h"
 #include "command/blocking.h"
 #include "command/slowlog.h"
@@ -205,10 +206,39 @@ void worker_reject(struct command_worker *w, struct session *s, const struct com
     count_error(w, s, s->reply.errors - before);
 }
 
+/* A line of HTTP: a browser was made to talk to this port, and commands of an attacker may follow
+ * in the body. */
+static bool is_http(struct slice name)
+{
+    return slice_is_word(name, "post") || slice_is_word(name, "host:");
+}
+
+/* The connection ends before anything of the body runs. Said once a minute, since the attacker
+ * decides how often it happens. */
+static void end_http(struct command_worker *w, struct session *s)
+{
+    enum { SAY_EVERY_US = 60 * 1000 * 1000 };
+    static _Atomic int64_t said_at_us;
+    int64_t now_us = clock_mono().us, last_us = atomic_load(&said_at_us);
+    if ((last_us == 0 || now_us - last_us > SAY_EVERY_US) &&
+        atomic_compare_exchange_strong(&said_at_us, &last_us, now_us))
+        log_line(LOG_WARNING,
+                 "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or "
+                 "Host: commands to Weir. This is likely due to an attacker attempting to use "
+                 "Cross Protocol Scripting to compromise your Weir instance. Connection from %s "
+                 "aborted.",
+                 s->addr);
+    w->host->session_close(s, true);
+}
+
 static void reject_unknown(struct command_worker *w, struct session *s, const struct request *r)
 {
     enum { PREVIEW_MAX = 128 };
     struct buf text = {0};
+    if (UNLIKELY(is_http(r->argv[0])) && w->host != NULL) {
+        end_http(w, s);
+        return;
+    }
     const struct command *parent = command_find(r->argv[0]);
     if (parent != NULL) {
         must((parent->flags & CMD_CONTAINER) != 0);
@@ -237,14 +267,6 @@ static void reject_unknown(struct command_worker *w, struct session *s, const st
     buf_append(&text, "", 1);
     worker_reject(w, s, NULL, text.data);
     buf_fini(&text);
-}
-
-static bool password_is_set(void)
-{
-    char *password = option_strdup(OPT_requirepass);
-    bool set = password != NULL && password[0] != '\0';
-    free(password);
-    return set;
 }
 
 /* Whether DEBUG may be used by this client: enable-debug-command no, yes or local. */
@@ -325,8 +347,7 @@ static bool check(struct command_worker *w, struct session *s, const struct comm
                       "server.");
         return false;
     }
-    if (UNLIKELY((s->flags & SESSION_AUTHENTICATED) == 0) && (command->flags & CMD_NO_AUTH) == 0 &&
-        password_is_set()) {
+    if (UNLIKELY(session_is_untrusted(s)) && (command->flags & CMD_NO_AUTH) == 0) {
         worker_reject(w, s, command, "NOAUTH Authentication required.");
         return false;
     }

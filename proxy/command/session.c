@@ -10,11 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool password_is_set(void)
+bool session_password_is_set(void)
 {
-    char *password = option_strdup(OPT_requirepass);
-    bool set = password != NULL && password[0] != '\0';
-    free(password);
+    struct buf password = {0};
+    option_text(OPT_requirepass, &password);
+    bool set = password.len > 0;
+    buf_fini(&password);
     return set;
 }
 
@@ -25,7 +26,7 @@ void session_init(struct session *s, uint64_t id)
     s->fd = -1;
     reply_init(&s->reply);
     s->connected_at = s->last_active_at = clock_mono();
-    if (!password_is_set())
+    if (!session_password_is_set())
         s->flags |= SESSION_AUTHENTICATED;
 }
 

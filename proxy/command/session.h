@@ -80,6 +80,13 @@ static inline bool session_is_subscribed(const struct session *s)
             s->subscriptions[PUBSUB_SHARD]) != 0;
 }
 
+bool session_password_is_set(void); /* thread: any */
+/* The client has not given the password that is asked for. */
+static inline bool session_is_untrusted(const struct session *s)
+{
+    return UNLIKELY((s->flags & SESSION_AUTHENTICATED) == 0) && session_password_is_set();
+}
+
 static inline void session_note_write(struct session *s, uint64_t lsn)
 {
     if (lsn <= s->last_write_lsn)

@@ -22,19 +22,30 @@ static bool has_journal(const struct backend_position *store)
     return memcmp(store->mark.journal_id, none, sizeof(none)) != 0;
 }
 
+enum rc join_check_url(struct slice url, struct err *err)
+{
+    char *text = strndup(url.ptr != NULL ? url.ptr : "", url.len);
+    must(text != NULL);
+    enum rc rc = RC_OK;
+    if (backend_find(text) == NULL)
+        rc = err_set(err, RC_INVALID,
+                     "backend '%s': no such kind of backend; known are sqlite:FILE (see --help)",
+                     text);
+    free(text);
+    return rc;
+}
+
 enum rc join_open_store(const struct backend_ops **ops, struct backend **b,
                         struct backend_position *position, struct err *err)
 {
     char *url = option_strdup(OPT_backend);
-    struct backend_config config = {
-        .url = url, .dir = ".", .timeout_ms = option_num(OPT_backend_timeout_ms)};
+    struct backend_config config = {.url = url,
+                                    .dir = ".",
+                                    .timeout_ms = option_num(OPT_backend_timeout_ms),
+                                    .discards_unused = true};
     *ops = backend_find(url);
-    enum rc rc;
-    if (*ops == NULL)
-        rc = err_set(err, RC_INVALID,
-                     "backend '%s': no such kind of backend; known are sqlite:FILE (see --help)",
-                     url);
-    else
+    enum rc rc = join_check_url(slice_str(url), err);
+    if (rc == RC_OK)
         rc = (*ops)->open(&config, b, err);
     if (rc == RC_OK)
         rc = (*ops)->position(*b, position, err);

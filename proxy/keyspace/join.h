@@ -46,8 +46,10 @@ static inline bool join_is_refused(enum join_verdict v)
     return v >= JOIN_NEW_STORE;
 }
 
+/* RC_INVALID: there is no such kind of backend. */
+MUST_CHECK enum rc join_check_url(struct slice url, struct err *err);
 /* Opens the store that the configuration names, and reads its position. *b may be open after a
- * failure; the caller closes it. */
+ * failure; the caller closes it. A store that this made goes again unless a batch is applied. */
 MUST_CHECK enum rc join_open_store(const struct backend_ops **ops, struct backend **b,
                                    struct backend_position *position, struct err *err);
 

@@ -25,7 +25,7 @@ struct request {
 };
 
 struct resp_limits {
-    uint32_t argc_max;     /* arguments a request may announce (1024*1024; 10 before AUTH) */
+    uint32_t argc_max;     /* arguments a request may announce (10 before AUTH) */
     uint64_t bulk_len_max; /* proto-max-bulk-len; 16384 before AUTH */
     bool authenticated;    /* false: errors say "unauthenticated multibulk length" and "... bulk
                               length" */

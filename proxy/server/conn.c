@@ -247,15 +247,16 @@ static void protocol_error(struct conn *c)
 
 static void limits_for(const struct conn *c, struct resp_limits *out)
 {
-    out->authenticated = (c->session.flags & SESSION_AUTHENTICATED) != 0;
-    out->argc_max = out->authenticated ? 1024 * 1024 : 10;
+    out->authenticated = !session_is_untrusted(&c->session);
+    out->argc_max = out->authenticated ? INT32_MAX : 10;
     out->bulk_len_max = out->authenticated ? (uint64_t)option_num(OPT_proto_max_bulk_len) : 16384;
 }
 
 /* Between two batches: what is long is written now, what is too much ends or pauses the client. */
 static void check_output(struct conn *c)
 {
-    if (LIKELY(c->session.reply.buf.len < CONN_WRITE_EARLY && c->session.reply.refs_len == 0))
+    size_t early = session_is_untrusted(&c->session) ? CONN_UNTRUSTED_OUTPUT_MAX : CONN_WRITE_EARLY;
+    if (LIKELY(c->session.reply.buf.len < early && c->session.reply.refs_len == 0))
         return;
     monitor_post(c->worker->commands); /* before replies leave */
     if (!ev_is_active(&c->writable))
@@ -303,12 +304,16 @@ static size_t run_input(struct conn *c, const char *in, size_t len)
 static bool over_query_limit(struct conn *c)
 {
     uint64_t held = c->in.len - c->in_head + resp_parser_memory(c->parser);
-    if (LIKELY(held <= (uint64_t)option_num(OPT_client_query_buffer_limit)))
+    uint64_t max = (uint64_t)option_num(OPT_client_query_buffer_limit);
+    if (session_is_untrusted(&c->session))
+        max = min_u64(max, CONN_UNTRUSTED_INPUT_MAX);
+    if (LIKELY(held <= max))
         return false;
     worker_count(c->worker, STAT_client_query_buffer_limit_disconnections, 1);
-    log_line(LOG_WARNING,
-             "client %s closed: %llu bytes of requests exceed client-query-buffer-limit",
-             c->session.addr, (unsigned long long)held);
+    log_line(LOG_WARNING, "client %s closed: %llu bytes of requests exceed %s", c->session.addr,
+             (unsigned long long)held,
+             max == CONN_UNTRUSTED_INPUT_MAX ? "what it may send before AUTH"
+                                             : "client-query-buffer-limit");
     conn_doom(c);
     return true;
 }

@@ -22,6 +22,9 @@ enum {
     CONN_LATE_CALL_US = 5000,
     CONN_PEAK_SECONDS = 5,   /* how long the peak of a reply buffer is remembered */
     CONN_STALL_SECONDS = 60, /* a paused client that takes nothing is closed */
+    /* A client that has not given the password yet: it is owed errors, and sends AUTH. */
+    CONN_UNTRUSTED_OUTPUT_MAX = 16 * 1024,
+    CONN_UNTRUSTED_INPUT_MAX = 1024 * 1024,
 };
 /* With this much output waiting, and no hard limit configured, no more of the client's requests are
  * run until it has read some. */

@@ -22,7 +22,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { ACCEPT_BURST = 64, ACCEPT_PAUSE_MS = 100, GATHERED_CLIENTS = 128 };
+enum {
+    ACCEPT_BURST = 64,
+    ACCEPT_PAUSE_MS = 100,
+    ACCEPT_GRACE_MS = 1000, /* that a start may take before clients hear of it */
+    GATHERED_CLIENTS = 128
+};
 
 static const char text_max_clients[] = "-ERR max number of clients reached\r\n";
 static const char text_protected[] =
@@ -408,6 +413,13 @@ void acceptor_start(struct acceptor *a, struct host_worker *workers, uint32_t wo
     ev_timer_init(&a->pause, on_pause_over, 0., 0.);
     for (uint32_t i = 0; i < a->listeners_len; i++)
         ev_io_init(&a->listeners[i].io, on_acceptable, a->listeners[i].fd, EV_READ);
+    ev_timer_set(&a->pause, ACCEPT_GRACE_MS / 1000., 0.);
+    ev_timer_start(workers[0].loop, &a->pause);
+}
+
+void acceptor_open_door(struct acceptor *a)
+{
+    ev_timer_stop(a->workers[0].loop, &a->pause);
     watch(a, true);
 }
 

@@ -33,8 +33,12 @@ struct acceptor {
 
 /* Binds what `bind`, `port`, `unixsocket` say. */
 MUST_CHECK enum rc acceptor_open(struct acceptor *a, struct err *err);
-/* Starts the watchers. Before the first worker's thread runs, or on it. */
+/* Accepting begins with acceptor_open_door, or after a second without it: clients that come during
+ * a short start wait in the kernel's queue and are served, during a long one they are told that it
+ * is LOADING. Before the first worker's thread runs. */
 void acceptor_start(struct acceptor *a, struct host_worker *workers, uint32_t workers_len);
+/* Everybody can be served. Thread: the first worker. */
+void acceptor_open_door(struct acceptor *a);
 /* Stops accepting. Thread: the first worker. */
 void acceptor_stop(struct acceptor *a);
 void acceptor_close(struct acceptor *a);

@@ -244,12 +244,14 @@ bool output_check_limit(struct conn *c, bool with_soft)
     }
     bool subscribed = session_is_subscribed(&c->session);
     struct output_limit limit = option_output_limit(subscribed ? OUTPUT_PUBSUB : OUTPUT_NORMAL);
+    if (session_is_untrusted(&c->session))
+        limit = (struct output_limit){.hard_bytes = CONN_UNTRUSTED_OUTPUT_MAX};
     if (is_over(&limit, len, with_soft, worker_now(c->worker), &c->soft_since)) {
         worker_count(c->worker, STAT_client_output_buffer_limit_disconnections, 1);
-        log_line(LOG_WARNING,
-                 "client %s closed: %llu bytes of %s wait for it, more than "
-                 "client-output-buffer-limit allows",
-                 c->session.addr, (unsigned long long)len, subscribed ? "messages" : "replies");
+        log_line(LOG_WARNING, "client %s closed: %llu bytes of %s wait for it, more than %s allows",
+                 c->session.addr, (unsigned long long)len, subscribed ? "messages" : "replies",
+                 session_is_untrusted(&c->session) ? "a client before AUTH"
+                                                   : "client-output-buffer-limit");
         conn_doom(c);
         return true;
     }

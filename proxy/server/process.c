@@ -14,6 +14,7 @@
 #include "writeback/writeback.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -50,6 +51,16 @@ static void watched_signals(sigset_t *set)
     sigaddset(set, SIGUSR1);
 }
 
+void process_fill_standard_fds(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 void process_block_signals(void)
 {
     sigset_t set;
@@ -59,12 +70,77 @@ void process_block_signals(void)
     signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of the write, EFBIG */
 }
 
+/* --- The background, and the file that says who is there --- */
+
+static char *pid_path; /* absolute where `pidfile` is, else relative to dir; NULL: none */
+
+/* A supervisor waits for the process that it started. */
+static bool has_supervisor(void)
+{
+    enum { SUPERVISED_NO };
+    return option_num(OPT_supervised) != SUPERVISED_NO &&
+           (getenv("NOTIFY_SOCKET") != NULL || getenv("UPSTART_JOB") != NULL);
+}
+
+enum rc process_daemonize(struct err *err)
+{
+    if (option_num(OPT_daemonize) == 0 || has_supervisor())
+        return RC_OK;
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null < 0)
+        return err_sys(err, errno, "cannot open /dev/null");
+    pid_t child = fork();
+    if (child < 0) {
+        close(null);
+        return err_sys(err, errno, "cannot go into the background");
+    }
+    if (child > 0)
+        _exit(0);
+    (void)setsid();
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        (void)dup2(null, fd);
+    close(null);
+    return RC_OK;
+}
+
+void process_write_pidfile(void)
+{
+    char *path = option_strdup(OPT_pidfile);
+    must(path != NULL);
+    bool background = option_num(OPT_daemonize) != 0 && !has_supervisor();
+    if (path[0] == '\0' && background) {
+        free(path);
+        path = strdup("/var/run/weir.pid");
+        must(path != NULL);
+    }
+    if (path[0] == '\0') {
+        free(path);
+        return;
+    }
+    FILE *f = fopen(path, "we");
+    bool written = f != NULL && fprintf(f, "%d\n", (int)getpid()) > 0;
+    if (f != NULL && fclose(f) != 0)
+        written = false;
+    if (!written)
+        log_line(LOG_WARNING, "cannot write pidfile %s: %s", path, strerror(errno));
+    pid_path = written ? path : NULL;
+    if (!written)
+        free(path);
+}
+
+void process_remove_pidfile(void)
+{
+    if (pid_path != NULL)
+        (void)unlink(pid_path);
+}
+
 static void exit_now(int number)
 {
     static const char text[] = "Told to end again, or too early to wait: ended at once, the "
                                "journal has everything.\n";
     (void)number;
     (void)!write(STDERR_FILENO, text, sizeof(text) - 1);
+    process_remove_pidfile();
     _exit(0);
 }
 

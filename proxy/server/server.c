@@ -296,6 +296,7 @@ void server_attach(struct server *s, struct keyspace *ks)
     while (s->serving < s->workers_len)
         cond_wait(&s->serving_changed, &s->lock);
     lock_release(&s->lock);
+    worker_order(&s->workers[0], WORKER_ACCEPT);
 }
 
 void server_count_serving(struct server *s)

@@ -168,6 +168,8 @@ static void on_inbox(struct ev_loop *loop, ev_async *async, int events)
     lock_release(&w->inbox.lock);
     if (orders & WORKER_SERVE)
         serve(w);
+    if (orders & WORKER_ACCEPT)
+        acceptor_open_door(server_acceptor(w->server));
     if (orders & WORKER_QUIESCE)
         quiesce(w);
     take_accepted(w);

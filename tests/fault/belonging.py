@@ -239,6 +239,9 @@ def a_removed_store_is_refused_and_made_again_from_a_whole_journal():
         for name in glob.glob(server.database() + "*"):
             os.unlink(name)
         refuses(server, "the store was removed", "reaches back to its first record")
+        weirctl(server, "check", status=1)
+        left = glob.glob(server.database() + "*")
+        assert not left, "a refused start, or a check, left a new store behind: %s" % left
         weirctl(server, "adopt", "replay", "--yes")
         server.start()
         assert values(server, "a", "b", "late") == ["1", "2", "3"]

@@ -132,7 +132,7 @@ def protocol_errors_are_answered_and_close():
         (b"*abc\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
         (b"*1\r\n$-5\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
         (b"*1\r\n$99999999999999\r\n", b"-ERR Protocol error: invalid bulk length\r\n"),
-        (b"*2000000\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
+        (b"*2147483648\r\n", b"-ERR Protocol error: invalid multibulk length\r\n"),
         (b'SET a "b\r\n', b"-ERR Protocol error: unbalanced quotes in request\r\n"),
         (b"x" * 70000, b"-ERR Protocol error: too big inline request\r\n"),
     ]

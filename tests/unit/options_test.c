@@ -3,7 +3,7 @@
  * Runs in the root of the repository, as `make` does.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "config/options.h"
+#include "config/option_set.h"
 
 #include <ftw.h>
 #include <pthread.h>
@@ -206,7 +206,11 @@ static void a_wrong_line_is_named_with_the_nearest_directive(void **state)
     assert_load_fails("journal-fsync often\n", "1: journal-fsync 'often': argument(s) must be one "
                                                "of the following: always, everysec, no");
     assert_load_fails("port 1\nrequirepass \"abc\n", "2: unbalanced quotes");
-    assert_load_fails("save 900 1\n", "1: save '900 1': cannot be changed from ''");
+    assert_load_fails("save 900\n", "1: save '900': Invalid save parameters");
+    assert_load_fails("prot 1\n", "1: unknown directive 'prot'; did you mean 'port'?");
+    assert_load_fails("hosts 1\n", "1: unknown directive 'hosts'"); /* near to nothing */
+    assert_load_fails("rename-command GET\n",
+                      "1: rename-command 'GET': a command and its new name are needed");
     assert_load_fails("requirepass \"a\\x00b\"\n",
                       "1: requirepass: argument must not contain a zero byte");
     assert_int_equal(option_num(OPT_port), 6380); /* a failed load changes nothing */
@@ -367,7 +371,8 @@ static void a_set_is_all_or_none_with_redis_texts(void **state)
     assert_int_equal(option_num(OPT_hz), 500);
     assert_string_equal(config_set("requirepass", "", NULL), "");
     assert_string_equal(config_set("save", "", NULL), "");
-    assert_string_equal(config_set("save", "900 1", NULL), "'save' - cannot be changed from ''");
+    assert_string_equal(config_set("save", "900 1", NULL), "");
+    assert_string_equal(config_set("save", "900 one", NULL), "'save' - Invalid save parameters");
     char shown[200] = "x\r\n";
     assert_null(strchr(config_set(shown, "1", NULL), '\n'));
 }
@@ -435,14 +440,18 @@ static void names_are_matched_by_glob_without_case(void **state)
     options_match(SLICE("nothing*"), count, &names);
     options_match(SLICE("save"), count, &names);
     buf_append(&names, "", 1);
-    assert_string_equal(names.data, "hash-max-listpack-value hash-max-ziplist-value appendonly "
-                                    "appendfsync save ");
+    assert_string_equal(names.data, "hash-max-listpack-value hash-max-ziplist-value appenddirname "
+                                    "appendfilename appendonly appendfsync save ");
     names.len = 0;
     options_match(SLICE("*"), count, &names);
     size_t n = 0;
     for (size_t i = 0; i < names.len; i++)
         n += names.data[i] == ' ';
-    assert_int_equal(n, OPT_COUNT + 7);
+    size_t unlisted = 0;
+    for (size_t i = 0; i < OPT_COUNT; i++)
+        unlisted += (option_rows[i].flags & OPTION_UNLISTED) != 0;
+    assert_true(unlisted > 0);
+    assert_int_equal(n, OPT_COUNT + option_aliases_len - unlisted);
     buf_fini(&names);
 }
 
@@ -548,6 +557,108 @@ static void a_reload_applies_what_may_change_and_lists_the_rest(void **state)
     assert_string_equal(err.text, "");
 }
 
+static void whatever_config_get_tells_config_set_takes(void **state)
+{
+    (void)state;
+    load("save 900 1\nsave 300 10 60 10000\nlatency-tracking-info-percentiles 50.0 99.90\n"
+         "notify-keyspace-events Klx\nmaxmemory-clients 5%\nrename-command DEL \"\"\n");
+    assert_text(OPT_save, "900 1 300 10 60 10000");
+    assert_text(OPT_latency_tracking_info_percentiles, "50 99.9");
+    size_t tried = 0;
+    for (size_t i = 0; i < OPT_COUNT; i++) {
+        struct buf text = {0}, again = {0};
+        if ((option_rows[i].flags & (OPTION_IMMUTABLE | OPTION_UNLISTED)) != 0)
+            continue;
+        option_text((enum option_id)i, &text);
+        struct slice pair[] = {slice_str(option_rows[i].name), buf_slice(&text)};
+        const char *failed;
+        struct err err = {0};
+        if (options_set(pair, 1, &failed, &err) != RC_OK)
+            fail_msg("%s '%.*s': %s", option_rows[i].name, (int)text.len, text.data, err.text);
+        option_text((enum option_id)i, &again);
+        assert_true(slice_eq(buf_slice(&text), buf_slice(&again)));
+        buf_fini(&text);
+        buf_fini(&again);
+        tried++;
+    }
+    assert_true(tried > 100);
+}
+
+static void what_is_written_is_read_back(void **state)
+{
+    (void)state;
+    const char *texts[] = {"", "rename-command GET \"\"\nrename-command del \"a b\\x01\\\"c\"\n"
+                               "save 900 1\nsave 60 10\noom-score-adj-values 1 2 3\n"
+                               "latency-tracking-info-percentiles 1 99.99999999\n"
+                               "masterauth \"a # b\"\n"};
+    for (size_t n = 0; n < COUNT_OF(texts); n++) {
+        struct option_set set, again;
+        struct err err = {0};
+        struct buf text = {0};
+        option_set_init(&set);
+        option_set_init(&again);
+        write_file(file, texts[n]);
+        assert_int_equal(option_set_read_file(&set, file, &err), RC_OK);
+        for (size_t i = 0; i < OPT_COUNT; i++) {
+            buf_printf(&text, "%s ", option_rows[i].name);
+            option_value_write((enum option_id)i, &set.values[i], &text);
+            buf_append_str(&text, "\n");
+        }
+        buf_append(&text, "", 1);
+        write_file(file, text.data);
+        if (option_set_read_file(&again, file, &err) != RC_OK)
+            fail_msg("%s", err.text);
+        for (size_t i = 0; i < OPT_COUNT; i++)
+            if (!option_value_eq((enum option_id)i, &set.values[i], &again.values[i]))
+                fail_msg("%s differs", option_rows[i].name);
+        buf_fini(&text);
+        option_set_fini(&set);
+        option_set_fini(&again);
+    }
+}
+
+static void all_that_is_wrong_is_told_at_once(void **state)
+{
+    (void)state;
+    char more[96], lines[256];
+    char *args[] = {"--databases", "0", NULL};
+    struct buf got = {0}, expected = {0};
+    snprintf(more, sizeof(more), "%s/more.conf", dir);
+    write_file(more, "cluster-enabled yes\n");
+    snprintf(lines, sizeof(lines),
+             "prot 1\nport 2\nmaxmemory 1tb\ninclude %s\njournal-max-size 100mb\n", more);
+    write_file(file, lines);
+    options_problems(file, 2, args, &got);
+    buf_printf(
+        &expected,
+        "%s:1: unknown directive 'prot'; did you mean 'port'?\n"
+        "%s:3: maxmemory '1tb': argument must be a memory value\n"
+        "%s:1: cluster-enabled 'yes': refused: Weir is no node of a Redis Cluster; clients "
+        "would be sent to slots that nobody serves\n"
+        "command line: databases '0': argument must be between 1 and 4096 inclusive\n"
+        "%s:5: journal-max-size (104857600) is below two of journal-segment-size (67108864): "
+        "no write would ever be taken\n",
+        file, file, more, file);
+    buf_append(&got, "", 1);
+    buf_append(&expected, "", 1);
+    assert_string_equal(got.data, expected.data);
+    buf_fini(&got);
+    buf_fini(&expected);
+}
+
+static void what_has_no_effect_is_known_when_it_is_stated(void **state)
+{
+    (void)state;
+    struct buf names = {0};
+    options_stated_inert(&names);
+    assert_int_equal(names.len, 0);
+    load("lazyfree-lazy-expire yes\nport 7000\nslave-priority 5\n");
+    options_stated_inert(&names);
+    assert_true(slice_eq(buf_slice(&names), SLICE("lazyfree-lazy-expire, replica-priority")));
+    assert_text(OPT_replica_priority, "5");
+    buf_fini(&names);
+}
+
 static void proxy_conf_is_what_options_def_says(void **state)
 {
     (void)state;
@@ -629,6 +740,10 @@ int main(void)
         TEST(a_rewrite_wins_over_includes),
         TEST(a_failed_rewrite_leaves_the_file_as_it_was),
         TEST(a_reload_applies_what_may_change_and_lists_the_rest),
+        TEST(whatever_config_get_tells_config_set_takes),
+        TEST(what_is_written_is_read_back),
+        TEST(all_that_is_wrong_is_told_at_once),
+        TEST(what_has_no_effect_is_known_when_it_is_stated),
         TEST(proxy_conf_is_what_options_def_says),
         TEST(proxy_conf_states_every_default),
         TEST(values_are_whole_while_they_change),

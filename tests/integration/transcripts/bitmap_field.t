@@ -190,3 +190,17 @@ proto 3
 < !ERR BITFIELD_RO only supports the GET subcommand
 > BITFIELD_RO
 < !ERR wrong number of arguments for 'bitfield_ro' command
+
+# GET may begin at the last bit that a string can have; a write must fit
+> BITFIELD k GET u32 4294967295
+< [0]
+> BITFIELD k GET u32 #134217727 GET i8 4294967295
+< [0, 0]
+> BITFIELD k GET u8 4294967296
+< !ERR bit offset is not an integer or out of range
+> BITFIELD_RO k GET u63 4294967295
+< [0]
+weir > BITFIELD k SET u32 4294967295 1
+< !ERR bit offset is not an integer or out of range
+> EXISTS k
+< 0

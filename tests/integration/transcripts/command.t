@@ -73,3 +73,11 @@ weir > COMMAND DOCS hset
 proto 3
 > COMMAND DOCS nosuch
 < {}
+
+# GETKEYS names both keys that GEORADIUS may store to
+> COMMAND GETKEYS GEORADIUS g 1 1 1 m STORE x STOREDIST y
+< ["g", "x", "y"]
+> COMMAND GETKEYS GEORADIUSBYMEMBER g m 1 m STOREDIST y STORE x
+< ["g", "x", "y"]
+> COMMAND GETKEYS GEORADIUS g 1 1 1 m STOREDIST y
+< ["g", "y"]

@@ -390,3 +390,25 @@ backend> SELECT key, member FROM zset ORDER BY key
 < [["d", "a"], ["g", "a"]]
 backend> SELECT count(*) FROM "set"
 < [[0]]
+
+# Of STORE and STOREDIST the one that comes last is written to
+> GEOADD g 1 1 a
+> SET x old
+> SET y old
+> GEORADIUS g 1 1 1 km STORE x STOREDIST y
+< 1
+> TYPE y
+< zset
+> GET x
+< "old"
+> SET y old
+> GEORADIUSBYMEMBER g a 1 km STOREDIST y STORE x
+< 1
+> TYPE x
+< zset
+> GET y
+< "old"
+> GEORADIUS g 1 1 1 km STOREDIST x STORE x
+< 1
+> ZSCORE x a
+< /3377.*/

@@ -165,3 +165,28 @@ walk> SCAN *
 > RANDOMKEY
 > EXEC
 < [OK, 1, ["b"], 1, ["0", ["b"]], "b"]
+
+# A cursor is what strtoul takes
+> SCAN -1
+< [/.*/, *]
+> SCAN +0
+< ["0", []]
+> SCAN ""
+< ["0", []]
+> SCAN 000
+< ["0", []]
+> SADD s a
+> SSCAN s -1
+< *
+> SSCAN s ""
+< ["0", ["a"]]
+> SCAN -
+< !ERR invalid cursor
+> SCAN +
+< !ERR invalid cursor
+> SCAN " 1"
+< !ERR invalid cursor
+> SCAN 0x10
+< !ERR invalid cursor
+> SCAN 18446744073709551616
+< !ERR invalid cursor

@@ -167,3 +167,11 @@ weir > BGREWRITEAOF
 < !ERR No shutdown in progress.
 > PING
 < PONG
+
+# CONFIG GET answers with the name as it was spelt, patterns with its own
+> CONFIG GET MaxMemory-Policy
+< ["MaxMemory-Policy", "noeviction"]
+> CONFIG GET MAXMEMORY-POLICY maxmemory-policy
+< ["MAXMEMORY-POLICY", "noeviction"]
+> CONFIG GET MAXMEMORY-POLIC?
+< ["maxmemory-policy", "noeviction"]

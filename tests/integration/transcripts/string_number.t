@@ -183,3 +183,25 @@ proto 3
 < !ERR value is not a valid float
 > INCRBYFLOAT k "1\x00"
 < !ERR value is not a valid float
+
+# Numbers as long as they like, where Redis takes them
+> INCRBYFLOAT f 1e4000
+< *
+> INCRBYFLOAT f 1e4000
+< *
+> STRLEN f
+< 4001
+> ZADD z 1 a
+< 1
+> ZRANGEBYSCORE z "0."*300 1
+< !ERR min or max is not a float
+> ZRANGEBYSCORE z "0"*600 1
+< ["a"]
+> ZCOUNT z "0"*6000 1
+< 1
+> ZADD z "0"*7000 b
+< 1
+> ZSCORE z b
+< "0"
+> INCRBYFLOAT f "1"*6000
+< !ERR value is not a valid float

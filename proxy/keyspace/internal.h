@@ -95,9 +95,8 @@ struct keyspace {
     uint32_t producers; /* workers and the cutter */
     bool replaying;     /* before the threads start */
     _Atomic bool active_expire, expiry_held;
-    _Atomic unsigned notify;          /* enum notify_class bits that somebody wants */
-    _Atomic bool stuck;               /* above maxmemory and nothing left to evict */
-    _Atomic uint64_t load_generation; /* how often loads put keys into memory */
+    _Atomic unsigned notify; /* enum notify_class bits that somebody wants */
+    _Atomic bool stuck;      /* above maxmemory and nothing left to evict */
 
     struct loader loader;
     struct cold_count cold;

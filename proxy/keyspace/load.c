@@ -148,7 +148,6 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
                 if (loaded->type != VALUE_NONE)
                     store_note_cold(&ks->store, load->store_db, -1);
             }
-            atomic_fetch_add(&ks->load_generation, 1);
         }
         w = detach(&ks->loader, load);
     }

@@ -255,6 +255,17 @@ enum txn_state ks_try_write(struct ks_fixture *f, const char *key, const char **
     return state;
 }
 
+void ks_rename(struct ks_fixture *f, int worker, const char *from, const char *to)
+{
+    struct txn_key keys[] = {{.mode = KEY_UPDATE, .name = slice_str(from)},
+                             {.mode = KEY_OVERWRITE, .name = slice_str(to)}};
+    struct slice argv[] = {SLICE("RENAME"), slice_str(from), slice_str(to)};
+    begin(f, worker, keys, 2, TXN_WRITES, 3, argv);
+    assert_non_null(txn_peek(f->t[worker], 0));
+    assert_int_equal(txn_rename(f->t[worker], 0, 1), RC_OK);
+    txn_commit(f->t[worker]);
+}
+
 void ks_flush_db(struct ks_fixture *f, uint32_t db)
 {
     struct slice argv[] = {SLICE("FLUSHDB")};
@@ -290,6 +301,16 @@ void ks_await(bool (*condition)(void *ctx), void *ctx, const char *what)
     lock_release(&lock);
     cond_fini(&tick);
     lock_fini(&lock);
+}
+
+static bool is_past(void *ctx)
+{
+    return clock_wall().ms > *(const int64_t *)ctx;
+}
+
+void ks_await_past(int64_t wall_ms)
+{
+    ks_await(is_past, &wall_ms, "the clock");
 }
 
 struct applied {

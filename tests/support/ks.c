@@ -221,6 +221,27 @@ void ks_hset(struct ks_fixture *f, int worker, const char *key, const char *fiel
     txn_commit(f->t[worker]);
 }
 
+size_t ks_hlen(struct ks_fixture *f, int worker, const char *key)
+{
+    struct txn_key k;
+    begin_one(f, worker, key, KEY_READ, 0, &k, 0, NULL);
+    const struct value *v = txn_read(f->t[worker], 0);
+    size_t len = v != NULL ? value_ops(v->type)->count(v->object) : 0;
+    txn_commit(f->t[worker]);
+    return len;
+}
+
+void ks_expire_at(struct ks_fixture *f, int worker, const char *key, int64_t expires_at_ms)
+{
+    struct txn_key k;
+    char ms[32];
+    snprintf(ms, sizeof(ms), "%lld", (long long)expires_at_ms);
+    struct slice argv[] = {SLICE("PEXPIREAT"), slice_str(key), slice_str(ms)};
+    begin_one(f, worker, key, KEY_UPDATE, TXN_WRITES, &k, 3, argv);
+    assert_int_equal(txn_set_expiry(f->t[worker], 0, expires_at_ms), RC_OK);
+    txn_commit(f->t[worker]);
+}
+
 bool ks_get(struct ks_fixture *f, int worker, const char *key, char *out, size_t size)
 {
     struct txn_key k;

@@ -39,6 +39,9 @@ void ks_set_two(struct ks_fixture *f, int worker, const char *a, const char *va,
 bool ks_del(struct ks_fixture *f, int worker, const char *key);
 void ks_hset(struct ks_fixture *f, int worker, const char *key, const char *field,
              const char *value);
+/* How many fields a hash has; 0: absent. */
+size_t ks_hlen(struct ks_fixture *f, int worker, const char *key);
+void ks_expire_at(struct ks_fixture *f, int worker, const char *key, int64_t expires_at_ms);
 /* False: absent. */
 bool ks_get(struct ks_fixture *f, int worker, const char *key, char *out, size_t size);
 void ks_expect(struct ks_fixture *f, const char *key, const char *value); /* NULL: absent */

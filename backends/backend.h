@@ -5,8 +5,8 @@
  * worker.
  *
  *   flusher thread:  open, position, apply, maintain, close       one call at a time
- *   loader thread:   load, scan, count, poll                      one call at a time, alongside the
- * flusher
+ *   loader thread:   load, poll                                   the same, alongside the flusher
+ *   walker thread:   scan, count, reap                            the same, alongside both
  *
  * Every item of a batch is absolute ("field f is v", never "add 1"), so applying a batch twice
  * gives the same store as applying it once. A backend that is transactional commits the whole batch
@@ -164,6 +164,17 @@ enum { BACKEND_PIECE_BYTES = 256 * 1024 };
 enum { BACKEND_EVEN_EXPIRED = -1 };
 typedef enum rc backend_emit(void *ctx, const struct backend_item *item);
 
+/* Deleting what has expired, see reap(). */
+struct backend_reap {
+    int64_t now_ms; /* wall time: what expires then or before is due */
+    uint32_t limit; /* rows to look at */
+    /* Inside the transaction, for each key that is due: may it go? */
+    bool (*may_go)(void *ctx, const struct backend_item *key);
+    /* Inside the transaction: it is deleted, once reap() returns RC_OK. */
+    void (*on_gone)(void *ctx, const struct backend_item *key);
+    void *ctx;
+};
+
 struct backend_ops {
     const char *scheme; /* "sqlite" */
     bool transactional; /* batch and cut LSN commit together */
@@ -195,6 +206,15 @@ struct backend_ops {
                     backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
     /* Keys in a store database. */
     enum rc (*count)(struct backend *b, uint32_t db, uint64_t *out, struct err *err) MUST_CHECK;
+    /* Deletes keys whose time is over (db, key, type and expiry are told), a bounded number of rows
+     * in one transaction: of a large aggregate a part, and its key with the last part. Goes on
+     * where the call before ended, and begins again after the last key that is due; *more is false
+     * then. Keys with changes by others that are not settled are left alone, and so are those of
+     * databases that no number points to. What is deleted counts as absent before and afterwards,
+     * so that no position moves, and need not be durable. Errors: RC_BUSY: a batch is being
+     * written. NULL: the store does so by itself. */
+    enum rc (*reap)(struct backend *b, const struct backend_reap *what, bool *more, struct err *err)
+        MUST_CHECK;
     /* Emits the keys (nothing else) that others have changed since the last poll, each at least
      * once, except those that a load or a conflict has shown meanwhile. A hint: it makes the proxy
      * drop clean entries; proof is apply's business, which still sees them as conflicts, unless

@@ -590,6 +590,32 @@ static enum rc memory_count(struct backend *b, uint32_t db, uint64_t *out, struc
     return rc;
 }
 
+/* All of them at once: what is due is not much in a test. */
+static enum rc memory_reap(struct backend *b, const struct backend_reap *what, bool *more,
+                           struct err *err)
+{
+    struct memory_store *s = ((struct memory_backend *)b)->store;
+    size_t kept = 0;
+    (void)err;
+    *more = false;
+    lock_acquire(&s->lock);
+    for (size_t i = 0; i < s->keys_len; i++) {
+        const struct backend_item *item = &s->keys[i]->item;
+        bool goes = item->expires_at_ms != 0 && item->expires_at_ms <= what->now_ms &&
+                    backend_dbmap_names(&s->dbmap, item->db) && first_unsettled(s, item) == NULL &&
+                    what->may_go(what->ctx, item);
+        if (!goes) {
+            s->keys[kept++] = s->keys[i];
+            continue;
+        }
+        what->on_gone(what->ctx, item);
+        memory_key_unref(s->keys[i]);
+    }
+    s->keys_len = kept;
+    lock_release(&s->lock);
+    return RC_OK;
+}
+
 static enum rc memory_poll(struct backend *b, backend_emit *emit, void *ctx, struct err *err)
 {
     struct memory_store *s = ((struct memory_backend *)b)->store;
@@ -732,5 +758,6 @@ const struct backend_ops backend_memory = {
     .load = memory_load,
     .scan = memory_scan,
     .count = memory_count,
+    .reap = memory_reap,
     .poll = memory_poll,
 };

@@ -22,6 +22,7 @@ enum {
     MAINTAIN_CHUNK_ROWS = 2000,
     WRITER_CACHE_KIB = 64 * 1024,
     READER_CACHE_KIB = 32 * 1024,
+    WALKER_CACHE_KIB = 2 * 1024, /* it reads each page once */
     CACHE_IDLE_US = 2000000,
     SUMS_PAUSE_MS = 5,
     WAL_BYTES_KEPT = 64 * 1024 * 1024, /* of the WAL file after a checkpoint emptied it */
@@ -224,7 +225,16 @@ static enum rc conn_prepare(struct sqlite_conn *c, struct err *err)
     return RC_OK;
 }
 
-static enum rc backend_position(struct backend *pb, struct backend_position *out, struct err *err);
+/* A connection of which what it writes may be lost with the power: deletions from the change log,
+ * and of what has expired. */
+static enum rc open_side(struct sqlite_conn *c, struct sqlite_backend *b, int cache_kib,
+                         struct err *err)
+{
+    enum rc rc = conn_open(c, b, cache_kib, err);
+    if (rc == RC_OK)
+        rc = pragma(c, err, "PRAGMA synchronous = NORMAL");
+    return rc == RC_OK ? conn_prepare(c, err) : rc;
+}
 
 static void conn_close(struct sqlite_conn *c)
 {
@@ -244,6 +254,8 @@ static char *path_of(const struct backend_config *config)
     return path.data;
 }
 
+static enum rc backend_position(struct backend *pb, struct backend_position *out, struct err *err);
+
 /* Made by us, and nobody has put anything in: neither we nor others. */
 static bool is_unused(struct sqlite_backend *b)
 {
@@ -258,6 +270,7 @@ static void backend_close(struct backend **pb)
     struct sqlite_backend *b = of(*pb);
     *pb = NULL;
     bool discard = is_unused(b);
+    conn_close(&b->walker);
     conn_close(&b->reader);
     if (b->writer.db != NULL && b->file.wal_path != NULL)
         sqlite_wal_close(b);
@@ -270,6 +283,7 @@ static void backend_close(struct backend **pb)
     sqlite_piece_fini(&b->theirs);
     sqlite_piece_fini(&b->before);
     sqlite_change_fini(b);
+    sqlite_reap_fini(b);
     sqlite_conflict_fini(b);
     lock_fini(&b->lock);
     free(b->path);
@@ -283,7 +297,8 @@ static enum rc bind_file(struct sqlite_backend *b, struct err *err)
     if (rc == RC_OK)
         rc = sqlite_file_check(&b->file, err);
     if (rc == RC_OK &&
-        (!sqlite_file_is_opened_by(&b->writer) || !sqlite_file_is_opened_by(&b->reader)))
+        (!sqlite_file_is_opened_by(&b->writer) || !sqlite_file_is_opened_by(&b->reader) ||
+         !sqlite_file_is_opened_by(&b->walker)))
         rc = err_set(err, RC_MOVED, "%s: replaced while it was being opened; start again", b->path);
     if (rc == RC_OK)
         sqlite_label_put(&b->file);
@@ -312,11 +327,9 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
     if (rc == RC_OK)
         rc = conn_prepare(&b->writer, err);
     if (rc == RC_OK)
-        rc = conn_open(&b->reader, b, READER_CACHE_KIB, err);
-    if (rc == RC_OK) /* what it writes, deletions from the change log, may be lost with the power */
-        rc = pragma(&b->reader, err, "PRAGMA synchronous = NORMAL");
+        rc = open_side(&b->reader, b, READER_CACHE_KIB, err);
     if (rc == RC_OK)
-        rc = conn_prepare(&b->reader, err);
+        rc = open_side(&b->walker, b, WALKER_CACHE_KIB, err);
     if (rc == RC_OK)
         rc = bind_file(b, err);
     if (rc == RC_OK)
@@ -361,6 +374,7 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
     b->timeout_ms = config->timeout_ms > INT32_MAX ? INT32_MAX : (int)config->timeout_ms;
     b->data_version = -1;
     b->held_seq = INT64_MAX;
+    b->reaped.expires_at_ms = INT64_MIN;
     b->wal_pages_max = WAL_PAGES_MAX;
     lock_init(&b->lock);
     struct backend *opened = (struct backend *)b;
@@ -512,6 +526,13 @@ static enum rc backend_count(struct backend *pb, uint32_t db, uint64_t *out, str
     return rc == RC_OK ? sqlite_count(pb, db, out, err) : rc;
 }
 
+static enum rc backend_reap(struct backend *pb, const struct backend_reap *what, bool *more,
+                            struct err *err)
+{
+    enum rc rc = check_file(of(pb), err);
+    return rc == RC_OK ? sqlite_reap(pb, what, more, err) : rc;
+}
+
 static enum rc backend_poll(struct backend *pb, backend_emit *emit, void *ctx, struct err *err)
 {
     struct sqlite_backend *b = of(pb);
@@ -621,6 +642,7 @@ const struct backend_ops backend_sqlite = {
     .load = backend_load,
     .scan = backend_scan,
     .count = backend_count,
+    .reap = backend_reap,
     .poll = backend_poll,
     .status = backend_status,
     .set_deadline = backend_set_deadline,

@@ -15,6 +15,7 @@
  *   sqlite_change.c  the log of what others changed: poll, trimming
  *   sqlite_conflict.c an item that meets that log
  *   sqlite_load.c    load, scan, count
+ *   sqlite_reap.c    deleting what has expired
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BACKENDS_SQLITE_INTERNAL_H
@@ -32,7 +33,7 @@
 
 enum {
     SCHEMA_FORMAT = 1,     /* of our tables; a newer one is refused */
-    SCHEMA_REVISION = 2,   /* of our views and triggers; an older one is brought up to date */
+    SCHEMA_REVISION = 3,   /* of views, triggers, indexes; an older one is brought up to date */
     PAGE_BYTES = 8192,     /* of a database that we create */
     WAL_PAGES_MAX = 20000, /* a checkpoint is due above this */
     AGGREGATES = 4,        /* hash, list, set, zset */
@@ -134,6 +135,19 @@ enum {
       "SELECT key, type, expires_at FROM weir_key WHERE db = ?1 AND key > ?2 AND " NOW_ALIVE(      \
           "?3") " ORDER BY key LIMIT ?4")                                                          \
     S(COUNT, "SELECT count(*) FROM weir_key WHERE db = ?1 AND " NOW_ALIVE("?2"))                   \
+    S(REAP_FIRST, "SELECT min(expires_at) FROM weir_key WHERE expires_at IS NOT NULL")             \
+    S(REAP_DUE, "SELECT db, key, type, expires_at FROM weir_key WHERE expires_at <= ?4 AND "       \
+                "(expires_at, db, key) > (?3, ?1, ?2) AND +db IN (SELECT store_db FROM weir_db) "  \
+                "ORDER BY expires_at, db, key LIMIT ?5")                                           \
+    S(REAP_KEY, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2 AND expires_at <= ?3")            \
+    S(HASH_SHORTEN, "DELETE FROM weir_hash WHERE (db, key, field) IN (SELECT db, key, field "      \
+                    "FROM weir_hash WHERE db = ?1 AND key = ?2 LIMIT ?3)")                         \
+    S(LIST_SHORTEN, "DELETE FROM weir_list WHERE (db, key, position) IN (SELECT db, key, "         \
+                    "position FROM weir_list WHERE db = ?1 AND key = ?2 LIMIT ?3)")                \
+    S(SET_SHORTEN, "DELETE FROM weir_set WHERE (db, key, member) IN (SELECT db, key, member "      \
+                   "FROM weir_set WHERE db = ?1 AND key = ?2 LIMIT ?3)")                           \
+    S(ZSET_SHORTEN, "DELETE FROM weir_zset WHERE (db, key, member) IN (SELECT db, key, member "    \
+                    "FROM weir_zset WHERE db = ?1 AND key = ?2 LIMIT ?3)")                         \
     S(DATA_VERSION, "PRAGMA data_version")                                                         \
     S(CHANGE_FIRST, "SELECT min(seq) FROM weir_change")                                            \
     S(CHANGE_LAST, "SELECT max(seq) FROM weir_change")                                             \
@@ -223,6 +237,14 @@ struct sqlite_file_seen {
     struct sqlite_identity identity;
 };
 
+/* A key in the order in which keys expire. */
+struct sqlite_reaped {
+    int64_t expires_at_ms; /* INT64_MIN: before the first */
+    uint32_t db;
+    char *key;
+    size_t key_len;
+};
+
 struct sqlite_backend {
     struct backend_base base;
 
@@ -259,6 +281,10 @@ struct sqlite_backend {
     struct sqlite_held *held; /* changes of keys that stay unflushed for long */
     uint32_t held_len;
     int64_t data_version; /* at the last poll that read the log to its end; -1: none yet */
+
+    /* walker thread only */
+    struct sqlite_conn walker;
+    struct sqlite_reaped reaped; /* where the last call ended */
 
     _Atomic int64_t wal_bytes;   /* after the last batch or maintenance */
     _Atomic int64_t deadline_us; /* monotonic; nothing waits or works past it; 0: none */
@@ -433,6 +459,11 @@ MUST_CHECK enum rc sqlite_load(struct backend *b, const struct backend_item *key
 MUST_CHECK enum rc sqlite_scan(struct backend *b, uint32_t db, struct slice after, uint32_t limit,
                                backend_emit *emit, void *ctx, struct err *err);
 MUST_CHECK enum rc sqlite_count(struct backend *b, uint32_t db, uint64_t *out, struct err *err);
+
+/* sqlite_reap.c */
+MUST_CHECK enum rc sqlite_reap(struct backend *b, const struct backend_reap *what, bool *more,
+                               struct err *err);
+void sqlite_reap_fini(struct sqlite_backend *b);
 
 /* sqlite_conflict.c */
 

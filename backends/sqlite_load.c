@@ -3,8 +3,9 @@
  * Recovery reads keys as they were before others changed them: the journal was written on top of
  * that, and the change meets what comes of it as a conflict. See ELEMENTS_BEFORE.
  *
- * Runs on the loader's connection, except sqlite_read_key(), which apply uses too, on the
- * flusher's, to show what a conflicting key holds now.
+ * load runs on the loader's connection, scan and count on the walker's: they read for long, and no
+ * load waits for them. sqlite_read_key() is used by apply, too, on the flusher's, to show what a
+ * conflicting key holds now.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
@@ -240,7 +241,7 @@ enum rc sqlite_scan(struct backend *pb, uint32_t db, struct slice after, uint32_
 {
     struct sqlite_backend *b = (struct sqlite_backend *)pb;
     sqlite3_stmt *s =
-        sqlite_with_key(&b->reader, after.len == 0 ? ST_SCAN_START : ST_SCAN_AFTER, db, after);
+        sqlite_with_key(&b->walker, after.len == 0 ? ST_SCAN_START : ST_SCAN_AFTER, db, after);
     sqlite3_bind_int64(s, 3, clock_wall().ms);
     sqlite3_bind_int64(s, 4, limit);
     enum rc rc = RC_OK;
@@ -255,7 +256,7 @@ enum rc sqlite_scan(struct backend *pb, uint32_t db, struct slice after, uint32_
             rc = emit(ctx, &item);
     }
     if (rc == RC_OK && result != SQLITE_DONE)
-        rc = sqlite_fail(&b->reader, result, "listing keys", err);
+        rc = sqlite_fail(&b->walker, result, "listing keys", err);
     sqlite3_reset(s);
     return rc;
 }
@@ -263,10 +264,10 @@ enum rc sqlite_scan(struct backend *pb, uint32_t db, struct slice after, uint32_
 enum rc sqlite_count(struct backend *pb, uint32_t db, uint64_t *out, struct err *err)
 {
     struct sqlite_backend *b = (struct sqlite_backend *)pb;
-    sqlite3_bind_int64(b->reader.statements[ST_COUNT], 1, db);
-    sqlite3_bind_int64(b->reader.statements[ST_COUNT], 2, clock_wall().ms);
+    sqlite3_bind_int64(b->walker.statements[ST_COUNT], 1, db);
+    sqlite3_bind_int64(b->walker.statements[ST_COUNT], 2, clock_wall().ms);
     int64_t n;
-    enum rc rc = sqlite_number(&b->reader, ST_COUNT, 0, &n, err);
+    enum rc rc = sqlite_number(&b->walker, ST_COUNT, 0, &n, err);
     *out = (uint64_t)n;
     return rc;
 }

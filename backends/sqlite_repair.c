@@ -182,7 +182,8 @@ static enum rc make_again(struct repair *r, const struct object *o, enum differe
     }
     if (rc == RC_OK)
         rc = execute(r, o->sql, err);
-    bool ours = r->old_revision && o->was == CHANGED;
+    bool is_index = strcmp(o->type, "index") == 0;
+    bool ours = r->old_revision && (o->was == CHANGED || is_index);
     if (rc != RC_OK || o->was == SAME || ours)
         return rc;
     bool watches = strcmp(o->type, "trigger") == 0 && strncmp(o->table, "weir_", 5) == 0;
@@ -237,7 +238,8 @@ static enum rc write_revision(struct repair *r, struct err *err)
         return RC_OK;
     snprintf(sql, sizeof(sql), "REPLACE INTO weir_meta(name, value) VALUES ('revision', %d)",
              SCHEMA_REVISION);
-    log_line(LOG_NOTICE, "%s: its views and triggers are those of this version now", r->c->path);
+    log_line(LOG_NOTICE, "%s: its views, triggers and indexes are those of this version now",
+             r->c->path);
     return execute(r, sql, err);
 }
 

@@ -35,6 +35,7 @@ static const char tables_sql[] =
     " expires_at INTEGER CHECK(typeof(expires_at) IN ('integer', 'null')),"
     " value CHECK((type = 1) = (value IS NOT NULL))," /* last: it may be long and lie elsewhere */
     " PRIMARY KEY(db, key)) WITHOUT ROWID;"
+    "CREATE INDEX weir_key_expires ON weir_key(expires_at) WHERE expires_at IS NOT NULL;"
     "CREATE TABLE weir_hash(db INTEGER NOT NULL, key NOT NULL,"
     " field NOT NULL CHECK(typeof(field) IN ('text', 'blob')), value NOT NULL,"
     " PRIMARY KEY(db, key, field)) WITHOUT ROWID;"

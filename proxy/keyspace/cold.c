@@ -3,8 +3,8 @@
  *
  * A count of the cold keys is believed and kept up: a load takes one off, an eviction adds one.
  * What cannot be followed (an overwrite that does not look, a change by somebody else, an expiry in
- * the backend) makes it wrong, so after such news the loader goes over the backend's keys again,
- * some thousand at a time, with pauses in which it serves loads. The share of time that this takes
+ * the backend) makes it wrong, so after such news the walker goes over the backend's keys again,
+ * some thousand at a time, with pauses. The share of time that this takes
  * is bounded, not how long it takes: INFO never waits for it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -80,9 +80,9 @@ static int64_t mean_ms(double sum_ms, uint64_t n)
 }
 
 /* Changes that the count cannot follow, in some number that is another one after each. */
-static uint64_t news_of(void)
+static uint64_t news_of(const struct cold_count *c)
 {
-    return stat_get(STAT_flushed_items) + stat_get(STAT_invalidations);
+    return stat_get(STAT_flushed_items) + stat_get(STAT_invalidations) + c->reaped;
 }
 
 /* Sets out for the next database whose backend may hold more than memory; false: there is none. */
@@ -106,7 +106,7 @@ static bool next_database(struct keyspace *ks, uint32_t from)
 static void begin_pass(struct keyspace *ks)
 {
     struct cold_count *c = &ks->cold;
-    c->news = news_of();
+    c->news = news_of(c);
     c->worked_us = 0;
     c->any_expires = false;
     c->running = next_database(ks, 0);
@@ -132,7 +132,7 @@ static void finish_database(struct keyspace *ks)
 
 static bool is_pass_due(const struct cold_count *c, struct mono now)
 {
-    return c->pass_ended.us == 0 || c->news != news_of() ||
+    return c->pass_ended.us == 0 || c->news != news_of(c) ||
            (c->any_expires && now.us - c->pass_ended.us >= EXPIRY_REST_US);
 }
 

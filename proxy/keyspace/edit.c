@@ -12,14 +12,18 @@
 
 /* --- Reading --- */
 
+static void note_expired(struct txn *t, const struct entry *e)
+{
+    t->met_expired |= e != NULL && e->type != VALUE_NONE && entry_expired(e, t->now);
+}
+
 const struct value *txn_peek(struct txn *t, uint32_t k)
 {
     must(t->open && k < t->slots_len);
     struct slot *s = &t->slots[k];
     struct entry *e = slot_entry(t, s);
     if (!txn_is_live(t, e)) {
-        if (e != NULL && e->type != VALUE_NONE && entry_expired(e, t->now))
-            t->met_expired = s->shard;
+        note_expired(t, e);
         return NULL;
     }
     entry_value(e, &s->view);
@@ -116,7 +120,7 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
         }
     } else if (e->type == VALUE_NONE && (e->flags & ENTRY_REPLACE) != 0) {
         e->flags &= (uint8_t)~ENTRY_REPLACE;
-        effect_del(t, s->store_db, s->key->name); /* had expired before it was looked for */
+        journal_expired(t, s); /* before it was looked for */
     }
     return (struct edit){
         .slot = s, .entry = e, .weight_before = before, .was_none = e->type == VALUE_NONE};
@@ -313,6 +317,7 @@ static bool may_be_in_backend(const struct slot *s, const struct entry *e)
 bool txn_remove(struct txn *t, uint32_t k)
 {
     const struct entry *e = slot_entry(t, &t->slots[k]);
+    note_expired(t, e);
     if (!txn_is_live(t, e) && !may_be_in_backend(&t->slots[k], e))
         return false;
     return edit_clear(t, k) == RC_OK;

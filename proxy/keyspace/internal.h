@@ -49,13 +49,28 @@ struct loader {
     struct cond cond;
     struct load *buckets[LOAD_BUCKETS] GUARDED_BY(lock);
     struct load *first GUARDED_BY(lock), **last GUARDED_BY(lock);
+    bool stopping GUARDED_BY(lock);
+    /* loader_poll_now(): how many polls were asked for, and how many of these have been done */
+    uint64_t polls_wanted GUARDED_BY(lock), polls_done GUARDED_BY(lock);
+    struct cond polled;
+};
+
+struct walker {
+    pthread_t thread;
+    bool running;
+    struct lock lock;
+    struct cond cond;
     struct page *first_page GUARDED_BY(lock), **last_page GUARDED_BY(lock);
     bool stopping GUARDED_BY(lock);
+    struct buf untold GUARDED_BY(lock); /* keys that were reaped, for events */
+    _Atomic size_t untold_bytes;        /* the same, for a look without the lock */
+    struct mono reap_at;                /* walker only */
 };
 
 /* How many keys the backend has that memory has not; see cold.c. */
 struct cold_count {
-    /* loader only */
+    /* walker only */
+    uint64_t reaped; /* keys that the reaper has deleted */
     bool running;
     uint32_t number, store_db; /* the database that is being counted */
     struct buf after;          /* the last key that was looked at */
@@ -95,11 +110,11 @@ struct keyspace {
     uint32_t producers; /* workers and the cutter */
     bool replaying;     /* before the threads start */
     _Atomic bool active_expire, expiry_held;
-    _Atomic unsigned notify;          /* enum notify_class bits that somebody wants */
-    _Atomic bool stuck;               /* above maxmemory and nothing left to evict */
-    _Atomic uint64_t load_generation; /* how often loads put keys into memory */
+    _Atomic unsigned notify; /* enum notify_class bits that somebody wants */
+    _Atomic bool stuck;      /* above maxmemory and nothing left to evict */
 
     struct loader loader;
+    struct walker walker;
     struct cold_count cold;
 
     struct lock wait_lock;
@@ -161,7 +176,7 @@ struct txn {
     enum txn_said said;  /* by the running request, of its effects */
     bool objects_edited;
     struct buf effects;
-    struct shard *met_expired; /* where a key was found whose time is over */
+    bool met_expired;          /* a key was found whose time is over */
     struct block_ready *ready; /* keys that somebody waits for, changed since they were taken */
 };
 
@@ -233,11 +248,22 @@ MUST_CHECK bool load_join(struct keyspace *ks, struct shard *sh, uint64_t hash, 
 void load_cancel(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct slice key);
 /* Recovery: loads here and now what load_join() has put into the queue. Lock: none. */
 MUST_CHECK enum rc load_queued(struct keyspace *ks, struct err *err);
+/* Waits until the loader has asked the backend for the changes of others up to now. Thread: walker,
+ * while the loader runs. */
+void loader_poll_now(struct keyspace *ks);
+
+/* --- walker.c --- */
+void walker_init(struct keyspace *ks);
+void walker_start(struct keyspace *ks);
+void walker_stop(struct keyspace *ks); /* before the loader, which it waits for */
+/* Tells the events of what was reaped. Thread: a worker, one at a time. Lock: none. */
+void walker_tell_events(struct keyspace *ks);
+/* The page's waiter is called when it has been read. Owns: the caller, until then. Thread: any. */
 void page_submit(struct keyspace *ks, struct page *p);
 
 /* --- cold.c --- */
 /* A small step of counting, if one is due; returns in how many microseconds the next one is.
- * Thread: loader. */
+ * Thread: walker. */
 int64_t cold_count_step(struct keyspace *ks);
 /* True when the backend cannot hold a key of it that is not resident. Lock: none. */
 bool keyspace_is_all_resident(struct keyspace *ks, uint32_t store_db);
@@ -273,8 +299,9 @@ void wait_for_relief(struct keyspace *ks, struct waiter *w);
 void wait_look(struct keyspace *ks);
 
 /* --- tick.c --- */
-/* Deletes a bounded number of a shard's expired keys. Lock: none; t is not open. */
-void expire_on_access(struct txn *t, struct shard *sh);
+/* Deletes the key of a slot if its time is over, in a record of its own. Lock: none; t is not open.
+ */
+void expire_met(struct txn *t, const struct slot *slot);
 
 /* --- recover.c --- */
 MUST_CHECK enum rc recover(struct keyspace *ks, uint64_t applied_lsn, struct err *err);

@@ -1,8 +1,10 @@
 /* Opening and closing: which part starts when. Then the small questions about the whole.
  *
  *   open:   backend ─ position ─> journal ─> do they belong together? (join.h) ─> store, write-back
- *           ─> recovery ─> journal starts ─> a new store joins it ─> write-back, loader start
- *   close:  loader stops ─> (drain) ─> write-back stops ─> journal syncs, stops ─> backend closes
+ *           ─> recovery ─> journal starts ─> a new store joins it ─> write-back, loader and walker
+ *           start
+ *   close:  walker and loader stop ─> (drain) ─> write-back stops ─> journal syncs, stops
+ *           ─> backend closes
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
@@ -139,6 +141,7 @@ static void release(struct keyspace **ksp)
     for (int i = 0; i < SCAN_PLACES; i++)
         buf_fini(&ks->places[i].after);
     buf_fini(&ks->cold.after);
+    buf_fini(&ks->walker.untold);
     free(ks);
 }
 
@@ -182,6 +185,7 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     lock_init(&ks->wait_lock);
     lock_init(&ks->scan_lock);
     loader_init(ks);
+    walker_init(ks);
     enum rc rc = store_open(&ks->store, (uint32_t)option_num(OPT_shards), err);
     if (rc == RC_OK)
         rc = open_store(ks, &position, err);
@@ -210,6 +214,7 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     }
     writeback_start(ks->wb);
     loader_start(ks);
+    walker_start(ks);
     return RC_OK;
 }
 
@@ -240,6 +245,7 @@ enum rc keyspace_close(struct keyspace **ksp, bool want_drain, int64_t timeout_m
     struct mono now = clock_mono(), until = {now.us + timeout_ms * 1000};
     if (ks->ops->set_deadline != NULL)
         ks->ops->set_deadline(ks->backend, until);
+    walker_stop(ks);
     loader_stop(ks);
     if (want_drain)
         all = drain(ks, until);

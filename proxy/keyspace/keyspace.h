@@ -35,8 +35,9 @@ struct walk; /* one SCAN, KEYS, ... of one client; kept in its session while it 
 struct walk *walk_new(struct keyspace *ks, uint32_t db);
 void walk_free(struct walk **w); /* not while parked */
 /* Emits about `count` live keys behind *cursor (0: start) and moves it; *cursor 0 at WALK_END.
- * Every key present throughout is emitted at least once. type VALUE_NONE: every type. `t`: the open
- * transaction when inside EXEC (its locks are held), else NULL. */
+ * Every key present throughout is emitted at least once, whatever moves in and out of memory
+ * between two calls. type VALUE_NONE: every type. `t`: the open transaction when inside EXEC (its
+ * locks are held), else NULL. Without a waiter: WALK_PARKED when not everything is resident. */
 enum walk_state walk_keys(struct walk *w, struct txn *t, uint64_t *cursor, uint64_t count,
                           enum value_type type, void (*each)(void *ctx, struct slice key),
                           void *ctx, struct waiter *waiter, struct err *err);

@@ -148,7 +148,6 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
                 if (loaded->type != VALUE_NONE)
                     store_note_cold(&ks->store, load->store_db, -1);
             }
-            atomic_fetch_add(&ks->load_generation, 1);
         }
         w = detach(&ks->loader, load);
     }
@@ -318,47 +317,6 @@ enum rc load_queued(struct keyspace *ks, struct err *err) NO_TSA /* no other thr
     return rc;
 }
 
-/* --- Pages --- */
-
-void page_submit(struct keyspace *ks, struct page *p)
-{
-    struct loader *l = &ks->loader;
-    lock_acquire(&l->lock);
-    p->queue = NULL;
-    *l->last_page = p;
-    l->last_page = &p->queue;
-    cond_signal(&l->cond);
-    lock_release(&l->lock);
-}
-
-static enum rc keep_key(void *ctx, const struct backend_item *item)
-{
-    struct page *p = ctx;
-    uint32_t len = (uint32_t)item->key.len;
-    uint8_t type = (uint8_t)item->type;
-    if (!buf_try_reserve(&p->keys, sizeof(len) + 1 + item->key.len))
-        return RC_NOMEM;
-    buf_append(&p->keys, &len, sizeof(len));
-    buf_append(&p->keys, &type, 1);
-    buf_append_slice(&p->keys, item->key);
-    p->keys_len++;
-    return RC_OK;
-}
-
-static void answer_page(struct keyspace *ks, struct page *p)
-{
-    if (p->kind == PAGE_COUNT)
-        p->rc = ks->ops->count(ks->backend, p->store_db, &p->count, &p->err);
-    else
-        p->rc = ks->ops->scan(ks->backend, p->store_db, buf_slice(&p->after), p->limit, keep_key, p,
-                              &p->err);
-    if (lane_note_read(ks->wb, LANE_READ_KEYS, p->rc, &p->err))
-        log_err(LOG_WARNING, "cannot list the keys of the backend", &p->err);
-    struct waiter *w = p->waiter;
-    atomic_store_explicit(&p->ready, true, memory_order_release);
-    w->ready(w);
-}
-
 /* --- The thread --- */
 
 static enum rc drop_changed(void *ctx, const struct backend_item *item)
@@ -376,16 +334,6 @@ static enum rc drop_changed(void *ctx, const struct backend_item *item)
     return rc;
 }
 
-static struct page *take_page(struct loader *l) REQUIRES(l->lock)
-{
-    struct page *p = l->first_page;
-    if (p != NULL)
-        l->first_page = p->queue;
-    if (l->first_page == NULL)
-        l->last_page = &l->first_page;
-    return p;
-}
-
 static void run_loads(struct keyspace *ks, struct load **loads, uint32_t n)
 {
     struct err err;
@@ -394,33 +342,48 @@ static void run_loads(struct keyspace *ks, struct load **loads, uint32_t n)
         log_err(LOG_WARNING, "cannot read keys from the backend", &err);
 }
 
+static void poll(struct keyspace *ks)
+{
+    struct err err;
+    enum rc rc = ks->ops->poll(ks->backend, drop_changed, ks, &err);
+    if (rc == RC_AGAIN)
+        rc = RC_OK; /* some keys come again */
+    if (lane_note_read(ks->wb, LANE_READ_POLL, rc, &err))
+        log_err(LOG_WARNING, "cannot ask the backend for changes", &err);
+}
+
+void loader_poll_now(struct keyspace *ks)
+{
+    struct loader *l = &ks->loader;
+    lock_acquire(&l->lock);
+    uint64_t mine = ++l->polls_wanted;
+    cond_signal(&l->cond);
+    while (l->polls_done < mine)
+        cond_wait(&l->polled, &l->lock);
+    lock_release(&l->lock);
+}
+
 static void *loader_main(void *arg)
 {
     struct keyspace *ks = arg;
     struct loader *l = &ks->loader;
     struct load *loads[LOAD_BATCH];
     bool stopping = false;
-    int64_t count_in_us = 0;
     while (!stopping) {
         lock_acquire(&l->lock);
-        if (l->first == NULL && l->first_page == NULL && !l->stopping && count_in_us > 0)
-            cond_wait_us(&l->cond, &l->lock, count_in_us < POLL_US ? count_in_us : POLL_US);
+        if (l->first == NULL && !l->stopping && l->polls_done == l->polls_wanted)
+            cond_wait_us(&l->cond, &l->lock, POLL_US);
         uint32_t n = take_loads(l, loads);
-        struct page *page = take_page(l);
-        stopping = l->stopping && n == 0 && page == NULL;
+        uint64_t polls = l->polls_wanted;
+        stopping = l->stopping && n == 0;
         lock_release(&l->lock);
-        /* First what others have changed, so that nothing older than that is loaded. */
-        struct err err;
-        enum rc rc = ks->ops->poll(ks->backend, drop_changed, ks, &err);
-        if (rc == RC_AGAIN)
-            rc = RC_OK; /* some keys come again */
-        if (lane_note_read(ks->wb, LANE_READ_POLL, rc, &err))
-            log_err(LOG_WARNING, "cannot ask the backend for changes", &err);
+        poll(ks); /* first what others have changed, so that nothing older than that is loaded */
+        lock_acquire(&l->lock);
+        l->polls_done = polls;
+        cond_signal(&l->polled);
+        lock_release(&l->lock);
         if (n > 0)
             run_loads(ks, loads, n);
-        if (page != NULL)
-            answer_page(ks, page);
-        count_in_us = cold_count_step(ks);
     }
     return NULL;
 }
@@ -430,8 +393,8 @@ void loader_init(struct keyspace *ks) NO_TSA /* nobody else is there yet */
     struct loader *l = &ks->loader;
     lock_init(&l->lock);
     cond_init(&l->cond);
+    cond_init(&l->polled);
     l->last = &l->first;
-    l->last_page = &l->first_page;
 }
 
 void loader_start(struct keyspace *ks)

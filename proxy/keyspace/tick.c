@@ -9,7 +9,7 @@
 
 #include "config/options.h"
 
-enum { EXPIRE_PIECE = 64, EVICT_LOOK = 256, CHECK_EVERY = 16 };
+enum { EXPIRE_PIECE = 64, EXPIRE_SLACK = 256, EVICT_LOOK = 256, CHECK_EVERY = 16 };
 
 static void expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_t hash) NO_TSA
 {
@@ -39,25 +39,35 @@ static void expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_
     }
 }
 
+static void begin_record(struct txn *t)
+{
+    t->stamped = false;
+    t->effects.len = 0;
+    t->record_db = t->effects_db = 0;
+}
+
+/* One record for what expire_one() has done since t->stamped was false. */
+static void append_expired(struct txn *t, struct shard *sh) NO_TSA
+{
+    struct slice effects = buf_slice(&t->effects);
+    sh->last_lsn = t->stamp.lsn;
+    journal_append(t->ks->journal, t->producer, t->stamp, t->now, t->record_db, 0, &effects, 1);
+}
+
 /* Deletes a bounded number of due keys as one record; true when there may be more. */
 static bool expire_some(struct txn *t, struct shard *sh) NO_TSA
 {
     uint64_t hash;
     int n = 0;
-    t->stamped = false;
-    t->effects.len = 0;
-    t->record_db = t->effects_db = 0;
+    begin_record(t);
     for (; n < EXPIRE_PIECE; n++) {
         struct entry *e = shard_due(&t->ks->store, sh, t->now, &hash);
         if (e == NULL)
             break;
         expire_one(t, sh, e, hash);
     }
-    if (t->stamped) {
-        struct slice effects = buf_slice(&t->effects);
-        sh->last_lsn = t->stamp.lsn;
-        journal_append(t->ks->journal, t->producer, t->stamp, t->now, t->record_db, 0, &effects, 1);
-    }
+    if (t->stamped)
+        append_expired(t, sh);
     return n == EXPIRE_PIECE;
 }
 
@@ -77,10 +87,24 @@ static bool expire_shard(struct txn *t, struct shard *sh)
     return more;
 }
 
-void expire_on_access(struct txn *t, struct shard *sh)
+void expire_met(struct txn *t, const struct slot *slot)
 {
-    if (!t->ks->replaying && !atomic_load(&t->ks->expiry_held))
-        (void)expire_shard(t, sh);
+    struct keyspace *ks = t->ks;
+    struct shard *sh = slot->shard;
+    struct slice key = slot->key->name;
+    struct err err;
+    if (ks->replaying || atomic_load(&ks->expiry_held) ||
+        journal_reserve_removal(ks->journal, t->producer, key.len + EXPIRE_SLACK, &err) != RC_OK)
+        return;
+    lock_acquire(&sh->lock);
+    struct entry *e = entry_find(&ks->store, sh, slot->hash, slot->store_db, key);
+    if (e != NULL && e->type != VALUE_NONE && entry_expired(e, t->now)) {
+        begin_record(t);
+        expire_one(t, sh, e, slot->hash);
+        if (t->stamped)
+            append_expired(t, sh);
+    }
+    lock_release(&sh->lock);
 }
 
 static size_t evict_shard(struct keyspace *ks, struct shard *sh, bool volatile_only)
@@ -150,6 +174,8 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
     bool more = false;
     t->now = clock_wall();
     store_clock_tick(t->now);
+    if (worker == 0)
+        walker_tell_events(ks);
     bool expires = atomic_load(&ks->active_expire) && !atomic_load(&ks->expiry_held);
     for (uint32_t i = worker; i < ks->store.shards_len && expires; i += workers) {
         while (expire_shard(t, &ks->store.shards[i])) {

@@ -520,7 +520,7 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     struct keyspace *ks = t->ks;
     t->flags = flags;
     t->stamped = t->objects_edited = false;
-    t->met_expired = NULL;
+    t->met_expired = false;
     t->generation++;
     t->effects.len = 0;
     t->following = t->announced;
@@ -665,8 +665,8 @@ uint64_t txn_commit(struct txn *t) NO_TSA
     t->open = false;
     if (t->effects.cap > 64 * 1024)
         buf_fini(&t->effects);
-    if (UNLIKELY(t->met_expired != NULL) && !t->stamped)
-        expire_on_access(t, t->met_expired);
+    for (uint32_t i = 0; UNLIKELY(t->met_expired) && i < t->slots_len; i++)
+        expire_met(t, &t->slots[i]);
     forget_joined(t);
     if (UNLIKELY(t->slots_cap > SLOTS_KEPT)) {
         free(t->slots);

@@ -1,28 +1,51 @@
 /* SCAN, KEYS, DBSIZE, RANDOMKEY: the whole keyspace, resident or not.
  *
  * A cursor is
- *      phase:1 | generation:16 | shard:13 | position in its hash space:32   resident entries
- *      phase:1 | generation:16 | id of a remembered place:45                the backend's keys
+ *   phase:1 | era:14 | database:7 | shard:13 | position in its hash space:28   resident entries
+ *   phase:1 | era:14 | database:7 | id of a remembered place:41                the backend's keys
  *
- * Resident entries come first, then the backend's keys that are not resident and not deleted. A key
- * that a load brings in between would be missed by both; so the cursor carries the generation of
- * loads in which the walk began, and when loads have happened since, the second phase also emits
- * resident keys: twice is allowed, missing is not. A place that has been forgotten (there is room
- * for SCAN_PLACES) makes the second phase start over, for the same reason.
+ * Resident entries come first, then the backend's keys that are neither resident nor deleted. What
+ * moves between the two while a walk is under way must not be missed:
+ *
+ *   a key that was there throughout           is shown, since
+ *   resident when its shard was passed        the first phase met it
+ *   came into memory after that               the second phase asks which keys came since the era
+ *                                             in which the walk began (store/arrivals.h), and shows
+ *                                             them although they are resident
+ *   not in memory when its page is looked at  the second phase shows it
+ *   not in the backend when its page is read  it was never flushed, so it never left memory either
+ *
+ * The other cases are shown twice at worst. A place that has been forgotten (there is room for
+ * SCAN_PLACES) makes the second phase start over. When the database's number points to another
+ * store database than when the walk began (FLUSHDB, SWAPDB), the walk begins again: keys of the
+ * same names may have been there throughout.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
 
+#include "store/arrivals.h"
+#include "store/table.h"
+
+#include <assert.h>
 #include <stdlib.h>
 
-#define PHASE_BACKEND (UINT64_C(1) << 61)
-#define PLACE_MASK    ((UINT64_C(1) << (SHARD_BITS + POSITION_BITS)) - 1)
-enum { PAGE_MIN = 64, PAGE_MAX = 10000, SHARD_BITS = 13, POSITION_BITS = 32 };
+enum {
+    PAGE_MIN = 64,
+    PAGE_MAX = 10000,
+    POSITION_BITS = TABLE_POSITION_BITS,
+    SHARD_BITS = 13,
+    PLACE_BITS = SHARD_BITS + POSITION_BITS,
+    DB_BITS = 7,
+    ERA_SHIFT = PLACE_BITS + DB_BITS,
+};
+#define PLACE_MASK    ((UINT64_C(1) << PLACE_BITS) - 1)
+#define DB_MASK       ((1u << DB_BITS) - 1)
+#define PHASE_BACKEND (UINT64_C(1) << (ERA_SHIFT + ARRIVALS_ERA_BITS))
+static_assert(ERA_SHIFT + ARRIVALS_ERA_BITS < 63, "clients may read a cursor as a signed number");
 
 struct walk {
     struct keyspace *ks;
     uint32_t db, store_db;
-    uint64_t generation;
     bool asked; /* page is with the loader, or has come back */
     struct page page;
     /* walk_size */
@@ -38,7 +61,6 @@ struct walk *walk_new(struct keyspace *ks, uint32_t db)
     w->ks = ks;
     w->db = db;
     w->store_db = dbmap_store_db(&ks->wb->map, db);
-    w->generation = atomic_load(&ks->load_generation);
     return w;
 }
 
@@ -91,10 +113,42 @@ static void emit_entry(void *ctx, struct entry *e)
     m->emitted++;
 }
 
-static uint64_t make_cursor(uint64_t generation, uint32_t shard, uint32_t position)
+static uint32_t cursor_era(uint64_t cursor)
 {
-    return (generation & 0xffff) << (SHARD_BITS + POSITION_BITS) |
-           (uint64_t)shard << POSITION_BITS | position;
+    return (uint32_t)(cursor >> ERA_SHIFT) & ((1u << ARRIVALS_ERA_BITS) - 1);
+}
+
+/* The same walk at another place. */
+static uint64_t cursor_at(uint64_t cursor, uint64_t place)
+{
+    return (cursor & ~PLACE_MASK) | place;
+}
+
+/* Begins the walk, or begins it again when the cursor is of another store database than the number
+ * points to now. */
+static void begin_or_go_on(struct walk *w, uint64_t *cursor)
+{
+    uint32_t store_db = dbmap_store_db(&w->ks->wb->map, w->db);
+    if (*cursor != 0 && store_db == w->store_db &&
+        ((*cursor >> PLACE_BITS) & DB_MASK) == (store_db & DB_MASK))
+        return;
+    w->store_db = store_db;
+    w->asked = false; /* a page that has come back is of the other one */
+    *cursor = (uint64_t)arrivals_begin(&w->ks->store.arrivals) << ERA_SHIFT |
+              (uint64_t)(store_db & DB_MASK) << PLACE_BITS;
+}
+
+/* As keyspace_is_all_resident(), with the locks held within EXEC. */
+static bool is_all_resident(struct walk *w, struct txn *t) NO_TSA
+{
+    bool complete = true;
+    for (uint32_t i = 0; i < w->ks->store.shards_len && complete; i++) {
+        struct shard *sh = &w->ks->store.shards[i];
+        lock_shard(sh, t);
+        complete = writeback_is_complete(w->ks->wb, sh, w->store_db);
+        unlock_shard(sh, t);
+    }
+    return complete;
 }
 
 /* Goes on from a resident cursor; true when the last shard is done. */
@@ -102,11 +156,9 @@ static bool walk_resident(struct walk *w, struct txn *t, uint64_t *cursor, uint6
                           struct emit *m) NO_TSA
 {
     struct store *s = &w->ks->store;
-    uint64_t generation = *cursor == 0 ? w->generation : *cursor >> (SHARD_BITS + POSITION_BITS);
     uint32_t shard = (uint32_t)(*cursor >> POSITION_BITS) & ((1u << SHARD_BITS) - 1);
-    uint32_t position = (uint32_t)*cursor;
+    uint32_t position = (uint32_t)*cursor & (TABLE_POSITIONS - 1);
     uint64_t looked = 0;
-    w->generation = generation;
     while (shard < s->shards_len && looked < count) {
         struct shard *sh = &s->shards[shard];
         uint64_t before = m->emitted;
@@ -120,7 +172,7 @@ static bool walk_resident(struct walk *w, struct txn *t, uint64_t *cursor, uint6
                 looked++; /* empty stretches count a little, so that a call stays bounded */
         }
     }
-    *cursor = make_cursor(generation, shard, position);
+    *cursor = cursor_at(*cursor, (uint64_t)shard << POSITION_BITS | position);
     return shard >= s->shards_len;
 }
 
@@ -129,7 +181,9 @@ static bool walk_resident(struct walk *w, struct txn *t, uint64_t *cursor, uint6
 static uint64_t remember_place(struct keyspace *ks, struct slice after)
 {
     lock_acquire(&ks->scan_lock);
-    uint64_t id = ++ks->next_place;
+    if (ks->next_place == 0) /* a cursor from before a restart is of a place that is not known */
+        ks->next_place = ks->store.seed & PLACE_MASK;
+    uint64_t id = ++ks->next_place & PLACE_MASK;
     struct scan_place *place = &ks->places[id % SCAN_PLACES];
     place->id = id;
     place->after.len = 0;
@@ -188,23 +242,32 @@ static bool use_page(struct walk *w, void (*use)(void *ctx, enum value_type type
 struct backend_emit_state {
     struct emit *m;
     struct txn *t;
-    bool also_resident;
+    uint32_t era; /* of the walk */
 };
 
-/* What memory knows of a key: 0 nothing, 1 it is resident, -1 it is deleted. */
-static int in_memory(struct walk *w, struct txn *t, struct slice key, struct wall now,
-                     enum value_type *type) NO_TSA
+/* What memory knows of a key. */
+enum known {
+    KNOWN_DELETED = -1,
+    KNOWN_NOTHING,
+    KNOWN_RESIDENT, /* since before the era */
+    KNOWN_ARRIVED,  /* resident, maybe since it */
+};
+
+static enum known in_memory(const struct emit *m, struct txn *t, struct slice key, uint32_t era,
+                            enum value_type *type) NO_TSA
 {
-    struct store *s = &w->ks->store;
-    uint64_t hash = store_hash(s, w->store_db, key);
+    struct store *s = &m->w->ks->store;
+    uint64_t hash = store_hash(s, m->w->store_db, key);
     struct shard *sh = store_shard(s, hash);
+    enum known known = KNOWN_NOTHING;
     lock_shard(sh, t);
-    struct entry *e = entry_find(s, sh, hash, w->store_db, key);
-    int known = e == NULL || (e->flags & ENTRY_LOADING) != 0     ? 0
-                : e->type == VALUE_NONE || entry_expired(e, now) ? -1
-                                                                 : 1;
-    if (known == 1)
+    struct entry *e = entry_find(s, sh, hash, m->w->store_db, key);
+    if (e != NULL && (e->flags & ENTRY_LOADING) == 0) {
+        known = !is_visible(m, e)                         ? KNOWN_DELETED
+                : arrivals_since(&s->arrivals, era, hash) ? KNOWN_ARRIVED
+                                                          : KNOWN_RESIDENT;
         *type = (enum value_type)e->type;
+    }
     unlock_shard(sh, t);
     return known;
 }
@@ -213,8 +276,9 @@ static void emit_backend_key(void *ctx, enum value_type type, struct slice key)
 {
     struct backend_emit_state *b = ctx;
     struct emit *m = b->m;
-    int known = in_memory(m->w, b->t, key, m->now, &type);
-    if (known < 0 || (known > 0 && !b->also_resident) || (m->type != VALUE_NONE && type != m->type))
+    enum known known = in_memory(m, b->t, key, b->era, &type);
+    if (known == KNOWN_DELETED || known == KNOWN_RESIDENT ||
+        (m->type != VALUE_NONE && type != m->type))
         return;
     m->each(m->ctx, key);
     m->emitted++;
@@ -223,8 +287,10 @@ static void emit_backend_key(void *ctx, enum value_type type, struct slice key)
 static enum walk_state walk_backend(struct walk *w, struct txn *t, uint64_t *cursor, uint64_t count,
                                     struct emit *m, struct waiter *waiter, struct err *err)
 {
-    if (!w->asked && waiter == NULL)
-        return WALK_PARKED; /* for somebody who cannot wait: nothing is asked */
+    if (waiter == NULL) { /* all is resident by now */
+        *cursor = 0;
+        return WALK_END;
+    }
     if (!w->asked) {
         recall_place(w->ks, *cursor & PLACE_MASK, &w->page.after);
         ask(w, PAGE_KEYS,
@@ -241,17 +307,28 @@ static enum walk_state walk_backend(struct walk *w, struct txn *t, uint64_t *cur
         *cursor = 0;
         return WALK_END;
     }
-    struct backend_emit_state b = {
-        .m = m,
-        .t = t,
-        .also_resident =
-            (w->generation & 0xffff) != (atomic_load(&w->ks->load_generation) & 0xffff),
-    };
+    struct backend_emit_state b = {.m = m, .t = t, .era = cursor_era(*cursor)};
     bool more = use_page(w, emit_backend_key, &b);
-    uint64_t generation = *cursor & ~(PHASE_BACKEND | PLACE_MASK);
-    *cursor =
-        more ? PHASE_BACKEND | generation | remember_place(w->ks, buf_slice(&w->page.after)) : 0;
+    *cursor = more ? cursor_at(*cursor, remember_place(w->ks, buf_slice(&w->page.after))) : 0;
     return more ? WALK_MORE : WALK_END;
+}
+
+static enum walk_state walk_step(struct walk *w, struct txn *t, uint64_t *cursor, uint64_t count,
+                                 struct emit *m, struct waiter *waiter, struct err *err)
+{
+    begin_or_go_on(w, cursor);
+    if (waiter == NULL && !is_all_resident(w, t))
+        return WALK_PARKED; /* who cannot wait cannot have the rest of the keys, and is told */
+    if ((*cursor & PHASE_BACKEND) != 0)
+        return walk_backend(w, t, cursor, count, m, waiter, err);
+    if (!walk_resident(w, t, cursor, count, m))
+        return WALK_MORE;
+    if (is_all_resident(w, t)) {
+        *cursor = 0;
+        return WALK_END;
+    }
+    *cursor = PHASE_BACKEND | cursor_at(*cursor, 0); /* place 0, never remembered: the start */
+    return WALK_MORE;
 }
 
 enum walk_state walk_keys(struct walk *w, struct txn *t, uint64_t *cursor, uint64_t count,
@@ -260,32 +337,21 @@ enum walk_state walk_keys(struct walk *w, struct txn *t, uint64_t *cursor, uint6
 {
     struct emit m = {.w = w, .now = clock_wall(), .type = type, .each = each, .ctx = ctx};
     err->code = RC_OK;
-    if ((*cursor & PHASE_BACKEND) == 0) {
-        if (!walk_resident(w, t, cursor, count, &m))
-            return WALK_MORE;
-        if (waiter == NULL || keyspace_is_all_resident(w->ks, w->store_db)) {
-            *cursor = 0;
-            return WALK_END;
-        }
-        *cursor =
-            PHASE_BACKEND | (*cursor & ~PLACE_MASK); /* place 0, never remembered: the start */
-        return WALK_MORE;
-    }
-    return walk_backend(w, t, cursor, count, &m, waiter, err);
+    enum walk_state state = walk_step(w, t, cursor, count, &m, waiter, err);
+    if (state != WALK_END || err->code != RC_OK ||
+        dbmap_store_db(&w->ks->wb->map, w->db) == w->store_db)
+        return state;
+    begin_or_go_on(w, cursor); /* flushed or exchanged during the last step */
+    return WALK_MORE;
 }
 
 /* --- DBSIZE --- */
 
-struct count_state {
-    struct walk *w;
-    struct wall now;
-};
-
 static void count_absent(void *ctx, enum value_type type, struct slice key)
 {
-    struct count_state *c = ctx;
-    if (in_memory(c->w, NULL, key, c->now, &type) == 0)
-        c->w->counted++;
+    const struct emit *m = ctx;
+    if (in_memory(m, NULL, key, 0, &type) == KNOWN_NOTHING)
+        m->w->counted++;
 }
 
 static uint64_t resident_keys(struct walk *w)
@@ -313,7 +379,7 @@ enum walk_state walk_size(struct walk *w, uint64_t *size, struct waiter *waiter,
             *size = w->page.count;
             return WALK_END;
         }
-        struct count_state c = {.w = w, .now = clock_wall()};
+        struct emit c = {.w = w, .now = clock_wall()};
         if (!use_page(w, count_absent, &c)) {
             *size = resident_keys(w) + w->counted;
             return WALK_END;
@@ -341,8 +407,7 @@ static uint64_t random_u64(void)
 }
 
 struct pick_state {
-    struct walk *w;
-    struct wall now;
+    struct emit m;
     struct buf *key;
     uint64_t seen;
 };
@@ -351,7 +416,7 @@ struct pick_state {
 static void pick(void *ctx, enum value_type type, struct slice key)
 {
     struct pick_state *p = ctx;
-    if (in_memory(p->w, NULL, key, p->now, &type) < 0 || random_u64() % ++p->seen != 0)
+    if (in_memory(&p->m, NULL, key, 0, &type) == KNOWN_DELETED || random_u64() % ++p->seen != 0)
         return;
     p->key->len = 0;
     buf_append_slice(p->key, key);
@@ -381,15 +446,17 @@ enum walk_state walk_random(struct walk *w, struct txn *t, struct buf *key, bool
     key->len = 0;
     if (!w->asked) {
         *found = random_resident(w, t, key);
-        if (*found || waiter == NULL || keyspace_is_all_resident(w->ks, w->store_db))
+        if (*found || is_all_resident(w, t))
             return WALK_END;
+        if (waiter == NULL)
+            return WALK_PARKED;
         ask(w, PAGE_KEYS, PAGE_MIN, waiter);
         return WALK_PARKED;
     }
     must(atomic_load(&w->page.ready));
     if (w->page.rc != RC_OK)
         *err = w->page.err;
-    struct pick_state p = {.w = w, .now = clock_wall(), .key = key};
+    struct pick_state p = {.m = {.w = w, .now = clock_wall()}, .key = key};
     use_page(w, pick, &p);
     *found = p.seen > 0;
     return WALK_END;

@@ -233,6 +233,8 @@ static struct entry *put(struct store *s, struct shard *sh, struct entry *old, u
     e->is_blob = f->is_blob;
     e->flags &= SURVIVES;
     store_account(s, db, was, kind_of(e));
+    if (!was.live && f->type != VALUE_NONE)
+        arrivals_note(&s->arrivals, hash);
     expiry_moved(s, sh, hash, old_deadline, f->expires_at_ms);
     if (UNLIKELY(leaving.blob != NULL || leaving.object != NULL)) {
         struct content now = entry_content(e);

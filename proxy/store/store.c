@@ -44,6 +44,7 @@ enum rc store_open(struct store *s, uint32_t shards_len, struct err *err)
     memset(bodies, 0, bodies_size);
     for (uint32_t i = 0; i < shards_len; i++)
         init_shard(&s->shards[i], &bodies[i], i);
+    arrivals_init(&s->arrivals);
     store_clock_tick(clock_wall());
     return RC_OK;
 }
@@ -70,6 +71,7 @@ void store_close(struct store *s)
         return;
     for (uint32_t i = 0; i < s->shards_len; i++)
         fini_shard(&s->shards[i]);
+    arrivals_fini(&s->arrivals);
     free(s->shards[0].table); /* the first body: all of them */
     free(s->shards);
     free(s->dbs);

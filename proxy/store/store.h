@@ -26,6 +26,7 @@
 
 #include "base/clock.h"
 #include "base/lock.h"
+#include "store/arrivals.h"
 #include "store/value.h"
 
 enum {
@@ -98,6 +99,7 @@ struct store {
         _Atomic int64_t keys, expires;
         _Atomic int64_t cold; /* keys that the backend has and memory does not, as far as known */
     } * dbs;
+    struct arrivals arrivals; /* for walks */
 };
 
 MUST_CHECK enum rc store_open(struct store *s, uint32_t shards_len, struct err *err);

@@ -221,6 +221,27 @@ void ks_hset(struct ks_fixture *f, int worker, const char *key, const char *fiel
     txn_commit(f->t[worker]);
 }
 
+size_t ks_hlen(struct ks_fixture *f, int worker, const char *key)
+{
+    struct txn_key k;
+    begin_one(f, worker, key, KEY_READ, 0, &k, 0, NULL);
+    const struct value *v = txn_read(f->t[worker], 0);
+    size_t len = v != NULL ? value_ops(v->type)->count(v->object) : 0;
+    txn_commit(f->t[worker]);
+    return len;
+}
+
+void ks_expire_at(struct ks_fixture *f, int worker, const char *key, int64_t expires_at_ms)
+{
+    struct txn_key k;
+    char ms[32];
+    snprintf(ms, sizeof(ms), "%lld", (long long)expires_at_ms);
+    struct slice argv[] = {SLICE("PEXPIREAT"), slice_str(key), slice_str(ms)};
+    begin_one(f, worker, key, KEY_UPDATE, TXN_WRITES, &k, 3, argv);
+    assert_int_equal(txn_set_expiry(f->t[worker], 0, expires_at_ms), RC_OK);
+    txn_commit(f->t[worker]);
+}
+
 bool ks_get(struct ks_fixture *f, int worker, const char *key, char *out, size_t size)
 {
     struct txn_key k;
@@ -253,6 +274,17 @@ enum txn_state ks_try_write(struct ks_fixture *f, const char *key, const char **
     if (state == TXN_READY)
         txn_commit(f->t[0]);
     return state;
+}
+
+void ks_rename(struct ks_fixture *f, int worker, const char *from, const char *to)
+{
+    struct txn_key keys[] = {{.mode = KEY_UPDATE, .name = slice_str(from)},
+                             {.mode = KEY_OVERWRITE, .name = slice_str(to)}};
+    struct slice argv[] = {SLICE("RENAME"), slice_str(from), slice_str(to)};
+    begin(f, worker, keys, 2, TXN_WRITES, 3, argv);
+    assert_non_null(txn_peek(f->t[worker], 0));
+    assert_int_equal(txn_rename(f->t[worker], 0, 1), RC_OK);
+    txn_commit(f->t[worker]);
 }
 
 void ks_flush_db(struct ks_fixture *f, uint32_t db)
@@ -290,6 +322,16 @@ void ks_await(bool (*condition)(void *ctx), void *ctx, const char *what)
     lock_release(&lock);
     cond_fini(&tick);
     lock_fini(&lock);
+}
+
+static bool is_past(void *ctx)
+{
+    return clock_wall().ms > *(const int64_t *)ctx;
+}
+
+void ks_await_past(int64_t wall_ms)
+{
+    ks_await(is_past, &wall_ms, "the clock");
 }
 
 struct applied {

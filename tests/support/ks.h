@@ -39,11 +39,15 @@ void ks_set_two(struct ks_fixture *f, int worker, const char *a, const char *va,
 bool ks_del(struct ks_fixture *f, int worker, const char *key);
 void ks_hset(struct ks_fixture *f, int worker, const char *key, const char *field,
              const char *value);
+/* How many fields a hash has; 0: absent. */
+size_t ks_hlen(struct ks_fixture *f, int worker, const char *key);
+void ks_expire_at(struct ks_fixture *f, int worker, const char *key, int64_t expires_at_ms);
 /* False: absent. */
 bool ks_get(struct ks_fixture *f, int worker, const char *key, char *out, size_t size);
 void ks_expect(struct ks_fixture *f, const char *key, const char *value); /* NULL: absent */
 /* What txn_begin says to a write of this key. */
 enum txn_state ks_try_write(struct ks_fixture *f, const char *key, const char **refusal);
+void ks_rename(struct ks_fixture *f, int worker, const char *from, const char *to);
 void ks_flush_db(struct ks_fixture *f, uint32_t db);
 void ks_swap_db(struct ks_fixture *f, uint32_t a, uint32_t b);
 
@@ -51,6 +55,8 @@ void ks_swap_db(struct ks_fixture *f, uint32_t a, uint32_t b);
 void ks_flush(struct ks_fixture *f);
 /* Waits for a condition, at most ten seconds. */
 void ks_await(bool (*condition)(void *ctx), void *ctx, const char *what);
+/* Waits until the wall clock has passed this. */
+void ks_await_past(int64_t wall_ms);
 /* What an operator asks for; returns how many records that was about. */
 uint64_t ks_order(struct ks_fixture *f, enum writeback_order_kind kind, uint64_t id);
 /* What the backend holds under a key of database 0; NULL: nothing. Static buffer. */

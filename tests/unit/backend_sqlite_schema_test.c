@@ -219,13 +219,15 @@ static void the_texts_of_an_older_version_are_replaced_quietly(void **state)
     c->ops->close(&c->b);
     outside(c, "DELETE FROM weir_meta WHERE name = 'revision'; DROP TRIGGER weir_zset_delete;"
                "CREATE TRIGGER weir_zset_delete BEFORE DELETE ON weir_zset BEGIN SELECT 'old'; "
-               "END");
+               "END; DROP INDEX weir_key_expires");
     log_to_file(c, path, sizeof(path));
     contract_open(c);
-    check_log(path, "its views and triggers are those of this version now", "not noticed");
+    check_log(path, "its views, triggers and indexes are those of this version now", "missing");
     log_to_file(c, path, sizeof(path));
     contract_reopen(c);
     check_log(path, NULL, NULL);
+    outside(c, "SELECT count(*) FROM weir_key INDEXED BY weir_key_expires "
+               "WHERE expires_at IS NOT NULL");
 }
 
 /* ---- while running ---- */

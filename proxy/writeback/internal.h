@@ -102,6 +102,7 @@ struct writeback {
     _Atomic(struct batch *) current; /* the cut that is being captured */
 
     _Atomic int64_t first_dirty_us; /* when the oldest change of the next cut was made; 0: none */
+    _Atomic int64_t first_in_flight_us; /* the same of the cut that is not committed; 0: none is */
     _Atomic uint64_t applied_lsn, last_cut_lsn;
     _Atomic uint64_t in_flight_keys, in_flight_bytes;
     _Atomic int pressure;     /* see writeback_info.backpressure */

@@ -128,6 +128,8 @@ static void make_cut(struct writeback *wb)
     b->cut_at = clock_mono();
     b->next_cut = (uint16_t)(journal_cut(wb->journal) + 1);
     atomic_store_explicit(&wb->current, b, memory_order_release);
+    int64_t first_us = atomic_load(&wb->first_dirty_us);
+    atomic_store(&wb->first_in_flight_us, first_us != 0 ? first_us : b->cut_at.us);
     atomic_store(&wb->first_dirty_us, 0);
     b->cut_lsn = journal_bump_cut(wb->journal);
     b->mark = writeback_mark(wb);
@@ -157,6 +159,7 @@ static void finish_batch(struct writeback *wb, struct batch *b)
     cleanup_batch(wb, b);
     atomic_store(&wb->in_flight_keys, 0);
     atomic_store(&wb->in_flight_bytes, 0);
+    atomic_store(&wb->first_in_flight_us, 0);
     atomic_store_explicit(&wb->applied_lsn, b->cut_lsn, memory_order_release);
     journal_trim(wb->journal, b->cut_lsn);
     batch_free(&b);

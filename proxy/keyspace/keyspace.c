@@ -157,7 +157,8 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
         rc = join_check(&position, ks->journal, err);
     if (rc == RC_OK)
         open_writeback(ks, &position);
-    *out = ks; /* replay needs it */
+    *out = ks;             /* replay needs it */
+    memory_mark_started(); /* what comes from here on is data */
     if (rc == RC_OK)
         rc = dead_letters_restore(ks->wb, err);
     if (rc == RC_OK)

@@ -80,8 +80,8 @@ uint64_t writeback_request_flush(struct writeback *wb)
     return lsn;
 }
 
-void writeback_pause(struct writeback *wb, bool on)
+void writeback_pause(struct writeback *wb, bool on, const char *by)
 {
     atomic_store(&wb->pausing, on);
-    lane_set_paused(wb, on);
+    lane_set_paused(wb, on, by);
 }

@@ -266,15 +266,12 @@ static void look_at_pressure(struct writeback *wb)
     int pressure = 0;
     if (is_over(held, limit / 100 * option_num(OPT_dirty_low_watermark)))
         pressure = 1;
-    if (is_over(held, limit / 100 * option_num(OPT_dirty_high_watermark)) ||
-        is_over((int64_t)journal.bytes, option_num(OPT_journal_max_size)))
+    bool dirty_is_high = is_over(held, limit / 100 * option_num(OPT_dirty_high_watermark));
+    bool journal_is_high = is_over((int64_t)journal.bytes, option_num(OPT_journal_max_size));
+    if (dirty_is_high || journal_is_high)
         pressure = 2;
-    int before = atomic_exchange(&wb->pressure, pressure);
-    if ((before == 2) != (pressure == 2))
-        log_line(LOG_NOTICE, pressure == 2
-                                 ? "high watermark: writers are held back until the backend "
-                                   "has taken more"
-                                 : "below the high watermark again: writers go on");
+    atomic_store(&wb->pressure, pressure);
+    why_say_pressure(wb, dirty_is_high, journal_is_high);
     atomic_store(&wb->memory_high, is_over((int64_t)memory_allocated(), limit));
     wb->on_applied(wb->ctx); /* whoever waits for pressure to fall looks again */
 }

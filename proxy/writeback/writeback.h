@@ -57,7 +57,11 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out);
 /* Asks for a cut now; returns the LSN to wait for with keyspace_wait_lsn(remote): everything up to
  * now. */
 uint64_t writeback_request_flush(struct writeback *wb);
-void writeback_pause(struct writeback *wb, bool on);
+/* `by`: whom errors and the log name: a client's address. */
+void writeback_pause(struct writeback *wb, bool on, const char *by);
+/* What keeps flushing from going on, since when, and what to do, as a sentence. False: nothing, the
+ * backend is only slow. Thread: any. */
+bool writeback_why(struct writeback *wb, char *out, size_t size);
 
 /* What of the changes between two positions (both included) the backend has refused or overruled,
  * as far as it has committed them. Counts whole cuts that touch the range: rather too much than too

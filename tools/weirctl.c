@@ -93,6 +93,9 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
         printf("%" PRIu64 " %" PRId64 " db%u ", record.lsn, record.time.ms, record.db);
         print_payload(record.payload);
     }
+    const struct journal_segment *segments;
+    if (rc == RC_NOT_FOUND && journal_reader_segments(r, &segments) == 0)
+        rc = err_set(&err, RC_CORRUPT, "no segment of a journal is in the directory '%s'", dir);
     bool torn = rc == RC_NOT_FOUND && journal_reader_is_torn(r);
     journal_reader_id(r, id);
     journal_reader_close(&r);

@@ -67,6 +67,14 @@ def the_newest_segment_is_missed_after_kill9():
         assert server.start().connect()("DBSIZE") == 34
 
 
+def an_empty_directory_is_not_a_sound_journal():
+    with Server() as server:
+        os.mkdir(journal(server))
+        for what in ("verify", "cat"):
+            code, text = weirctl(what, journal(server))
+            assert code == 1 and "no segment" in text and journal(server) in text, text
+
+
 def with_keys(server, first, end):
     conn = server.connect()
     for i in range(first, end):
@@ -236,6 +244,7 @@ def what_is_deleted_on_a_full_disk_makes_room():
 
 if __name__ == "__main__":
     run_checks([the_newest_segment_is_missed_after_kill9,
+                an_empty_directory_is_not_a_sound_journal,
                 a_ring_is_missed_after_kill9,
                 the_directory_is_missed_while_the_store_is_not_fresh,
                 an_orderly_stop_needs_nothing_but_the_segments,

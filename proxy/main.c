@@ -171,10 +171,12 @@ static void finish(struct server *server, struct keyspace **ks, bool drain, stru
         journal_sync(journal, journal_last_lsn(journal), last_sync_ms(end_by), &err) != RC_OK)
         log_err(LOG_WARNING, "The journal was not synced", &err);
     server_stop(server);
-    if (keyspace_close(ks, drain, ms_until(end_by), &err) != RC_OK)
-        log_err(LOG_WARNING, "Not everything was flushed; the journal keeps it", &err);
+    bool all = keyspace_close(ks, drain, ms_until(end_by), &err) == RC_OK;
     server_free(&server);
-    log_line(LOG_NOTICE, "Ended in order");
+    if (all)
+        log_line(LOG_NOTICE, "Ended in order");
+    else
+        log_err(LOG_WARNING, "Ended", &err);
 }
 
 static int serve(void)

@@ -17,11 +17,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char usage[] =
     "usage: weirctl [-h HOST] [-p PORT] [-a PASSWORD] status | flush | backends\n"
     "       weirctl journal cat DIR [AFTER-LSN]   print the records, as commands\n"
+    "       weirctl journal cat FILE.damaged      the same of a file that was set aside: whatever\n"
+    "                                             in it can be read\n"
     "       weirctl journal verify DIR            check every record\n"
     "       weirctl journal salvage DIR           set aside what is damaged, and what follows "
     "files\n"
@@ -61,6 +64,35 @@ static void print_payload(struct slice payload)
     putchar('\n');
 }
 
+static void print_record(const struct journal_record *record)
+{
+    printf("%" PRIu64 " %" PRId64 " db%u ", record->lsn, record->time.ms, record->db);
+    print_payload(record->payload);
+}
+
+static void print_damaged(void *ctx, const struct journal_record *record)
+{
+    ++*(uint64_t *)ctx;
+    print_record(record);
+}
+
+/* A file that was set aside: whatever in it can be read. */
+static int cat_damaged(const char *path)
+{
+    struct err err;
+    uint64_t records = 0;
+    if (journal_read_damaged(NULL, path, print_damaged, &records, &err) != RC_OK)
+        return complain(&err);
+    fprintf(stderr, "weirctl: %" PRIu64 " records of '%s' can be read\n", records, path);
+    return 0;
+}
+
+static bool is_file(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* The records may all be sound, and yet files be missing. */
 static bool journal_is_whole(const char *dir)
 {
@@ -90,9 +122,11 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
         last = record.lsn;
         if (!print)
             continue;
-        printf("%" PRIu64 " %" PRId64 " db%u ", record.lsn, record.time.ms, record.db);
-        print_payload(record.payload);
+        print_record(&record);
     }
+    const struct journal_segment *segments;
+    if (rc == RC_NOT_FOUND && journal_reader_segments(r, &segments) == 0)
+        rc = err_set(&err, RC_CORRUPT, "no segment of a journal is in the directory '%s'", dir);
     bool torn = rc == RC_NOT_FOUND && journal_reader_is_torn(r);
     journal_reader_id(r, id);
     journal_reader_close(&r);
@@ -130,6 +164,8 @@ static int journal_command(int argc, char **argv)
         return journal_read(argv[1], 0, false);
     if (argc == 2 && strcmp(argv[0], "salvage") == 0)
         return journal_cut_off(argv[1]);
+    if (argc == 2 && strcmp(argv[0], "cat") == 0 && is_file(argv[1]))
+        return cat_damaged(argv[1]);
     if ((argc == 2 || argc == 3) && strcmp(argv[0], "cat") == 0)
         return journal_read(argv[1], argc == 3 ? strtoull(argv[2], NULL, 10) : 0, true);
     fputs(usage, stderr);

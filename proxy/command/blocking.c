@@ -148,7 +148,18 @@ void blocking_end(struct session *s)
     free(b);
 }
 
-enum blocked_step blocking_resume(struct session *s)
+/* Its time is over, or CLIENT UNBLOCK ended it: the command ends here, and is counted here. */
+static void reply_unserved(struct command_worker *w, struct session *s, struct blocked_call *b)
+{
+    uint64_t begin = w->last_ticks, errors_before = s->reply.errors;
+    if (b->unblock == UNBLOCK_ERROR)
+        reply_error(&s->reply, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    else
+        reply_nothing(&s->reply, b->null);
+    worker_account(w, s, b->command, b->argc, b->argv, errors_before, begin);
+}
+
+enum blocked_step blocking_resume(struct command_worker *w, struct session *s)
 {
     struct blocked_call *b = s->blocked;
     int state = atomic_load(&b->base.state);
@@ -163,10 +174,8 @@ enum blocked_step blocking_resume(struct session *s)
         if (b->depends_lsn > s->depends_lsn)
             s->depends_lsn = b->depends_lsn;
         session_note_write(s, b->last_write_lsn);
-    } else if (b->unblock == UNBLOCK_ERROR) {
-        reply_error(&s->reply, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
     } else {
-        reply_nothing(&s->reply, b->null);
+        reply_unserved(w, s, b);
     }
     blocking_end(s);
     return BLOCKED_REPLIED;
@@ -252,7 +261,7 @@ static void serve_one(struct command_worker *w, struct blocked_call *b)
         return;
     }
     if (state == TXN_REFUSED) {
-        reply_error(&s->reply, txn_refusal(w->txn));
+        worker_reject(w, s, b->command, txn_refusal(w->txn));
         hand_over(s, b);
         return;
     }

@@ -37,8 +37,9 @@ enum blocked_step {
     BLOCKED_RUN,     /* run the command again */
     BLOCKED_REPLIED, /* done */
 };
-/* The waiter of a waiting client was called. Thread: the session's. */
-enum blocked_step blocking_resume(struct session *s);
+/* The waiter of a waiting client was called. What was not served is counted here: its calls, errors
+ * and time, as what was served is by who served it. Thread: the session's. */
+enum blocked_step blocking_resume(struct command_worker *w, struct session *s);
 /* The client waits no more, whatever its command did. */
 void blocking_end(struct session *s);
 /* Serves whoever waits for what the worker has committed since the last call. */

@@ -44,6 +44,18 @@ static const char *text_or_empty(const char *text)
     return text == NULL ? "" : text;
 }
 
+/* Redis keeps the first replies of a client in a buffer of its own, which `obl` is about, and the
+ * others in a list: `omem` and `oll`. Here the list is what is above that much, and what is
+ * referenced. */
+static void append_output(struct buf *out, const struct host_session_info *info)
+{
+    enum { BUFFER_BYTES = 16 * 1024 };
+    size_t in_buffer = min_u64(info->output_plain, BUFFER_BYTES);
+    size_t blocks = (info->output_plain - in_buffer + BUFFER_BYTES - 1) / BUFFER_BYTES;
+    buf_printf(out, "obl=%zu oll=%zu omem=%zu ", in_buffer, blocks + info->output_refs,
+               info->output_bytes - in_buffer);
+}
+
 /* `argv_bytes`: of the arguments of the request that runs now, 0 where the connection knows.
  * Thread: the session's worker. */
 static void append_session(struct buf *out, const struct host *host, const struct session *s,
@@ -62,13 +74,15 @@ static void append_session(struct buf *out, const struct host *host, const struc
                s->subscriptions[PUBSUB_SHARD],
                (s->flags & SESSION_MULTI) != 0 ? (int)s->queue_len : -1, info.query_buffer,
                info.query_buffer_free, info.argv_bytes + argv_bytes);
+    buf_printf(out, "multi-mem=%zu rbs=%zu rbp=%zu ", s->queue_bytes, s->reply.buf.cap,
+               info.output_peak);
+    append_output(out, &info);
     buf_printf(out,
-               "multi-mem=%zu rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s "
-               "user=default redir=-1 resp=%u lib-name=%s lib-ver=%s\n",
-               s->queue_bytes, s->reply.buf.cap, info.output_peak, info.output_plain,
-               info.output_refs, info.output_bytes - info.output_plain, info.memory_bytes,
-               info.events, s->last_command == NULL ? "NULL" : s->last_command->name,
-               s->reply.proto, text_or_empty(s->lib_name), text_or_empty(s->lib_ver));
+               "tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%s "
+               "lib-ver=%s\n",
+               info.memory_bytes, info.events,
+               s->last_command == NULL ? "NULL" : s->last_command->name, s->reply.proto,
+               text_or_empty(s->lib_name), text_or_empty(s->lib_ver));
 }
 
 /* --- Going round --- */

@@ -10,6 +10,7 @@
 #include "command/worker.h"
 #include "config/options.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { EVENTS_MAX = 16, EVENT_NAME_MAX = 32 };
@@ -106,6 +107,85 @@ void cmd_latency_history(struct call *c)
         reply_int(c->reply, s->ms);
     }
     lock_release(&monitor_lock);
+}
+
+/* --- GRAPH --- */
+
+enum { GRAPH_ROWS = 4, GRAPH_MARKS = 3, GRAPH_COLUMNS = 80 };
+
+/* "45s", "12m", "3h", "9d": how long ago. */
+static void age_text(int64_t s, char *out, size_t size)
+{
+    static const struct {
+        int64_t s;
+        char unit;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+    size_t i = 0;
+    while (i + 1 < COUNT_OF(units) && s < units[i].s)
+        i++;
+    snprintf(out, size, "%lld%c", (long long)(s / units[i].s), units[i].unit);
+}
+
+static const struct sample *sample_at(const struct event *e, uint32_t i)
+{
+    return &e->samples[(e->next + LATENCY_SAMPLES - e->len + i) % LATENCY_SAMPLES];
+}
+
+/* A column for each sample, the oldest first: its height, and under it how old it is, downwards. */
+static void draw(const struct event *e, int64_t low, int64_t high, struct buf *out)
+{
+    uint32_t first = e->len > GRAPH_COLUMNS ? e->len - GRAPH_COLUMNS : 0;
+    int64_t now_s = clock_wall().ms / 1000, span = high > low ? high - low : 1;
+    for (int row = GRAPH_ROWS - 1; row >= 0; row--) {
+        for (uint32_t i = first; i < e->len; i++) {
+            int64_t steps = (sample_at(e, i)->ms - low) * (GRAPH_ROWS * GRAPH_MARKS - 1) / span;
+            int64_t above = steps - row * GRAPH_MARKS;
+            char mark = above < 0 ? ' ' : above < GRAPH_MARKS ? "_o#"[above] : '|';
+            buf_append(out, &mark, 1);
+        }
+        buf_append_str(out, "\n");
+    }
+    buf_append_str(out, "\n");
+    bool more = true;
+    for (size_t at = 0; more; at++) {
+        more = false;
+        for (uint32_t i = first; i < e->len; i++) {
+            char age[24] = "";
+            age_text(now_s > sample_at(e, i)->at_s ? now_s - sample_at(e, i)->at_s : 0, age,
+                     sizeof(age));
+            size_t len = strlen(age);
+            buf_append(out, at < len ? &age[at] : " ", 1);
+            more = more || at + 1 < len;
+        }
+        buf_append_str(out, "\n");
+    }
+}
+
+void cmd_latency_graph(struct call *c)
+{
+    struct buf out = {0};
+    lock_acquire(&monitor_lock);
+    const struct event *e = find_event(c->argv[2]);
+    if (e != NULL) {
+        int64_t low = INT64_MAX, high = 0;
+        for (uint32_t i = 0; i < e->len; i++) {
+            int64_t ms = sample_at(e, i)->ms;
+            low = ms < low ? ms : low;
+            high = ms > high ? ms : high;
+        }
+        buf_printf(
+            &out, "%s - high %lld ms, low %lld ms (all time high %lld ms)\n%.*s\n", e->name,
+            (long long)high, (long long)low, (long long)e->max_ms, GRAPH_COLUMNS,
+            "--------------------------------------------------------------------------------");
+        draw(e, low, high, &out);
+    }
+    lock_release(&monitor_lock);
+    if (e != NULL)
+        reply_verbatim(c->reply, "txt", buf_slice(&out));
+    else
+        reply_errorf(c->reply, "ERR No samples available for event '%.*s'",
+                     (int)min_u64(c->argv[2].len, 128), c->argv[2].ptr);
+    buf_fini(&out);
 }
 
 static uint32_t remove_event(struct slice name) REQUIRES(monitor_lock)

@@ -59,23 +59,23 @@ void cmd_memory_stats(struct call *c)
     memory_refresh();
     memory_get_info(&m);
     c->host->info(c->host->ctx, &host);
-    uint64_t buffers = host.input_buffers_bytes + host.output_buffers_bytes;
-    uint64_t dataset = m.allocated > buffers ? m.allocated - buffers : 0;
+    uint64_t overhead = memory_at_start() + host.clients_bytes;
+    uint64_t dataset = m.allocated > overhead ? m.allocated - overhead : 0;
     uint64_t keys = count_keys(c->keyspace);
     call_depends_on_all(c);
     struct reply *r = c->reply;
     reply_map(r, 21);
     reply_count(r, "peak.allocated", m.peak);
     reply_count(r, "total.allocated", m.allocated);
-    reply_count(r, "startup.allocated", 0);
+    reply_count(r, "startup.allocated", memory_at_start());
     reply_count(r, "replication.backlog", 0);
     reply_count(r, "clients.slaves", 0);
-    reply_count(r, "clients.normal", buffers);
+    reply_count(r, "clients.normal", host.clients_bytes);
     reply_count(r, "cluster.links", 0);
     reply_count(r, "aof.buffer", 0);
     reply_count(r, "lua.caches", 0);
     reply_count(r, "functions.caches", 0);
-    reply_count(r, "overhead.total", buffers);
+    reply_count(r, "overhead.total", overhead);
     reply_count(r, "keys.count", keys);
     reply_count(r, "keys.bytes-per-key", keys == 0 ? 0 : dataset / keys);
     reply_count(r, "dataset.bytes", dataset);
@@ -106,6 +106,20 @@ void cmd_memory_doctor(struct call *c)
                              "have got all of that memory back.\n");
     if (out.len == 0)
         buf_append_str(&out, "Nothing about the use of memory calls for attention.\n");
+    reply_verbatim(c->reply, "txt", buf_slice(&out));
+    buf_fini(&out);
+}
+
+void cmd_memory_purge(struct call *c)
+{
+    memory_purge();
+    reply_ok(c->reply);
+}
+
+void cmd_memory_malloc_stats(struct call *c)
+{
+    struct buf out = {0};
+    memory_append_stats(&out);
     reply_verbatim(c->reply, "txt", buf_slice(&out));
     buf_fini(&out);
 }

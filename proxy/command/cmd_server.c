@@ -1,5 +1,5 @@
-/* What is asked of the server as a whole: TIME ROLE MODULE LOLWUT SHUTDOWN, and the commands that
- * Redis has for saving, which here mean a flush to the backend.
+/* What is asked of the server as a whole: TIME ROLE REPLICAOF CLUSTER MODULE LOLWUT SHUTDOWN, and
+ * the commands that Redis has for saving, which here mean a flush to the backend.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/num.h"
@@ -27,6 +27,42 @@ void cmd_role(struct call *c)
     reply_bulk_str(c->reply, "master");
     reply_int(c->reply, 0);
     reply_array(c->reply, 0);
+}
+
+/* A client or tool that configures replication turns it off where there was none: that is done. */
+void cmd_replicaof(struct call *c)
+{
+    if (slice_is_word(c->argv[1], "no") && slice_is_word(c->argv[2], "one"))
+        reply_ok(c->reply);
+    else
+        reply_error(c->reply, "ERR Weir replicates from nobody: what it serves is in its backend");
+}
+
+void cmd_slaveof(struct call *c)
+{
+    cmd_replicaof(c);
+}
+
+/* --- Clusters: there is none --- */
+
+void cmd_cluster(struct call *c)
+{
+    reply_error(c->reply, "ERR This instance has cluster support disabled");
+}
+
+void cmd_readonly(struct call *c)
+{
+    cmd_cluster(c);
+}
+
+void cmd_readwrite(struct call *c)
+{
+    cmd_cluster(c);
+}
+
+void cmd_asking(struct call *c)
+{
+    cmd_cluster(c);
 }
 
 void cmd_module_list(struct call *c)

@@ -130,9 +130,6 @@ static void intersect(struct sources *s, struct result *r)
     qsort(s->sets, s->len, sizeof(*s->sets), by_count);
     struct pass p = {s, r, s->sets[0]};
     set_each(s->sets[0], take_common, &p);
-    /* Redis builds the result in the form of the smallest set, unless all are integers. */
-    if (r->collect != NULL && !r->failed && set_is_table(s->sets[0]) && !set_is_intset(*r->collect))
-        r->failed = !set_become_table(r->collect);
 }
 
 /* --- Union --- */

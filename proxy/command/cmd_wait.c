@@ -181,7 +181,9 @@ bool wait_flushed(struct call *c)
         struct writeback_info info;
         writeback_get_info(wb, &info);
         if (info.paused) {
-            reply_error(c->reply, "TRYAGAIN flushing is paused, see WEIR RESUME");
+            char why[512] = "Flushing is paused; WEIR RESUME ends that.";
+            (void)writeback_why(wb, why, sizeof(why));
+            reply_errorf(c->reply, "TRYAGAIN %s", why);
             return false;
         }
         uint64_t lsn = writeback_request_flush(wb);

@@ -91,6 +91,17 @@ void cmd_weir_backends(struct call *c)
 
 /* --- FLUSH, PAUSE, RESUME, EXPLAIN --- */
 
+/* Everything has left, except what the backend has refused, now or long ago. */
+static void reply_flushed(struct call *c)
+{
+    struct writeback_info wb;
+    char text[96];
+    writeback_get_info(writeback_of(c), &wb);
+    snprintf(text, sizeof(text), "OK, but the backend refuses %llu keys: see WEIR DEADLETTER",
+             (unsigned long long)wb.dead_letters);
+    reply_simple(c->reply, wb.dead_letters > 0 ? text : "OK");
+}
+
 void cmd_weir_flush(struct call *c)
 {
     if (c->argc > 3 || (c->argc == 3 && !slice_is_word(c->argv[2], "async"))) {
@@ -99,20 +110,20 @@ void cmd_weir_flush(struct call *c)
         (void)writeback_request_flush(writeback_of(c));
         reply_ok(c->reply);
     } else if (wait_flushed(c)) {
-        reply_ok(c->reply);
+        reply_flushed(c);
     }
 }
 
 void cmd_weir_pause(struct call *c)
 {
-    writeback_pause(writeback_of(c), true);
+    writeback_pause(writeback_of(c), true, c->session->addr);
     call_log(c, "");
     reply_ok(c->reply);
 }
 
 void cmd_weir_resume(struct call *c)
 {
-    writeback_pause(writeback_of(c), false);
+    writeback_pause(writeback_of(c), false, c->session->addr);
     call_log(c, "");
     reply_ok(c->reply);
 }

@@ -559,7 +559,7 @@ enum run_result command_run(struct command_worker *w, struct session *s, struct 
         command = command_lookup(r->argc, r->argv);
     }
     s->flags &= ~(unsigned)(SESSION_PARKED | SESSION_POSTPONED);
-    if (UNLIKELY(s->blocked != NULL) && blocking_resume(s) == BLOCKED_REPLIED)
+    if (UNLIKELY(s->blocked != NULL) && blocking_resume(w, s) == BLOCKED_REPLIED)
         return finish(s, true);
     enum run_result result = run_found(w, s, command, r, hash, hash_db);
     /* A client that ran its own command again kept its place in the queues until now. */

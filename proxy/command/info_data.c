@@ -36,7 +36,7 @@ void info_persistence(const struct info_sources *from, struct buf *out)
                "rdb_last_bgsave_time_sec:%lld\r\nrdb_current_bgsave_time_sec:-1\r\n"
                "rdb_saves:%lld\r\nrdb_last_cow_size:0\r\nrdb_last_load_keys_expired:0\r\n"
                "rdb_last_load_keys_loaded:0\r\n",
-               is_loading(from), ll(wb->dirty_keys), wb->flushing, (long long)(saved_ms / 1000),
+               is_loading(from), ll(wb->lag_records), wb->flushing, (long long)(saved_ms / 1000),
                wb->failures == 0 ? "ok" : "err",
                wb->last_flush_age_ms >= 0 && !is_loading(from)
                    ? (long long)(wb->last_flush_us / 1000000)

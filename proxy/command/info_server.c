@@ -112,24 +112,26 @@ void info_memory(const struct info_sources *from, struct buf *out)
     memory_get_info(&m);
     uint64_t rss = resident_bytes();
     uint64_t system = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
-    uint64_t buffers = from->host.input_buffers_bytes + from->host.output_buffers_bytes;
-    uint64_t dataset = m.allocated > buffers ? m.allocated - buffers : 0;
+    uint64_t startup = memory_at_start(), overhead = startup + from->host.clients_bytes;
+    uint64_t dataset = m.allocated > overhead ? m.allocated - overhead : 0;
+    uint64_t besides = m.allocated > startup ? m.allocated - startup : 0;
     append_size(out, "used_memory", m.allocated);
     append_size(out, "used_memory_rss", rss);
     append_size(out, "used_memory_peak", m.peak);
     buf_printf(out,
                "used_memory_peak_perc:%.2f%%\r\nused_memory_overhead:%lld\r\n"
-               "used_memory_startup:0\r\nused_memory_dataset:%lld\r\n"
+               "used_memory_startup:%lld\r\nused_memory_dataset:%lld\r\n"
                "used_memory_dataset_perc:%.2f%%\r\nallocator_allocated:%lld\r\n"
                "allocator_active:%lld\r\nallocator_resident:%lld\r\n",
-               ratio(m.allocated, m.peak) * 100, ll(buffers), ll(dataset),
-               ratio(dataset, m.allocated) * 100, ll(m.allocated), ll(m.active), ll(m.resident));
+               ratio(m.allocated, m.peak) * 100, ll(overhead), ll(startup), ll(dataset),
+               ratio(dataset, besides) * 100, ll(m.allocated), ll(m.active), ll(m.resident));
     append_size(out, "total_system_memory", system);
-    buf_append_str(out, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\n"
+    buf_append_str(out, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
                         "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\n"
                         "number_of_functions:0\r\nnumber_of_libraries:0\r\n"
                         "used_memory_vm_functions:0\r\nused_memory_vm_total:0\r\n"
-                        "used_memory_functions:0\r\nused_memory_scripts:0\r\n");
+                        "used_memory_vm_total_human:0B\r\nused_memory_functions:0\r\n"
+                        "used_memory_scripts:0\r\nused_memory_scripts_human:0B\r\n");
     append_size(out, "maxmemory", (uint64_t)option_num(OPT_maxmemory));
     buf_append_str(out, "maxmemory_policy:");
     option_text(OPT_maxmemory_policy, out);

@@ -62,6 +62,13 @@ struct journal_salvage {
  * are named ".damaged", ".damaged.2" and so on. RC_BUSY: the proxy runs. */
 MUST_CHECK enum rc journal_salvage(const struct fs *fs, const char *dir,
                                    struct journal_salvage *out, struct err *err);
+/* Every record that verifies in a file that salvage has set aside, in the order in which they lie
+ * there: of a ring that is not that of the LSNs. RC_CORRUPT: nothing tells what they are to be
+ * checked with. A record is valid while `each` runs. */
+MUST_CHECK enum rc journal_read_damaged(const struct fs *fs, const char *path,
+                                        void (*each)(void *ctx,
+                                                     const struct journal_record *record),
+                                        void *ctx, struct err *err);
 /* Whether anything is damaged or missing, as a start would find it that needs every record:
  * RC_CORRUPT. RC_BUSY: the proxy runs, and then this cannot be told. */
 MUST_CHECK enum rc journal_check(const struct fs *fs, const char *dir, struct err *err);

@@ -6,8 +6,7 @@
 
 static const char ring_magic[8] = {'W', 'E', 'I', 'R', 'R', 'I', 'N', 'G'};
 
-/* Never zero, which stands for "being changed". */
-static uint64_t page_checksum(const struct ring_page *page)
+uint64_t ring_page_checksum(const struct ring_page *page)
 {
     static const uint8_t nobody[16];
     struct format_key key;
@@ -61,7 +60,7 @@ enum rc ring_open(const struct fs *fs, const char *path, const uint8_t *journal_
         rc = err_set(err, RC_FOREIGN, "ring '%s' is of format %u, this program's is %d", path,
                      page->version, FORMAT_VERSION);
     else if (memcmp(page->magic, ring_magic, sizeof(ring_magic)) != 0 ||
-             page->checksum != page_checksum(page) || page->bytes != out->bytes ||
+             page->checksum != ring_page_checksum(page) || page->bytes != out->bytes ||
              !positions_make_sense(out))
         rc = err_set(err, RC_CORRUPT, "ring '%s' has no valid head", path);
     else if (journal_id != NULL && memcmp(page->journal_id, journal_id, JOURNAL_ID_BYTES) != 0)
@@ -133,7 +132,7 @@ void ring_reset(struct ring *ring, const uint8_t journal_id[16], const uint8_t b
     memcpy(page->boot_id, boot_id, 16);
     page->generation = generation;
     page->bytes = ring->bytes;
-    uint64_t sum = page_checksum(page);
+    uint64_t sum = ring_page_checksum(page);
     atomic_thread_fence(memory_order_seq_cst);
     *(volatile uint64_t *)&page->checksum = sum;
     ring->mix = format_mix(generation);

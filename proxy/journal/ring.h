@@ -37,6 +37,9 @@ struct ring_page { /* the first page of the file */
 };
 _Static_assert(sizeof(struct ring_page) <= FORMAT_PAGE, "it is a page");
 
+/* What page->checksum is; never zero, which stands for "being changed". */
+uint64_t ring_page_checksum(const struct ring_page *page);
+
 struct ring {
     /* set at open */
     struct ring_page *page;

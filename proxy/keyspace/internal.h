@@ -157,6 +157,7 @@ struct txn {
     struct journal_stamp stamp;
     uint32_t generation; /* grows with each edit: entries may have moved */
     const char *refusal;
+    char refusal_text[768]; /* what it points to, where a cause is added */
 
     uint32_t slots_len, slots_cap;
     struct slot *slots;

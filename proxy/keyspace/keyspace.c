@@ -195,7 +195,8 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
         rc = join_check(&position, ks->journal, err);
     if (rc == RC_OK)
         open_writeback(ks, &position);
-    *out = ks; /* replay needs it */
+    *out = ks;             /* replay needs it */
+    memory_mark_started(); /* what comes from here on is data */
     if (rc == RC_OK)
         rc = dead_letters_restore(ks->wb, err);
     if (rc == RC_OK)
@@ -227,7 +228,9 @@ static bool drain(struct keyspace *ks, struct mono until)
     lock_init(&lock);
     cond_init(&tick);
     lock_acquire(&lock);
-    while (!keyspace_is_applied(ks, lsn) && clock_mono().us < until.us) {
+    struct writeback_info info;
+    writeback_get_info(ks->wb, &info);
+    while (!info.paused && !keyspace_is_applied(ks, lsn) && clock_mono().us < until.us) {
         cond_wait_us(&tick, &lock, 2000); /* nobody signals: the backend's pace decides */
         if (lane_is_idle(ks->wb))
             writeback_request_flush(ks->wb);
@@ -252,8 +255,7 @@ enum rc keyspace_close(struct keyspace **ksp, bool want_drain, int64_t timeout_m
     if (!all && ks->ops->set_deadline != NULL) /* ends a batch that still waits for its store */
         ks->ops->set_deadline(ks->backend, clock_mono());
     writeback_stop(ks->wb);
-    uint64_t left =
-        (uint64_t)max_u64(0, journal_last_lsn(ks->journal) - writeback_applied_lsn(ks->wb));
+    uint64_t left = journal_last_lsn(ks->journal) - writeback_applied_lsn(ks->wb);
     release(ksp);
     if (all)
         return RC_OK;

@@ -8,6 +8,7 @@
 #include "config/options.h"
 #include "resp/reply.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 enum {
@@ -26,7 +27,7 @@ static const char REFUSED_JOURNAL[] =
     "journal-fsync always, those of changes that no disk has yet.";
 static const char REFUSED_PRESSURE[] =
     "OOM Weir holds more unflushed data than dirty-high-watermark or journal-max-size allows: the "
-    "backend is slower than the writes. Try again later.";
+    "backend takes them more slowly than they come. Try again later.";
 static const char REFUSED_LETTERS[] =
     "OOM Weir holds more unflushed data than dirty-high-watermark or journal-max-size allows: the "
     "backend has refused more keys than there is room for as dead letters, and flushing waits. See "
@@ -99,13 +100,23 @@ static enum txn_state refuse(struct txn *t, const char *text)
     return TXN_REFUSED;
 }
 
+/* Refused because changes cannot leave: says what keeps them, where that is known. */
+static enum txn_state refuse_held(struct txn *t, const char *text)
+{
+    char cause[512];
+    if (!writeback_why(t->ks->wb, cause, sizeof(cause)))
+        return refuse(t, text);
+    snprintf(t->refusal_text, sizeof(t->refusal_text), "%s %s", text, cause);
+    return refuse(t, t->refusal_text);
+}
+
 /* Flushing will make room soon: the write waits for it, and is refused with `text` when that takes
  * too long. */
 static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *text)
 {
     int64_t policy = option_num(OPT_backpressure_policy), now = clock_mono().us;
     if (policy == BACKPRESSURE_OFF) /* maxmemory alone refuses */
-        return text == REPLY_OOM ? refuse(t, text) : TXN_READY;
+        return text == REPLY_OOM ? refuse_held(t, text) : TXN_READY;
     if ((t->flags & TXN_TRY) != 0)
         return TXN_PARKED;
     bool may_wait = policy == BACKPRESSURE_DELAY && w != NULL;
@@ -117,7 +128,7 @@ static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *tex
         stat_add(STAT_backpressure_refusals, 1);
         if (w != NULL)
             w->since_us = 0;
-        return refuse(t, text);
+        return refuse_held(t, text);
     }
     wait_for_relief(t->ks, w);
     return TXN_PARKED;

@@ -49,6 +49,19 @@ void reply_truncate(struct reply *r, size_t mark)
     r->buf.len = mark;
 }
 
+/* Whether `len` bytes more may be appended. They are counted then. */
+static inline bool takes(struct reply *r, size_t len)
+{
+    if (UNLIKELY(r->muted))
+        return false;
+    if (UNLIKELY(r->limit != 0 && (r->over || r->appended + len > r->limit))) {
+        r->over = true;
+        return false;
+    }
+    r->appended += len;
+    return true;
+}
+
 static char *put_number(char *at, char prefix, int64_t n)
 {
     *at++ = prefix;
@@ -63,7 +76,7 @@ static char *put_number(char *at, char prefix, int64_t n)
 
 static void append_number(struct reply *r, char prefix, int64_t n)
 {
-    if (r->muted)
+    if (!takes(r, 3))
         return;
     char *at = buf_reserve(&r->buf, HEADER_MAX);
     r->buf.len += (size_t)(put_number(at, prefix, n) - at);
@@ -72,7 +85,7 @@ static void append_number(struct reply *r, char prefix, int64_t n)
 /* "<prefix>text\r\n" */
 static void append_line(struct reply *r, char prefix, struct slice text)
 {
-    if (r->muted)
+    if (!takes(r, text.len + 3))
         return;
     char *at = buf_reserve(&r->buf, text.len + 3);
     *at++ = prefix;
@@ -84,7 +97,7 @@ static void append_line(struct reply *r, char prefix, struct slice text)
 
 void reply_raw(struct reply *r, struct slice bytes)
 {
-    if (!r->muted)
+    if (takes(r, bytes.len))
         buf_append_slice(&r->buf, bytes);
 }
 
@@ -104,6 +117,8 @@ void reply_error(struct reply *r, const char *text)
         return;
     size_t at = r->buf.len, len = strlen(text);
     append_line(r, '-', slice_of(text, len));
+    if (UNLIKELY(r->over))
+        return;
     for (char *c = r->buf.data + at, *end = c + 1 + len; c < end; c++)
         if (*c == '\r' || *c == '\n')
             *c = ' ';
@@ -129,7 +144,7 @@ void reply_int(struct reply *r, int64_t n)
 
 void reply_bulk(struct reply *r, struct slice s)
 {
-    if (r->muted)
+    if (!takes(r, s.len + 5))
         return;
     char *start = buf_reserve(&r->buf, HEADER_MAX + s.len + 2);
     char *at = put_number(start, '$', (int64_t)s.len);
@@ -150,7 +165,7 @@ void reply_bulk_blob(struct reply *r, struct blob *b, struct slice s)
         reply_bulk(r, s);
         return;
     }
-    if (r->muted)
+    if (!takes(r, s.len + 2))
         return;
     append_number(r, '$', (int64_t)s.len);
     if (r->refs_len == r->refs_cap) {
@@ -255,11 +270,13 @@ size_t reply_array_begin(struct reply *r)
 static void end_aggregate(struct reply *r, size_t begin, char prefix3, uint64_t n,
                           uint64_t per_element2)
 {
-    if (r->muted)
+    if (r->muted || r->over)
         return;
     must(begin <= r->buf.len);
     size_t body = r->buf.len - begin;
     append_aggregate(r, prefix3, n, per_element2);
+    if (UNLIKELY(r->over))
+        return;
     size_t header = r->buf.len - begin - body;
     char copy[HEADER_MAX], *data = r->buf.data + begin;
     memcpy(copy, data + body, header);

@@ -25,6 +25,10 @@ struct reply {
     uint32_t refs_len, refs_cap;
     uint8_t proto;     /* 2 or 3 */
     bool muted;        /* CLIENT REPLY OFF/SKIP: everything is dropped */
+    bool over;         /* more was replied than `limit` lets through, and was dropped: the newest
+                          reply is not whole, and whoever set the limit must take it back */
+    uint64_t appended; /* bytes since the start, references included */
+    uint64_t limit;    /* what `appended` may come to; 0: no limit */
     uint64_t errors;   /* error replies written since the start: callers compare before and after */
     size_t last_error; /* buf offset of the newest error reply's '-', valid when errors > 0 */
 };

@@ -12,7 +12,8 @@
  *
  * - One recv per readiness and no probing for EAGAIN: a level-triggered loop comes back.
  * - An idle connection holds neither an input nor an output buffer.
- * - One turn runs at most WORKER_TURN_REQUESTS of a connection; what is left is run in the next.
+ * - One turn runs at most WORKER_TURN_REQUESTS of a connection, and fewer once all connections have
+ *   replied and written WORKER_TURN_BYTES in it; what is left is run in the next.
  * - Nothing here frees a connection that a caller further up may still hold: conn_doom() puts it
  *   on a list, and the end of the turn closes it. A parked one stays until its waiter has called.
  * - A client may shut down its side and still read: it gets what it asked for, then the close.
@@ -174,9 +175,14 @@ void conn_queue_run(struct conn *c)
 {
     if ((c->flags & (CONN_IN_RUNNABLE | CONN_GONE)) != 0)
         return;
+    struct host_worker *w = c->worker;
     c->flags |= CONN_IN_RUNNABLE;
-    c->runnable_next = c->worker->runnable;
-    c->worker->runnable = c;
+    c->runnable_next = NULL;
+    if (w->runnable == NULL)
+        w->runnable = c;
+    else
+        w->runnable_last->runnable_next = c;
+    w->runnable_last = c;
 }
 
 /* Keeps the request until its waiter calls. */
@@ -209,6 +215,8 @@ static bool run_one(struct conn *c, struct request *r, int slot)
     }
     if (UNLIKELY(w->published))
         pubsub_end_command(w, c);
+    if (UNLIKELY(s->reply.over))
+        output_take_back(c, buf_len);
     if (UNLIKELY(r->blobs != NULL) && result != RUN_PARKED)
         request_drop_blobs(r);
     if (UNLIKELY(result == RUN_PARKED))
@@ -228,12 +236,18 @@ static size_t run_batch(struct conn *c, size_t n)
         pubsub_deliver(w);
     if (n > 1)
         command_prefetch(w->commands, &c->session, w->requests, n);
-    size_t large = reply->buf.len + CONN_REPLY_LARGE;
-    for (size_t i = 0; i < n; i++) {
-        if (!run_one(c, &w->requests[i], n > 1 ? (int)i : -1) || reply->buf.len > large)
-            return i + 1;
+    uint64_t before = reply->appended, large = before + worker_slice(w, CONN_REPLY_LARGE);
+    size_t ran = 0;
+    output_limit_replies(c);
+    while (ran < n) {
+        bool more = run_one(c, &w->requests[ran], n > 1 ? (int)ran : -1);
+        ran++;
+        if (!more || reply->appended > large)
+            break;
     }
-    return n;
+    reply->limit = 0;
+    w->turn_bytes += reply->appended - before;
+    return ran;
 }
 
 static void protocol_error(struct conn *c)
@@ -289,7 +303,8 @@ static size_t run_input(struct conn *c, const char *in, size_t len)
         }
         check_output(c);
         ran_total += ran;
-        if (ran_total >= WORKER_TURN_REQUESTS && (c->flags & RUN_BARRED) == 0) {
+        bool turn_is_full = ran_total >= WORKER_TURN_REQUESTS || w->turn_bytes > WORKER_TURN_BYTES;
+        if (turn_is_full && (c->flags & RUN_BARRED) == 0) {
             conn_queue_run(c);
             break;
         }
@@ -388,7 +403,9 @@ void conn_resume(struct conn *c)
         return;
     w->ran = true;
     worker_lend(w, &c->session.reply.buf);
+    output_limit_replies(c);
     bool more = run_one(c, c->waiting, -1);
+    c->session.reply.limit = 0;
     if ((c->flags & CONN_PARKED) == 0)
         request_free(&c->waiting);
     output_queue(c); /* which notes the memory, too */

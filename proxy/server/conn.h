@@ -159,6 +159,12 @@ void output_push(struct conn *c, struct slice bytes, uint64_t lsn);
 void output_queue(struct conn *c);
 /* Writes what may be written; closes the connection when that was the last of it. */
 void output_flush(struct conn *c);
+/* Before a command runs: what it replies may not bring the output above the hard limit. Whoever
+ * calls this ends it again (reply.limit = 0), since others append to the output as well. */
+void output_limit_replies(struct conn *c);
+/* The newest reply, which begins at `mark` in the buffer, was cut short by the limit: takes it back
+ * and ends the connection. */
+void output_take_back(struct conn *c, size_t mark);
 /* Ends the connection if its output is above the limits; true then. */
 bool output_check_limit(struct conn *c, bool with_soft);
 

@@ -155,6 +155,7 @@ static bool output_write_all(struct conn *c, uint64_t max, bool *blocked)
         if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
             return false;
         if (n > 0) {
+            c->worker->turn_bytes += (uint64_t)n;
             worker_count(c->worker, STAT_total_net_output_bytes, (uint64_t)n);
             output_advance(c, (size_t)n);
             max -= (uint64_t)n;
@@ -203,12 +204,13 @@ void output_flush(struct conn *c)
     }
     if (free_to_go > 0) {
         worker_count(c->worker, STAT_total_writes_processed, 1);
-        if (!output_write_all(c, min_u64(free_to_go, CONN_WRITE_MAX), &blocked)) {
+        uint64_t most = worker_slice(c->worker, CONN_WRITE_MAX);
+        if (!output_write_all(c, min_u64(free_to_go, most), &blocked)) {
             conn_doom(c);
             return;
         }
         output_drop_sent(c);
-        blocked = blocked || free_to_go > CONN_WRITE_MAX;
+        blocked = blocked || free_to_go > most;
     }
     output_want_writable(c, blocked);
     conn_note_memory(c);
@@ -235,6 +237,43 @@ static bool is_over(const struct output_limit *limit, uint64_t len, bool with_so
     return now.us - since->us > limit->soft_seconds * 1000000;
 }
 
+static struct output_limit limit_of(const struct conn *c)
+{
+    if (session_is_untrusted(&c->session))
+        return (struct output_limit){.hard_bytes = CONN_UNTRUSTED_OUTPUT_MAX};
+    return option_output_limit(session_is_subscribed(&c->session) ? OUTPUT_PUBSUB : OUTPUT_NORMAL);
+}
+
+static void close_over_limit(struct conn *c, uint64_t len)
+{
+    worker_count(c->worker, STAT_client_output_buffer_limit_disconnections, 1);
+    log_line(LOG_WARNING, "client %s closed: %llu bytes of %s wait for it, more than %s allows",
+             c->session.addr, (unsigned long long)len,
+             session_is_subscribed(&c->session) ? "messages" : "replies",
+             session_is_untrusted(&c->session) ? "a client before AUTH"
+                                               : "client-output-buffer-limit");
+    conn_doom(c);
+}
+
+void output_limit_replies(struct conn *c)
+{
+    struct reply *r = &c->session.reply;
+    uint64_t hard = limit_of(c).hard_bytes;
+    if (LIKELY(hard == 0))
+        return;
+    uint64_t len = output_len(c);
+    r->limit = max_u64(1, r->appended + (hard > len ? hard - len : 0));
+}
+
+void output_take_back(struct conn *c, size_t mark)
+{
+    struct reply *r = &c->session.reply;
+    uint64_t len = output_len(c);
+    reply_truncate(r, mark);
+    r->over = false;
+    close_over_limit(c, max_u64(len, limit_of(c).hard_bytes + 1));
+}
+
 bool output_check_limit(struct conn *c, bool with_soft)
 {
     uint64_t len = output_len(c);
@@ -242,17 +281,9 @@ bool output_check_limit(struct conn *c, bool with_soft)
         c->soft_since.us = 0;
         return false;
     }
-    bool subscribed = session_is_subscribed(&c->session);
-    struct output_limit limit = option_output_limit(subscribed ? OUTPUT_PUBSUB : OUTPUT_NORMAL);
-    if (session_is_untrusted(&c->session))
-        limit = (struct output_limit){.hard_bytes = CONN_UNTRUSTED_OUTPUT_MAX};
+    struct output_limit limit = limit_of(c);
     if (is_over(&limit, len, with_soft, worker_now(c->worker), &c->soft_since)) {
-        worker_count(c->worker, STAT_client_output_buffer_limit_disconnections, 1);
-        log_line(LOG_WARNING, "client %s closed: %llu bytes of %s wait for it, more than %s allows",
-                 c->session.addr, (unsigned long long)len, subscribed ? "messages" : "replies",
-                 session_is_untrusted(&c->session) ? "a client before AUTH"
-                                                   : "client-output-buffer-limit");
-        conn_doom(c);
+        close_over_limit(c, len);
         return true;
     }
     if (LIKELY(limit.hard_bytes != 0 || len <= CONN_OUTPUT_PAUSE))

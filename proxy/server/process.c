@@ -195,9 +195,25 @@ static void on_flushed(struct waiter *waiter)
     (void)!write(the_process.flushed_fd, &(uint64_t){1}, sizeof(uint64_t));
 }
 
-/* True when everything written so far is flushed already. */
+/* Paused, nothing would come of waiting: the journal keeps what the backend does not have. */
+static bool is_paused(const struct process *p)
+{
+    struct writeback_info info;
+    char why[512] = "";
+    writeback_get_info(keyspace_writeback(p->keyspace), &info);
+    if (!info.paused)
+        return false;
+    (void)writeback_why(keyspace_writeback(p->keyspace), why, sizeof(why));
+    log_line(LOG_NOTICE, "Ending without a flush. %s", why);
+    return true;
+}
+
+/* True when there is nothing to wait for: everything written so far is flushed already, or nothing
+ * will be. */
 static bool begin_drain(struct process *p)
 {
+    if (is_paused(p))
+        return true;
     int64_t timeout_s = option_num(OPT_shutdown_timeout);
     p->draining = true;
     p->drain_until.us = clock_mono().us + timeout_s * 1000000;
@@ -231,8 +247,7 @@ static bool drain_is_over(struct process *p, struct mono now)
         return true;
     }
     if (now.us >= p->drain_until.us) {
-        log_line(LOG_WARNING, "The backend did not take everything within shutdown-timeout; the "
-                              "journal keeps the rest for the next start");
+        log_line(LOG_WARNING, "The backend did not take everything within shutdown-timeout");
         return true;
     }
     if (now.us - p->extended_at.us >= EXTEND_EVERY_MS * INT64_C(1000)) {

@@ -96,6 +96,8 @@ void server_session_info(const struct session *session, struct host_session_info
         .output_peak = c->output_peak,
         .memory_bytes = limits_conn_bytes(c),
     };
+    if (c->waiting != NULL) /* Redis has a request that waits in its query buffer still */
+        out->query_buffer += c->waiting->raw.len;
     for (uint32_t i = 0; c->waiting != NULL && i < c->waiting->argc; i++)
         out->argv_bytes += c->waiting->argv[i].len;
     snprintf(out->events, sizeof(out->events), "%s%s", ev_is_active(&c->readable) ? "r" : "",

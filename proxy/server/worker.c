@@ -221,16 +221,17 @@ static void read_arrived(struct host_worker *w)
     }
 }
 
+/* The first to be queued run first, and those that are left when the turn has moved much are the
+ * first of the next one. What is queued meanwhile is for the next turn, too. */
 static void run_runnable(struct host_worker *w)
 {
-    struct conn *c = w->runnable;
-    w->runnable = NULL;
-    while (c != NULL) {
-        struct conn *next = c->runnable_next;
+    struct conn *c, *last = w->runnable_last;
+    do {
+        c = w->runnable;
+        w->runnable = c->runnable_next;
         c->flags &= ~(unsigned)CONN_IN_RUNNABLE;
         conn_run_on(c);
-        c = next;
-    }
+    } while (c != last && w->turn_bytes <= WORKER_TURN_BYTES);
 }
 
 static void flush_all(struct host_worker *w)
@@ -290,6 +291,7 @@ static void worker_end_turn(struct host_worker *w)
     publish_stats(w);
     w->ran = false;
     w->now_known = false;
+    w->turn_bytes = 0;
     w->turn++;
 }
 

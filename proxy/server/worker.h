@@ -32,6 +32,8 @@ enum {
     WORKER_SPARES = 64,             /* output buffers kept for the next replies */
     WORKER_SPARE_BYTES = 32 * 1024, /* a larger one goes back to the allocator */
     WORKER_TURN_REQUESTS = 1024,    /* of one connection in one turn; the others come first then */
+    WORKER_TURN_BYTES = 8 * 1024 * 1024, /* replied and written in one turn in large pieces */
+    WORKER_SLICE_BYTES = 64 * 1024,      /* the pieces from then on */
 };
 
 struct conn;
@@ -98,19 +100,21 @@ struct host_worker {
     bool ran;       /* commands were run in this turn */
     bool published; /* something was published that waits for its command to end */
     bool now_known;
-    struct mono now;        /* one clock reading a turn */
-    uint64_t turn;          /* counts turns */
-    struct conn *all;       /* every connection that has a socket */
-    struct conn *flush;     /* has output for the end of this turn */
-    struct conn *arrived;   /* has something to read, the first to be read first */
-    struct conn *runnable;  /* has input that was not run in this turn */
-    struct conn *withheld;  /* has output that waits for a disk */
-    bool said_unsynced;     /* that some of it waited for too long */
-    struct conn *reap;      /* closed in this turn */
-    struct conn *gone;      /* without a socket, their waiter is out */
-    struct conn *idle_pool; /* conn structs for the next connections, see conn_new */
-    struct conn *sweep;     /* where the timer goes on looking for idle clients */
-    char *input;            /* WORKER_INPUT_BYTES */
+    struct mono now;            /* one clock reading a turn */
+    uint64_t turn;              /* counts turns */
+    uint64_t turn_bytes;        /* replied and written in this turn, of all connections */
+    struct conn *all;           /* every connection that has a socket */
+    struct conn *flush;         /* has output for the end of this turn */
+    struct conn *arrived;       /* has something to read, the first to be read first */
+    struct conn *runnable;      /* has input that was not run in this turn; the longest first */
+    struct conn *runnable_last; /* valid while there is one */
+    struct conn *withheld;      /* has output that waits for a disk */
+    bool said_unsynced;         /* that some of it waited for too long */
+    struct conn *reap;          /* closed in this turn */
+    struct conn *gone;          /* without a socket, their waiter is out */
+    struct conn *idle_pool;     /* conn structs for the next connections, see conn_new */
+    struct conn *sweep;         /* where the timer goes on looking for idle clients */
+    char *input;                /* WORKER_INPUT_BYTES */
     struct request requests[WORKER_BATCH];
     struct buf spares[WORKER_SPARES]; /* empty output buffers */
     uint32_t spares_len;
@@ -139,6 +143,14 @@ struct mono worker_now(struct host_worker *w);
 /* Lends an output buffer to `out`, and takes it back. */
 void worker_lend(struct host_worker *w, struct buf *out);
 void worker_take_back(struct host_worker *w, struct buf *out);
+
+/* How many bytes a connection may reply or write at a time: `most`, or, once this turn has moved
+ * much, little. So many clients that ask for much share a turn, and who asks for little waits for a
+ * slice of each of them, not for all of it. */
+static inline uint64_t worker_slice(const struct host_worker *w, uint64_t most)
+{
+    return w->turn_bytes <= WORKER_TURN_BYTES ? most : WORKER_SLICE_BYTES;
+}
 
 static inline void worker_count(struct host_worker *w, enum stat_id id, uint64_t n)
 {

@@ -86,7 +86,40 @@ uint64_t alloc_hash_seed(void)
 }
 
 /* The figures as of the last refresh. */
-static _Atomic size_t allocated, active, resident, mapped, peak;
+static _Atomic size_t allocated, active, resident, mapped, peak, at_start;
+
+#if defined(UNDER_SANITIZER) || defined(WEIR_NO_JEMALLOC)
+
+void memory_purge(void)
+{
+    malloc_trim(0);
+}
+
+void memory_append_stats(struct buf *out)
+{
+    buf_append_str(out, "Stats not supported for the current allocator");
+}
+
+#else
+
+void memory_purge(void)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "arena.%u.purge", (unsigned)MALLCTL_ARENAS_ALL);
+    mallctl(name, NULL, NULL, NULL, 0);
+}
+
+static void append_text(void *out, const char *text)
+{
+    buf_append_str(out, text);
+}
+
+void memory_append_stats(struct buf *out)
+{
+    malloc_stats_print(append_text, out, NULL);
+}
+
+#endif
 
 #if defined(UNDER_SANITIZER)
 
@@ -152,6 +185,17 @@ void memory_refresh(void)
 size_t memory_allocated(void)
 {
     return atomic_load_explicit(&allocated, memory_order_relaxed);
+}
+
+void memory_mark_started(void)
+{
+    memory_refresh();
+    atomic_store_explicit(&at_start, memory_allocated(), memory_order_relaxed);
+}
+
+size_t memory_at_start(void)
+{
+    return atomic_load_explicit(&at_start, memory_order_relaxed);
 }
 
 void memory_get_info(struct memory_info *out)

@@ -62,16 +62,6 @@ static enum named_encoding encoding_of(const struct set *s)
     return is_ints(s) ? NAMED_INTSET : named_encoding(named_seen(s));
 }
 
-bool set_is_table(const struct set *s)
-{
-    return encoding_of(s) == NAMED_HASHTABLE;
-}
-
-bool set_is_intset(const struct set *s)
-{
-    return encoding_of(s) == NAMED_INTSET;
-}
-
 bool set_members_stay(const struct set *s)
 {
     return !is_ints(s) && named_stays(named_seen(s));

@@ -23,8 +23,6 @@ bool set_has(const struct set *s, struct slice member);
 MUST_CHECK bool set_expect(struct set **s, struct slice first, size_t more);
 /* To "hashtable". False: out of memory, unchanged. */
 MUST_CHECK bool set_become_table(struct set **s);
-bool set_is_table(const struct set *s);  /* "hashtable" */
-bool set_is_intset(const struct set *s); /* "intset" */
 
 enum set_add_result { SET_ADDED, SET_PRESENT, SET_OOM /* unchanged */ };
 MUST_CHECK enum set_add_result set_add(struct set **s, struct slice member);

@@ -256,5 +256,13 @@ struct memory_info {
 void memory_refresh(void);
 size_t memory_allocated(void);
 void memory_get_info(struct memory_info *out);
+/* Gives what is free back to the system. Takes milliseconds where much is. */
+void memory_purge(void);
+/* The allocator's own report, for people. */
+void memory_append_stats(struct buf *out);
+/* Bytes in use once everything that does not depend on data was there: what a start takes. Marked
+ * once, by main. */
+void memory_mark_started(void);
+size_t memory_at_start(void);
 
 #endif

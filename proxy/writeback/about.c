@@ -11,12 +11,14 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out)
     lane_get_info(wb, out);
     out->paused = out->paused || atomic_load(&wb->pausing);
     int64_t keys = writeback_dirty_keys(wb), bytes = writeback_dirty_bytes(wb);
-    out->dirty_keys = keys > 0 ? (uint64_t)keys : 0;
-    out->dirty_bytes = bytes > 0 ? (uint64_t)bytes : 0;
     out->in_flight_keys = atomic_load(&wb->in_flight_keys);
     out->in_flight_bytes = atomic_load(&wb->in_flight_bytes);
-    int64_t first = atomic_load(&wb->first_dirty_us);
-    if (first != 0 && out->dirty_keys > 0)
+    out->dirty_keys = (keys > 0 ? (uint64_t)keys : 0) + out->in_flight_keys;
+    out->dirty_bytes = (bytes > 0 ? (uint64_t)bytes : 0) + out->in_flight_bytes;
+    int64_t first = atomic_load(&wb->first_in_flight_us);
+    if (first == 0 && keys > 0)
+        first = atomic_load(&wb->first_dirty_us);
+    if (first != 0)
         out->oldest_dirty_ms = (clock_mono().us - first) / 1000;
     out->last_cut_lsn = atomic_load(&wb->last_cut_lsn);
     out->applied_lsn = writeback_applied_lsn(wb);
@@ -78,8 +80,8 @@ uint64_t writeback_request_flush(struct writeback *wb)
     return lsn;
 }
 
-void writeback_pause(struct writeback *wb, bool on)
+void writeback_pause(struct writeback *wb, bool on, const char *by)
 {
     atomic_store(&wb->pausing, on);
-    lane_set_paused(wb, on);
+    lane_set_paused(wb, on, by);
 }

@@ -49,7 +49,12 @@ struct lane {
     struct batch *done GUARDED_BY(lock);    /* committed, not cleaned up by the cutter yet */
     bool stopping GUARDED_BY(lock);
     bool paused GUARDED_BY(lock);
-    bool hurry GUARDED_BY(lock); /* try now, whatever the backoff says */
+    struct mono paused_at GUARDED_BY(lock);  /* since when, and ... */
+    char paused_by[80] GUARDED_BY(lock);     /* ... by which client */
+    bool gave_up GUARDED_BY(lock);           /* no client did: flush-retry-max was reached */
+    struct mono failing_at GUARDED_BY(lock); /* when the first of `failures` was ... */
+    struct mono said_at GUARDED_BY(lock);    /* ... and when the log was told of them last */
+    bool hurry GUARDED_BY(lock);             /* try now, whatever the backoff says */
     enum breaker_state breaker GUARDED_BY(lock);
     uint64_t failures GUARDED_BY(lock); /* in a row */
     struct mono retry_at GUARDED_BY(lock);
@@ -102,6 +107,7 @@ struct writeback {
     _Atomic(struct batch *) current; /* the cut that is being captured */
 
     _Atomic int64_t first_dirty_us; /* when the oldest change of the next cut was made; 0: none */
+    _Atomic int64_t first_in_flight_us; /* the same of the cut that is not committed; 0: none is */
     _Atomic uint64_t applied_lsn, last_cut_lsn;
     _Atomic uint64_t in_flight_keys, in_flight_bytes;
     _Atomic int pressure;     /* see writeback_info.backpressure */
@@ -121,6 +127,8 @@ struct writeback {
     uint64_t surge_writes;                 /* and how many there had been */
     bool surging;                          /* cutter only: more than SURGE_PER_S changes a second */
     struct mono refreshed;                 /* cutter only: when memory figures were read */
+    struct mono high_at, calm_at;          /* cutter only: why_say_pressure() */
+    uint64_t refused_before;               /* cutter only: the same */
     uint32_t sweep_shard, sweep_position;  /* cutter only */
     uint32_t swept_dead;                   /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
@@ -132,6 +140,12 @@ struct writeback {
     struct loss losses[LOSSES_MAX] GUARDED_BY(losses_lock); /* oldest first */
     uint32_t losses_len GUARDED_BY(losses_lock);
 };
+
+/* why.c: lines of the log. Lock: none of the lane's. */
+void why_say_failing(struct writeback *wb, int64_t failing_us, uint64_t failures, const char *then);
+void why_say_recovered(struct writeback *wb, int64_t failing_us, uint64_t failures);
+/* At every look at the watermarks. Thread: the cutter. */
+void why_say_pressure(struct writeback *wb, bool dirty_is_high, bool journal_is_high);
 
 struct writeback_options {
     struct store *store;
@@ -217,7 +231,7 @@ struct batch *lane_take_done(struct writeback *wb);
 bool lane_is_idle(struct writeback *wb);
 bool lane_is_failing(struct writeback *wb); /* the last attempt did not succeed */
 void lane_get_info(struct writeback *wb, struct writeback_info *out);
-void lane_set_paused(struct writeback *wb, bool on);
+void lane_set_paused(struct writeback *wb, bool on, const char *by);
 /* What came of records that no batch waits for: no cut is made until they are written. While the
  * lane is idle. Thread: cutter, or the start. */
 void lane_note_records(struct writeback *wb, enum rc rc, const struct err *err);

@@ -18,9 +18,15 @@
 #include "config/options.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-enum { MAINTAIN_BUDGET_MS = 50, MAINTAIN_IDLE_MS = 200, READ_FAILURE_SHOWN_US = 5000000 };
+enum {
+    MAINTAIN_BUDGET_MS = 50,
+    MAINTAIN_IDLE_MS = 200,
+    READ_FAILURE_SHOWN_US = 5000000,
+    REMIND_US = 60000000
+};
 
 static int64_t backoff_us(struct lane *l, uint64_t failures)
 {
@@ -37,26 +43,38 @@ static int64_t backoff_us(struct lane *l, uint64_t failures)
 static void note_failure(struct writeback *wb, const struct err *err, bool records_failed)
 {
     struct lane *l = &wb->lane;
+    struct mono now = clock_mono();
     lock_acquire(&l->lock);
-    l->failures++;
+    if (l->failures++ == 0)
+        l->failing_at = now;
     int64_t wait_us = backoff_us(l, l->failures);
-    bool opens = !records_failed && l->failures >= (uint64_t)option_num(OPT_breaker_failures);
+    bool opened = false,
+         opens = !records_failed && l->failures >= (uint64_t)option_num(OPT_breaker_failures);
     if (opens) {
         wait_us = option_num(OPT_breaker_open_ms) * 1000;
-        if (l->breaker == BREAKER_CLOSED)
+        opened = l->breaker == BREAKER_CLOSED;
+        if (opened)
             stat_add(STAT_breaker_opened, 1);
         l->breaker = BREAKER_OPEN;
     }
     int64_t retry_max = option_num(OPT_flush_retry_max);
     bool gives_up = retry_max > 0 && l->failures > (uint64_t)retry_max;
-    if (gives_up)
+    if (gives_up) {
         l->paused = true;
+        l->paused_at = now;
+        l->gave_up = true;
+    }
     bool news =
         l->failures == 1 || l->last_error.code != err->code || l->records_failed != records_failed;
     l->last_error = *err;
     l->records_failed = records_failed;
     atomic_store(&l->letters_full, records_failed && err->code == RC_FULL);
-    l->retry_at = (struct mono){clock_mono().us + wait_us};
+    l->retry_at = (struct mono){now.us + wait_us};
+    bool reminds = !news && now.us - l->said_at.us >= REMIND_US;
+    if (news || opened || reminds)
+        l->said_at = now;
+    int64_t failing_us = now.us - l->failing_at.us;
+    uint64_t failures = l->failures;
     lock_release(&l->lock);
     stat_add(STAT_batch_retries, 1);
     if (news)
@@ -65,6 +83,10 @@ static void note_failure(struct writeback *wb, const struct err *err, bool recor
                     ? "a batch waits, since what it loses could not be recorded; nothing is lost"
                     : "flush failed, will be tried again; nothing is lost",
                 err);
+    if (opened || reminds)
+        why_say_failing(
+            wb, failing_us, failures,
+            opened ? "; the circuit breaker opens: one flush in breaker-open-ms is tried" : "");
     if (gives_up)
         log_line(LOG_WARNING, "flush-retry-max is reached: flushing pauses until WEIR RESUME");
 }
@@ -75,6 +97,8 @@ void lane_note_records(struct writeback *wb, enum rc rc, const struct err *err)
     lock_acquire(&l->lock);
     bool news = (rc != RC_OK) != l->records_failed;
     l->records_failed = rc != RC_OK;
+    if (rc != RC_OK && l->failures == 0)
+        l->failing_at = clock_mono();
     l->failures = rc != RC_OK;
     if (rc != RC_OK)
         l->last_error = *err;
@@ -90,6 +114,7 @@ static void note_success(struct writeback *wb, struct batch *b)
     struct mono now = clock_mono();
     lock_acquire(&l->lock);
     uint64_t failures = l->failures;
+    int64_t failing_us = now.us - l->failing_at.us;
     l->failures = 0;
     l->records_failed = false;
     atomic_store(&l->letters_full, false);
@@ -103,7 +128,7 @@ static void note_success(struct writeback *wb, struct batch *b)
     lock_release(&l->lock);
     stat_add(STAT_batches, 1);
     if (failures > 0)
-        log_line(LOG_NOTICE, "batches are committed again after %" PRIu64 " failures", failures);
+        why_say_recovered(wb, failing_us, failures);
 }
 
 /* Waits until the pending batch may be tried (again); NULL when it is time to stop or to maintain.
@@ -235,10 +260,15 @@ bool lane_is_failing(struct writeback *wb)
     return failing;
 }
 
-void lane_set_paused(struct writeback *wb, bool on)
+void lane_set_paused(struct writeback *wb, bool on, const char *by)
 {
     struct lane *l = &wb->lane;
     lock_acquire(&l->lock);
+    if (on && !l->paused)
+        l->paused_at = clock_mono();
+    if (on)
+        snprintf(l->paused_by, sizeof(l->paused_by), "%s", by);
+    l->gave_up = false;
     l->paused = on;
     cond_signal(&l->cond);
     lock_release(&l->lock);

@@ -128,6 +128,8 @@ static void make_cut(struct writeback *wb)
     b->cut_at = clock_mono();
     b->next_cut = (uint16_t)(journal_cut(wb->journal) + 1);
     atomic_store_explicit(&wb->current, b, memory_order_release);
+    int64_t first_us = atomic_load(&wb->first_dirty_us);
+    atomic_store(&wb->first_in_flight_us, first_us != 0 ? first_us : b->cut_at.us);
     atomic_store(&wb->first_dirty_us, 0);
     b->cut_lsn = journal_bump_cut(wb->journal);
     b->mark = writeback_mark(wb);
@@ -157,6 +159,7 @@ static void finish_batch(struct writeback *wb, struct batch *b)
     cleanup_batch(wb, b);
     atomic_store(&wb->in_flight_keys, 0);
     atomic_store(&wb->in_flight_bytes, 0);
+    atomic_store(&wb->first_in_flight_us, 0);
     atomic_store_explicit(&wb->applied_lsn, b->cut_lsn, memory_order_release);
     journal_trim(wb->journal, b->cut_lsn);
     batch_free(&b);
@@ -263,15 +266,12 @@ static void look_at_pressure(struct writeback *wb)
     int pressure = 0;
     if (is_over(held, limit / 100 * option_num(OPT_dirty_low_watermark)))
         pressure = 1;
-    if (is_over(held, limit / 100 * option_num(OPT_dirty_high_watermark)) ||
-        is_over((int64_t)journal.bytes, option_num(OPT_journal_max_size)))
+    bool dirty_is_high = is_over(held, limit / 100 * option_num(OPT_dirty_high_watermark));
+    bool journal_is_high = is_over((int64_t)journal.bytes, option_num(OPT_journal_max_size));
+    if (dirty_is_high || journal_is_high)
         pressure = 2;
-    int before = atomic_exchange(&wb->pressure, pressure);
-    if ((before == 2) != (pressure == 2))
-        log_line(LOG_NOTICE, pressure == 2
-                                 ? "high watermark: writers are held back until the backend "
-                                   "has taken more"
-                                 : "below the high watermark again: writers go on");
+    atomic_store(&wb->pressure, pressure);
+    why_say_pressure(wb, dirty_is_high, journal_is_high);
     atomic_store(&wb->memory_high, is_over((int64_t)memory_allocated(), limit));
     wb->on_applied(wb->ctx); /* whoever waits for pressure to fall looks again */
 }

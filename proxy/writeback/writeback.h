@@ -22,14 +22,16 @@ struct writeback;
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
 struct writeback_info {
-    uint64_t dirty_keys, dirty_bytes; /* waiting for the next cut */
-    uint64_t in_flight_keys, in_flight_bytes;
-    int64_t oldest_dirty_ms;   /* age; 0: nothing is dirty */
-    uint64_t last_cut_lsn;     /* newest cut made */
-    uint64_t applied_lsn;      /* newest cut committed in the backend */
-    int64_t last_flush_us;     /* from cut to commit */
-    int64_t last_flush_age_ms; /* since the last commit; -1: none yet */
-    uint64_t lag_records;      /* effects journalled above applied_lsn */
+    /* What the backend does not have: waiting for the next cut, or in flight. A key that was
+     * changed again while it was in flight counts as both. */
+    uint64_t dirty_keys, dirty_bytes;
+    uint64_t in_flight_keys, in_flight_bytes; /* of them: in a batch that is not committed */
+    int64_t oldest_dirty_ms;                  /* age of the oldest of them; 0: there is none */
+    uint64_t last_cut_lsn;                    /* newest cut made */
+    uint64_t applied_lsn;                     /* newest cut committed in the backend */
+    int64_t last_flush_us;                    /* from cut to commit */
+    int64_t last_flush_age_ms;                /* since the last commit; -1: none yet */
+    uint64_t lag_records;                     /* effects journalled above applied_lsn */
     uint64_t unsynced_records; /* the loss exposure: effects not yet durable on this host's disk */
     bool paused;
     bool flushing;
@@ -55,7 +57,11 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out);
 /* Asks for a cut now; returns the LSN to wait for with keyspace_wait_lsn(remote): everything up to
  * now. */
 uint64_t writeback_request_flush(struct writeback *wb);
-void writeback_pause(struct writeback *wb, bool on);
+/* `by`: whom errors and the log name: a client's address. */
+void writeback_pause(struct writeback *wb, bool on, const char *by);
+/* What keeps flushing from going on, since when, and what to do, as a sentence. False: nothing, the
+ * backend is only slow. Thread: any. */
+bool writeback_why(struct writeback *wb, char *out, size_t size);
 
 /* What of the changes between two positions (both included) the backend has refused or overruled,
  * as far as it has committed them. Counts whole cuts that touch the range: rather too much than too

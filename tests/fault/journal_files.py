@@ -67,6 +67,37 @@ def the_newest_segment_is_missed_after_kill9():
         assert server.start().connect()("DBSIZE") == 34
 
 
+def what_was_set_aside_can_be_read():
+    with Server(journal_fsync="always", **NEVER) as server:
+        with_keys(server.start(), 0, 60)
+        server.kill()
+        path = newest_segment(server)
+        with open(path, "r+b") as f:
+            data = f.read()
+            f.seek(data.index(b"key:30"))
+            f.write(b"KEY")
+        text = refuses_to_start(server)
+        assert "weirctl journal salvage" in text, text
+        code, text = weirctl("salvage", journal(server))
+        assert code == 0, text
+        code, text = weirctl("cat", path + ".damaged")
+        assert code == 0 and "29 records" in text, text
+        assert "key:30" not in text and all("key:%d " % i in text for i in range(31, 60)), text
+        for ring in glob.glob(journal(server, "ring-*.damaged")):
+            assert weirctl("cat", ring)[0] == 0
+        assert server.start().connect()("DBSIZE") == 30
+        code, text = weirctl("cat", os.path.join(server.dir, "weir.db"))
+        assert code == 1 and "no sound header" in text, text
+
+
+def an_empty_directory_is_not_a_sound_journal():
+    with Server() as server:
+        os.mkdir(journal(server))
+        for what in ("verify", "cat"):
+            code, text = weirctl(what, journal(server))
+            assert code == 1 and "no segment" in text and journal(server) in text, text
+
+
 def with_keys(server, first, end):
     conn = server.connect()
     for i in range(first, end):
@@ -236,6 +267,8 @@ def what_is_deleted_on_a_full_disk_makes_room():
 
 if __name__ == "__main__":
     run_checks([the_newest_segment_is_missed_after_kill9,
+                what_was_set_aside_can_be_read,
+                an_empty_directory_is_not_a_sound_journal,
                 a_ring_is_missed_after_kill9,
                 the_directory_is_missed_while_the_store_is_not_fresh,
                 an_orderly_stop_needs_nothing_but_the_segments,

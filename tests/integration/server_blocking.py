@@ -187,6 +187,35 @@ def timeouts_are_decimal_and_end_with_null():
         check(c.call("RPUSH", "k", "v") == 1 and c.call("LLEN", "k") == 1, "somebody waited still")
 
 
+def figure(c, section, name):
+    """The line `name` of a section of INFO; None where there is none."""
+    for line in c.call("INFO", section).decode().split("\r\n"):
+        if line.startswith(name + ":"):
+            return line[len(name) + 1:]
+    return None
+
+
+def what_is_not_served_is_counted_too():
+    with Weir(TWO_WORKERS) as weir:
+        c = weir.connect()
+        spread(weir)
+        waiting = weir.connect()
+        number = waiting.call("CLIENT", "ID")
+        c.call("CONFIG", "RESETSTAT")
+        check(waiting.call("BLPOP", "nokey", "0.05") is None, "no null")
+        block(weir, waiting, "BLPOP", "nokey", "0")
+        check(c.call("CLIENT", "UNBLOCK", number, "ERROR") == 1, "ERROR")
+        check(waiting.reply().startswith(b"-UNBLOCKED"), "the error")
+        block(weir, waiting, "BLPOP", "k", "0")
+        c.call("RPUSH", "k", "v")
+        check(waiting.reply() == [b"k", b"v"], "served")
+        line = figure(c, "commandstats", "cmdstat_blpop")
+        check(line is not None and line.startswith("calls=3,") and
+              line.endswith("rejected_calls=0,failed_calls=1"), "of BLPOP: %s" % line)
+        check(figure(c, "errorstats", "errorstat_UNBLOCKED") == "count=1", "errors by code")
+        check(figure(c, "stats", "total_error_replies") == "1", "errors")
+
+
 def inside_a_transaction_nobody_waits():
     with Weir(TWO_WORKERS) as weir:
         c = weir.connect()
@@ -356,6 +385,7 @@ run([the_first_to_wait_is_the_first_to_be_served_across_workers,
      what_is_not_there_after_all_wakes_nobody,
      sorted_sets_wake_those_who_wait_for_them,
      timeouts_are_decimal_and_end_with_null,
+     what_is_not_served_is_counted_too,
      inside_a_transaction_nobody_waits,
      a_client_that_leaves_takes_nothing_with_it,
      clients_are_unblocked_by_command,

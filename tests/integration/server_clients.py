@@ -538,6 +538,22 @@ def a_client_that_reads_again_in_time_is_not_closed_at_its_soft_limit():
 # --- Being listed ---
 
 
+def replies_that_wait_are_shown_where_redis_shows_them():
+    with TwoWorkers() as weir:
+        boss, slow = weir.connect(), weir.connect()
+        check(boss.call("RPUSH", "l", *[b"x" * 10000] * 100) == 100, "RPUSH")
+        slow.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        number = identify(slow)
+        slow.send(command("LRANGE", "l", "0", "-1") * 20)  # copied, not referenced
+
+        def me():
+            return client_list(boss, "ID", number)[0]
+        wait_until(lambda: int(me()["omem"]) > 5 << 20, "what waits to be shown")
+        shown = me()
+        check(shown["obl"] == "16384" and int(shown["oll"]) > 300, "%r" % shown)
+        check(int(shown["tot-mem"]) > int(shown["omem"]), "%r" % shown)
+
+
 def a_listed_client_shows_what_it_holds():
     with TwoWorkers() as weir:
         boss, c = weir.connect(), weir.connect()
@@ -562,6 +578,7 @@ def a_listed_client_shows_what_it_holds():
         wait_until(lambda: me()["flags"] == "b", "it to be blocked")
         check(me()["argv-mem"] == "6" and me()["cmd"] == "wait" and me()["events"] == "r",
               "%r" % me())
+        check(int(me()["qbuf"]) >= len(command("WAIT", 1, 0)), "the request that waits")
         own = client_list(boss, "ID", identify(boss))[0]
         check(own["flags"] == "N" and own["cmd"] == "client|list", "%r" % own)
 
@@ -641,6 +658,7 @@ run([a_killed_client_is_closed_before_the_killer_is_answered,
      evicting_thousands_takes_many_turns_and_ends,
      a_client_above_its_soft_limit_is_closed_when_its_time_is_over,
      a_client_that_reads_again_in_time_is_not_closed_at_its_soft_limit,
+     replies_that_wait_are_shown_where_redis_shows_them,
      a_listed_client_shows_what_it_holds,
      the_peak_of_a_reply_buffer_is_forgotten,
      pausing_killing_and_watching_at_once_loses_no_reply])

@@ -220,6 +220,85 @@ def a_client_that_does_not_read_slows_nobody_and_is_closed_at_its_limit():
         check(resident_bytes(weir) < 400 << 20, "%d bytes are held" % resident_bytes(weir))
 
 
+def a_reply_above_the_limit_is_not_built():
+    with Weir("client-output-buffer-limit normal 1mb 0 0") as weir:
+        c = weir.connect()
+        for _ in range(100):
+            check(c.call("RPUSH", "l", *[b"x" * 10000] * 100) > 0, "RPUSH")
+        before = resident_bytes(weir)
+        for _ in range(5):
+            alone, grouped = weir.connect(), weir.connect()
+            alone.send(command("LRANGE", "l", "0", "-1"))
+            alone.expect_close()
+            check(grouped.call("MULTI") == b"OK", "MULTI")
+            for words in (["LRANGE", "l", "0", "-1"], ["INCR", "ran"]):
+                check(grouped.call(*words) == b"QUEUED", "it is queued")
+            grouped.send(command("EXEC"))
+            grouped.expect_close()
+        grown = resident_bytes(weir) - before
+        check(grown < 40 << 20, "%d bytes more are held" % grown)
+        check(c.call("GET", "ran") == b"5", "a transaction that is cut short runs to its end")
+        check(weir.info("client_output_buffer_limit_disconnections") == "10", "how many there were")
+        limit = ("client-output-buffer-limit", "normal 100kb 0 0")
+        check(c.call("CONFIG", "SET", *limit) == b"OK", "CONFIG SET")
+        exact = weir.connect()
+        check(len(exact.call("LRANGE", "l", "0", "8")) == 9, "90 KB are below 100")
+        exact.send(command("LRANGE", "l", "0", "14"))
+        exact.expect_close()
+
+
+def who_asks_for_little_does_not_wait_for_those_who_ask_for_much():
+    n = 300
+    for ask, times in ((command("GET", "v"), 50), (command("LRANGE", "l", "0", "-1"), 4)):
+        with Weir("maxmemory-clients 0", "maxmemory 1gb", "io-threads 1",
+                  "enable-debug-command yes") as weir:
+            c = weir.connect()
+            check(c.call("SET", "v", b"x" * 1000000) == b"OK", "SET")
+            check(c.call("RPUSH", "l", *[b"x" * 10000] * 100) == 100, "RPUSH")
+            greedy = [weir.connect() for _ in range(n)]
+            busy = weir.connect()
+            busy.send(command("DEBUG", "SLEEP", "0.5"))
+            for g in greedy:  # while the only worker is held up: it finds all of them at once
+                g.send(ask * times)
+            c.send(command("INFO", "stats"))
+            check(busy.reply() == b"OK", "DEBUG SLEEP")
+            for line in c.reply().split(b"\r\n"):
+                if line.startswith(b"total_commands_processed:"):
+                    ran = int(line.split(b":")[1])
+            check(ran < n + 50, "it waited for %d commands of %d clients" % (ran, n))
+            for g in greedy:
+                g.reset()
+
+
+def a_value_that_can_be_written_can_be_read_back():
+    size = 270 << 20  # above the 256 MiB that waited for a client at most
+    with Weir("maxmemory 1gb") as weir:
+        c = weir.connect()
+        check(c.call("SET", "v", b"x" * size) == b"OK", "SET")
+        check(c.call("WEIR", "FLUSH") == b"OK", "FLUSH")
+        before = resident_bytes(weir)
+        c.send(command("GET", "v"))
+        got = 0
+        check(c.line() == b"$%d" % size, "its length")
+        while got < size + 2:
+            got += len(c.read(min(1 << 20, size + 2 - got)))
+        check(resident_bytes(weir) - before < 64 << 20, "it was copied")
+        check(c.call("PING") == b"PONG", "PING")
+
+
+def what_clients_leave_unread_is_bounded_without_any_directive():
+    with Weir("maxmemory 100mb") as weir:
+        c = weir.connect()
+        check(c.call("RPUSH", "l", *[b"x" * 10000] * 100) == 100, "RPUSH")
+        greedy = [weir.connect() for _ in range(40)]
+        for g in greedy:
+            g.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            g.send(command("LRANGE", "l", "0", "-1") * 100)
+        wait_until(lambda: int(weir.info("evicted_clients")) > 0, "the largest to be closed")
+        check(c.call("LLEN", "l") == 100, "others go on")
+        check(resident_bytes(weir) < 400 << 20, "%d bytes are held" % resident_bytes(weir))
+
+
 def an_endless_request_is_closed_at_the_query_buffer_limit():
     with Weir("client-query-buffer-limit 1mb") as weir:
         for data in [b"*1000000\r\n" + b"$10\r\n0123456789\r\n" * 200000,
@@ -377,6 +456,10 @@ run([requests_may_be_cut_at_any_byte,
      clients_beyond_maxclients_are_told_so,
      idle_clients_are_closed_after_timeout,
      a_client_that_does_not_read_slows_nobody_and_is_closed_at_its_limit,
+     a_reply_above_the_limit_is_not_built,
+     who_asks_for_little_does_not_wait_for_those_who_ask_for_much,
+     a_value_that_can_be_written_can_be_read_back,
+     what_clients_leave_unread_is_bounded_without_any_directive,
      an_endless_request_is_closed_at_the_query_buffer_limit,
      running_out_of_descriptors_neither_spins_nor_stops_accepting,
      an_idle_server_uses_no_cpu,

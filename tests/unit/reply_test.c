@@ -295,6 +295,40 @@ static void whole_replies_are_stepped_over_and_exchanged(void **state)
     blob_unref(&b);
 }
 
+static void nothing_is_built_above_the_limit(void **state)
+{
+    (void)state;
+    struct blob *b = blob_try_new(100000);
+    memset(b->data, 'x', 100000);
+    b->len = 100000;
+    for (int kind = 0; kind < 4; kind++) {
+        struct reply r;
+        reply_init(&r);
+        reply_ok(&r);
+        size_t mark = r.buf.len;
+        r.limit = r.appended + 1000;
+        size_t begin = reply_array_begin(&r);
+        for (int i = 0; i < 20; i++) {
+            if (kind == 0)
+                reply_bulk(&r, slice_of(b->data, 100));
+            else if (kind == 1)
+                reply_bulk_blob(&r, b, blob_slice(b));
+            else if (kind == 2)
+                reply_errorf(&r, "ERR %0100d", i);
+            else
+                reply_raw(&r, slice_of(b->data, 300));
+        }
+        reply_array_end(&r, begin, 20);
+        assert_true(r.over);
+        assert_true(reply_len(&r) <= mark + 1000 + 50);
+        reply_truncate(&r, mark);
+        assert_true(slice_eq(buf_slice(&r.buf), SLICE("+OK\r\n")));
+        reply_fini(&r);
+        assert_int_equal(atomic_load(&b->refs), 1);
+    }
+    blob_unref(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -303,6 +337,7 @@ int main(void)
         cmocka_unit_test(errors_are_one_line_and_counted),
         cmocka_unit_test(large_values_are_referenced_and_released),
         cmocka_unit_test(a_half_written_reply_is_taken_back_with_its_references),
+        cmocka_unit_test(nothing_is_built_above_the_limit),
         cmocka_unit_test(whole_replies_are_stepped_over_and_exchanged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -171,6 +171,35 @@ static void a_failing_backend_loses_nothing_and_says_so(void **state)
     assert_int_equal(info.breaker, BREAKER_CLOSED);
 }
 
+static bool has_failed_for_a_while(void *ctx)
+{
+    struct writeback_info *info = ctx;
+    writeback_get_info(keyspace_writeback(f.ks), info);
+    return info->failures >= 3 && info->oldest_dirty_ms >= 20;
+}
+
+static void what_is_in_flight_while_flushes_fail_is_dirty_and_grows_old(void **state)
+{
+    (void)state;
+    struct writeback_info info;
+    memory_fail_applies(f.store, 1000, RC_FULL);
+    ks_set(&f, 0, "k", "v");
+    writeback_request_flush(keyspace_writeback(f.ks));
+    ks_await(has_failed_for_a_while, &info, "three failures");
+    assert_int_equal(info.in_flight_keys, 1);
+    assert_int_equal(info.dirty_keys, 1);
+    assert_true(info.dirty_bytes > 0 && info.dirty_bytes >= info.in_flight_bytes);
+    int64_t age_ms = info.oldest_dirty_ms;
+    ks_set(&f, 0, "later", "v"); /* does not make the oldest younger */
+    writeback_get_info(keyspace_writeback(f.ks), &info);
+    assert_true(info.oldest_dirty_ms >= age_ms);
+    assert_int_equal(info.dirty_keys, 2);
+    memory_fail_applies(f.store, 0, RC_OK);
+    ks_flush(&f);
+    writeback_get_info(keyspace_writeback(f.ks), &info);
+    assert_int_equal(info.oldest_dirty_ms + (int64_t)info.dirty_keys, 0);
+}
+
 static bool has_no_dead_letters(void *ctx)
 {
     struct writeback_info info;
@@ -634,6 +663,7 @@ int main(void)
         KS(the_backend_is_a_consistent_past_at_every_instant),
         KS(a_lost_answer_is_repaired_by_trying_again),
         KS(a_failing_backend_loses_nothing_and_says_so),
+        KS(what_is_in_flight_while_flushes_fail_is_dirty_and_grows_old),
         KS(a_rejected_key_becomes_a_dead_letter_and_the_rest_goes_on),
         KS(a_clean_key_that_somebody_changed_is_loaded_again),
         KS(a_conflict_is_decided_for_the_backend_by_default_and_recorded),

@@ -121,7 +121,7 @@ weir > CLIENT CACHING YES
 
 # The memory of all clients may have a limit, in bytes or as a share
 > CONFIG GET maxmemory-clients
-< ["maxmemory-clients", "0"]
+< ["maxmemory-clients", *]
 > CONFIG SET maxmemory-clients 7%
 < OK
 > CONFIG GET maxmemory-clients

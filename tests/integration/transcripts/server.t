@@ -158,6 +158,107 @@ weir > BGREWRITEAOF
 > DEBUG SET-ACTIVE-EXPIRE 1
 < OK
 
+> DEBUG ERROR "WRONG because"
+< !WRONG because
+weir > DEBUG STRINGMATCH-LEN 100 a*a
+< 1
+weir > DEBUG STRINGMATCH-LEN 100 b*
+< 0
+> DEBUG HTSTATS 0
+< /^\[Dictionary HT\]\n[\s\S]* number of elements: 1\n[\s\S]*\[Expires HT\]\n[\s\S]*No stats available/
+> DEBUG HTSTATS 99
+< !ERR Out of range database
+> DEBUG QUICKLIST-PACKED-THRESHOLD 100b
+< OK
+> DEBUG REPLYBUFFER RESIZING 0
+< OK
+> DEBUG PAUSE-CRON 0
+< OK
+> DEBUG HELP
+< *
+> DEBUG LISTPACK a
+< !ERR Not a listpack encoded object.
+> HSET h f v
+> DEBUG LISTPACK h
+< *
+> DEBUG LISTPACK missing
+< !ERR no such key
+
+# DEBUG OBJECT tells the length of what DUMP would give
+> SET a 1
+> DEBUG OBJECT a
+< / serializedlength:2 /
+> SET a hello
+> DEBUG OBJECT a
+< / serializedlength:6 /
+
+# DEBUG PROTOCOL has one reply of each type
+> DEBUG PROTOCOL string
+< "Hello World"
+> DEBUG PROTOCOL double
+< "3.141"
+> DEBUG PROTOCOL set
+< [0, 1, 2]
+> DEBUG PROTOCOL map
+< [0, 0, 1, 1, 2, 0]
+> DEBUG PROTOCOL push
+< !ERR RESP2 is not supported by this command
+> DEBUG PROTOCOL nosuch
+< !ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false
+proto 3
+> DEBUG PROTOCOL integer
+< 12345
+> DEBUG PROTOCOL double
+< ,3.141
+> DEBUG PROTOCOL null
+< null
+> DEBUG PROTOCOL set
+< ~[0, 1, 2]
+> DEBUG PROTOCOL map
+< {0: #f, 1: #t, 2: #f}
+> DEBUG PROTOCOL true
+< #t
+> DEBUG PROTOCOL verbatim
+< =txt "This is a verbatim\nstring"
+
+# DEBUG DIGEST-VALUE is equal for equal values
+> DEBUG DIGEST-VALUE missing
+< [/^0{40}$/]
+> DEBUG DIGEST-VALUE s missing h
+< [*, /^0{40}$/, *]
+
+# CLUSTER and its kin say that there is no cluster
+> CLUSTER INFO
+< !ERR This instance has cluster support disabled
+> CLUSTER SLOTS
+< !ERR This instance has cluster support disabled
+> CLUSTER
+< !ERR wrong number of arguments for 'cluster' command
+> READONLY
+< !ERR This instance has cluster support disabled
+> READWRITE
+< !ERR This instance has cluster support disabled
+> ASKING
+< !ERR This instance has cluster support disabled
+
+# REPLICAOF takes NO ONE
+> REPLICAOF NO ONE
+< OK
+> SLAVEOF no one
+< OK
+> REPLICAOF NO
+< !ERR wrong number of arguments for 'replicaof' command
+weir > REPLICAOF 127.0.0.1 6379
+< !ERR Weir replicates from nobody: what it serves is in its backend
+
+# MEMORY PURGE and MALLOC-STATS
+> MEMORY PURGE
+< OK
+> MEMORY MALLOC-STATS
+< *
+> INFO memory
+< /\r\nused_memory_overhead:[1-9]\d+\r\nused_memory_startup:[1-9]\d+\r\n[\s\S]*used_memory_lua_human:[\s\S]*used_memory_vm_total_human:[\s\S]*used_memory_scripts_human:/
+
 # SHUTDOWN with nonsense stays up
 > SHUTDOWN NOSUCH
 < !ERR syntax error

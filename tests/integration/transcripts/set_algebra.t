@@ -216,7 +216,7 @@ proto 3
 > SINTERSTORE d long long
 < 1
 > OBJECT ENCODING d
-<7.2 "hashtable"
+<7.2 "listpack"
 > SUNIONSTORE d n b
 < 5
 > OBJECT ENCODING d
@@ -272,3 +272,19 @@ proto 3
 < ["d", "a", "b"]
 > COMMAND GETKEYS SMOVE a b m
 < ["a", "b"]
+
+# What few members tables have in common is stored packed
+> SADD a x1 x2 x3 "x"*65
+> SADD b x2 x3 x4 "y"*65
+> OBJECT ENCODING a
+< "hashtable"
+> SINTERSTORE d a b
+< 2
+> OBJECT ENCODING d
+<7.2 "listpack"
+> SADD a 5 6
+> SADD c 5 6 7 "z"*65
+> SINTERSTORE e a c
+< 2
+> OBJECT ENCODING e
+< "intset"

@@ -40,6 +40,10 @@ server --enable-debug-command yes
 < [[@s-60..@s+1, 30..5000]]
 > LATENCY HISTORY nosuch
 < []
+> LATENCY GRAPH command
+< /^command - high \d+ ms, low \d+ ms \(all time high \d+ ms\)\n-{80}\n[\s\S]*\d+[smhd]?/
+> LATENCY GRAPH nosuch
+< !ERR No samples available for event 'nosuch'
 > LATENCY DOCTOR
 < /command/
 > LATENCY RESET nosuch

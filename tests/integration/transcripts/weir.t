@@ -17,7 +17,7 @@ backend> SELECT key, value FROM string
 < OK
 > SET a 1
 > WEIR FLUSH
-< !TRYAGAIN flushing is paused, see WEIR RESUME
+< /^TRYAGAIN Flushing has been paused for \d+\.\d s by the client \S+; WEIR RESUME ends that\.$/
 > WEIR RESUME
 < OK
 > WEIR FLUSH

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""What an operator reads when something is wrong: errors that name their cause, and the log.
+
+SPDX-License-Identifier: BSD-3-Clause
+"""
+
+import os
+import re
+import sqlite3
+import time
+
+from weirproc import Weir, check, run, wait_until
+
+
+def fill(c, upto=400):
+    """Writes 1 MB values until one is refused, and returns the error."""
+    for i in range(upto):
+        reply = c.call("SET", "k%d" % i, b"x" * 1000000)
+        if reply != b"OK":
+            return reply.decode()
+    return "nothing was refused"
+
+
+def lock_database(weir):
+    db = sqlite3.connect(os.path.join(weir.directory, "weir.db"), isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    return db
+
+
+def who_is_refused_while_flushing_is_paused_hears_since_when_and_by_whom():
+    with Weir("maxmemory 60mb", "backpressure-policy refuse") as weir:
+        operator, c = weir.connect(), weir.connect()
+        check(operator.call("WEIR", "PAUSE") == b"OK", "PAUSE")
+        who = "%s:%d" % operator.socket.getsockname()
+        error = fill(c)
+        check(re.search(r"^-OOM .* Flushing has been paused for \S+ \w+ by the client %s; "
+                        r"WEIR RESUME ends that\.$" % re.escape(who), error), error)
+        error = operator.call("WEIR", "FLUSH").decode()
+        check("paused" in error and who in error, error)
+        check(operator.call("WEIR", "RESUME") == b"OK", "RESUME")
+        wait_until(lambda: c.call("SET", "after", "1") == b"OK", "a write to be taken")
+
+
+def who_is_refused_while_the_backend_fails_hears_why():
+    with Weir("maxmemory 60mb", "backpressure-policy refuse", "backend-timeout-ms 100") as weir:
+        c = weir.connect()
+        db = lock_database(weir)
+        check(c.call("SET", "first", "1") == b"OK", "SET")
+        wait_until(lambda: int(weir.info("backend_failures")) > 0, "a flush to fail")
+        error = fill(c)
+        check(re.search(r"^-OOM .* Flushing has failed for \S+ \w+, \d+ times, and is tried again: "
+                        r".*lock", error), error)
+        db.execute("ROLLBACK")
+        db.close()
+
+
+def a_failure_that_lasts_is_told_with_its_duration_and_what_waits():
+    with Weir("backend-timeout-ms 50", "breaker-failures 3", "breaker-open-ms 100",
+              "write-delay-ms 10", "flush-backoff-ms 1", "flush-backoff-max-ms 10") as weir:
+        c = weir.connect()
+        db = lock_database(weir)
+        for i in range(5):
+            check(c.call("SET", "k%d" % i, "1") == b"OK", "SET")
+        wait_until(lambda: weir.info("breaker") != "closed", "the breaker to open")
+        wait_until(lambda: int(weir.info("backend_failures")) >= 6, "more failures")
+        check(int(weir.info("dirty_keys")) == 5, "they are not in the backend")
+        check(int(weir.info("oldest_dirty_ms")) > 0, "they have an age")
+        db.execute("ROLLBACK")
+        db.close()
+        wait_until(lambda: "committed again" in weir.log(), "it to recover")
+        log = weir.log()
+        opened = re.findall(r"flushing has failed for \S+ s, \d+ times; nothing is lost; \d+ keys "
+                            r"are not in the backend, the oldest change for \S+ s; the circuit "
+                            r"breaker opens", log)
+        check(len(opened) == 1, log)
+        check(re.search(r"committed again, after \d+ failures in \S+ s; \d+ keys", log), log)
+
+
+def the_watermark_is_told_once_with_its_name():
+    with Weir("maxmemory 60mb", "backpressure-policy refuse") as weir:
+        c, operator = weir.connect(), weir.connect()
+        for _ in range(4):  # up and down again
+            check(operator.call("WEIR", "PAUSE") == b"OK", "PAUSE")
+            fill(c)
+            check(operator.call("WEIR", "RESUME") == b"OK", "RESUME")
+            wait_until(lambda: int(weir.info("dirty_keys")) == 0, "all to be flushed")
+        lines = [line for line in weir.log().split("\n") if "writers are held back" in line]
+        check(len(lines) == 1 and "dirty data is above dirty-high-watermark" in lines[0], lines)
+
+
+def an_end_while_flushing_is_paused_does_not_wait():
+    with Weir("shutdown-timeout 600") as weir:
+        c = weir.connect()
+        check(c.call("WEIR", "PAUSE") == b"OK", "PAUSE")
+        check(c.call("SET", "a", "1") == b"OK", "SET")
+        begin = time.monotonic()
+        weir.terminate()
+        check(weir.wait() == 0, "exit code")
+        check(time.monotonic() - begin < 60, "it waited")
+        log = weir.log()
+        check("Ending without a flush. Flushing has been paused for" in log, log)
+        check("Ended in order" not in log, log)
+        check(log.count("not in the backend yet") == 1, log)
+        check("Ended: 1 changes are not in the backend yet" in log, log)
+        weir.start()
+        check(weir.connect().call("GET", "a") == b"1", "the write is lost")
+
+
+run([who_is_refused_while_flushing_is_paused_hears_since_when_and_by_whom,
+     who_is_refused_while_the_backend_fails_hears_why,
+     a_failure_that_lasts_is_told_with_its_duration_and_what_waits,
+     the_watermark_is_told_once_with_its_name,
+     an_end_while_flushing_is_paused_does_not_wait])

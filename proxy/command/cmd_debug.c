@@ -62,6 +62,9 @@ void cmd_debug(struct call *c)
             return;
         keyspace_set_active_expire(c->keyspace, on != 0);
         reply_ok(c->reply);
+    } else if (c->argc == 2 && slice_is_word(what, "check")) {
+        keyspace_check(c->keyspace);
+        reply_ok(c->reply);
     } else {
         reply_errorf(c->reply,
                      "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG "

@@ -120,6 +120,8 @@ struct slot {
     uint32_t generation; /* entry is right while this is the transaction's */
     uint32_t store_db;
     struct value view;
+    uint32_t next_open; /* see txn.open_objects */
+    int64_t weight;     /* while its object is open: as it stands in the sums */
 };
 
 struct joined_keys {
@@ -157,7 +159,9 @@ struct txn {
     uint32_t request_db; /* of the keys of a request that is its own effect */
     bool edited;         /* by the running request */
     enum txn_said said;  /* by the running request, of its effects */
-    bool objects_edited;
+    /* Slots whose aggregates the running request may go on changing: the first one's number plus
+     * one, 0: none. What they weigh, and whether anything is left of them, is known at its end. */
+    uint32_t open_objects;
     struct buf effects;
     struct shard *met_expired; /* where a key was found whose time is over */
     struct block_ready *ready; /* keys that somebody waits for, changed since they were taken */
@@ -205,6 +209,13 @@ MUST_CHECK bool effect_try_reserve(struct txn *t, uint32_t k, size_t bytes);
 /* --- edit.c --- */
 /* The key is deleted, whatever is known of it. */
 MUST_CHECK enum rc edit_clear(struct txn *t, uint32_t k);
+/* Before an entry is changed, by a request or because its time is over: stamps the transaction and
+ * captures the entry for a cut that is still owed it. Returns what it weighs, for
+ * writeback_changed(). */
+int64_t edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e) REQUIRES(sh->lock);
+/* At the end of a request: what was edited weighs what it weighs now, and aggregates that were left
+ * empty are gone. */
+void edit_close_objects(struct txn *t);
 
 /* --- replay.c --- */
 /* Applies one effect. Whatever is there, it succeeds, unless memory ends, a base cannot be loaded,

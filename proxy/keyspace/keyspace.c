@@ -211,6 +211,9 @@ enum rc keyspace_close(struct keyspace **ksp, bool want_drain, int64_t timeout_m
     if (!all && ks->ops->set_deadline != NULL) /* ends a batch that still waits for its store */
         ks->ops->set_deadline(ks->backend, clock_mono());
     writeback_stop(ks->wb);
+#ifdef WEIR_SLOW_CHECKS
+    keyspace_check(ks);
+#endif
     uint64_t left =
         (uint64_t)max_u64(0, journal_last_lsn(ks->journal) - writeback_applied_lsn(ks->wb));
     release(ksp);
@@ -220,6 +223,16 @@ enum rc keyspace_close(struct keyspace **ksp, bool want_drain, int64_t timeout_m
                    "%" PRIu64
                    " changes are not in the backend yet; the journal keeps them for the next start",
                    left);
+}
+
+void keyspace_check(struct keyspace *ks) NO_TSA
+{
+    txn_lock_all(ks);
+    for (uint32_t i = 0; i < ks->store.shards_len; i++)
+        store_check(&ks->store, &ks->store.shards[i]);
+    store_check_sums(&ks->store);
+    writeback_check(ks->wb);
+    txn_unlock_all(ks);
 }
 
 struct journal *keyspace_journal(struct keyspace *ks)

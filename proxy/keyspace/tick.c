@@ -11,20 +11,26 @@
 
 enum { EXPIRE_PIECE = 64, EVICT_LOOK = 256, CHECK_EVERY = 16 };
 
+static void leave_expiry_index(struct keyspace *ks, uint32_t producer, struct shard *sh,
+                               struct entry *e, uint64_t hash) REQUIRES(sh->lock)
+{
+    int64_t before = writeback_weight(e);
+    e = entry_set_expiry(&ks->store, sh, e, hash, 0);
+    must(e != NULL); /* it becomes smaller */
+    if ((e->flags & ENTRY_DIRTY) != 0)
+        writeback_reweighed(ks->wb, producer, e, before);
+}
+
 static void expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_t hash) NO_TSA
 {
     struct keyspace *ks = t->ks;
     int number = dbmap_number(&ks->wb->map, e->db);
-    if (number <
-        0) { /* of a flushed database: the sweep takes it; only its place in the index goes */
-        entry_set_expiry(&ks->store, sh, e, hash, 0);
+    if (number < 0) { /* of a flushed database: the sweep takes it */
+        leave_expiry_index(ks, t->producer, sh, e, hash);
         return;
     }
-    txn_stamp(t);
-    if (writeback_must_capture(e, t->stamp.cut))
-        writeback_capture(ks->wb, t->producer, sh, e);
+    int64_t before = edit_begin_entry(t, sh, e);
     effect_del(t, e->db, entry_key(e));
-    int64_t before = writeback_weight(e);
     uint32_t store_db = e->db;
     struct entry *gone = entry_set_none(&ks->store, sh, e, hash, store_db, entry_key(e));
     must(gone != NULL); /* it becomes smaller */

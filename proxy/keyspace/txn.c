@@ -248,7 +248,7 @@ bool txn_is_live(const struct txn *t, const struct entry *e)
         return false;
     if (entry_expired(e, t->now))
         return false;
-    if (UNLIKELY(t->objects_edited) && e->type != VALUE_STRING)
+    if (UNLIKELY(t->open_objects != 0) && e->type != VALUE_STRING)
         return value_ops((enum value_type)e->type)->count(entry_object(e)) > 0;
     return true;
 }
@@ -488,7 +488,8 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     must(!t->open);
     struct keyspace *ks = t->ks;
     t->flags = flags;
-    t->stamped = t->objects_edited = false;
+    t->stamped = false;
+    t->open_objects = 0;
     t->met_expired = NULL;
     t->generation++;
     t->effects.len = 0;
@@ -550,27 +551,10 @@ void txn_close_request(struct txn *t)
         buf_append_bulk(&t->effects, t->argv[i]);
 }
 
-/* Aggregates that were left empty are gone. */
-static void remove_empty(struct txn *t) NO_TSA
-{
-    for (uint32_t i = 0; i < t->slots_len; i++) {
-        struct slot *s = &t->slots[i];
-        struct entry *e = slot_entry(t, s);
-        if (e == NULL || e->type == VALUE_NONE || e->type == VALUE_STRING ||
-            value_ops((enum value_type)e->type)->count(entry_object(e)) > 0)
-            continue;
-        if (entry_set_none(&t->ks->store, s->shard, e, s->hash, s->store_db, s->key->name) != NULL)
-            t->generation++;
-        txn_close_request(t); /* it comes first */
-        effect_del(t, s->store_db, s->key->name);
-    }
-}
-
 void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv)
 {
     txn_close_request(t);
-    if (t->objects_edited)
-        remove_empty(t);
+    edit_close_objects(t);
     begin_request(t, raw, argc, argv);
 }
 
@@ -608,8 +592,7 @@ uint64_t txn_commit(struct txn *t) NO_TSA
     must(t->open);
     struct keyspace *ks = t->ks;
     uint64_t depends = 0;
-    if (t->objects_edited)
-        remove_empty(t);
+    edit_close_objects(t);
     if (t->stamped) {
         depends = t->stamp.lsn;
         for (uint32_t i = 0; i < t->slots_len; i++)

@@ -173,6 +173,9 @@ void **entry_object_place(struct entry *e); /* the same, to change: valid until 
 /* Allocation, value included, its table slot and expiry item; from the sizes, without asking the
  * allocator. */
 size_t entry_memory(const struct entry *e);
+/* Bytes that its next capture will take, about: of an aggregate, its changes' share. A function of
+ * the entry as it is, so that sums of it can be kept. */
+size_t entry_unflushed(const struct entry *e);
 static inline bool entry_expired(const struct entry *e, struct wall now)
 {
     return (e->flags & ENTRY_EXPIRES) != 0 && entry_expires_at(e) <= now.ms;
@@ -241,6 +244,8 @@ void shard_sweep(struct store *s, struct shard *sh, uint32_t *position, size_t l
 /* Walks everything of a shard and breaks (must) where its parts do not agree: table, dirty list,
  * expiry index. For tests and debugging. Lock: the shard's. */
 void store_check(struct store *s, struct shard *sh) REQUIRES(sh->lock);
+/* The same for what is counted over all shards. Lock: all of them. */
+void store_check_sums(struct store *s);
 
 /* Large objects and blobs released under a lock are put on a list and freed by whoever calls this
  * without one; returns how many. */

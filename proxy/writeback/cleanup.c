@@ -20,10 +20,19 @@
 
 enum { PREFETCH_AHEAD = 16, SUSPECT_SLOTS = 256 };
 
+/* The next capture is to be one of everything. */
+static void replace_all(struct writeback *wb, struct entry *e)
+{
+    int64_t before = writeback_weight(e);
+    e->flags |= ENTRY_REPLACE;
+    if ((e->flags & ENTRY_DIRTY) != 0)
+        writeback_reweighed(wb, wb->producers_len - 1, e, before);
+}
+
 bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct entry *e)
 {
     uint32_t producer = wb->producers_len - 1;
-    e->flags |= ENTRY_REPLACE;
+    replace_all(wb, e);
     if ((e->flags & ENTRY_DIRTY) != 0)
         return true;
     if (!shard_try_reserve_dirty(sh, 1))
@@ -52,8 +61,8 @@ static void settle(struct writeback *wb, const struct backend_item *item,
         lock_release(&sh->lock); /* its whole database was flushed away meanwhile */
         return;
     }
-    if (outcome == BATCH_DEAD) {   /* stays in flight: never evicted, so it stays readable */
-        e->flags |= ENTRY_REPLACE; /* the backend lacks changes that will not be captured again */
+    if (outcome == BATCH_DEAD) { /* stays in flight: never evicted, so it stays readable */
+        replace_all(wb, e);      /* the backend lacks changes that will not be captured again */
         e->apart = 1;
         lock_release(&sh->lock);
         return;

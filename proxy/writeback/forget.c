@@ -37,10 +37,8 @@ static void forget_effect(struct writeback *wb, struct shard *sh, uint32_t db, s
 
 void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash)
 {
-    if ((e->flags & ENTRY_DIRTY) != 0) {
-        writeback_count_clean(wb, e);
-        entry_unmark_dirty(sh, e);
-    }
+    if ((e->flags & ENTRY_DIRTY) != 0)
+        writeback_unmark(wb, wb->producers_len - 1, sh, e);
     e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
     sh->evicted = true;
     if (e->type != VALUE_NONE)
@@ -74,8 +72,10 @@ void lost_record(struct writeback *wb, struct lost *lost)
 static void drop(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
                  struct lost *lost) REQUIRES(sh->lock)
 {
-    if ((e->flags & ENTRY_DIRTY) != 0)
+    if ((e->flags & ENTRY_DIRTY) != 0) {
+        writeback_unmark(wb, wb->producers_len - 1, sh, e);
         lost_keep(lost, e);
+    }
     writeback_take_out(wb, sh, e, hash);
 }
 

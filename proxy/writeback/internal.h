@@ -155,15 +155,21 @@ static inline bool writeback_must_capture(const struct entry *e, uint16_t cut)
 }
 void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
     REQUIRES(sh->lock);
-/* Bytes that an entry will cost to keep until it is flushed; cheap. */
+/* What a dirty entry adds to dirty_bytes. */
 static inline int64_t writeback_weight(const struct entry *e)
 {
-    return (int64_t)sizeof(*e) + e->key_len + e->value_len;
+    return (int64_t)entry_unflushed(e);
 }
 /* After a change: makes the entry dirty, or notes that one more change was folded into it.
  * `before`: its weight before, when it was dirty already. */
 void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e,
                        uint16_t cut, int64_t before) REQUIRES(sh->lock);
+/* Takes a dirty entry off the dirty list and out of the sums. */
+void writeback_unmark(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
+    REQUIRES(sh->lock);
+/* A dirty entry weighs something else than it did, and nothing more is to be noted. */
+void writeback_reweighed(struct writeback *wb, uint32_t producer, const struct entry *e,
+                         int64_t before);
 /* Before the map of databases changes. Lock: all shards. */
 void writeback_capture_map(struct writeback *wb, uint16_t cut);
 
@@ -193,6 +199,8 @@ void writeback_suspect_all(struct writeback *wb);
 struct backend_mark writeback_mark(const struct writeback *wb);
 /* Everything that is dirty now leaves with the next cut, which is due. Thread: any. */
 void writeback_cut_soon(struct writeback *wb);
+/* Counts what is dirty and breaks (must) where the sums say something else. Lock: all shards. */
+void writeback_check(struct writeback *wb);
 int64_t writeback_dirty_keys(const struct writeback *wb);
 int64_t writeback_dirty_bytes(const struct writeback *wb);
 
@@ -220,9 +228,6 @@ MUST_CHECK bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct
 /* After the commit: entries that were not changed again are clean, tombstones go, kept-theirs
  * entries are dropped. */
 void cleanup_batch(struct writeback *wb, const struct batch *b);
-/* An entry that is dirty is not to be flushed after all. Thread: cutter, or recovery. */
-void writeback_count_clean(struct writeback *wb, const struct entry *e);
-
 /* --- forget.c --- */
 #define WRITEBACK_FORGET "FORGET" /* the effect that says so in the journal */
 /* Changes that lost what they rest on, for a record of each. */

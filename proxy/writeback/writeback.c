@@ -48,23 +48,41 @@ static void count(_Atomic int64_t *counter, int64_t by)
                           memory_order_relaxed);
 }
 
-void writeback_count_clean(struct writeback *wb, const struct entry *e)
+void writeback_unmark(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
 {
-    struct wb_producer *mine = &wb->producers[wb->producers_len - 1];
-    count(&mine->dirty_keys, -1);
-    count(&mine->dirty_bytes, -writeback_weight(e));
+    count(&wb->producers[producer].dirty_keys, -1);
+    count(&wb->producers[producer].dirty_bytes, -writeback_weight(e));
+    entry_unmark_dirty(sh, e);
 }
 
 void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
 {
     struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
     must(b != NULL);
-    count(&wb->producers[producer].dirty_keys, -1);
-    count(&wb->producers[producer].dirty_bytes, -writeback_weight(e));
-    entry_unmark_dirty(sh, e);
+    writeback_unmark(wb, producer, sh, e); /* first: what is captured weighs less */
     e->flags |= ENTRY_IN_FLIGHT;
     batch_capture(b, producer, e);
     e->apart = 0;
+}
+
+void writeback_reweighed(struct writeback *wb, uint32_t producer, const struct entry *e,
+                         int64_t before)
+{
+    must((e->flags & ENTRY_DIRTY) != 0);
+    count(&wb->producers[producer].dirty_bytes, writeback_weight(e) - before);
+}
+
+void writeback_check(struct writeback *wb) NO_TSA
+{
+    int64_t keys = 0, bytes = 0;
+    for (uint32_t i = 0; i < wb->store->shards_len; i++) {
+        const struct shard *sh = &wb->store->shards[i];
+        keys += sh->dirty_len;
+        for (uint32_t k = 0; k < sh->dirty_len; k++)
+            bytes += writeback_weight(sh->dirty[k]);
+    }
+    must(keys == writeback_dirty_keys(wb));
+    must(bytes == writeback_dirty_bytes(wb));
 }
 
 void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e,
@@ -73,7 +91,7 @@ void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh
     stat_add(STAT_writes, 1);
     if ((e->flags & ENTRY_DIRTY) != 0) {
         stat_add(STAT_coalesced_writes, 1);
-        count(&wb->producers[producer].dirty_bytes, writeback_weight(e) - before);
+        writeback_reweighed(wb, producer, e, before);
         return;
     }
     must(entry_mark_dirty(sh, e, cut));

@@ -87,6 +87,15 @@ int backend_element_order(const struct backend_element *a, const struct backend_
     return slice_cmp(a->name, b->name);
 }
 
+/* Whatever is about a key as a whole, here or there, conflicts with everything. */
+bool backend_conflicts_by_element(const struct backend_item *item, const struct backend_item *base,
+                                  const struct backend_item *theirs)
+{
+    return item->type > VALUE_STRING && !item->replace && base->type == item->type &&
+           theirs->type == item->type && base->expires_at_ms == item->expires_at_ms &&
+           theirs->expires_at_ms == item->expires_at_ms;
+}
+
 uint64_t backend_item_bytes(const struct backend_item *item)
 {
     uint64_t bytes = item->key.len + item->value.len;

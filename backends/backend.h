@@ -148,6 +148,9 @@ struct backend_position {
 
 struct backend_status {
     uint64_t log_bytes; /* on disk beside the data: SQLite's WAL */
+    /* Pages with a checksum, without one yet, and those that are not what was written. */
+    uint64_t pages_summed, pages_unknown, pages_damaged;
+    int64_t verified_at_ms; /* wall time: when all of them had been looked at last; 0: never */
 };
 
 struct backend_config {
@@ -200,15 +203,17 @@ struct backend_ops {
      * once, except those that a load or a conflict has shown meanwhile. A hint: it makes the proxy
      * drop clean entries; proof is apply's business, which still sees them as conflicts, unless
      * emit answers RC_NOT_FOUND: the proxy has nothing unflushed of this key, so that whatever it
-     * writes from now on is later than the change. (Any other code but RC_OK ends the poll, and the
-     * key comes again.) Cheap when nothing has happened. A key without bytes at all (ptr NULL): the
-     * noticing was interrupted, and any key may have been changed.
+     * writes from now on is later than the change. RC_BUSY: what the proxy has of this key may stay
+     * unflushed for long, and must meet the change as a conflict all the same. (Any other code but
+     * RC_OK ends the poll, and the key comes again.) Cheap when nothing has happened. A key without
+     * bytes at all (ptr NULL): the noticing was interrupted, and any key may have been changed.
      * Not called before recovery has replayed the journal. Until the first poll a load settles
      * nothing, and what recovery loads (BACKEND_EVEN_EXPIRED) is what the key was before others
      * changed it, where the backend knows: the journal was written on top of that. */
     enum rc (*poll)(struct backend *b, backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
 
-    /* Figures for people. NULL: it has none. Thread: any. */
+    /* Figures for people, as of the last batch or maintenance: looks at no file. NULL: it has none.
+     * Thread: any. */
     void (*status)(struct backend *b, struct backend_status *out);
     /* For an orderly end: from `until` on every call ends with RC_UNAVAILABLE or RC_BUSY, also one
      * that is under way. May be called again, with an earlier instant. NULL: none takes long.
@@ -229,6 +234,11 @@ enum rc backend_next_piece(const struct backend_batch *batch, struct backend_bat
                            struct err *err);
 /* Which element it is: by position (lists), then by name. */
 int backend_element_order(const struct backend_element *a, const struct backend_element *b);
+/* The rule of conflicts, for an item whose key somebody else has changed: true when each element of
+ * it conflicts with a change of that element only, and false when the item conflicts as a whole.
+ * `base` and `theirs` are the key before their changes and now; only type and expiry count. */
+bool backend_conflicts_by_element(const struct backend_item *item, const struct backend_item *base,
+                                  const struct backend_item *theirs);
 /* Bytes of key and value, names included. */
 uint64_t backend_item_bytes(const struct backend_item *item);
 /* Whether a number points to this store database. */

@@ -292,9 +292,7 @@ static const struct backend_item *settle_item(struct memory_store *s,
     struct backend_item theirs = alive(old) ? old->item : absent;
     struct backend_item base = c->base != NULL ? c->base->item : absent;
     struct backend_conflict conflict = {item, &base, &theirs};
-    bool elements = item->type > VALUE_STRING && !item->replace && base.type == item->type &&
-                    theirs.type == item->type && base.expires_at_ms == item->expires_at_ms &&
-                    theirs.expires_at_ms == item->expires_at_ms;
+    bool elements = backend_conflicts_by_element(item, &base, &theirs);
     theirs.replace = base.replace = true;
     if (elements) {
         compare(o, item, &base, &theirs);
@@ -622,9 +620,9 @@ static enum rc memory_poll(struct backend *b, backend_emit *emit, void *ctx, str
         if (c->polled)
             continue;
         rc = emit(ctx, &item);
-        c->polled = rc == RC_OK || rc == RC_NOT_FOUND;
+        c->polled = rc == RC_OK || rc == RC_NOT_FOUND || rc == RC_BUSY;
         c->settled = c->settled || rc == RC_NOT_FOUND;
-        rc = rc == RC_NOT_FOUND ? RC_OK : rc;
+        rc = c->polled ? RC_OK : rc;
     }
     s->polled = true;
     drop_done_changes(s);

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/buf.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ enum {
     WRITER_CACHE_KIB = 64 * 1024,
     READER_CACHE_KIB = 32 * 1024,
     CACHE_IDLE_US = 2000000,
+    SUMS_PAUSE_MS = 5,
     WAL_BYTES_KEPT = 64 * 1024 * 1024, /* of the WAL file after a checkpoint emptied it */
 };
 
@@ -43,6 +45,11 @@ enum rc sqlite_fail(const struct sqlite_conn *c, int result, const char *what, s
     enum rc rc = sqlite_rc(result);
     if (rc == RC_OK)
         rc = RC_UNAVAILABLE; /* a row where none was due, or the other way round */
+    if (result == SQLITE_IOERR_DATA)
+        return err_set(err, rc,
+                       "%s: page %u is not what was written (its checksum differs): damaged. "
+                       "`weirctl check` names the tables; restore a backup",
+                       c->path, sqlite_sums_bad_page(c->db));
     int sys = c->db != NULL && rc == RC_IO ? sqlite3_system_errno(c->db) : 0;
     const char *text = c->db != NULL && (sqlite3_errcode(c->db) & 0xff) == (result & 0xff)
                            ? sqlite3_errmsg(c->db)
@@ -50,7 +57,7 @@ enum rc sqlite_fail(const struct sqlite_conn *c, int result, const char *what, s
     return err_fill(err, rc, sys, __FILE__, __LINE__, "%s: %s: %s", c->path, what, text);
 }
 
-int64_t sqlite_expiry_column(sqlite3_stmt *s, int at)
+static int64_t expiry_column(sqlite3_stmt *s, int at)
 {
     if (sqlite3_column_type(s, at) == SQLITE_NULL)
         return 0;
@@ -67,6 +74,29 @@ sqlite3_stmt *sqlite_with_key(const struct sqlite_conn *c, enum sqlite_statement
     sqlite3_bind_int64(s, 1, db);
     sqlite_bind_slice(s, 2, key);
     return s;
+}
+
+struct sqlite_head sqlite_head_from_row(sqlite3_stmt *s, int type_at, int expires_at)
+{
+    int type = sqlite3_column_int(s, type_at);
+    if (type < VALUE_STRING || type > VALUE_ZSET)
+        return (struct sqlite_head){VALUE_NONE, 0};
+    return (struct sqlite_head){(enum value_type)type, expiry_column(s, expires_at)};
+}
+
+enum rc sqlite_read_head(const struct sqlite_conn *c, uint32_t db, struct slice key,
+                         struct sqlite_head *out, struct err *err)
+{
+    sqlite3_stmt *s = sqlite_with_key(c, ST_KEY, db, key);
+    int result = sqlite3_step(s);
+    enum rc rc = RC_OK;
+    *out = (struct sqlite_head){VALUE_NONE, 0};
+    if (result == SQLITE_ROW)
+        *out = sqlite_head_from_row(s, 0, 1);
+    else if (result != SQLITE_DONE)
+        rc = sqlite_fail(c, result, "looking up a key", err);
+    sqlite3_reset(s);
+    return rc;
 }
 
 enum rc sqlite_run(const struct sqlite_conn *c, enum sqlite_statement id, struct err *err)
@@ -172,9 +202,11 @@ static enum rc conn_open(struct sqlite_conn *c, struct sqlite_backend *b, int ca
 {
     c->path = b->path;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    int result = sqlite3_open_v2(b->path, &c->db, flags, NULL);
+    int result = sqlite3_open_v2(b->path, &c->db, flags, b->sums->name);
     if (result != SQLITE_OK)
         return sqlite_fail(c, result, "opening", err);
+    /* Nor is the WAL deleted then: an empty one that stays shows that nobody else wrote. */
+    sqlite3_db_config(c->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite_limit_waiting(c, b);
     if (sqlite3_db_readonly(c->db, "main") == 1)
         return err_set(err, RC_READONLY, "%s: may be read and not written", b->path);
@@ -218,6 +250,7 @@ static void backend_close(struct backend **pb)
     if (b->writer.db != NULL && b->file.wal_path != NULL)
         sqlite_wal_close(b);
     conn_close(&b->writer);
+    sqlite_sums_free(&b->sums);
     sqlite_file_close(&b->file); /* after SQLite's */
     sqlite_piece_fini(&b->piece);
     sqlite_piece_fini(&b->theirs);
@@ -238,16 +271,30 @@ static enum rc bind_file(struct sqlite_backend *b, struct err *err)
     if (rc == RC_OK &&
         (!sqlite_file_is_opened_by(&b->writer) || !sqlite_file_is_opened_by(&b->reader)))
         rc = err_set(err, RC_MOVED, "%s: replaced while it was being opened; start again", b->path);
+    if (rc == RC_OK)
+        sqlite_label_put(&b->file);
     return rc;
+}
+
+/* Another program may be in the middle of a checkpoint. If it takes long, maintain() goes on. */
+static void start_sums(struct sqlite_backend *b)
+{
+    int64_t until_us = clock_mono().us + (int64_t)b->timeout_ms * 1000;
+    while (!sqlite_sums_start(b->sums, b->writer.db) && clock_mono().us < until_us)
+        (void)poll(NULL, 0, SUMS_PAUSE_MS);
 }
 
 static enum rc open_both(struct sqlite_backend *b, struct err *err)
 {
     enum rc rc = sqlite_file_open(&b->file, b->path, err);
     if (rc == RC_OK)
-        rc = conn_open(&b->writer, b, WRITER_CACHE_KIB, err);
+        rc = sqlite_label_check(b->path, err);
     if (rc == RC_OK)
+        rc = conn_open(&b->writer, b, WRITER_CACHE_KIB, err);
+    if (rc == RC_OK) {
+        start_sums(b);
         rc = sqlite_schema_prepare(&b->writer, err);
+    }
     if (rc == RC_OK)
         rc = conn_prepare(&b->writer, err);
     if (rc == RC_OK)
@@ -283,10 +330,13 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
     if (b == NULL)
         return err_set(err, RC_NOMEM, "no memory for a backend");
     b->base.ops = &backend_sqlite;
+    b->sums = sqlite_sums_new();
+    must(b->sums != NULL);
     b->path = path_of(config);
     b->file.fd = -1;
     b->timeout_ms = config->timeout_ms > INT32_MAX ? INT32_MAX : (int)config->timeout_ms;
     b->data_version = -1;
+    b->held_seq = INT64_MAX;
     b->wal_pages_max = WAL_PAGES_MAX;
     lock_init(&b->lock);
     struct backend *opened = (struct backend *)b;
@@ -369,7 +419,9 @@ static enum rc backend_position(struct backend *pb, struct backend_position *out
     struct sqlite_backend *b = of(pb);
     memset(out, 0, sizeof(*out));
     int64_t any_key = 0;
-    enum rc rc = sqlite_run(&b->writer, ST_BEGIN_READ, err);
+    enum rc rc = sqlite_guard_write(b, err); /* a file that was taken away is no answer */
+    if (rc == RC_OK)
+        rc = sqlite_run(&b->writer, ST_BEGIN_READ, err);
     if (rc == RC_OK)
         rc = read_mark(&b->writer, out, err);
     if (rc == RC_OK)
@@ -382,6 +434,12 @@ static enum rc backend_position(struct backend *pb, struct backend_position *out
 }
 
 /* ---- the file is looked at around what is believed ---- */
+
+/* For those who ask status() and may not look at a file. */
+static void note_wal(struct sqlite_backend *b)
+{
+    atomic_store_explicit(&b->wal_bytes, sqlite_file_wal_bytes(&b->file), memory_order_relaxed);
+}
 
 static enum rc backend_apply(struct backend *pb, const struct backend_batch *batch,
                              struct backend_applied *out, struct err *err)
@@ -396,6 +454,7 @@ static enum rc backend_apply(struct backend *pb, const struct backend_batch *bat
         return rc;
     if (batch->cut_lsn > b->committed.cut_lsn)
         b->committed.cut_lsn = batch->cut_lsn;
+    note_wal(b);
     return sqlite_guard_write(b, err);
 }
 
@@ -495,16 +554,25 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
     *more = rc == RC_OK && (log_left || rows_left);
     if (rc == RC_OK)
         rc = sqlite_wal_maintain(b, !b->applied_since && !*more, err);
+    if (rc == RC_OK && sqlite_sums_start(b->sums, b->writer.db))
+        sqlite_sums_scrub(b->sums);
+    note_wal(b);
     release_cache_if_idle(b);
     b->applied_since = false;
-    return rc;
+    return rc == RC_OK ? sqlite_sums_result(b->sums, err) : rc;
 }
 
 /* ---- figures, and the end ---- */
 
 static void backend_status(struct backend *pb, struct backend_status *out)
 {
-    out->log_bytes = (uint64_t)sqlite_file_wal_bytes(&of(pb)->file);
+    struct sums_figures sums;
+    sqlite_sums_get_figures(of(pb)->sums, &sums);
+    out->log_bytes = (uint64_t)atomic_load_explicit(&of(pb)->wal_bytes, memory_order_relaxed);
+    out->pages_summed = sums.known;
+    out->pages_unknown = sums.unknown;
+    out->pages_damaged = sums.damaged;
+    out->verified_at_ms = sums.full_pass_ms;
 }
 
 static void backend_set_deadline(struct backend *pb, struct mono until)

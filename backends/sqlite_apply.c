@@ -8,6 +8,15 @@
  * refusal ends the whole transaction, whatever the owner of the database has said of constraints:
  * our statements say OR ABORT, and triggers are not for us (see configure() in sqlite.c).
  *
+ * What a statement that writes an item says, and whose that is:
+ *
+ *   CONSTRAINT (unique index), TOOBIG, MISMATCH     the item's: refused
+ *   no row written, and no error                    the item's: refused
+ *   ERROR, and the statement can be prepared anew   the item's: refused. What an index computes
+ *                                                   of it cannot be (json(value), no JSON)
+ *   ERROR, and it cannot be                         the store's: a table or a function is missing
+ *   anything else (BUSY, FULL, IOERR, CORRUPT ...)  the store's: the batch is tried again
+ *
  * Strings are the hot path: one upsert each, which overwrites a string and refuses (changes no row)
  * where an aggregate lies, so that nothing needs to be looked up first. Items come in the order of
  * the index, so a batch walks the tree once.
@@ -26,11 +35,13 @@ struct work {
     bool begin_again; /* a refused item has left something behind */
 };
 
-/* What is stored under a key, without its value. */
-struct stored {
-    enum value_type type;
-    int64_t expires_at_ms;
-};
+static bool can_be_prepared(const struct work *w, sqlite3_stmt *s)
+{
+    sqlite3_stmt *again = NULL;
+    bool can = sqlite3_prepare_v2(w->c->db, sqlite3_sql(s), -1, &again, NULL) == SQLITE_OK;
+    sqlite3_finalize(again);
+    return can;
+}
 
 static enum rc step_row(struct work *w, sqlite3_stmt *s, int bound, const char *what)
 {
@@ -41,6 +52,8 @@ static enum rc step_row(struct work *w, sqlite3_stmt *s, int bound, const char *
     else
         rc = sqlite_fail(w->c, result, what, w->err);
     sqlite3_reset(s);
+    if (result == SQLITE_ERROR && can_be_prepared(w, s))
+        rc = w->err->code = RC_REJECTED;
     return rc;
 }
 
@@ -61,26 +74,6 @@ static int bind_key_row(sqlite3_stmt *s, const struct backend_item *item)
         return bound;
     return item->expires_at_ms != 0 ? sqlite3_bind_int64(s, 4, item->expires_at_ms)
                                     : sqlite3_bind_null(s, 4);
-}
-
-static enum rc find_stored(struct work *w, const struct backend_item *item, struct stored *out)
-{
-    sqlite3_stmt *s = w->c->statements[ST_KEY];
-    int result = bind_key(s, item);
-    if (result == SQLITE_OK)
-        result = sqlite3_step(s);
-    enum rc rc = RC_OK;
-    *out = (struct stored){0};
-    if (result == SQLITE_ROW) {
-        int type = sqlite3_column_int(s, 0);
-        bool known = type >= VALUE_STRING && type <= VALUE_ZSET;
-        out->type = known ? (enum value_type)type : VALUE_NONE;
-        out->expires_at_ms = sqlite_expiry_column(s, 1);
-    } else if (result != SQLITE_DONE) {
-        rc = sqlite_fail(w->c, result, "looking up a key", w->err);
-    }
-    sqlite3_reset(s);
-    return rc;
 }
 
 static enum rc clear_elements(struct work *w, const struct backend_item *item, enum value_type type)
@@ -111,9 +104,10 @@ static enum rc put_key_row(struct work *w, const struct backend_item *item)
 }
 
 /* Several statements of which all or none counts. */
-static enum rc together(struct work *w, const struct backend_item *item, const struct stored *old,
+static enum rc together(struct work *w, const struct backend_item *item,
+                        const struct sqlite_head *old,
                         enum rc (*put)(struct work *w, const struct backend_item *item,
-                                       const struct stored *old))
+                                       const struct sqlite_head *old))
 {
     struct backend_applied before = *w->done;
     struct err ignored;
@@ -131,7 +125,7 @@ static enum rc together(struct work *w, const struct backend_item *item, const s
 }
 
 static enum rc put_over_aggregate(struct work *w, const struct backend_item *item,
-                                  const struct stored *old)
+                                  const struct sqlite_head *old)
 {
     enum rc rc = clear_elements(w, item, old->type);
     return rc == RC_OK ? put_key_row(w, item) : rc;
@@ -143,8 +137,8 @@ static enum rc put_string(struct work *w, const struct backend_item *item)
     uint64_t rows = w->done->rows;
     enum rc rc = step_row(w, s, bind_key_row(s, item), "writing a string");
     if (rc == RC_OK && w->done->rows == rows) {
-        struct stored old;
-        rc = find_stored(w, item, &old);
+        struct sqlite_head old;
+        rc = sqlite_read_head(w->c, item->db, item->key, &old, w->err);
         if (rc == RC_OK)
             rc = together(w, item, &old, put_over_aggregate);
     }
@@ -162,8 +156,8 @@ static enum rc remove_key(struct work *w, const struct backend_item *item)
     if (rc != RC_OK || w->done->rows > rows)
         return rc;
 
-    struct stored old; /* an aggregate, or nothing */
-    rc = find_stored(w, item, &old);
+    struct sqlite_head old; /* an aggregate, or nothing */
+    rc = sqlite_read_head(w->c, item->db, item->key, &old, w->err);
     if (rc != RC_OK || old.type == VALUE_NONE)
         return rc;
     rc = clear_elements(w, item, old.type);
@@ -201,7 +195,7 @@ static enum rc put_elements(struct work *w, const struct backend_item *item)
 }
 
 static enum rc put_aggregate_over(struct work *w, const struct backend_item *item,
-                                  const struct stored *old)
+                                  const struct sqlite_head *old)
 {
     enum rc rc = RC_OK;
     w->done->bytes += item->key.len;
@@ -232,9 +226,9 @@ static enum rc undo_new(struct work *w, const struct backend_item *item,
 
 static enum rc put_aggregate(struct work *w, const struct backend_item *item)
 {
-    struct stored old;
+    struct sqlite_head old;
     struct backend_applied before = *w->done;
-    enum rc rc = find_stored(w, item, &old);
+    enum rc rc = sqlite_read_head(w->c, item->db, item->key, &old, w->err);
     if (rc != RC_OK)
         return rc;
     bool one_row = item->elements_len <= 1 && !item->replace && old.type == item->type &&

@@ -10,7 +10,9 @@
  *   age     it was handed out by poll(), and whole batches were committed since. A change of the
  *           proxy that is older than the poll was in a cut made before it or in the first one after
  *           it; cuts of a backend never overlap, so after two commits none is left. One more is
- *           waited for, since keys handed out take a moment to arrive.
+ *           waited for, since keys handed out take a moment to arrive. Not when the proxy answered
+ *           that what it has of the key may stay unflushed for long (a dead letter): then nothing
+ *           from this row on ages until one of the first three happened. poll() asks again.
  *
  * What poll and load settle is noted in memory, within a bound, and deleted at once, or by the
  * flusher when it is the one that is writing. Nothing else about changes is kept in memory: after a
@@ -33,6 +35,14 @@ enum {
     RESOLVED_BYTES_MAX = 16 * 1024 * 1024,
     POLL_CHUNK = 1000,
     LOG_ROWS_MAX = 1000 * 1000, /* of what poll() has handed out */
+    HELD_MAX = 10000,
+};
+
+struct sqlite_held {
+    struct sqlite_held *next;
+    int64_t seq; /* the first change of the key that was handed out */
+    struct backend_item item;
+    char key[];
 };
 
 struct sqlite_resolved_entry {
@@ -107,8 +117,78 @@ static void resolved_clear(struct sqlite_resolved *r)
     *r = (struct sqlite_resolved){0};
 }
 
+/* ---- changes of what stays unflushed for long ---- */
+
+static void hold(struct sqlite_backend *b, const struct backend_item *item, int64_t seq)
+{
+    struct sqlite_held *h = b->held;
+    while (h != NULL && (h->item.db != item->db || !slice_eq(h->item.key, item->key)))
+        h = h->next;
+    if (h != NULL || b->held_len >= HELD_MAX)
+        return;
+    h = malloc(sizeof(*h) + item->key.len);
+    if (h == NULL)
+        return;
+    *h = (struct sqlite_held){.next = b->held, .seq = seq, .item = *item};
+    if (item->key.len > 0)
+        memcpy(h->key, item->key.ptr, item->key.len);
+    h->item.key = slice_of(h->key, item->key.len);
+    b->held = h;
+    b->held_len++;
+}
+
+static void publish_held(struct sqlite_backend *b)
+{
+    int64_t first = INT64_MAX;
+    for (const struct sqlite_held *h = b->held; h != NULL; h = h->next)
+        first = h->seq < first ? h->seq : first;
+    lock_acquire(&b->lock);
+    b->held_seq = first;
+    lock_release(&b->lock);
+}
+
+/* RC_BUSY: still held. RC_OK: its rows are gone, or what they say is settled. */
+static enum rc look_at_held(struct sqlite_backend *b, const struct sqlite_held *h,
+                            backend_emit *emit, void *ctx, struct err *err)
+{
+    int64_t last;
+    sqlite_with_key(&b->reader, ST_CHANGE_LAST_OF_KEY, h->item.db, h->item.key);
+    enum rc rc = sqlite_number(&b->reader, ST_CHANGE_LAST_OF_KEY, 0, &last, err);
+    if (rc != RC_OK || last == 0)
+        return rc;
+    if (emit(ctx, &h->item) != RC_NOT_FOUND)
+        return RC_BUSY;
+    lock_acquire(&b->lock);
+    resolved_put(&b->resolved, h->item.db, h->item.key, last);
+    lock_release(&b->lock);
+    return RC_OK;
+}
+
+static enum rc poll_held(struct sqlite_backend *b, backend_emit *emit, void *ctx, struct err *err)
+{
+    enum rc rc = RC_OK;
+    for (struct sqlite_held **at = &b->held; *at != NULL && (rc == RC_OK || rc == RC_BUSY);) {
+        struct sqlite_held *h = *at;
+        rc = look_at_held(b, h, emit, ctx, err);
+        if (rc == RC_OK) {
+            *at = h->next;
+            b->held_len--;
+            free(h);
+        } else {
+            at = &h->next;
+        }
+    }
+    publish_held(b);
+    return rc == RC_BUSY ? RC_OK : rc;
+}
+
 void sqlite_change_fini(struct sqlite_backend *b)
 {
+    while (b->held != NULL) {
+        struct sqlite_held *h = b->held;
+        b->held = h->next;
+        free(h);
+    }
     lock_acquire(&b->lock);
     resolved_clear(&b->resolved);
     lock_release(&b->lock);
@@ -248,8 +328,12 @@ static enum rc hand_out(struct sqlite_backend *b, sqlite3_stmt *s, struct last_k
                                 .key = sqlite_column_slice(s, 2)};
     if (!same_as_last(last, item.db, item.key))
         remember_last(last, item.db, item.key, emit(ctx, &item));
-    if (last->answer != RC_OK && last->answer != RC_NOT_FOUND)
+    if (last->answer == RC_BUSY) {
+        hold(b, &item, seq);
+        publish_held(b);
+    } else if (last->answer != RC_OK && last->answer != RC_NOT_FOUND) {
         return last->answer;
+    }
     lock_acquire(&b->lock);
     b->polled_seq = seq;
     if (last->answer == RC_NOT_FOUND)
@@ -290,6 +374,9 @@ enum rc sqlite_poll(struct backend *pb, backend_emit *emit, void *ctx, struct er
     enum rc rc = sqlite_number(&b->reader, ST_DATA_VERSION, 0, &version, err);
     if (rc != RC_OK || version == b->data_version)
         return rc; /* nobody has committed anything, neither we nor others */
+    rc = poll_held(b, emit, ctx, err);
+    if (rc != RC_OK)
+        return rc;
     do {
         rc = poll_chunk(b, emit, ctx, &rows, err);
         sqlite_change_relieve(b);
@@ -316,6 +403,10 @@ void sqlite_change_committed(struct sqlite_backend *b)
 static int64_t trim_floor(struct sqlite_backend *b, int64_t first, int64_t last)
 {
     int64_t floor = b->polled_before[2];
+    lock_acquire(&b->lock);
+    if (floor >= b->held_seq)
+        floor = b->held_seq - 1;
+    lock_release(&b->lock);
     if (first == 0 || last - first < LOG_ROWS_MAX)
         return floor;
     lock_acquire(&b->lock);

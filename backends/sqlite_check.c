@@ -1,22 +1,40 @@
-/* Everything that can be told about a database by reading it: pages, indexes, and whether our
- * tables agree with each other.
+/* Everything that can be told about a database by reading it: pages and their checksums, indexes,
+ * and whether our tables agree with each other.
  *
  * SQLite's own check finds what contradicts the structure of the file. It cannot tell that a byte
  * within a value is not the one that was written: of single bits that were turned over at random
- * and changed what a key holds, it found 52 of 336.
+ * and changed what a key holds, it found 52 of 336. The checksums find each, of the pages that have
+ * one.
+ *
+ * While a proxy runs, it has the lock under which the file is written, and keeps the sums current;
+ * a page that it is just writing is looked at again. While none runs, the lock is ours for as long
+ * as pages are read.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_check.h"
 
 #include "backends/sqlite_internal.h"
 
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    LOOKS = 5, /* at a page that differs */
+    LOOK_PAUSE_MS = 20,
+    LOCK_TRIES = 50,    /* another program's checkpoint is over by then; a proxy keeps the lock */
+    DAMAGED_SHOWN = 50, /* of which we ask where they belong */
+};
 
 struct check {
     struct sqlite_conn c;
     void (*say)(const char *what);
-    uint64_t wrong;
+    struct sqlite_sums *sums;
+    struct sqlite_checked *out;
 };
+
+/* What belongs to a flushed database goes in steps, and contradicts itself meanwhile. */
+#define KEPT(db) db " NOT IN (SELECT store_db FROM weir_dropped)"
 
 /* Each query yields a line for everything that is wrong. */
 static const char *const questions[] = {
@@ -30,16 +48,17 @@ static const char *const questions[] = {
 #define ALONE(table, type)                                                                       \
     "SELECT DISTINCT '" table ": elements of ' || quote(key) || ' in store database ' || db || " \
     "', which is no such key' FROM " table " x WHERE NOT EXISTS (SELECT 1 FROM weir_key k "      \
-    "WHERE k.db = x.db AND k.key = x.key AND k.type = " type ")",                                \
+    "WHERE k.db = x.db AND k.key = x.key AND k.type = " type ") AND " KEPT("x.db"),              \
         "SELECT 'weir_key: ' || quote(key) || ' in store database ' || db || ' is without "      \
         "elements in " table "' FROM weir_key k WHERE type = " type " AND NOT EXISTS "           \
-        "(SELECT 1 FROM " table " x WHERE x.db = k.db AND x.key = k.key)"
+        "(SELECT 1 FROM " table " x WHERE x.db = k.db AND x.key = k.key) AND " KEPT("k.db")
     ALONE("weir_hash", "2"),
     ALONE("weir_list", "3"),
     ALONE("weir_set", "4"),
     ALONE("weir_zset", "5"),
 #undef ALONE
 };
+#undef KEPT
 
 /* Says each row that is not `fine`. A failure of the query itself is a finding: it is damage that
  * the query ran into. */
@@ -53,27 +72,101 @@ static void ask(struct check *k, const char *sql, const char *fine)
         if (text == NULL || (fine != NULL && strcmp(text, fine) == 0))
             continue;
         k->say(text);
-        k->wrong++;
+        k->out->wrong++;
     }
     if (result != SQLITE_DONE) {
         k->say(sqlite3_errmsg(k->c.db));
-        k->wrong++;
+        k->out->wrong++;
     }
     sqlite3_finalize(s);
 }
 
-enum rc sqlite_check_file(const char *path, void (*say)(const char *what), uint64_t *wrong,
-                          struct err *err)
+/* ---- checksums ---- */
+
+static bool is_damaged(struct check *k, uint32_t page, void *bytes)
 {
-    struct check k = {.c = {.path = path}, .say = say};
+    uint32_t sum = sums_get(k->sums, page);
+    for (int looks = 0; sum != 0 && looks < LOOKS; looks++) {
+        if (looks > 0) {
+            (void)poll(NULL, 0, LOOK_PAUSE_MS);
+            sum = sums_file_get(k->sums, page);
+        }
+        if (sum == 0 || !sums_read_page(k->sums, page, bytes) ||
+            sums_of(page, bytes, k->sums->page_bytes) == sum)
+            return false;
+    }
+    return sum != 0;
+}
+
+static void say_damaged(struct check *k, uint32_t page)
+{
+    char text[256];
+    sqlite3_stmt *s = NULL;
+    const char *name = NULL;
+    if (k->out->wrong < DAMAGED_SHOWN &&
+        sqlite3_prepare_v2(k->c.db, "SELECT name FROM dbstat WHERE pageno = ?1", -1, &s, NULL) ==
+            SQLITE_OK) {
+        sqlite3_bind_int64(s, 1, page);
+        if (sqlite3_step(s) == SQLITE_ROW)
+            name = (const char *)sqlite3_column_text(s, 0);
+    }
+    snprintf(text, sizeof(text), "page %u: not what was written (its checksum differs): %s%.100s",
+             page, name != NULL ? "of " : "of no table, or of one that cannot be walked",
+             name != NULL ? name : "");
+    k->say(text);
+    k->out->wrong++;
+    sqlite3_finalize(s);
+}
+
+static const char *read_sums(struct check *k, bool *locked)
+{
+    *locked = false;
+    for (int tries = 0; tries < LOCK_TRIES && !*locked; tries++) {
+        if (tries > 0)
+            (void)poll(NULL, 0, LOOK_PAUSE_MS);
+        *locked = sqlite_sums_pin(k->sums, k->c.db);
+    }
+    if (*locked) {
+        const char *why = sums_file_decide(k->sums);
+        return why != NULL && why[0] == '\0' ? "there are none" : why;
+    }
+    return sums_file_read_beside(k->sums) ? NULL : "there are none";
+}
+
+static void check_sums(struct check *k)
+{
+    bool locked;
+    k->out->sums_not_believed = read_sums(k, &locked);
+    k->out->pages = atomic_load(&k->sums->pages);
+    void *bytes = malloc(SUMS_PAGE_MAX);
+    for (uint32_t page = 1;
+         bytes != NULL && k->out->sums_not_believed == NULL && page <= k->out->pages; page++) {
+        k->out->with_sum += sums_get(k->sums, page) != 0;
+        if (is_damaged(k, page, bytes))
+            say_damaged(k, page);
+    }
+    free(bytes);
+    sqlite_sums_unpin(k->sums);
+}
+
+enum rc sqlite_check_file(const char *path, void (*say)(const char *what),
+                          struct sqlite_checked *out, struct err *err)
+{
     int64_t ours = 0;
-    enum rc rc = RC_OK;
-    *wrong = 0;
-    int result = sqlite3_open_v2(path, &k.c.db, SQLITE_OPEN_READWRITE, NULL);
+    *out = (struct sqlite_checked){0};
+    enum rc rc = sqlite_label_check(path, err);
+    if (rc != RC_OK)
+        return rc;
+    struct check k = {.c = {.path = path}, .say = say, .out = out, .sums = sqlite_sums_new()};
+    if (k.sums == NULL)
+        return err_set(err, RC_NOMEM, "no memory for checksums");
+    k.sums->reads_only = true;
+    int result = sqlite3_open_v2(path, &k.c.db, SQLITE_OPEN_READWRITE, k.sums->name);
     if (result != SQLITE_OK)
         rc = sqlite_fail(&k.c, result, "opening", err);
     if (rc == RC_OK) {
         sqlite3_db_config(k.c.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+        check_sums(&k);
         rc = sqlite_query_number(
             &k.c, "SELECT count(*) FROM sqlite_schema WHERE name IN ('weir_meta', 'weir_key')", 0,
             &ours, err);
@@ -85,7 +178,7 @@ enum rc sqlite_check_file(const char *path, void (*say)(const char *what), uint6
         for (size_t i = 0; i < COUNT_OF(questions); i++)
             ask(&k, questions[i], NULL);
     }
-    *wrong = k.wrong;
     sqlite3_close(k.c.db);
+    sqlite_sums_free(&k.sums);
     return rc;
 }

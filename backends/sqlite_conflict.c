@@ -1,9 +1,7 @@
 /* An item of ours meets what others changed of its key since the proxy last looked.
  *
- * An item that changes some elements of a value conflicts with changes of these elements, not with
- * those of their neighbours. The log has what each element was before its first change; what it is
- * now is read where it matters. Whatever is about a key as a whole, here or there, conflicts with
- * everything.
+ * Whether it conflicts element by element or as a whole, backend_conflicts_by_element() says. The
+ * log has what each element was before its first change; what it is now is read where it matters.
  *
  * Runs inside the transaction of a batch; ST_CHANGE_OF_KEY stands on the first row of the key's
  * log.
@@ -109,11 +107,9 @@ static int collect_elements(sqlite3_stmt *s, struct sqlite_piece *p, struct back
 
 static void base_from_row(sqlite3_stmt *s, struct backend_item *base)
 {
-    int type = sqlite3_column_int(s, 1);
-    if (type >= VALUE_STRING && type <= VALUE_ZSET) {
-        base->type = (enum value_type)type;
-        base->expires_at_ms = sqlite_expiry_column(s, 3);
-    }
+    struct sqlite_head head = sqlite_head_from_row(s, 1, 3);
+    base->type = head.type;
+    base->expires_at_ms = head.expires_at_ms;
     base->replace = base->type <= VALUE_STRING;
     if (base->type == VALUE_STRING)
         base->value = sqlite_column_slice(s, 2);
@@ -295,45 +291,23 @@ static enum rc decide_by_element(struct sqlite_backend *b, const struct backend_
 
 /* ---- an item ---- */
 
-struct head {
-    enum value_type type;
-    int64_t expires_at_ms;
-};
-
-static enum rc read_head(struct sqlite_backend *b, const struct backend_item *item,
-                         struct head *head, struct err *err)
-{
-    sqlite3_stmt *s = sqlite_with_key(&b->writer, ST_KEY, item->db, item->key);
-    int result = sqlite3_step(s);
-    *head = (struct head){VALUE_NONE, 0};
-    if (result == SQLITE_ROW)
-        *head =
-            (struct head){(enum value_type)sqlite3_column_int(s, 0), sqlite_expiry_column(s, 1)};
-    sqlite3_reset(s);
-    return result == SQLITE_ROW || result == SQLITE_DONE
-               ? RC_OK
-               : sqlite_fail(&b->writer, result, "looking up a key", err);
-}
-
 enum rc sqlite_conflict_decide(struct sqlite_backend *b, const struct backend_batch *batch,
                                uint32_t index, const struct backend_item **item, struct err *err)
 {
     const struct backend_item *ours = &batch->items[index];
     sqlite3_stmt *s = b->writer.statements[ST_CHANGE_OF_KEY];
     struct backend_item base = {.type = VALUE_NONE};
-    struct head now;
+    struct sqlite_head now;
     base_from_row(s, &base);
-    enum rc rc = read_head(b, ours, &now, err);
+    enum rc rc = sqlite_read_head(&b->writer, ours->db, ours->key, &now, err);
     if (b->overlap == NULL)
         b->overlap = calloc(1, sizeof(*b->overlap));
     if (rc == RC_OK && b->overlap == NULL)
         rc = err_set(err, RC_NOMEM, "%s: no memory for a conflict", b->path);
     if (rc != RC_OK)
         return rc;
-    bool elements = ours->type > VALUE_STRING && !ours->replace && base.type == ours->type &&
-                    base.expires_at_ms == ours->expires_at_ms && now.type == base.type &&
-                    now.expires_at_ms == base.expires_at_ms;
-    if (elements)
+    struct backend_item theirs = {.type = now.type, .expires_at_ms = now.expires_at_ms};
+    if (backend_conflicts_by_element(ours, &base, &theirs))
         return decide_by_element(b, batch, index, s, item, err);
     struct settling st = {
         .batch = batch, .item = index, .theirs = &b->theirs, .conflict = {.ours = ours}};

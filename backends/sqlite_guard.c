@@ -43,12 +43,15 @@ static bool was_mixed(const struct sqlite_backend *b)
 enum rc sqlite_guard_write(struct sqlite_backend *b, struct err *err)
 {
     enum rc overwritten = sqlite_overwrite_check(b, err);
-    if (overwritten != RC_OK)
+    if (overwritten != RC_OK) {
+        sqlite_sums_suspend(b->sums);
         return overwritten;
+    }
     enum sqlite_place place = sqlite_file_place(&b->file);
     if (LIKELY(place == SQLITE_PLACE_OURS && !b->rescued))
         return RC_OK;
     if (place != SQLITE_PLACE_OURS) {
+        sqlite_sums_suspend(b->sums);
         if (!b->rescued)
             rescue_wal(b, place);
         return sqlite_file_check(&b->file, err);

@@ -4,6 +4,8 @@
  *   sqlite_value.h   result codes, text or blob; the one file that others may use too
  *   sqlite_file.c    the lock on the file; does its name still point to it?
  *   sqlite_overwrite.c  was the file overwritten where it lies?
+ *   sqlite_label.c   which database a WAL belongs to
+ *   sqlite_sums.h    checksums of pages
  *   sqlite_wal.c     the size of the WAL, who holds it up; waiting for locks
  *   sqlite_guard.c   what is checked before a commit or an answer is believed
  *   sqlite_schema.c  tables, views, triggers; is this database ours?
@@ -19,6 +21,7 @@
 #define BACKENDS_SQLITE_INTERNAL_H
 
 #include "backends/backend.h"
+#include "backends/sqlite_sums.h"
 #include "backends/sqlite_value.h"
 #include "base/clock.h"
 #include "base/lock.h"
@@ -214,7 +217,8 @@ struct sqlite_file_seen {
     struct sqlite_backfill backfill;
     int64_t meta_page; /* the root of weir_meta */
     int64_t time_ns, bytes;
-    uint64_t digest; /* of the first page and the one with weir_meta */
+    uint64_t digest[2];  /* of the first page and the one with weir_meta */
+    uint32_t wal_frames; /* that the WAL had */
     struct sqlite_identity identity;
 };
 
@@ -224,6 +228,7 @@ struct sqlite_backend {
     /* immutable after open */
     char *path;
     struct sqlite_file file;
+    struct sqlite_sums *sums;
     int timeout_ms;
     int64_t page_bytes;
 
@@ -248,8 +253,11 @@ struct sqlite_backend {
     /* loader thread only */
     struct sqlite_conn reader;
     struct sqlite_piece piece;
+    struct sqlite_held *held; /* changes of keys that stay unflushed for long */
+    uint32_t held_len;
     int64_t data_version; /* at the last poll that read the log to its end; -1: none yet */
 
+    _Atomic int64_t wal_bytes;   /* after the last batch or maintenance */
     _Atomic int64_t deadline_us; /* monotonic; nothing waits or works past it; 0: none */
     _Atomic bool overwritten;    /* for good: SQLite's view of the file is worth nothing */
     _Atomic bool unnoticed;      /* others may have changed anything: the next poll says so */
@@ -258,13 +266,22 @@ struct sqlite_backend {
     struct lock lock;
     struct sqlite_resolved resolved GUARDED_BY(lock);
     int64_t polled_seq GUARDED_BY(lock); /* poll() has handed out the log up to here */
+    int64_t held_seq GUARDED_BY(lock);   /* the first row that `held` speaks of; INT64_MAX: none */
 };
 
 /* sqlite.c: errors and the small change of talking to SQLite. */
 
 /* Turns a SQLite result into our code, with a text that names the file. */
 enum rc sqlite_fail(const struct sqlite_conn *c, int result, const char *what, struct err *err);
-int64_t sqlite_expiry_column(sqlite3_stmt *s, int at);
+/* What is stored under a key, without its value. */
+struct sqlite_head {
+    enum value_type type; /* VALUE_NONE: nothing, or a type that this version does not know */
+    int64_t expires_at_ms;
+};
+/* The same from a row that has type and expiry in these columns. */
+struct sqlite_head sqlite_head_from_row(sqlite3_stmt *s, int type_at, int expires_at);
+MUST_CHECK enum rc sqlite_read_head(const struct sqlite_conn *c, uint32_t db, struct slice key,
+                                    struct sqlite_head *out, struct err *err);
 /* Runs a statement that yields no row, then resets it. */
 MUST_CHECK enum rc sqlite_run(const struct sqlite_conn *c, enum sqlite_statement id,
                               struct err *err);
@@ -307,6 +324,13 @@ MUST_CHECK enum rc sqlite_file_check(const struct sqlite_file *f, struct err *er
 bool sqlite_file_is_opened_by(const struct sqlite_conn *c);
 /* Thread: any. */
 int64_t sqlite_file_wal_bytes(const struct sqlite_file *f);
+
+/* sqlite_label.c */
+
+/* Says on the WAL that is open which database it belongs to. */
+void sqlite_label_put(const struct sqlite_file *f);
+/* Before SQLite sees a database: RC_FOREIGN when the WAL beside it is another's. Opens neither. */
+MUST_CHECK enum rc sqlite_label_check(const char *path, struct err *err);
 
 /* sqlite_overwrite.c */
 

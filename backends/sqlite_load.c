@@ -157,13 +157,10 @@ enum rc sqlite_read_key(const struct sqlite_conn *c, struct sqlite_piece *p,
         return rc;
     }
     if (result == SQLITE_ROW) {
-        int type = sqlite3_column_int(s, 0);
-        int64_t expires_at_ms = sqlite_expiry_column(s, 1);
-        if (type >= VALUE_STRING && type <= VALUE_ZSET) {
-            bool live = key->expires_at_ms == BACKEND_EVEN_EXPIRED || !expired(expires_at_ms);
-            item.type = live ? (enum value_type)type : VALUE_NONE;
-            item.expires_at_ms = expires_at_ms;
-        }
+        struct sqlite_head head = sqlite_head_from_row(s, 0, 1);
+        bool live = key->expires_at_ms == BACKEND_EVEN_EXPIRED || !expired(head.expires_at_ms);
+        item.type = live ? head.type : VALUE_NONE;
+        item.expires_at_ms = head.expires_at_ms;
     }
     if (item.type > VALUE_STRING) {
         sqlite3_reset(s);
@@ -191,10 +188,10 @@ static enum rc read_key_before(const struct reading *r, const struct backend_ite
     *found = result == SQLITE_ROW;
     if (result != SQLITE_ROW && result != SQLITE_DONE)
         rc = sqlite_fail(r->c, result, "reading the change log", err);
-    int type = *found ? sqlite3_column_int(s, 1) : VALUE_NONE;
-    if (type >= VALUE_STRING && type <= VALUE_ZSET) {
-        item.type = (enum value_type)type;
-        item.expires_at_ms = sqlite_expiry_column(s, 3);
+    if (*found) {
+        struct sqlite_head head = sqlite_head_from_row(s, 1, 3);
+        item.type = head.type;
+        item.expires_at_ms = head.expires_at_ms;
     }
     if (item.type == VALUE_STRING)
         item.value = sqlite_column_slice(s, 2);
@@ -204,7 +201,7 @@ static enum rc read_key_before(const struct reading *r, const struct backend_ite
     if (item.type <= VALUE_STRING)
         return rc;
     s = sqlite_with_key(r->c, sqlite_statement_for(ST_HASH_BEFORE, item.type), key->db, key->key);
-    sqlite3_bind_int(s, 3, type);
+    sqlite3_bind_int(s, 3, (int)item.type);
     return read_elements(r, s, &item, err);
 }
 
@@ -249,12 +246,12 @@ enum rc sqlite_scan(struct backend *pb, uint32_t db, struct slice after, uint32_
     enum rc rc = RC_OK;
     int result = SQLITE_DONE;
     while (rc == RC_OK && (result = sqlite3_step(s)) == SQLITE_ROW) {
-        int type = sqlite3_column_int(s, 1);
+        struct sqlite_head head = sqlite_head_from_row(s, 1, 2);
         struct backend_item item = {.db = db,
                                     .key = sqlite_column_slice(s, 0),
-                                    .type = (enum value_type)type,
-                                    .expires_at_ms = sqlite_expiry_column(s, 2)};
-        if (type >= VALUE_STRING && type <= VALUE_ZSET)
+                                    .type = head.type,
+                                    .expires_at_ms = head.expires_at_ms};
+        if (head.type != VALUE_NONE)
             rc = emit(ctx, &item);
     }
     if (rc == RC_OK && result != SQLITE_DONE)

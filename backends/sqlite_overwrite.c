@@ -8,11 +8,14 @@
  *   time   checkpoints   page of weir_meta     so
  *   same   -             -                     nothing happened
  *   new    no further    as it was             `touch`: no matter
+ *   new    no further    as the WAL has it     somebody's checkpoint has failed on its way
  *   new    no further    another               overwritten
  *   new    further       older, or not there   overwritten: a checkpoint only brings it forward
  *   new    further       the same or newer     somebody made a checkpoint
  *
- * ("as it was" includes the first page, which counts changes, and the size of the file.)
+ * ("as it was" includes the first page, which counts changes, and the size of the file. "As the WAL
+ * has it": each of the two is as it was or equal to its newest frame, or to the frame before that,
+ * since one batch of ours may have been committed between a checkpoint and this look.)
  *
  * The page is read from the file itself, past SQLite. What was overwritten stays so until a
  * restart: SQLite is not asked for anything again, and the WAL is renamed, since it belongs to the
@@ -26,6 +29,7 @@
 
 #include "base/log.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -36,9 +40,13 @@ enum {
     LEAF_HEADER = 8,
     PAGE_MAX = 65536,
     INDEX_REGION = 32 * 1024, /* of the WAL's index, as SQLite maps it */
+    INDEX_FRAMES = 16,
     INDEX_SALTS = 32,
     INDEX_BACKFILLED = 96,
     CHECKPOINT_LOCK = 1,
+    WAL_HEADER = 32,
+    FRAME_HEADER = 24,
+    FRAMES_OF_A_PAGE = 2, /* that a checkpoint on its way may have written */
 };
 
 /* ---- one leaf page, as it lies in the file ---- */
@@ -130,17 +138,12 @@ static bool read_meta_page(const struct sqlite_backend *b, int64_t number,
 
 /* ---- how far checkpoints have come ---- */
 
-static uint64_t digest_of(const struct sqlite_backend *b, int64_t meta_page)
+/* Of a page that lies at an offset of a file. */
+static uint64_t digest_of(const struct sqlite_backend *b, int fd, off_t at)
 {
     unsigned char page[PAGE_MAX];
-    size_t size = (size_t)b->page_bytes;
-    uint64_t digest = 0;
-    for (int i = 0; i < 2; i++) {
-        off_t at = i == 0 ? 0 : (off_t)(meta_page - 1) * (off_t)size;
-        ssize_t n = pread(b->file.fd, page, size, at);
-        digest = XXH3_64bits_withSeed(page, n > 0 ? (size_t)n : 0, digest);
-    }
-    return digest;
+    ssize_t n = pread(fd, page, (size_t)b->page_bytes, at);
+    return XXH3_64bits(page, n > 0 ? (size_t)n : 0);
 }
 
 static sqlite3_file *file_of(const struct sqlite_conn *c)
@@ -159,7 +162,8 @@ static bool lock_checkpoints(sqlite3_file *file, bool on)
     return file->pMethods->xShmLock(file, CHECKPOINT_LOCK, 1, how) == SQLITE_OK;
 }
 
-static bool read_backfill(sqlite3_file *file, struct sqlite_backfill *out)
+/* *frames: that the WAL has. */
+static bool read_backfill(sqlite3_file *file, struct sqlite_backfill *out, uint32_t *frames)
 {
     void volatile *mapped = NULL;
     if (file->pMethods->xShmMap(file, 0, INDEX_REGION, 0, &mapped) != SQLITE_OK || mapped == NULL)
@@ -168,6 +172,7 @@ static bool read_backfill(sqlite3_file *file, struct sqlite_backfill *out)
     out->salts[0] = index[INDEX_SALTS / sizeof(uint32_t)];
     out->salts[1] = index[INDEX_SALTS / sizeof(uint32_t) + 1];
     out->frames = index[INDEX_BACKFILLED / sizeof(uint32_t)];
+    *frames = index[INDEX_FRAMES / sizeof(uint32_t)];
     return true;
 }
 
@@ -178,12 +183,14 @@ static bool look_at_file(struct sqlite_backend *b, struct sqlite_file_seen *out)
     struct stat st;
     if (file == NULL || !lock_checkpoints(file, true))
         return false;
-    bool seen = read_backfill(file, &out->backfill) && fstat(b->file.fd, &st) == 0;
+    bool seen =
+        read_backfill(file, &out->backfill, &out->wal_frames) && fstat(b->file.fd, &st) == 0;
     if (seen) {
         out->time_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
         out->bytes = (int64_t)st.st_size;
         out->known = read_meta_page(b, out->meta_page, &out->identity);
-        out->digest = digest_of(b, out->meta_page);
+        out->digest[0] = digest_of(b, b->file.fd, 0);
+        out->digest[1] = digest_of(b, b->file.fd, (out->meta_page - 1) * b->page_bytes);
     }
     (void)lock_checkpoints(file, false);
     return seen;
@@ -217,11 +224,47 @@ static bool time_is_new(const struct sqlite_backend *b)
     return time_ns != b->file_seen.time_ns || (int64_t)st.st_size != b->file_seen.bytes;
 }
 
-/* The rows of the table above that are no harm. */
-static bool is_harmless(const struct sqlite_file_seen *then, const struct sqlite_file_seen *now)
+/* Whether a page is equal to one of its newest frames in the WAL. */
+static bool is_in_wal(const struct sqlite_backend *b, int fd, const struct sqlite_file_seen *now,
+                      int which)
 {
+    unsigned char header[FRAME_HEADER];
+    uint64_t page = which == 0 ? 1 : (uint64_t)now->meta_page;
+    int left = FRAMES_OF_A_PAGE;
+    for (uint32_t i = now->wal_frames; i > 0 && left > 0; i--) {
+        off_t at = WAL_HEADER + (off_t)(i - 1) * (FRAME_HEADER + b->page_bytes);
+        if (pread(fd, header, sizeof(header), at) != (ssize_t)sizeof(header))
+            return false;
+        struct cursor c = {header, header + sizeof(header), false};
+        if (take_big_endian(&c, 4) != page)
+            continue;
+        left--;
+        if (digest_of(b, fd, at + FRAME_HEADER) == now->digest[which])
+            return true;
+    }
+    return false;
+}
+
+static bool is_unfinished_checkpoint(const struct sqlite_backend *b,
+                                     const struct sqlite_file_seen *now)
+{
+    int fd = open(b->file.wal_path, O_RDONLY | O_CLOEXEC); /* SQLite has no locks on it */
+    bool all = fd >= 0 && now->bytes >= b->file_seen.bytes;
+    for (int i = 0; i < 2 && all; i++)
+        all = now->digest[i] == b->file_seen.digest[i] || is_in_wal(b, fd, now, i);
+    if (fd >= 0)
+        close(fd);
+    return all;
+}
+
+/* The rows of the table above that are no harm. */
+static bool is_harmless(const struct sqlite_backend *b, const struct sqlite_file_seen *now)
+{
+    const struct sqlite_file_seen *then = &b->file_seen;
     if (memcmp(&then->backfill, &now->backfill, sizeof(then->backfill)) == 0)
-        return now->bytes == then->bytes && now->digest == then->digest;
+        return (now->bytes == then->bytes &&
+                memcmp(now->digest, then->digest, sizeof(now->digest)) == 0) ||
+               is_unfinished_checkpoint(b, now);
     return now->known && now->identity.cut_lsn >= then->identity.cut_lsn &&
            memcmp(now->identity.store_id, then->identity.store_id,
                   sizeof(now->identity.store_id)) == 0;
@@ -246,7 +289,7 @@ enum rc sqlite_overwrite_check(struct sqlite_backend *b, struct err *err)
     if (!b->file_seen.known || atomic_load_explicit(&b->overwritten, memory_order_relaxed) ||
         !time_is_new(b) || !look_at_file(b, &now))
         return sqlite_overwrite_result(b, err);
-    if (is_harmless(&b->file_seen, &now)) {
+    if (is_harmless(b, &now)) {
         b->file_seen = now;
         return RC_OK;
     }

@@ -7,6 +7,8 @@
 
 enum rc sqlite_rc(int result)
 {
+    if (result == SQLITE_IOERR_DATA) /* a checksum that differs, see sqlite_sums.h */
+        return RC_CORRUPT;
     switch (result & 0xff) {
     case SQLITE_OK:
     case SQLITE_ROW:

@@ -88,8 +88,11 @@ enum rc sqlite_wal_checkpoint(struct sqlite_backend *b, int mode, struct err *er
 {
     int in_wal = 0, moved = 0;
     int result = sqlite3_wal_checkpoint_v2(b->writer.db, "main", mode, &in_wal, &moved);
-    if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY && (result & 0xff) != SQLITE_LOCKED)
-        return sqlite_fail(&b->writer, result, "checkpoint", err);
+    if (result != SQLITE_OK && (result & 0xff) != SQLITE_BUSY && (result & 0xff) != SQLITE_LOCKED) {
+        enum rc rc = sqlite_fail(&b->writer, result, "checkpoint", err);
+        sqlite_overwrite_remember(b); /* what it has written of the file was ours */
+        return rc;
+    }
     if (in_wal >= 0)
         b->wal_pages = in_wal - moved;
     sqlite_overwrite_remember(b);
@@ -116,19 +119,63 @@ static void tell_if_stuck(struct sqlite_backend *b)
              b->file.wal_path, (long long)(sqlite_file_wal_bytes(&b->file) >> 20), who);
 }
 
+/* If it is: this is by what the sums of the pages are believed later. */
+static void note_empty(struct sqlite_backend *b)
+{
+    if (sqlite_file_wal_bytes(&b->file) == 0 && !sums_file_is_as_noted(b->sums))
+        sums_file_note_empty(b->sums, b->file_seen.meta_page);
+}
+
 enum rc sqlite_wal_maintain(struct sqlite_backend *b, bool idle, struct err *err)
 {
     enum rc rc = RC_OK;
+    sums_file_note_life(b->sums);
     if (b->wal_pages > b->wal_pages_max || (idle && b->wal_pages > 0))
         rc = sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
     if (rc == RC_OK)
         tell_if_stuck(b);
-    if (rc != RC_OK || !idle || b->wal_pages > 0 || sqlite_file_wal_bytes(&b->file) == 0)
+    if (rc != RC_OK || !idle || b->wal_pages > 0)
         return rc;
-    b->writer.wait_ms = 0; /* not worth waiting for readers */
-    rc = sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, err);
-    b->writer.wait_ms = b->timeout_ms;
+    if (sqlite_file_wal_bytes(&b->file) > 0) {
+        b->writer.wait_ms = 0; /* not worth waiting for readers */
+        rc = sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, err);
+        b->writer.wait_ms = b->timeout_ms;
+    }
+    note_empty(b);
     return rc;
+}
+
+/* A number that was never there: whatever is restored later can be told from what is left now. */
+static void write_mark_of_end(struct sqlite_backend *b)
+{
+    struct err ignored;
+    uint8_t mark[16];
+    if (!atomic_load(&b->sums->on))
+        return;
+    sqlite3_randomness(sizeof(mark), mark);
+    sqlite3_stmt *s = b->writer.statements[ST_META_PUT];
+    sqlite_bind_slice(s, 1, SLICE("closed"));
+    sqlite3_bind_blob(s, 2, mark, sizeof(mark), SQLITE_STATIC);
+    enum rc rc = sqlite_run(&b->writer, ST_BEGIN_WRITE, &ignored);
+    if (rc == RC_OK)
+        rc = sqlite_run(&b->writer, ST_META_PUT, &ignored);
+    if (rc == RC_OK)
+        rc = sqlite_run(&b->writer, ST_COMMIT, &ignored);
+    if (rc != RC_OK)
+        sqlite_rollback(&b->writer);
+    sqlite3_clear_bindings(s);
+}
+
+static void empty_at_end(struct sqlite_backend *b)
+{
+    struct err ignored;
+    if (sqlite_file_wal_bytes(&b->file) == 0 && sums_file_is_as_noted(b->sums))
+        return; /* nobody has written anything */
+    sums_file_note_life(b->sums);
+    write_mark_of_end(b);
+    if (sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, &ignored) != RC_OK)
+        b->wal_pages = 0;
+    note_empty(b);
 }
 
 /* The last checkpoint. What it does not move stays in the WAL, and stays valid. */
@@ -137,18 +184,13 @@ void sqlite_wal_close(struct sqlite_backend *b)
     struct err ignored;
     char who[64];
     bool in_time = !sqlite_is_past_deadline(&b->writer);
-    if (sqlite_overwrite_check(b, &ignored) != RC_OK) {
-        /* SQLite would mix what it has of the old content into the new. */
-        sqlite3_db_config(b->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-        return;
-    }
+    if (sqlite_overwrite_check(b, &ignored) != RC_OK)
+        return; /* SQLite would mix what it has of the old content into the new */
     if (sqlite_file_place(&b->file) != SQLITE_PLACE_OURS)
         return;
     b->writer.wait_ms = 0;
-    if (in_time && sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_TRUNCATE, &ignored) != RC_OK)
-        b->wal_pages = 0;
-    if (!in_time) /* SQLite would do it itself when the connection is closed */
-        sqlite3_db_config(b->writer.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    if (in_time)
+        empty_at_end(b);
     int64_t bytes = sqlite_file_wal_bytes(&b->file);
     if (bytes == 0)
         return;

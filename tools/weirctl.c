@@ -23,9 +23,10 @@ static const char usage[] =
     "usage: weirctl [-h HOST] [-p PORT] [-a PASSWORD] status | flush | backends\n"
     "       weirctl journal cat DIR [AFTER-LSN]   print the records, as commands\n"
     "       weirctl journal verify DIR            check every record\n"
-    "       weirctl journal salvage DIR           cut a journal off where it is damaged, or where\n"
-    "                                             files are missing, so that the proxy starts;\n"
-    "                                             what is behind is kept in *.damaged\n"
+    "       weirctl journal salvage DIR           set aside what is damaged, and what follows "
+    "files\n"
+    "                                             that are missing, so that the proxy starts; it\n"
+    "                                             is kept in *.damaged\n"
     "       weirctl store check [FILE] [--directive value ...]\n"
     "                                             do store and journal belong together?\n"
     "       weirctl store adopt replay|as-is [--yes] [FILE] [--directive value ...]\n"
@@ -64,7 +65,7 @@ static void print_payload(struct slice payload)
 static bool journal_is_whole(const char *dir)
 {
     struct err err;
-    enum rc rc = journal_check_whole(NULL, dir, &err);
+    enum rc rc = journal_check(NULL, dir, &err);
     if (rc == RC_BUSY)
         printf("the proxy runs: whether files are missing is told when it is stopped\n");
     else if (rc != RC_OK)
@@ -117,8 +118,8 @@ static int journal_cut_off(const char *dir)
         printf("nothing to do: the journal is sound\n");
         return 0;
     }
-    printf("cut off at %s, offset %" PRIu64 "; the last record is LSN %" PRIu64 "; %" PRIu64
-           " files ending in .damaged hold what was behind\n",
+    printf("mended at %s, offset %" PRIu64 "; the last record is LSN %" PRIu64 "; %" PRIu64
+           " files ending in .damaged hold what was set aside\n",
            done.at.name, done.at.offset, done.last_lsn, done.set_aside);
     return 0;
 }
@@ -267,16 +268,20 @@ static void print_finding(const char *what)
 static int check_file(const char *path)
 {
     struct err err = {0};
-    uint64_t wrong;
-    if (sqlite_check_file(path, print_finding, &wrong, &err) != RC_OK)
+    struct sqlite_checked found;
+    if (sqlite_check_file(path, print_finding, &found, &err) != RC_OK)
         return complain(&err);
-    if (wrong == 0)
-        printf("%s: the structure is sound, and the tables agree with each other (values carry no "
-               "checksums)\n",
-               path);
+    if (found.wrong == 0)
+        printf("%s: the structure is sound, and the tables agree with each other\n", path);
     else
-        printf("%s: %llu findings\n", path, (unsigned long long)wrong);
-    return wrong == 0 ? 0 : 1;
+        printf("%s: %llu findings\n", path, (unsigned long long)found.wrong);
+    if (found.sums_not_believed != NULL)
+        printf("%s: no page could be compared with its checksum (%s-sums: %s)\n", path, path,
+               found.sums_not_believed);
+    else
+        printf("%s: %u of %u pages were compared with their checksums\n", path, found.with_sum,
+               found.pages);
+    return found.wrong == 0 ? 0 : 1;
 }
 
 static void print_reply(const redisReply *reply)

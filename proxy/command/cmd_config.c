@@ -40,6 +40,19 @@ void cmd_config_get(struct call *c)
     buf_fini(&text);
 }
 
+/* Which directives, without their values: some are passwords. */
+static void log_names(const struct call *c)
+{
+    struct buf text = {0};
+    for (uint32_t i = 2; i < c->argc; i += 2) {
+        buf_append_str(&text, " ");
+        buf_append_escaped(&text, c->argv[i], 64);
+    }
+    buf_append(&text, "", 1);
+    call_log(c, text.data);
+    buf_fini(&text);
+}
+
 void cmd_config_set(struct call *c)
 {
     struct err err;
@@ -49,13 +62,15 @@ void cmd_config_set(struct call *c)
         return;
     }
     enum rc rc = options_set(c->argv + 2, (c->argc - 2) / 2, &failed, &err);
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
+        log_names(c);
         reply_ok(c->reply);
-    else if (rc == RC_NOT_FOUND)
+    } else if (rc == RC_NOT_FOUND) {
         reply_errorf(c->reply, "ERR %s", err.text);
-    else
+    } else {
         reply_errorf(c->reply, "ERR CONFIG SET failed (possibly related to argument '%s') - %s",
                      failed == NULL ? "" : failed, err.text);
+    }
 }
 
 void cmd_config_resetstat(struct call *c)

@@ -7,9 +7,8 @@
  * is used as long as it holds.
  *
  * A dense value is changed in place; a sparse one, a few KB at most, in a copy that replaces it
- * once all is well. Either way an error leaves the key as it was. The commands are journalled as
- * they came, except that what hll-sparse-max-bytes made dense is followed by PFDEBUG TODENSE:
- * recovery, which may find another limit configured, does not look at it.
+ * once all is well. Either way an error leaves the key as it was. The journal gets the bytes that
+ * result, so that recovery does not depend on the limit that is configured then.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/args.h"
@@ -40,13 +39,11 @@ static uint64_t sparse_max(void)
     return (uint64_t)option_num(OPT_hll_sparse_max_bytes);
 }
 
-/* Puts a sketch under key 0 unless it is the value already there. False: replied. */
+/* Puts a sketch under key 0. PFMERGE that changes nothing does so too: as in Redis, a WATCH of the
+ * key is broken. False: replied. */
 static bool store_sketch(struct call *c, const struct hll *h)
 {
-    const struct value *v = txn_peek(c->txn, c->key);
     struct slice bytes = hll_slice(h);
-    if (v != NULL && slice_eq(v->str, bytes))
-        return true;
     char *place = txn_edit_string(c->txn, c->key, bytes.len);
     if (place == NULL) {
         call_out_of_memory(c);

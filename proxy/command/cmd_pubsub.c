@@ -119,8 +119,8 @@ void cmd_sunsubscribe(struct call *c)
 
 static void publish(struct call *c, enum pubsub_kind kind)
 {
-    uint64_t receivers;
-    if (c->host->pubsub->publish(c->session, kind, c->argv[1], c->argv[2], &receivers))
+    uint64_t receivers, lsn = c->txn != NULL ? txn_changed_lsn(c->txn) : 0; /* within EXEC */
+    if (c->host->pubsub->publish(c->session, kind, c->argv[1], c->argv[2], lsn, &receivers))
         reply_int(c->reply, (int64_t)receivers);
     else
         call_out_of_memory(c);

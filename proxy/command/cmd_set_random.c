@@ -74,9 +74,10 @@ struct popped {
     uint64_t len;
     char *bytes; /* copies, of members that would not stay */
     size_t used, cap;
+    uint64_t said; /* bytes of the effects */
 };
 
-enum { EFFECT_MEMBERS = 1024 };
+enum { EFFECT_MEMBERS = 1024, MEMBER_FRAME = 32 };
 
 static bool popped_init(struct popped *p, const struct set *s, uint64_t n)
 {
@@ -107,6 +108,7 @@ static void pop_one(void *ctx, struct slice member)
         member.ptr = copy;
     }
     p->argv[p->len++] = member;
+    p->said += member.len + MEMBER_FRAME;
 }
 
 static bool reply_member(void *ctx, struct slice member)
@@ -168,8 +170,10 @@ static void pop_several(struct call *c)
         return;
     }
     struct popped p;
-    if (popped_init(&p, s, n)) {
+    bool ready = popped_init(&p, s, n);
+    if (ready)
         choose(s, n, pop_one, &p);
+    if (ready && txn_effect_fits(c->txn, p.said)) {
         reply_set(c->reply, n);
         for (uint64_t i = 0; i < n; i++)
             reply_bulk(c->reply, p.argv[i]);

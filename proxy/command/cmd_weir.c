@@ -2,10 +2,12 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/num.h"
-#include "command/command.h"
+#include "command/order.h"
 #include "command/wait.h"
 #include "journal/journal.h"
 #include "writeback/writeback.h"
+
+#include <stdio.h>
 
 static struct writeback *writeback_of(const struct call *c)
 {
@@ -30,8 +32,12 @@ static const char *status_word(const struct writeback_info *wb)
 {
     if (wb->paused)
         return "paused";
+    if (strcmp(wb->backend_state, "records-full") == 0)
+        return "attention";
     if (wb->breaker != BREAKER_CLOSED || wb->failures > 0)
         return "failing";
+    if (wb->dead_letters > 0)
+        return "attention";
     if (wb->flushing)
         return "flushing";
     return wb->dirty_keys > 0 ? "collecting" : "idle";
@@ -47,7 +53,7 @@ void cmd_weir_status(struct call *c)
     reply_map(r, 16);
     reply_text(r, "state", status_word(&wb));
     reply_text(r, "backend_state", wb.backend_state);
-    reply_text(r, "journal_state", journal.state == JOURNAL_RUNNING ? "running" : "failing");
+    reply_text(r, "journal_state", journal_state_name(journal.state));
     reply_field(r, "dirty_keys", (int64_t)wb.dirty_keys);
     reply_field(r, "dirty_bytes", (int64_t)wb.dirty_bytes);
     reply_field(r, "oldest_dirty_ms", wb.oldest_dirty_ms);
@@ -100,19 +106,50 @@ void cmd_weir_flush(struct call *c)
 void cmd_weir_pause(struct call *c)
 {
     writeback_pause(writeback_of(c), true);
+    call_log(c, "");
     reply_ok(c->reply);
 }
 
 void cmd_weir_resume(struct call *c)
 {
     writeback_pause(writeback_of(c), false);
+    call_log(c, "");
     reply_ok(c->reply);
+}
+
+static void explain_letter(const struct order *o, struct buf *text)
+{
+    uint64_t n;
+    struct err err;
+    if (order_result(o, &n, &err) != RC_OK) {
+        buf_printf(text, "dead_letter:yes\r\nrefused:not known, %s\r\n", err.text);
+    } else if (n > 0) {
+        const struct writeback_record *r = order_record(o, 0);
+        buf_printf(text, "dead_letter:%llu\r\nrefused:", (unsigned long long)r->id);
+        buf_append_escaped(text, r->reason, r->reason.len);
+        buf_printf(text,
+                   "\r\nnext:when the backend would take it, WEIR DEADLETTER RETRY %llu; or WEIR "
+                   "DEADLETTER DROP %llu, and the key is what the backend has; a newer value "
+                   "replaces it\r\n",
+                   (unsigned long long)r->id, (unsigned long long)r->id);
+    }
 }
 
 void cmd_weir_explain(struct call *c)
 {
+    struct writeback_order find = {
+        .kind = ORDER_FIND_LETTER, .db = c->session->db, .key = c->argv[2]};
     struct buf text = {0};
-    (void)keyspace_explain(c->keyspace, c->session->db, c->argv[2], &text);
+    struct order *o = NULL;
+    bool dead = keyspace_explain(c->keyspace, c->session->db, c->argv[2], &text);
+    if ((dead || c->session->pending != NULL) && !call_order(c, &find, &o)) {
+        buf_fini(&text);
+        return;
+    }
+    if (o != NULL) {
+        explain_letter(o, &text);
+        call_order_end(c);
+    }
     call_depends_on_all(c);
     reply_verbatim(c->reply, "txt", buf_slice(&text));
     buf_fini(&text);
@@ -127,29 +164,20 @@ void cmd_weir_help(struct call *c)
 
 enum { RECORDS_DEFAULT = 10 };
 
-struct listing {
-    struct reply *reply;
-    bool conflicts;
-    uint64_t written;
-};
-
-static void reply_record(void *ctx, const struct writeback_record *record)
+static void reply_record(struct reply *r, const struct writeback_record *record, bool conflict)
 {
-    struct listing *l = ctx;
-    struct reply *r = l->reply;
-    l->written++;
-    reply_map(r, l->conflicts ? 9 : 7);
+    reply_map(r, conflict ? 9 : 7);
     reply_field(r, "id", (int64_t)record->id);
     reply_field(r, "time_ms", record->time.ms);
     reply_field(r, "db", record->db);
     reply_bulk_str(r, "key");
     reply_bulk(r, record->key);
     reply_text(r, "type", record->type);
-    reply_bulk_str(r, l->conflicts ? "verdict" : "reason");
+    reply_bulk_str(r, conflict ? "verdict" : "reason");
     reply_bulk(r, record->reason);
     reply_bulk_str(r, "ours");
     reply_bulk(r, record->ours);
-    if (!l->conflicts)
+    if (!conflict)
         return;
     reply_bulk_str(r, "base");
     reply_bulk(r, record->base);
@@ -159,11 +187,12 @@ static void reply_record(void *ctx, const struct writeback_record *record)
 
 static void reply_failure(struct call *c, const struct err *err)
 {
-    reply_errorf(c->reply, "%s %s", err->code == RC_AGAIN ? "TRYAGAIN" : "ERR", err->text);
+    reply_errorf(c->reply, "%s %s",
+                 err->code == RC_AGAIN || err->code == RC_BUSY ? "TRYAGAIN" : "ERR", err->text);
 }
 
 /* LIST [count] | LIST [id] COUNT count: records with higher numbers than id, oldest first. */
-static bool parse_page(struct call *c, struct writeback_page *page)
+static bool parse_page(struct call *c, struct writeback_order *page)
 {
     int64_t max = RECORDS_DEFAULT, after = 0;
     uint32_t argc = c->argc, last = argc - 1;
@@ -187,18 +216,20 @@ static bool parse_page(struct call *c, struct writeback_page *page)
 
 static void list_records(struct call *c, bool conflicts)
 {
-    struct listing listing = {.reply = c->reply, .conflicts = conflicts};
-    struct writeback_page page = {.conflicts = conflicts, .each = reply_record, .ctx = &listing};
+    struct writeback_order page = {.kind = conflicts ? ORDER_LIST_CONFLICTS : ORDER_LIST_LETTERS};
+    struct order *o;
     struct err err;
-    if (!parse_page(c, &page))
+    uint64_t n;
+    if (!parse_page(c, &page) || !call_order(c, &page, &o))
         return;
-    size_t start = c->reply->buf.len, begin = reply_array_begin(c->reply);
-    if (writeback_list(writeback_of(c), &page, &err) == RC_OK) {
-        reply_array_end(c->reply, begin, listing.written);
-        return;
+    if (order_result(o, &n, &err) == RC_OK) {
+        reply_array(c->reply, n);
+        for (uint64_t i = 0; i < n; i++)
+            reply_record(c->reply, order_record(o, i), conflicts);
+    } else {
+        reply_failure(c, &err);
     }
-    reply_truncate(c->reply, start);
-    reply_failure(c, &err);
+    call_order_end(c);
 }
 
 /* An id, or ALL, which is 0. */
@@ -220,16 +251,24 @@ static bool parse_record_id(struct call *c, uint64_t *id)
     return true;
 }
 
-static void order(struct call *c, enum writeback_order kind)
+static void order(struct call *c, enum writeback_order_kind kind)
 {
-    uint64_t id, count;
+    struct writeback_order what = {.kind = kind};
+    struct order *o;
     struct err err;
-    if (!parse_record_id(c, &id))
+    uint64_t count;
+    if (!parse_record_id(c, &what.id) || !call_order(c, &what, &o))
         return;
-    if (writeback_order(writeback_of(c), kind, id, &count, &err) == RC_OK)
+    if (order_result(o, &count, &err) == RC_OK) {
+        const char *verb = kind == ORDER_RETRY_LETTER ? "RETRY" : "DROP";
+        char text[64];
+        snprintf(text, sizeof(text), " %s: %llu records", verb, (unsigned long long)count);
+        call_log(c, text);
         reply_int(c->reply, (int64_t)count);
-    else
+    } else {
         reply_failure(c, &err);
+    }
+    call_order_end(c);
 }
 
 void cmd_weir_deadletter(struct call *c)

@@ -7,10 +7,12 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/command.h"
 
+#include "base/log.h"
 #include "base/num.h"
 #include "command/find_keys.h"
 #include "command/worker.h"
 
+#include <ctype.h>
 #include <pthread.h>
 #include <string.h>
 
@@ -222,6 +224,18 @@ void call_out_of_memory(struct call *c)
     if (c->txn != NULL)
         txn_effect_nothing(c->txn);
     reply_error(c->reply, REPLY_OOM);
+}
+
+void call_log(const struct call *c, const char *text)
+{
+    const struct session *s = c->session;
+    char name[64];
+    size_t n = 0;
+    for (const char *at = c->command->name; *at != '\0' && n < sizeof(name) - 1; at++)
+        name[n++] = *at == '|' ? ' ' : (char)toupper((unsigned char)*at);
+    name[n] = '\0';
+    log_line(LOG_NOTICE, "%s%s, by client %s%s%s", name, text, s->addr,
+             s->name != NULL ? ", named " : "", s->name != NULL ? s->name : "");
 }
 
 static void append_upper(struct buf *b, const char *text)

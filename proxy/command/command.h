@@ -37,6 +37,8 @@ enum command_flag { /* names as in COMMAND INFO */
                     CMD_NO_TOUCH = 1u << 20,  /* ours: looks at a key without marking it as used */
                     CMD_NO_ASYNC_LOADING = 1u << 21,
                     CMD_ELEMENT = 1u << 22, /* ours: behind the key stands a field or member */
+                    CMD_REMOVES = 1u << 23, /* ours: only takes away, journalled in no more bytes
+                                               than the request has: runs on a full disk */
 };
 
 enum command_id {
@@ -145,6 +147,9 @@ void call_park(struct call *c);
 void call_depends_on_all(struct call *c);
 /* Replies -OOM. What is journalled are the effects that were said until now, if any. */
 void call_out_of_memory(struct call *c);
+/* One line in the log: the command's name and `text`, and which client it was. What is in `text`
+ * that a client said is escaped by then. */
+void call_log(const struct call *c, const char *text);
 void call_help(struct call *c); /* <COMMAND> HELP: written from the rows of the container */
 
 #define COMMAND(id, name, ...) command_handler cmd_##id;

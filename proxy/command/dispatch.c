@@ -356,6 +356,8 @@ unsigned worker_txn_flags(const struct command *command, const struct session *s
     unsigned flags = 0;
     if ((command->flags & CMD_WRITE) != 0)
         flags = TXN_WRITES | ((command->flags & CMD_DENYOOM) != 0 ? 0 : TXN_NO_OOM);
+    if ((command->flags & CMD_REMOVES) != 0)
+        flags |= TXN_REMOVES;
     if ((command->flags & CMD_NO_TOUCH) != 0)
         flags |= TXN_NO_TOUCH;
     if (UNLIKELY((s->flags & SESSION_NO_TOUCH) != 0) && command->id != COMMAND_touch)

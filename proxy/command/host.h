@@ -44,10 +44,10 @@ struct host_pubsub {
     /* Ends the session's oldest subscription of the kind and tells which it was; false: none. */
     bool (*unsubscribe_oldest)(struct session *s, enum pubsub_kind kind,
                                void (*each)(void *arg, struct slice name), void *arg);
-    /* Sends to all that listen once the running command has ended. PUBSUB_CHANNEL reaches patterns
-     * too. False: out of memory. */
+    /* Sends to all that listen once the running command has ended, and, under journal-fsync always,
+     * once lsn is on a disk. PUBSUB_CHANNEL reaches patterns too. False: out of memory. */
     bool (*publish)(struct session *s, enum pubsub_kind kind, struct slice channel,
-                    struct slice payload, uint64_t *receivers);
+                    struct slice payload, uint64_t lsn, uint64_t *receivers);
     /* Every channel or pattern that has a subscriber. */
     void (*each)(struct session *s, enum pubsub_kind kind,
                  void (*each)(void *arg, struct slice name), void *arg);

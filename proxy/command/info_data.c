@@ -161,11 +161,14 @@ static void append_lane(const struct writeback_info *wb, struct buf *out)
     buf_printf(out,
                "exposure_records:%lld\r\nbackend:%s\r\nbackend_state:%s\r\nbreaker:%s\r\n"
                "backend_failures:%lld\r\nbackend_next_retry_ms:%lld\r\nbackend_last_error:%s\r\n"
-               "wal_bytes:%lld\r\ndead_letters:%lld\r\nconflicts:%lld\r\n",
+               "wal_bytes:%lld\r\npages_summed:%lld\r\npages_unknown:%lld\r\n"
+               "pages_damaged:%lld\r\npages_verified_at:%lld\r\n"
+               "dead_letters:%lld\r\nconflicts:%lld\r\n",
                ll(wb->unsynced_records), wb->backend_url, wb->backend_state,
                breaker_name(wb->breaker), ll(wb->failures), (long long)wb->next_retry_ms,
                wb->last_error.code == RC_OK ? "" : wb->last_error.text, ll(wb->wal_bytes),
-               ll(wb->dead_letters), ll(wb->conflicts));
+               ll(wb->pages_summed), ll(wb->pages_unknown), ll(wb->pages_damaged),
+               (long long)(wb->verified_at_ms / 1000), ll(wb->dead_letters), ll(wb->conflicts));
 }
 
 static void append_journal(struct keyspace *ks, struct buf *out)
@@ -177,10 +180,9 @@ static void append_journal(struct keyspace *ks, struct buf *out)
                "durable_lsn:%lld\r\njournal_trimmed_lsn:%lld\r\njournal_segments:%lld\r\n"
                "journal_size:%lld\r\njournal_buffered_bytes:%lld\r\njournal_last_sync_us:%lld\r\n"
                "journal_error:%s\r\njournal_fsync:",
-               j.state == JOURNAL_RUNNING ? "running" : "failing", ll(j.last_lsn),
-               ll(j.written_lsn), ll(j.durable_lsn), ll(j.trimmed_lsn), ll(j.segments), ll(j.bytes),
-               ll(j.buffered_bytes), (long long)j.last_sync_us,
-               j.error.code == RC_OK ? "" : j.error.text);
+               journal_state_name(j.state), ll(j.last_lsn), ll(j.written_lsn), ll(j.durable_lsn),
+               ll(j.trimmed_lsn), ll(j.segments), ll(j.bytes), ll(j.buffered_bytes),
+               (long long)j.last_sync_us, j.error.code == RC_OK ? "" : j.error.text);
     option_text(OPT_journal_fsync, out);
     buf_append_str(out, "\r\n");
 }

@@ -96,10 +96,12 @@ struct group {
     uint16_t numbers[DATABASES_MAX];
     bool swapped;
     uint32_t keys;
+    uint64_t bytes; /* of their requests */
     unsigned flags;
     bool needs_txn;
     bool touches;    /* something in it marks keys as used */
     bool needs_room; /* something in it is refused when memory is full */
+    bool adds;       /* something in it does more than take away */
     bool sorts;      /* something in it names keys by values */
 };
 
@@ -124,6 +126,7 @@ static void join_flags(struct group *g, const struct command *command, const str
         g->flags |= TXN_WHOLE;
     g->touches |= (flags & TXN_NO_TOUCH) == 0;
     g->needs_room |= (flags & TXN_WRITES) != 0 && (flags & TXN_NO_OOM) == 0;
+    g->adds |= (flags & TXN_WRITES) != 0 && (flags & TXN_REMOVES) == 0;
 }
 
 /* Whose BY or GET names keys by what values say: nobody knows them before the shards are locked. */
@@ -213,6 +216,7 @@ static bool gather(struct command_worker *w, const struct session *s, struct gro
         if ((command->flags & CMD_NO_TXN) != 0)
             continue;
         join_flags(g, command, s);
+        g->bytes += txn_request_bytes(r->raw, r->argc, r->argv);
         note_sort(g, command, r);
         int found = worker_find_keys(w, command, db, r->argc, r->argv, g->keys);
         if (found < 0)
@@ -228,6 +232,8 @@ static bool gather(struct command_worker *w, const struct session *s, struct gro
         g->flags |= TXN_NO_TOUCH;
     if ((g->flags & TXN_WRITES) != 0 && !g->needs_room)
         g->flags |= TXN_NO_OOM;
+    if ((g->flags & TXN_WRITES) != 0 && !g->adds)
+        g->flags |= TXN_REMOVES;
     return !g->needs_txn || add_watched_keys(w, s, g);
 }
 
@@ -282,6 +288,7 @@ static bool exec_in_txn(struct command_worker *w, struct session *s, const struc
                         bool *ran)
 {
     struct txn *t = w->txn;
+    txn_announce(t, g->bytes);
     switch (
         txn_begin(t, w->keys, g->keys, g->flags, (struct slice){NULL, 0}, 0, NULL, &s->waiter)) {
     case TXN_PARKED:

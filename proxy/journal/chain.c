@@ -16,6 +16,24 @@ char *chain_path(const char *dir, const char *name)
     return path;
 }
 
+enum rc chain_remove(const struct fs *fs, const char *dir, const char *name, struct err *err)
+{
+    char *path = chain_path(dir, name);
+    enum rc rc = fs->remove(fs->ctx, path, err);
+    free(path);
+    return rc;
+}
+
+enum rc chain_rename(const struct fs *fs, const char *dir, const char *from, const char *to,
+                     struct err *err)
+{
+    char *old = chain_path(dir, from), *new = chain_path(dir, to);
+    enum rc rc = fs->rename(fs->ctx, old, new, err);
+    free(old);
+    free(new);
+    return rc;
+}
+
 /* Makes room for one more element; a directory that does not fit into memory is not ours. */
 static void *grow(void *array, size_t len, size_t *cap, size_t each)
 {
@@ -355,6 +373,15 @@ static enum rc judge(struct chain_walk *w, bool zero, struct err *err)
 
 /* ---- walking ---- */
 
+enum rc chain_headless(const struct chain *c, struct err *err)
+{
+    const struct chain_segment *first = &c->segments[0];
+    return err_set(err, RC_CORRUPT,
+                   "journal file '%s' has a damaged header: records from %llu on are lost; "
+                   "`weirctl journal salvage` sets it aside",
+                   first->name, (unsigned long long)first->first_lsn);
+}
+
 enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t after_lsn,
                         bool strict, struct err *err)
 {
@@ -376,10 +403,7 @@ enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t af
     /* A first one whose header is bad may be what a failed sync of the directory has brought back;
      * it matters only to those who need it. */
     if (at == c->len && !first->good)
-        return err_set(err, RC_CORRUPT,
-                       "journal file '%s' has a damaged header: records from %llu on are lost; "
-                       "`weirctl journal salvage` sets it aside",
-                       first->name, (unsigned long long)first->first_lsn);
+        return chain_headless(c, err);
     if (at == c->len)
         return err_set(err, RC_CORRUPT,
                        "journal '%s' begins with '%s', but records from %llu on are needed: files "

@@ -51,6 +51,11 @@ MUST_CHECK enum rc chain_open(struct chain *out, const struct fs *fs, const char
 void chain_close(struct chain *c);
 /* "<dir>/<name>" on the heap. */
 char *chain_path(const char *dir, const char *name);
+/* On files in dir, by their names; a sync of the directory makes it last. */
+MUST_CHECK enum rc chain_remove(const struct fs *fs, const char *dir, const char *name,
+                                struct err *err);
+MUST_CHECK enum rc chain_rename(const struct fs *fs, const char *dir, const char *from,
+                                const char *to, struct err *err);
 
 struct chain_place {
     const char *name; /* of the file, "" before the first */
@@ -79,6 +84,8 @@ struct chain_walk {
 /* The first segment with a good header, NULL: none. What is before it may have come back after it
  * was trimmed. */
 const struct chain_segment *chain_first_good(const struct chain *c);
+/* The RC_CORRUPT of a first segment whose header does not verify. */
+enum rc chain_headless(const struct chain *c, struct err *err);
 /* Starts at the last segment that holds everything above after_lsn; RC_CORRUPT when there is none
  * although there are segments. */
 MUST_CHECK enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t after_lsn,

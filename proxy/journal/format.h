@@ -97,6 +97,17 @@ static inline uint64_t format_record_bytes(uint64_t payload)
     return format_round_up(sizeof(struct record_header) + payload, 8);
 }
 
+static inline struct journal_record format_view(const struct record_header *r)
+{
+    return (struct journal_record){
+        .lsn = r->lsn,
+        .time = {r->time_ms},
+        .db = r->db,
+        .flags = r->flags,
+        .payload = slice_of(r + 1, r->len),
+    };
+}
+
 /* Hash of a record in one piece, before the XOR. */
 uint64_t format_hash(const struct format_key *key, const struct record_header *record);
 /* The same, of a header and a payload in parts. */

@@ -55,6 +55,8 @@ struct fs {
     /* Exclusive advisory lock on dir until unlock or the end of the process; RC_BUSY when taken. */
     enum rc (*lock_dir)(void *ctx, const char *dir, int *handle, struct err *err) MUST_CHECK;
     void (*unlock_dir)(void *ctx, int handle);
+    /* Whether that directory was removed, not moved: no name leads to it any more. */
+    bool (*is_removed)(void *ctx, int handle);
     /* Names this run of the machine; all zeros: not known. While it is the same, what was written
      * or mapped is still there, synced or not; a process that was killed loses nothing. */
     void (*boot_id)(void *ctx, uint8_t out[16]);

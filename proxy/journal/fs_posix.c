@@ -254,6 +254,13 @@ static void posix_unlock_dir(void *ctx, int handle)
     close(handle);
 }
 
+static bool posix_is_removed(void *ctx, int handle)
+{
+    (void)ctx;
+    struct stat st;
+    return fstat(handle, &st) == 0 && st.st_nlink == 0;
+}
+
 static void posix_boot_id(void *ctx, uint8_t out[16])
 {
     (void)ctx;
@@ -296,5 +303,6 @@ const struct fs fs_posix = {
     .list = posix_list,
     .lock_dir = posix_lock_dir,
     .unlock_dir = posix_unlock_dir,
+    .is_removed = posix_is_removed,
     .boot_id = posix_boot_id,
 };

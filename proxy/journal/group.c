@@ -92,6 +92,7 @@ static void gather(struct journal *j, struct chunk *c, const struct record_heade
 
 void group_publish(struct journal *j)
 {
+    atomic_store(&j->room_left, j->current->bytes - j->offset);
     for (uint32_t p = 0; p < j->producers_len; p++)
         ring_release(&j->producers[p].ring, j->gathered_lsn);
     atomic_store(&j->written_lsn, j->gathered_lsn);

@@ -16,8 +16,10 @@
 
 enum {
     SEGMENT_BYTES_MIN = 64 << 10,
+    RESERVED_SHARE = 16, /* a sixteenth of a ring is free when a transaction begins */
     UNSYNCED_SEGMENTS_MAX = 8,
-    SPARES_MAX = 4,             /* files kept to be used again */
+    POOL_MAX = 2,               /* trimmed segments kept to be used again, besides the spare */
+    FULL_DIVISOR = 2,           /* on a full disk the last half of a segment is for removals */
     TICK_US = 5000,             /* between groups under everysec and no */
     SYNC_AFTER_US = 750000,     /* everysec: with the sync's own time this stays below a second */
     QUIET_US = 200000,          /* without traffic: time to tidy up */
@@ -136,7 +138,9 @@ struct journal {
     _Atomic uint64_t trim_lsn;
     _Atomic uint32_t waiters; /* for progress */
     _Atomic int64_t last_sync_us;
+    _Atomic uint64_t room_left; /* in current, for records that are not gathered yet */
     _Atomic bool lost;     /* files are not where they were: nothing is believed, nothing trimmed */
+    _Atomic bool removed;  /* for good: the directory has no name any more */
     _Atomic bool suspect;  /* the sync thread thinks so: to be looked at by the journal thread */
     _Atomic uint32_t news; /* counts what the sync thread has done for the journal thread */
 
@@ -156,6 +160,7 @@ struct journal {
     struct spare ready;  /* file NULL: none */
     uint64_t spare_want; /* least size of the next one */
     bool spare_failed;   /* the last attempt; error says why */
+    bool spare_full;     /* and that was for want of room */
 
     struct lock names_lock;
     _Atomic uint32_t names_epoch; /* counts failed syncs of the directory */
@@ -163,7 +168,7 @@ struct journal {
     /* sync thread (before it runs: start) */
     struct spare making;
     struct mono looked_at;
-    struct old_file pool[SPARES_MAX];
+    struct old_file pool[POOL_MAX];
     size_t pool_len;
     uint64_t spare_serial; /* the last one used */
 
@@ -195,9 +200,21 @@ void journal_wake(struct journal *j, int depth);
 
 /* ---- recover.c ---- */
 void recover_release(struct journal *j); /* what only recovery needed */
-/* Whether a start would take what is there for the whole journal, RC_CORRUPT if not. The directory
- * is locked by the caller. */
-MUST_CHECK enum rc recover_examine(const struct fs *fs, const char *dir, struct err *err);
+/* What is wrong with a journal, the first that was found. */
+struct examined {
+    bool all; /* asked for: every record is read, and nothing is logged */
+    enum flaw {
+        FLAW_NONE,
+        FLAW_HEADS,    /* the first segments have no header that verifies */
+        FLAW_SEGMENTS, /* in chain_end - 1, at `at`: damage, or what follows is missing */
+        FLAW_REST,     /* a ring is damaged, or files are missing that others tell of */
+    } flaw;
+    struct chain_place at; /* else where the segments end; its name is the journal's */
+};
+/* What a start would find in a directory, which the caller has locked, if it needed all of it.
+ * RC_CORRUPT: `found` says what is wrong. *out is to be closed whatever is returned. */
+MUST_CHECK enum rc recover_examine(const struct fs *fs, const char *dir, struct journal **out,
+                                   struct examined *found, struct err *err);
 
 /* ---- writer.c ---- */
 void *writer_main(void *arg);

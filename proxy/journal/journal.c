@@ -113,23 +113,59 @@ struct room {
 static bool has_room(struct journal *j, void *arg)
 {
     struct room *room = arg;
-    return journal_is_failing(j) || ring_has_room(room->ring, room->bytes);
+    return atomic_load(&j->state) != JOURNAL_RUNNING || ring_has_room(room->ring, room->bytes);
 }
 
-enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes, struct err *err)
+/* What has to be free. Much of what a transaction says is not known before it holds its locks. */
+static uint64_t room_for(const struct ring *ring, uint64_t bytes)
+{
+    return max_u64(format_record_bytes(bytes), ring->bytes / RESERVED_SHARE);
+}
+
+static uint64_t buffered_bytes(const struct journal *j)
+{
+    uint64_t bytes = 0;
+    for (uint32_t p = 0; p < j->producers_len; p++)
+        bytes += ring_used(&j->producers[p].ring);
+    return bytes;
+}
+
+/* What the rings hold already comes first, and each record may be a group of its own. */
+static bool has_room_for_removal(const struct journal *j, uint64_t bytes)
+{
+    uint64_t need = buffered_bytes(j) + format_record_bytes(bytes) + 2 * FORMAT_MARKER_BYTES;
+    return need + FORMAT_TAIL_ZEROS <= atomic_load(&j->room_left);
+}
+
+static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, struct err *err)
 {
     must(producer < j->producers_len);
     struct ring *ring = &j->producers[producer].ring;
-    uint64_t need = format_record_bytes(bytes);
+    uint64_t need = room_for(ring, bytes);
     if (UNLIKELY(bytes > JOURNAL_PAYLOAD_MAX))
         return err_set(err, RC_FULL, "%llu bytes are more than a journal record may have",
                        (unsigned long long)bytes);
-    if (UNLIKELY(journal_is_failing(j)))
-        return err_set(err, RC_READONLY, "the journal cannot be written now");
     if (LIKELY(ring_has_room(ring, need)) || need > ring_record_max(ring))
         return RC_OK;
     journal_wake(j, SLEEP_TICK);
     return err_set(err, RC_AGAIN, "the journal is behind");
+}
+
+enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes, struct err *err)
+{
+    if (UNLIKELY(atomic_load_explicit(&j->state, memory_order_acquire) != JOURNAL_RUNNING))
+        return err_set(err, RC_READONLY, "the journal cannot be written now");
+    return reserve(j, producer, bytes, err);
+}
+
+enum rc journal_reserve_removal(struct journal *j, uint32_t producer, uint64_t bytes,
+                                struct err *err)
+{
+    int state = atomic_load_explicit(&j->state, memory_order_acquire);
+    if (UNLIKELY(state == JOURNAL_FAILING ||
+                 (state == JOURNAL_FULL && !has_room_for_removal(j, bytes))))
+        return err_set(err, RC_READONLY, "the journal cannot be written now");
+    return reserve(j, producer, bytes, err);
 }
 
 enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes, int64_t timeout_ms,
@@ -138,7 +174,8 @@ enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes, 
     enum rc rc = journal_reserve(j, producer, bytes, err);
     if (rc != RC_AGAIN)
         return rc;
-    struct room room = {&j->producers[producer].ring, format_record_bytes(bytes)};
+    struct ring *ring = &j->producers[producer].ring;
+    struct room room = {ring, room_for(ring, bytes)};
     wait_until(j, has_room, &room, timeout_ms * 1000);
     return journal_reserve(j, producer, bytes, err);
 }
@@ -210,6 +247,24 @@ bool journal_is_failing(const struct journal *j)
     return atomic_load_explicit(&j->state, memory_order_acquire) == JOURNAL_FAILING;
 }
 
+bool journal_is_removed(const struct journal *j)
+{
+    return atomic_load_explicit(&j->removed, memory_order_relaxed);
+}
+
+const char *journal_state_name(enum journal_state state)
+{
+    switch (state) {
+    case JOURNAL_RUNNING:
+        return "running";
+    case JOURNAL_FULL:
+        return "full";
+    case JOURNAL_FAILING:
+        break;
+    }
+    return "failing";
+}
+
 void journal_trim(struct journal *j, uint64_t lsn)
 {
     uint64_t old = atomic_load(&j->trim_lsn);
@@ -235,8 +290,7 @@ void journal_get_info(struct journal *j, struct journal_info *out)
     out->written_lsn = atomic_load(&j->written_lsn);
     out->last_lsn = journal_lsn(j);
     out->last_sync_us = atomic_load(&j->last_sync_us);
-    for (uint32_t p = 0; p < j->producers_len; p++)
-        out->buffered_bytes += ring_used(&j->producers[p].ring);
+    out->buffered_bytes = buffered_bytes(j);
     lock_acquire(&j->lock);
     out->segments = j->segments_len;
     out->bytes = j->segments_bytes;
@@ -265,7 +319,7 @@ static void stop_threads(struct journal *j)
 static void mark_stop(struct journal *j)
 {
     uint64_t last = journal_lsn(j);
-    struct stop_mark mark = {STOP_CLEAN, j->run, last};
+    struct stop_mark mark = {j->run, last};
     struct err err;
     if (j->broken || atomic_load(&j->lost) || atomic_load(&j->durable_lsn) != last)
         return;

@@ -66,6 +66,8 @@ struct journal_options {
 
 enum journal_state {
     JOURNAL_RUNNING,
+    JOURNAL_FULL,    /* no room on the disk for the next segment: what is left of the current one is
+                        for removals, other writes are refused */
     JOURNAL_FAILING, /* neither the segment nor a new one can be written: writes are refused,
                         retried all the time */
 };
@@ -135,13 +137,20 @@ uint64_t journal_bump_cut(struct journal *j);
 uint16_t journal_cut(const struct journal *j);
 
 /* Before a transaction locks anything: makes sure that `bytes` of payload fit into the producer's
- * ring. RC_AGAIN: not now, the journal thread has been woken and the caller may wait with
- * journal_wait_room. RC_READONLY: JOURNAL_FAILING. RC_FULL: longer than JOURNAL_PAYLOAD_MAX. A
- * transaction that turns out to need more, or more than half of a ring, is still appended: straight
- * from its parts, and then it blocks in journal_append until it is durable, however long a failing
- * disk may take. */
+ * ring, or a sixteenth of the ring, header included, where that is more: effects that depend on
+ * what is stored are not known yet. RC_AGAIN: not now, the journal thread has been woken and the
+ * caller may wait with journal_wait_room. RC_READONLY: JOURNAL_FULL or JOURNAL_FAILING. RC_FULL:
+ * longer than JOURNAL_PAYLOAD_MAX. A transaction that turns out to need more, or more than half of
+ * a ring, is still appended: straight from its parts, and then it blocks in journal_append until it
+ * is durable, however long a failing disk may take. */
 MUST_CHECK enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes,
                                    struct err *err);
+/* The same for a transaction that only takes away, by a record of about the length of its request:
+ * under JOURNAL_FULL it may use what is left of the current segment. Two threads that reserve at
+ * the same instant may together take more than there is; then the journal is FAILING until there is
+ * room. */
+MUST_CHECK enum rc journal_reserve_removal(struct journal *j, uint32_t producer, uint64_t bytes,
+                                           struct err *err);
 /* Blocks up to timeout_ms for room. Thread: the producer. */
 MUST_CHECK enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes,
                                      int64_t timeout_ms, struct err *err);
@@ -162,6 +171,11 @@ void journal_kick(struct journal *j);
 uint64_t journal_durable_lsn(const struct journal *j);
 uint64_t journal_last_lsn(const struct journal *j);
 bool journal_is_failing(const struct journal *j);
+/* Somebody has removed its directory: what memory holds is nowhere else until it is flushed.
+ * Thread: any. */
+bool journal_is_removed(const struct journal *j);
+/* "running", "full", "failing". */
+const char *journal_state_name(enum journal_state state);
 /* Blocks until durable_lsn >= lsn (syncing now whatever the policy) or timeout. For shutdown and
  * WAITAOF's helper thread. */
 MUST_CHECK enum rc journal_sync(struct journal *j, uint64_t lsn, int64_t timeout_ms,

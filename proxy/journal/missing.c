@@ -9,7 +9,7 @@
 
 struct stop_page { /* the file */
     char magic[8];
-    uint32_t version, kind;
+    uint32_t version, reserved;
     uint8_t journal_id[16];
     uint64_t run, last_lsn;
     uint64_t checksum;
@@ -31,7 +31,7 @@ void stop_mark_read(const struct fs *fs, const char *dir, const uint8_t journal_
     struct fs_file *file;
     struct err ignored;
     size_t got = 0;
-    *out = (struct stop_mark){.kind = STOP_UNKNOWN};
+    *out = (struct stop_mark){0};
     char *path = chain_path(dir, STOP_MARK_NAME);
     enum rc rc = fs->open(fs->ctx, path, FS_READ, &file, &ignored);
     free(path);
@@ -45,22 +45,21 @@ void stop_mark_read(const struct fs *fs, const char *dir, const uint8_t journal_
     if (!sound || (memcmp(page.journal_id, journal_id, 16) != 0 &&
                    memcmp(page.journal_id, nobody, 16) != 0)) /* an empty directory was salvaged */
         return;
-    *out = (struct stop_mark){(enum stop_kind)page.kind, page.run, page.last_lsn};
+    *out = (struct stop_mark){page.run, page.last_lsn};
 }
 
 enum rc stop_mark_write(const struct fs *fs, const char *dir, const uint8_t journal_id[16],
                         const struct stop_mark *mark, struct err *err)
 {
-    struct stop_page page = {
-        .version = STOP_VERSION, .kind = mark->kind, .run = mark->run, .last_lsn = mark->last_lsn};
+    struct stop_page page = {.version = STOP_VERSION, .run = mark->run, .last_lsn = mark->last_lsn};
     struct fs_file *file = NULL;
     struct err ignored;
     memcpy(page.magic, stop_magic, sizeof(stop_magic));
     memcpy(page.journal_id, journal_id, 16);
     page.checksum = stop_checksum(&page);
     char *path = chain_path(dir, STOP_MARK_NAME), *made = chain_path(dir, STOP_MARK_NAME ".new");
-    enum rc rc = fs->remove(fs->ctx, made, &ignored); /* left by an attempt that was interrupted */
-    rc = fs->open(fs->ctx, made, FS_CREATE, &file, err);
+    (void)!fs->remove(fs->ctx, made, &ignored); /* left by an attempt that was interrupted */
+    enum rc rc = fs->open(fs->ctx, made, FS_CREATE, &file, err);
     if (rc == RC_OK)
         rc = fs->pwrite(fs->ctx, file, &page, sizeof(page), 0, err);
     if (rc == RC_OK)
@@ -140,8 +139,7 @@ static const struct old_ring *ring_that_counts(const struct journal *j, uint32_t
 static enum rc check_rings_of_run(const struct journal *j, const struct stop_mark *mark,
                                   struct err *err)
 {
-    if (!j->run_begun || !same_boot(j, j->chain.newest_note.boot_id) ||
-        (mark->kind != STOP_UNKNOWN && mark->run == j->run))
+    if (!j->run_begun || !same_boot(j, j->chain.newest_note.boot_id) || mark->run == j->run)
         return RC_OK;
     for (uint32_t p = 0; p < j->chain.newest_note.rings; p++)
         if (ring_that_counts(j, p) == NULL)

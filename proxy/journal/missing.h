@@ -23,13 +23,9 @@
 
 #define STOP_MARK_NAME "last-stop"
 
-/* How the last run ended; a file of its own. */
+/* Up to where the journal is complete: an orderly stop says so, or an operator who has salvaged it;
+ * a file of its own. All zeros: no mark, or none that can be read. */
 struct stop_mark {
-    enum stop_kind {
-        STOP_UNKNOWN,  /* no mark, or none that can be read */
-        STOP_CLEAN,    /* everything was in the segments and synced */
-        STOP_SALVAGED, /* an operator has declared that what is there is all */
-    } kind;
     uint64_t run, last_lsn;
 };
 

@@ -37,10 +37,23 @@ static enum rc check_file(const struct journal *j, const char *name, struct fs_i
     return rc;
 }
 
+/* What is gone for good cannot be put back. */
+static enum rc check_dir(const struct journal *j, struct err *err)
+{
+    enum rc rc = check_path(j, j->dir, j->dir_id, "journal directory", err);
+    if (rc != RC_MOVED || !j->fs->is_removed(j->fs->ctx, j->lock_handle))
+        return rc;
+    return err_set(err, RC_MOVED,
+                   "journal directory '%s' was removed while it was in use. All changes are in "
+                   "memory and are flushed now: when lag_records is 0, stop Weir and go on with "
+                   "`weirctl store adopt as-is`",
+                   j->dir);
+}
+
 enum rc moved_check(const struct journal *j, const struct watched *segments, size_t len,
                     struct err *err)
 {
-    enum rc rc = check_path(j, j->dir, j->dir_id, "journal directory", err);
+    enum rc rc = check_dir(j, err);
     for (size_t i = 0; rc == RC_OK && i < len; i++) {
         char name[FORMAT_NAME_MAX];
         format_segment_name(name, segments[i].first_lsn);

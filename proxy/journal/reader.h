@@ -37,8 +37,8 @@ void journal_reader_close(struct journal_reader **r);
 size_t journal_reader_segments(const struct journal_reader *r, const struct journal_segment **out);
 /* The journal's own id; zeros when there is no valid segment. */
 void journal_reader_id(const struct journal_reader *r, uint8_t out[16]);
-/* Goes to the record behind after_lsn; 0: the oldest one there is. RC_CORRUPT: the journal begins
- * later. */
+/* Goes to the record behind after_lsn; 0: the oldest one that can be read. RC_CORRUPT: the journal
+ * begins later. */
 MUST_CHECK enum rc journal_reader_seek(struct journal_reader *r, uint64_t after_lsn,
                                        struct err *err);
 /* RC_NOT_FOUND: the end. RC_CORRUPT: damage; err names file, offset and LSNs. The record is valid
@@ -56,13 +56,14 @@ struct journal_salvage {
     uint64_t set_aside;      /* files renamed to, or copied to, "<name>.damaged" */
 };
 
-/* Cuts the journal off before its first bad place, or where files are missing, so that the proxy
- * starts again. What is behind is kept for inspection in files that end in ".damaged": the rest of
- * the segment, later segments, and the rings. RC_BUSY: the proxy runs. */
+/* Sets aside what would keep the proxy from starting, and nothing that a start would keep: first
+ * segments whose header is damaged, what is behind the first bad place of the others, and the rings
+ * when what they hold does not follow on (any more). All of it is kept for inspection in files that
+ * end in ".damaged". RC_BUSY: the proxy runs. */
 MUST_CHECK enum rc journal_salvage(const struct fs *fs, const char *dir,
                                    struct journal_salvage *out, struct err *err);
-/* Whether files are missing, as a start would find it: RC_CORRUPT. RC_BUSY: the proxy runs, and
- * then this cannot be told. */
-MUST_CHECK enum rc journal_check_whole(const struct fs *fs, const char *dir, struct err *err);
+/* Whether anything is damaged or missing, as a start would find it that needs every record:
+ * RC_CORRUPT. RC_BUSY: the proxy runs, and then this cannot be told. */
+MUST_CHECK enum rc journal_check(const struct fs *fs, const char *dir, struct err *err);
 
 #endif

@@ -35,11 +35,7 @@ static enum rc rename_spare(struct journal *j, const struct spare *spare, const 
 {
     char name[FORMAT_NAME_MAX];
     format_segment_name(name, s->first_lsn);
-    char *from = chain_path(j->dir, spare->name), *to = chain_path(j->dir, name);
-    enum rc rc = j->fs->rename(j->fs->ctx, from, to, err);
-    free(from);
-    free(to);
-    return rc;
+    return chain_rename(j->fs, j->dir, spare->name, name, err);
 }
 
 void segment_link(struct journal *j, struct segment *s)
@@ -103,12 +99,10 @@ static void remove_replaced(struct journal *j, struct segment *s, uint64_t first
         char name[FORMAT_NAME_MAX];
         struct err err;
         format_segment_name(name, s->first_lsn);
-        char *path = chain_path(j->dir, name);
         if (s->file != NULL)
             j->fs->close(j->fs->ctx, &s->file);
-        if (s->first_lsn != first_lsn && j->fs->remove(j->fs->ctx, path, &err) != RC_OK)
+        if (s->first_lsn != first_lsn && chain_remove(j->fs, j->dir, name, &err) != RC_OK)
             log_err(LOG_WARNING, "cannot remove a journal segment that was replaced", &err);
-        free(path);
         free(s);
         s = next;
     }
@@ -139,6 +133,7 @@ void segment_adopt(struct journal *j, struct segment *s, uint64_t end)
     lock_release(&j->lock);
     j->current = s;
     j->offset = end;
+    atomic_store(&j->room_left, s->bytes - end);
     j->need_bytes = 0;
     j->broken = j->tidy = false;
 }

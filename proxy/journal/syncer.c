@@ -17,7 +17,7 @@
 
 #include <stdlib.h>
 
-enum { ZERO_STEP = 1 << 20, POOL_KEEP = 2 };
+enum { ZERO_STEP = 1 << 20 };
 
 enum rc names_sync(struct journal *j, uint32_t epoch, struct err *err)
 {
@@ -62,12 +62,10 @@ static void tell_writer(struct journal *j)
 void spare_discard(struct journal *j, struct spare *s)
 {
     struct err ignored;
-    char *path = chain_path(j->dir, s->name);
     if (s->file != NULL)
         j->fs->close(j->fs->ctx, &s->file);
-    if (j->fs->remove(j->fs->ctx, path, &ignored) != RC_OK)
+    if (chain_remove(j->fs, j->dir, s->name, &ignored) != RC_OK)
         s->bytes = 0; /* the next start removes it */
-    free(path);
 }
 
 /* Opens a file of the pool, or creates one. */
@@ -155,6 +153,7 @@ static void make_spare(struct journal *j) REQUIRES(j->lock)
                 j->dir, (unsigned long long)want, (unsigned long long)j->making.bytes);
     bool news = done || (rc != RC_OK) != j->spare_failed;
     j->spare_failed = rc != RC_OK;
+    j->spare_full = rc == RC_FULL;
     if (rc != RC_OK)
         j->error = err;
     lock_release(&j->lock);
@@ -214,19 +213,16 @@ static void retire(struct journal *j, struct segment *s)
 {
     char name[FORMAT_NAME_MAX], spare_name[FORMAT_NAME_MAX];
     struct err err;
-    bool recycle = !s->spoiled && s->bytes == j->options.segment_bytes && j->pool_len < POOL_KEEP;
+    bool recycle = !s->spoiled && s->bytes == j->options.segment_bytes && j->pool_len < POOL_MAX;
     format_segment_name(name, s->first_lsn);
     format_spare_name(spare_name, j->spare_serial + 1);
-    char *from = chain_path(j->dir, name), *to = chain_path(j->dir, spare_name);
     uint32_t epoch = atomic_load(&j->names_epoch);
-    enum rc rc =
-        recycle ? j->fs->rename(j->fs->ctx, from, to, &err) : j->fs->remove(j->fs->ctx, from, &err);
+    enum rc rc = recycle ? chain_rename(j->fs, j->dir, name, spare_name, &err)
+                         : chain_remove(j->fs, j->dir, name, &err);
     if (rc != RC_OK)
         log_err(LOG_WARNING, "cannot retire a journal segment", &err);
     else if (recycle)
         j->pool[j->pool_len++] = (struct old_file){++j->spare_serial, epoch};
-    free(from);
-    free(to);
     free(s);
 }
 

@@ -73,6 +73,7 @@ static void start_failing(struct journal *j, const struct err *err)
 static void lose(struct journal *j, const struct err *err)
 {
     atomic_store(&j->lost, true);
+    atomic_store(&j->removed, j->fs->is_removed(j->fs->ctx, j->lock_handle));
     j->untried = false;
     lock_acquire(&j->lock);
     j->error = *err; /* what else may have failed is for this reason */
@@ -109,6 +110,34 @@ static void look_again(struct journal *j)
     if (j->broken || j->need_bytes > 0)
         return; /* failing for another reason */
     atomic_store(&j->state, JOURNAL_RUNNING);
+    notify(j);
+}
+
+/* Whether what is left of the segment is to last until there is room for the next one. It has to
+ * take what the rings hold by the time producers hear of it, and then removals. */
+static bool is_room_short(struct journal *j)
+{
+    lock_acquire(&j->lock);
+    bool none = j->spare_full && j->ready.file == NULL;
+    lock_release(&j->lock);
+    return none && atomic_load(&j->room_left) < j->options.segment_bytes / FULL_DIVISOR;
+}
+
+/* Between RUNNING and FULL; the end of FAILING is told by who began it. */
+static void judge_room(struct journal *j)
+{
+    int before = atomic_load(&j->state);
+    if (before == JOURNAL_FAILING)
+        return;
+    int now = is_room_short(j) ? JOURNAL_FULL : JOURNAL_RUNNING;
+    if (now == before)
+        return;
+    atomic_store(&j->state, now);
+    log_line(now == JOURNAL_FULL ? LOG_WARNING : LOG_NOTICE,
+             now == JOURNAL_FULL
+                 ? "journal: no room for the next segment: what is left of this one is kept for "
+                   "deletions, other writes are refused"
+                 : "journal: there is room for the next segment, writes are accepted");
     notify(j);
 }
 
@@ -404,6 +433,7 @@ void *writer_main(void *arg)
             write_groups(j);
             report_written(j);
         }
+        judge_room(j);
         if (free_to_sync && !lost)
             sync_by_policy(j);
         if (free_to_sync && is_finished(j))

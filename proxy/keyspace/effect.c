@@ -84,8 +84,8 @@ void txn_effect(struct txn *t, uint32_t k, const char *verb, uint32_t argc,
 
 bool txn_effect_fits(const struct txn *t, uint64_t bytes)
 {
-    /* Half of what a record can hold is for requests that are journalled as they are. */
-    return bytes <= JOURNAL_PAYLOAD_MAX / 2 && t->effects.len <= JOURNAL_PAYLOAD_MAX / 2 - bytes;
+    uint64_t taken = t->effects.len + t->following;
+    return taken <= JOURNAL_PAYLOAD_MAX && bytes <= JOURNAL_PAYLOAD_MAX - taken;
 }
 
 void txn_effect_bytes(struct txn *t, uint32_t k, size_t from, size_t len)
@@ -123,7 +123,8 @@ void effect_say_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms)
 
 bool effect_try_reserve(struct txn *t, uint32_t k, size_t bytes)
 {
-    return !says(t) || buf_try_reserve(&t->effects, t->slots[k].key->name.len + bytes + 2 * FRAME);
+    size_t all = t->slots[k].key->name.len + bytes + 2 * FRAME;
+    return !says(t) || (txn_effect_fits(t, all) && buf_try_reserve(&t->effects, all));
 }
 
 void effect_say_string(struct txn *t, uint32_t k, struct slice value, int64_t expires_at_ms)
@@ -149,8 +150,7 @@ bool effect_say_whole(struct txn *t, uint32_t k, const struct value *v)
         return true;
     }
     struct buf payload = {0};
-    size_t name = t->slots[k].key->name.len;
-    bool fits = value_dump(&payload, v) && txn_effect_fits(t, payload.len + name + FRAME) &&
+    bool fits = value_dump(&payload, v) && payload.len <= STORE_STRING_MAX &&
                 effect_try_reserve(t, k, payload.len);
     if (fits) {
         begin(t, k, "RESTORE", 4);
@@ -226,12 +226,21 @@ static bool add_element(void *ctx, int64_t position, struct slice value)
     return true;
 }
 
-/* All elements, at new positions, with the TTL. */
+/* All elements, at new positions, with the TTL. They have the positions already and nothing can be
+ * refused any more: where there is no memory for a payload, or it is too long for one, the elements
+ * are said one by one. */
 static void say_whole_list(struct txn *t, uint32_t k)
 {
-    list_renumber(list_of(t, k));
-    /* Memory for effects is not a size that a client may fail on. */
-    must(effect_say_whole(t, k, txn_peek(t, k)));
+    struct list *l = list_of(t, k);
+    list_renumber(l);
+    const struct value *v = txn_peek(t, k);
+    if (LIKELY(effect_say_whole(t, k, v)))
+        return;
+    struct pairs p = {.t = t, .k = k, .verb = "LISTSET", .left = list_count(l)};
+    txn_effect(t, k, "DEL", 0, NULL);
+    list_each_placed(l, 0, list_count(l), add_element, &p);
+    if (v->expires_at_ms != 0)
+        effect_say_expiry(t, k, v->expires_at_ms);
 }
 
 /* True: the elements have other positions than the journal knows, and all of them were said. */

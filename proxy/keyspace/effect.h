@@ -51,8 +51,8 @@ void txn_effect_list_set(struct txn *t, uint32_t k, size_t index, size_t n);
 void txn_effect_list_span(struct txn *t, uint32_t k, struct list_span span);
 /* No element has a position within these spans any more. */
 void txn_effect_list_gone(struct txn *t, uint32_t k, const struct list_span *spans, size_t n);
-/* False when effects of so many bytes more would make the record too long: for commands whose
- * effect can be much longer than their request. */
+/* False when effects of so many bytes more would make the record too long, or leave too little for
+ * the requests that follow: for commands whose effect can be much longer than their request. */
 bool txn_effect_fits(const struct txn *t, uint64_t bytes);
 
 #endif

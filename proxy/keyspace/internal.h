@@ -151,7 +151,9 @@ struct txn {
     uint64_t *locked;           /* bitmap of shards, when there is more than one key */
     struct joined_keys *joined; /* by txn_join: where their slots' keys are */
 
-    struct slice raw; /* the running request */
+    uint64_t announced; /* for the next txn_begin */
+    uint64_t following; /* what the requests after the running one may say, at the most */
+    struct slice raw;   /* the running request */
     uint32_t argc;
     const struct slice *argv;
     uint32_t effects_db; /* store database at the end of effects */

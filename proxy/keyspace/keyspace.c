@@ -41,6 +41,7 @@ static enum rc open_journal(struct keyspace *ks, struct err *err)
     char *dir = option_strdup(OPT_journal_dir);
     struct journal_options o = {
         .dir = dir,
+        .fs = ks->options.fs,
         .producers = ks->producers,
         .fsync = (enum journal_fsync)option_num(OPT_journal_fsync),
         .segment_bytes = (uint64_t)option_num(OPT_journal_segment_size),
@@ -285,13 +286,14 @@ static void explain_entry(const struct entry *e, struct buf *out)
     buf_printf(out, "idle_seconds:%" PRId64 "\r\n", store_idle_seconds(e));
 }
 
-enum txn_state keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key, struct buf *out)
+bool keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key, struct buf *out)
 {
     uint32_t store_db = dbmap_store_db(&ks->wb->map, db);
     uint64_t hash = store_hash(&ks->store, store_db, key);
     struct shard *sh = store_shard(&ks->store, hash);
     lock_acquire(&sh->lock);
     const struct entry *e = entry_find(&ks->store, sh, hash, store_db, key);
+    bool dead = dead_letter_is(e);
     if (e != NULL)
         explain_entry(e, out);
     else
@@ -304,5 +306,5 @@ enum txn_state keyspace_explain(struct keyspace *ks, uint32_t db, struct slice k
     lock_release(&sh->lock);
     buf_printf(out, "applied_lsn:%" PRIu64 "\r\n", writeback_applied_lsn(ks->wb));
     buf_printf(out, "backend:%s\r\n", ks->wb->backend_url);
-    return TXN_READY;
+    return dead;
 }

@@ -9,6 +9,7 @@
 
 #include "keyspace/txn.h"
 
+struct fs;
 struct journal;
 struct writeback;
 
@@ -102,9 +103,8 @@ void keyspace_set_active_expire(struct keyspace *ks, bool on);
 void keyspace_hold_expiry(struct keyspace *ks, bool on);
 
 /* One line of "name:value\r\n" pairs that explain a key: residency, dirty, cut, in flight, expiry,
- * backend (WEIR EXPLAIN). */
-enum txn_state keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key,
-                                struct buf *out);
+ * backend (WEIR EXPLAIN). True: the key is a dead letter. */
+bool keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key, struct buf *out);
 
 /* Hands directives that the store keeps on its own (thresholds of encodings, LFU) on to it; after
  * CONFIG SET. Thread: any. */
@@ -127,6 +127,7 @@ struct keyspace_options {
      * NULL. */
     void (*on_event)(void *ctx, const struct keyspace_event *event);
     void (*on_replay_progress)(void *ctx, uint64_t done, uint64_t total); /* may be NULL */
+    const struct fs *fs; /* the journal's; NULL: the real one */
 };
 MUST_CHECK enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **out,
                                  struct err *err);

@@ -74,7 +74,8 @@ static bool expire_shard(struct txn *t, struct shard *sh)
     int64_t due = shard_next_due(sh);
     bool more = due != 0 && due <= t->now.ms;
     lock_release(&sh->lock);
-    if (!more || journal_reserve(t->ks->journal, t->producer, EXPIRE_PIECE * 256, &err) != RC_OK)
+    if (!more ||
+        journal_reserve_removal(t->ks->journal, t->producer, EXPIRE_PIECE * 256, &err) != RC_OK)
         return false;
     lock_acquire(&sh->lock);
     more = expire_some(t, sh);

@@ -17,6 +17,7 @@ enum {
     BACKPRESSURE_OFF = 2
 };
 enum { ROOM_WAIT_MS = 1000, EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
+enum { FRAME_BYTES = 32 }; /* around an argument: MSET says a SET for each two */
 
 static const char REFUSED_JOURNAL[] =
     "MISCONF Weir cannot write its journal, so it takes no "
@@ -26,6 +27,10 @@ static const char REFUSED_JOURNAL[] =
 static const char REFUSED_PRESSURE[] =
     "OOM Weir holds more unflushed data than dirty-high-watermark or journal-max-size allows: the "
     "backend is slower than the writes. Try again later.";
+static const char REFUSED_LETTERS[] =
+    "OOM Weir holds more unflushed data than dirty-high-watermark or journal-max-size allows: the "
+    "backend has refused more keys than there is room for as dead letters, and flushing waits. See "
+    "WEIR BACKENDS; retry or drop some with WEIR DEADLETTER.";
 static const char REFUSED_ROOM[] = "TRYAGAIN the journal's disk does not keep up. Try again later.";
 static const char REFUSED_LOAD[] =
     "TRYAGAIN the backend is unavailable and this key is not in memory. See WEIR BACKENDS.";
@@ -76,6 +81,11 @@ const char *txn_refusal(const struct txn *t)
     return t->refusal;
 }
 
+uint64_t txn_changed_lsn(const struct txn *t)
+{
+    return t->open && t->stamped ? t->stamp.lsn : 0;
+}
+
 struct wall txn_now(const struct txn *t)
 {
     return t->now;
@@ -113,10 +123,25 @@ static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *tex
     return TXN_PARKED;
 }
 
+uint64_t txn_request_bytes(struct slice raw, uint32_t argc, const struct slice *argv)
+{
+    uint64_t bytes = raw.len + (uint64_t)argc * FRAME_BYTES;
+    for (uint32_t i = 0; raw.len == 0 && i < argc; i++)
+        bytes += argv[i].len + FRAME_BYTES;
+    return bytes;
+}
+
+void txn_announce(struct txn *t, uint64_t bytes)
+{
+    t->announced = bytes;
+}
+
 static enum txn_state make_room(struct txn *t, uint64_t bytes)
 {
     struct err err;
-    enum rc rc = journal_reserve(t->ks->journal, t->producer, bytes, &err);
+    enum rc rc = (t->flags & TXN_REMOVES) != 0
+                     ? journal_reserve_removal(t->ks->journal, t->producer, bytes, &err)
+                     : journal_reserve(t->ks->journal, t->producer, bytes, &err);
     if (LIKELY(rc == RC_OK))
         return TXN_READY;
     if (rc == RC_AGAIN)
@@ -147,16 +172,14 @@ static enum txn_state admit(struct txn *t, struct waiter *w)
                         ? hold_back(t, w, REPLY_OOM)
                         : refuse(t, REPLY_OOM);
         else if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) == 2))
-            state = hold_back(t, w, REFUSED_PRESSURE);
+            state = hold_back(
+                t, w, atomic_load(&ks->wb->lane.letters_full) ? REFUSED_LETTERS : REFUSED_PRESSURE);
         if (state != TXN_READY)
             return state;
         if (w != NULL)
             w->since_us = 0;
     }
-    uint64_t bytes = t->raw.len + EFFECT_SLACK;
-    for (uint32_t i = 0; t->raw.len == 0 && i < t->argc; i++)
-        bytes += t->argv[i].len + 16;
-    return make_room(t, bytes);
+    return make_room(t, txn_request_bytes(t->raw, t->argc, t->argv) + t->following + EFFECT_SLACK);
 }
 
 /* --- Locks --- */
@@ -493,6 +516,8 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     t->met_expired = NULL;
     t->generation++;
     t->effects.len = 0;
+    t->following = t->announced;
+    t->announced = 0;
     begin_request(t, raw, argc, argv);
     t->effects_db = t->record_db = 0;
     if (waiter != NULL && waiter->failed != RC_OK) {
@@ -555,6 +580,7 @@ void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const stru
 {
     txn_close_request(t);
     edit_close_objects(t);
+    t->following -= min_u64(t->following, txn_request_bytes(raw, argc, argv));
     begin_request(t, raw, argc, argv);
 }
 

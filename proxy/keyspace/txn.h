@@ -69,7 +69,9 @@ enum txn_flag {
     TXN_NO_TOUCH = 4, /* CLIENT NO-TOUCH, OBJECT: the use of keys is not noted */
     TXN_WHOLE = 8, /* locks every shard: FLUSHALL, SWAPDB, and EXEC around a command that walks the
                       keyspace */
-    TXN_TRY = 16,  /* never waits: PARKED means that nothing was begun, nobody will be called */
+    TXN_REMOVES =
+        32,       /* only takes away, and says so in few bytes (DEL): a full disk leaves it room */
+    TXN_TRY = 16, /* never waits: PARKED means that nothing was begun, nobody will be called */
 };
 
 struct txn *txn_new(struct keyspace *ks,
@@ -82,7 +84,14 @@ void txn_free(struct txn **t);
 enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
                          unsigned flags, struct slice raw, uint32_t argc, const struct slice *argv,
                          struct waiter *waiter);
+/* How long the effects of a request may be where they depend on nothing but its arguments. */
+uint64_t txn_request_bytes(struct slice raw, uint32_t argc, const struct slice *argv);
+/* Before txn_begin around requests that come by txn_next_request: the sum of their bytes. The
+ * journal is to have room for all of them, and none may take the room of those after it. */
+void txn_announce(struct txn *t, uint64_t bytes);
 const char *txn_refusal(const struct txn *t); /* "OOM command not allowed ..." */
+/* LSN of what the open transaction has changed so far; 0: nothing. */
+uint64_t txn_changed_lsn(const struct txn *t);
 /* More keys for a TXN_WHOLE transaction, for a command that learns their names from values (SORT
  * BY). They are copied; their numbers begin at *first. What txn_read returned before is no longer
  * valid. PARKED: as in txn_begin; nothing may have been changed. REFUSED: the transaction goes on

@@ -321,7 +321,7 @@ enum walk_state walk_size(struct walk *w, uint64_t *size, struct waiter *waiter,
     }
     /* With nothing dirty the backend's own count is right; else its keys are looked up in memory
      * one by one. */
-    bool settled = !w->counting && writeback_dirty_keys(w->ks->wb) <= 0 && lane_is_idle(w->ks->wb);
+    bool settled = !w->counting && writeback_is_settled(w->ks->wb);
     w->counting = !settled;
     ask(w, settled ? PAGE_COUNT : PAGE_KEYS, PAGE_MAX, waiter);
     return WALK_PARKED;

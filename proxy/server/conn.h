@@ -161,6 +161,8 @@ bool output_check_limit(struct conn *c, bool with_soft);
 
 /* --- withheld.c --- */
 
+/* The newest LSN that a reply of this connection still waits for; 0: none waits. */
+uint64_t withheld_newest(struct conn *c);
 /* Everything from `start` (a stream offset) on depends on lsn; called after each such command. */
 void withheld_add(struct conn *c, uint64_t start, uint64_t lsn);
 /* Bytes of output that may be written now. */

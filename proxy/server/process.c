@@ -56,6 +56,7 @@ void process_block_signals(void)
     watched_signals(&set);
     must(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is an error of the write, EFBIG */
 }
 
 static void exit_now(int number)

@@ -459,10 +459,15 @@ static bool host_unsubscribe_oldest(struct session *s, enum pubsub_kind kind,
     return true;
 }
 
+/* Who is told must not know more than a disk does: neither of this transaction nor of what the
+ * client wrote before and has no answer to yet. */
 static bool host_publish(struct session *s, enum pubsub_kind kind, struct slice channel,
-                         struct slice payload, uint64_t *receivers)
+                         struct slice payload, uint64_t lsn, uint64_t *receivers)
 {
-    return publish(conn_of(s)->worker, kind, channel, payload, 0, receivers);
+    struct conn *c = conn_of(s);
+    bool always = option_num(OPT_journal_fsync) == JOURNAL_FSYNC_ALWAYS;
+    return publish(c->worker, kind, channel, payload, always ? max_u64(lsn, withheld_newest(c)) : 0,
+                   receivers);
 }
 
 static void host_each(struct session *s, enum pubsub_kind kind,

@@ -56,6 +56,11 @@ static void withheld_unlink(struct conn *c)
         c->withheld_next->withheld_prev = c->withheld_prev;
 }
 
+uint64_t withheld_newest(struct conn *c)
+{
+    return c->marks_len > 0 ? mark_at(c, c->marks_len - 1)->lsn : 0;
+}
+
 void withheld_add(struct conn *c, uint64_t start, uint64_t lsn)
 {
     struct host_worker *w = c->worker;

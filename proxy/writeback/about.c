@@ -29,6 +29,10 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out)
     if (wb->ops->status != NULL)
         wb->ops->status(wb->backend, &status);
     out->wal_bytes = status.log_bytes;
+    out->pages_summed = status.pages_summed;
+    out->pages_unknown = status.pages_unknown;
+    out->pages_damaged = status.pages_damaged;
+    out->verified_at_ms = status.verified_at_ms;
     out->dead_letters = records_count(wb->records, RECORD_DEAD_LETTER);
     out->conflicts = records_count(wb->records, RECORD_CONFLICT);
     out->backpressure = atomic_load(&wb->pressure);
@@ -78,31 +82,4 @@ void writeback_pause(struct writeback *wb, bool on)
 {
     atomic_store(&wb->pausing, on);
     lane_set_paused(wb, on);
-}
-
-static void show(void *ctx, const struct record_row *row)
-{
-    const struct writeback_page *page = ctx;
-    struct writeback_record r = {
-        .id = row->id,
-        .time = row->time,
-        .db = row->number,
-        .key = row->key,
-        .type = row->type,
-        .reason = row->reason,
-        .ours = row->ours,
-        .base = row->base,
-        .theirs = row->theirs,
-    };
-    page->each(page->ctx, &r);
-}
-
-enum rc writeback_list(struct writeback *wb, const struct writeback_page *page, struct err *err)
-{
-    struct writeback_page copy = *page;
-    struct records_reader reader = {show, &copy};
-    struct records_query q = {.kind = page->conflicts ? RECORD_CONFLICT : RECORD_DEAD_LETTER,
-                              .after = page->after,
-                              .max = page->max};
-    return records_page(wb->records, &q, &reader, err);
 }

@@ -5,7 +5,8 @@
  *      the attempt before are void                 or the backend does not commit
  *
  * Whether a commit of which the answer was lost has happened is asked, not guessed: the second
- * attempt would see no conflict any more where the first one lost it.
+ * attempt would see no conflict any more where the first one lost it. While nobody can say, the
+ * attempt is kept as it is (`unsure` of the lane), its records too, and asking is all that is done.
  *
  * Thread: flusher.
  *
@@ -28,6 +29,7 @@ struct attempt {
     struct err first_reason; /* of a refusal */
     const char *first_verdict;
     struct err records; /* why something could not be recorded; RC_OK: it could */
+    struct backend_applied applied;
     bool reached_commit;
 };
 
@@ -71,8 +73,9 @@ enum rc record_lost_changes(struct writeback *wb, const struct backend_item *our
                             .ours_lost = true};
         describe(wb, &ours[i], &list[i]);
     }
-    stat_add(STAT_conflicts_total, n);
     enum rc rc = records_add_alone(wb->records, list, n, &bounds, err);
+    if (rc == RC_OK)
+        stat_add(STAT_conflicts_total, n);
     free(list);
     return rc;
 }
@@ -143,13 +146,20 @@ static enum rc before_commit(void *ctx, struct err *err)
         rc = records_commit(r, &a->records);
     a->reached_commit = rc == RC_OK;
     a->records.code = rc;
+    if (rc == RC_FULL && a->refused > 0)
+        return err_set(err, rc,
+                       "%s; a batch with %u refused keys waits, and all behind it: WEIR DEADLETTER "
+                       "RETRY or DROP some, or CONFIG SET a higher bound",
+                       a->records.text, a->refused);
     if (rc != RC_OK)
         *err = a->records;
     return rc;
 }
 
-static void attempt_init(struct attempt *a, struct writeback *wb, struct batch *b)
+static struct attempt *attempt_new(struct writeback *wb, struct batch *b)
 {
+    struct attempt *a = calloc(1, sizeof(*a));
+    must(a != NULL);
     *a = (struct attempt){.wb = wb, .batch = b};
     a->items = malloc((b->items_len + 1) * sizeof(*a->items));
     a->index = malloc((b->items_len + 1) * sizeof(*a->index));
@@ -160,16 +170,37 @@ static void attempt_init(struct attempt *a, struct writeback *wb, struct batch *
         a->items[a->len] = b->items[i];
         a->index[a->len++] = i;
     }
+    return a;
 }
 
-/* True when the backend has this batch after all. A cut that only carries a map may have the
- * position of the one before; to write a map twice is harmless. */
-static bool has_committed(struct writeback *wb, const struct batch *b)
+void attempt_free(struct attempt **ap)
+{
+    struct attempt *a = *ap;
+    *ap = NULL;
+    if (a == NULL)
+        return;
+    free(a->items);
+    free(a->index);
+    free(a);
+}
+
+/* RC_OK: the backend has this batch. RC_NOT_FOUND: it has not. Any other code: it cannot say. A cut
+ * that only carries a map may have the position of the one before; to write a map twice is
+ * harmless. */
+static enum rc ask_outcome(struct writeback *wb, const struct batch *b, struct err *err)
 {
     struct backend_position p;
-    struct err ignored;
-    return b->cut_lsn > writeback_applied_lsn(wb) &&
-           wb->ops->position(wb->backend, &p, &ignored) == RC_OK && p.cut_lsn >= b->cut_lsn;
+    if (b->cut_lsn <= writeback_applied_lsn(wb))
+        return RC_NOT_FOUND;
+    enum rc rc = wb->ops->position(wb->backend, &p, err);
+    if (rc != RC_OK)
+        return rc;
+    if (memcmp(p.mark.journal_id, b->mark.journal_id, sizeof(p.mark.journal_id)) != 0)
+        return err_set(
+            err, RC_FOREIGN,
+            "the backend belongs to another journal by now and cannot say what became of "
+            "the last batch: put the right one back, or stop and see `weirctl store`");
+    return p.cut_lsn >= b->cut_lsn ? RC_OK : RC_NOT_FOUND;
 }
 
 /* One line of each kind for a batch, however many keys it is about. */
@@ -205,37 +236,62 @@ static uint32_t count_kept(const struct attempt *a)
     return n;
 }
 
-enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_failed, struct err *err)
+static enum rc apply(struct attempt *a, struct err *err)
 {
-    struct attempt a;
-    struct backend_applied applied = {0};
-    attempt_init(&a, wb, b);
+    struct writeback *wb = a->wb;
+    const struct batch *b = a->batch;
     struct backend_batch batch = {
         .cut_lsn = b->cut_lsn,
         .mark = b->mark,
-        .items = a.items,
-        .items_len = a.len,
+        .items = a->items,
+        .items_len = a->len,
         .dbmap = b->map_changed ? &b->map : NULL,
         .on_begin = on_begin,
         .on_conflict = on_conflict,
         .on_merged = on_merged,
         .on_refused = on_refused,
         .before_commit = before_commit,
-        .ctx = &a,
+        .ctx = a,
     };
-    enum rc rc = wb->ops->apply(wb->backend, &batch, &applied, err);
-    *records_failed = rc != RC_OK && a.records.code != RC_OK;
-    if (rc != RC_OK && a.reached_commit && has_committed(wb, b))
-        rc = RC_OK;
-    records_end(wb->records, rc == RC_OK);
-    if (rc == RC_OK) {
-        stat_add(STAT_flushed_items, a.len - a.refused);
-        stat_add(STAT_flushed_rows, applied.rows);
-        stat_add(STAT_flushed_bytes, applied.bytes);
-        losses_add(wb, writeback_applied_lsn(wb), b->cut_lsn, a.refused, count_kept(&a));
-        tell(&a);
+    return wb->ops->apply(wb->backend, &batch, &a->applied, err);
+}
+
+static void account(struct attempt *a)
+{
+    struct writeback *wb = a->wb;
+    stat_add(STAT_flushed_items, a->len - a->refused);
+    stat_add(STAT_flushed_rows, a->applied.rows);
+    stat_add(STAT_flushed_bytes, a->applied.bytes);
+    losses_add(wb, writeback_applied_lsn(wb), a->batch->cut_lsn, a->refused, count_kept(a));
+    tell(a);
+}
+
+enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_failed, struct err *err)
+{
+    struct attempt *a = wb->lane.unsure;
+    enum rc rc = RC_NOT_FOUND, outcome = RC_NOT_FOUND;
+    *records_failed = false;
+    if (a != NULL)
+        rc = outcome = ask_outcome(wb, b, err);
+    if (rc == RC_NOT_FOUND) {
+        attempt_free(&wb->lane.unsure);
+        a = attempt_new(wb, b);
+        rc = outcome = apply(a, err);
+        *records_failed = rc != RC_OK && a->records.code != RC_OK;
+        struct err ignored; /* what apply said is the reason */
+        if (rc != RC_OK)
+            outcome = a->reached_commit ? ask_outcome(wb, b, &ignored) : RC_NOT_FOUND;
     }
-    free(a.items);
-    free(a.index);
+    if (outcome != RC_OK && outcome != RC_NOT_FOUND) {
+        wb->lane.unsure = a;
+        return rc;
+    }
+    wb->lane.unsure = NULL;
+    records_end(wb->records, outcome == RC_OK);
+    if (outcome == RC_OK) {
+        account(a);
+        rc = RC_OK;
+    }
+    attempt_free(&a);
     return rc;
 }

@@ -128,7 +128,9 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
         if (e != NULL)
             writeback_take_out(wb, sh, e, hash);
         rc = RC_NOT_FOUND;
-    } else if (held == ENTRY_IN_FLIGHT && !dead_letter_is(e) && !lane_is_failing(wb)) {
+    } else if (dead_letter_is(e)) {
+        rc = RC_BUSY;
+    } else if (held == ENTRY_IN_FLIGHT && !lane_is_failing(wb)) {
         rc = RC_AGAIN; /* before our commit it is a conflict, behind it news: soon it is clear which
                         */
     }

@@ -11,6 +11,10 @@
  *   [kept in the records] ──> [the backend commits] ──> [FORGET in the journal] ──> later changes
  *     crash: never was          crash: the start forgets    crash: replay forgets
  *
+ * What is lost so and cannot be recorded now waits in memory, and no cut is made until it is: below
+ * the next cut the journal would not tell of it any more, and a start could not make the record
+ * again.
+ *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
 
@@ -57,16 +61,55 @@ static void lost_keep(struct lost *lost, struct entry *e)
     batch_capture(lost->items, 0, e);
 }
 
+static enum rc try_record(struct writeback *wb, struct lost *lost)
+{
+    struct err err = {0};
+    enum rc rc =
+        record_lost_changes(wb, lost->items->items, lost->items->items_len, lost->lsn, &err);
+    lane_note_records(wb, rc, &err);
+    if (rc == RC_OK)
+        batch_free(&lost->items);
+    return rc;
+}
+
 void lost_record(struct writeback *wb, struct lost *lost)
 {
-    struct err err;
     if (lost->items == NULL)
         return;
     batch_seal(lost->items);
-    if (record_lost_changes(wb, lost->items->items, lost->items->items_len, lost->lsn, &err) !=
-        RC_OK)
-        log_err(LOG_WARNING, "changes that lost a conflict could not be recorded", &err);
-    batch_free(&lost->items);
+    if (wb->unrecorded == NULL && try_record(wb, lost) == RC_OK)
+        return;
+    struct lost *waits = malloc(sizeof(*waits));
+    must(waits != NULL);
+    *waits = *lost;
+    waits->next = NULL;
+    struct lost **last = &wb->unrecorded;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = waits;
+    lost->items = NULL;
+}
+
+bool lost_record_rest(struct writeback *wb)
+{
+    while (wb->unrecorded != NULL) {
+        struct lost *first = wb->unrecorded;
+        if (try_record(wb, first) != RC_OK)
+            return false;
+        wb->unrecorded = first->next;
+        free(first);
+    }
+    return true;
+}
+
+void lost_fini(struct writeback *wb)
+{
+    while (wb->unrecorded != NULL) {
+        struct lost *first = wb->unrecorded;
+        wb->unrecorded = first->next;
+        batch_free(&first->items);
+        free(first);
+    }
 }
 
 static void drop(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,

@@ -23,11 +23,17 @@ struct wb_producer {
     _Atomic int64_t dirty_keys, dirty_bytes;
 } __attribute__((aligned(CACHE_LINE)));
 
-/* How those fare who ask the backend for something else than a flush. Polls and maintenance speak
- * of the whole store, so that their next success ends the failure. A load speaks of some keys:
- * others are fine when a page is damaged, so that a failure is shown for some seconds after the
- * last one. */
-enum lane_read { LANE_READ_POLL, LANE_READ_MAINTENANCE, LANE_READ_KEYS, LANE_READS };
+/* How those fare who ask the backend for something else than a flush, and the file of the records.
+ * Polls and maintenance speak of the whole store, so that their next success ends the failure. A
+ * load speaks of some keys: others are fine when a page is damaged, so that a failure is shown for
+ * some seconds after the last one. */
+enum lane_read {
+    LANE_READ_POLL,
+    LANE_READ_MAINTENANCE,
+    LANE_READ_RECORDS,
+    LANE_READ_KEYS,
+    LANE_READS
+};
 
 struct reading {
     struct err error; /* code RC_OK: it works */
@@ -52,7 +58,9 @@ struct lane {
     int64_t last_flush_us GUARDED_BY(lock);
     struct mono last_commit GUARDED_BY(lock);
     struct reading reading[LANE_READS] GUARDED_BY(lock);
+    atomic_bool letters_full;  /* a look without the lock: the batch waits for room for records */
     atomic_bool reading_fails; /* a look without the lock: one of `reading` is a failure */
+    struct attempt *unsure;    /* flusher only: the last one, while nobody knows what came of it */
     uint64_t random;           /* flusher only: jitter */
     bool maintenance_left;     /* flusher only */
 };
@@ -107,18 +115,18 @@ struct writeback {
     bool stopping GUARDED_BY(lock);
     bool flush_requested GUARDED_BY(lock);
     struct order *orders GUARDED_BY(lock); /* of operators, for records */
-    struct cond ordered;
-    struct mono behind_since;             /* cutter only: an LSN waits and nothing is dirty; 0 */
-    bool orders_busy;                     /* cutter only: they wait for the end of a batch */
-    struct mono surge_at;                 /* cutter only: when the rate of changes was measured */
-    uint64_t surge_writes;                /* and how many there had been */
-    bool surging;                         /* cutter only: more than SURGE_PER_S changes a second */
-    struct mono refreshed;                /* cutter only: when memory figures were read */
-    uint32_t sweep_shard, sweep_position; /* cutter only */
-    uint32_t swept_dead;                  /* cutter only: dead databases when it began */
+    struct mono behind_since;              /* cutter only: an LSN waits and nothing is dirty; 0 */
+    bool orders_busy;                      /* cutter only: they wait for the end of a batch */
+    struct mono surge_at;                  /* cutter only: when the rate of changes was measured */
+    uint64_t surge_writes;                 /* and how many there had been */
+    bool surging;                          /* cutter only: more than SURGE_PER_S changes a second */
+    struct mono refreshed;                 /* cutter only: when memory figures were read */
+    uint32_t sweep_shard, sweep_position;  /* cutter only */
+    uint32_t swept_dead;                   /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
     struct lane lane;
-    struct kept kept; /* start only */
+    struct kept kept;        /* start only */
+    struct lost *unrecorded; /* cutter, start: what could not be recorded yet, oldest first */
 
     struct lock losses_lock;
     struct loss losses[LOSSES_MAX] GUARDED_BY(losses_lock); /* oldest first */
@@ -188,7 +196,8 @@ static inline bool writeback_is_complete(const struct writeback *wb, const struc
 
 /* Somebody else has changed a key in the backend: drops what is clean here. RC_NOT_FOUND: nothing
  * of it is unflushed. RC_OK: a change here is still to be flushed, and will meet the other as a
- * conflict. RC_AGAIN: ask again soon. Thread: loader. */
+ * conflict. RC_BUSY: the same, but nobody knows when (a dead letter). RC_AGAIN: ask
+ * again soon. Thread: loader. */
 enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key);
 
 /* Anything may have been changed in the backend: everything that is clean here goes. Thread:
@@ -197,6 +206,8 @@ void writeback_suspect_all(struct writeback *wb);
 
 /* What a batch says of the journal now. Thread: any. */
 struct backend_mark writeback_mark(const struct writeback *wb);
+/* The backend has everything that had been changed when this was asked. Thread: any. */
+bool writeback_is_settled(struct writeback *wb);
 /* Everything that is dirty now leaves with the next cut, which is due. Thread: any. */
 void writeback_cut_soon(struct writeback *wb);
 /* Counts what is dirty and breaks (must) where the sums say something else. Lock: all shards. */
@@ -215,6 +226,9 @@ bool lane_is_idle(struct writeback *wb);
 bool lane_is_failing(struct writeback *wb); /* the last attempt did not succeed */
 void lane_get_info(struct writeback *wb, struct writeback_info *out);
 void lane_set_paused(struct writeback *wb, bool on);
+/* What came of records that no batch waits for: no cut is made until they are written. While the
+ * lane is idle. Thread: cutter, or the start. */
+void lane_note_records(struct writeback *wb, enum rc rc, const struct err *err);
 /* Tells what came of asking the backend; err speaks unless rc is RC_OK. True: this
  * failure is news, and worth a line in the log. Thread: any. */
 bool lane_note_read(struct writeback *wb, enum lane_read what, enum rc rc, const struct err *err);
@@ -235,6 +249,7 @@ struct lost {
     struct batch *items; /* NULL while there are none */
     uint32_t len;
     uint64_t lsn; /* of the newest FORGET */
+    struct lost *next;
 };
 /* Takes an entry out of memory, dirty or not: the key is what the backend says. */
 void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash)
@@ -243,8 +258,12 @@ void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e,
  * journal. Thread: cutter. */
 void forget_key(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
                 struct lost *lost) REQUIRES(sh->lock);
-/* Writes the records, and frees. Lock: none of a shard. */
+/* Writes the records, or has them wait, and frees. Thread: cutter, or the start. Lock: none of a
+ * shard. */
 void lost_record(struct writeback *wb, struct lost *lost);
+/* False: some still wait, and no cut may be made. Thread: cutter. */
+bool lost_record_rest(struct writeback *wb);
+void lost_fini(struct writeback *wb);
 /* Around a replay of the journal, the second when that may be appended to. forget_replay() is for
  * each FORGET that is met. */
 MUST_CHECK enum rc forget_begin_replay(struct writeback *wb, struct err *err);
@@ -252,9 +271,12 @@ void forget_replay(struct writeback *wb, uint32_t store_db, struct slice key, ui
 MUST_CHECK enum rc forget_end_replay(struct writeback *wb, struct err *err);
 
 /* --- attempt.c --- */
-/* Once through the backend. *records_failed: what failed is not the backend. */
+struct attempt;
+/* Once through the backend, unless the batch may be there already: then the backend is asked
+ * whether it is. *records_failed: what failed is not the backend. Thread: flusher. */
 MUST_CHECK enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_failed,
                                  struct err *err);
+void attempt_free(struct attempt **a);
 /* Changes that were made on top of some that lost a conflict, and lose with them: all are recorded,
  * or none. Thread: cutter. */
 MUST_CHECK enum rc record_lost_changes(struct writeback *wb, const struct backend_item *ours,

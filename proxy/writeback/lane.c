@@ -55,6 +55,7 @@ static void note_failure(struct writeback *wb, const struct err *err, bool recor
         l->failures == 1 || l->last_error.code != err->code || l->records_failed != records_failed;
     l->last_error = *err;
     l->records_failed = records_failed;
+    atomic_store(&l->letters_full, records_failed && err->code == RC_FULL);
     l->retry_at = (struct mono){clock_mono().us + wait_us};
     lock_release(&l->lock);
     stat_add(STAT_batch_retries, 1);
@@ -68,6 +69,21 @@ static void note_failure(struct writeback *wb, const struct err *err, bool recor
         log_line(LOG_WARNING, "flush-retry-max is reached: flushing pauses until WEIR RESUME");
 }
 
+void lane_note_records(struct writeback *wb, enum rc rc, const struct err *err)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    bool news = (rc != RC_OK) != l->records_failed;
+    l->records_failed = rc != RC_OK;
+    l->failures = rc != RC_OK;
+    if (rc != RC_OK)
+        l->last_error = *err;
+    lock_release(&l->lock);
+    if (news && rc != RC_OK)
+        log_err(LOG_WARNING, "changes that lost a conflict cannot be recorded; no cut is made",
+                err);
+}
+
 static void note_success(struct writeback *wb, struct batch *b)
 {
     struct lane *l = &wb->lane;
@@ -76,6 +92,7 @@ static void note_success(struct writeback *wb, struct batch *b)
     uint64_t failures = l->failures;
     l->failures = 0;
     l->records_failed = false;
+    atomic_store(&l->letters_full, false);
     l->breaker = BREAKER_CLOSED;
     l->retry_at = (struct mono){0};
     l->last_flush_us = now.us - b->cut_at.us;
@@ -121,7 +138,10 @@ static void maintain(struct writeback *wb)
 {
     struct err err;
     bool more = false;
-    enum rc rc = wb->ops->maintain(wb->backend, MAINTAIN_BUDGET_MS, &more, &err);
+    enum rc rc = records_check(wb->records, &err);
+    if (lane_note_read(wb, LANE_READ_RECORDS, rc, &err))
+        log_err(LOG_WARNING, "dead letters and conflicts are not safe", &err);
+    rc = wb->ops->maintain(wb->backend, MAINTAIN_BUDGET_MS, &more, &err);
     if (rc == RC_BUSY) /* somebody writes: it will be done another time */
         return;
     if (lane_note_read(wb, LANE_READ_MAINTENANCE, rc, &err))
@@ -273,6 +293,8 @@ static const char *state_name(const struct lane *l) REQUIRES(l->lock)
     const struct err *error = present_error(l);
     if (error == NULL)
         return "up";
+    if (error == &l->reading[LANE_READ_RECORDS].error)
+        return "records-failing";
     if (l->records_failed) /* last_error has the text, and what to do */
         return l->last_error.code == RC_FULL ? "records-full" : "records-failing";
     switch (error->code) {

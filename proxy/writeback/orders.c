@@ -1,5 +1,6 @@
-/* What operators ask for about records: retrying and dropping. The cutter does it, a page at a
- * time, since a worker neither writes files nor waits for a batch that is being recorded.
+/* What operators ask for about records: listing, retrying and dropping. The cutter does it, a page
+ * at a time, since a worker neither reads nor writes files, nor waits for a batch that is being
+ * recorded.
  *
  * A dead letter that has newer changes on top (its entry is dirty, or in a batch again) is not
  * dropped: its value is what those changes rest on after a crash. Their batch makes it void, or a
@@ -11,54 +12,183 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum { PAGE = 500, WAIT_US = 2000000 };
+enum { PAGE = 500 };
+
+struct listed {
+    struct writeback_record record;
+    char *bytes; /* of its slices */
+};
 
 struct order {
-    struct order *next;
-    enum writeback_order kind;
-    uint64_t id;    /* 0: all */
+    struct order *next; /* under wb->lock */
+    struct writeback_order what;
+    char *key;      /* of `what` */
     uint64_t after; /* done up to this number */
     uint64_t count;
-    bool done, abandoned; /* under wb->lock */
+    struct listed *list;
+    uint64_t list_len;
     enum rc rc;
     struct err err;
+    struct lock lock; /* outlives write-back, where a client of its time still holds the order */
+    bool over GUARDED_BY(lock), abandoned GUARDED_BY(lock);
+    void (*ready)(void *ctx) GUARDED_BY(lock);
+    void *ctx GUARDED_BY(lock);
 };
+
+static bool is_list(const struct order *o)
+{
+    return o->what.kind <= ORDER_FIND_LETTER;
+}
+
+static void order_free(struct order *o)
+{
+    for (uint64_t i = 0; i < o->list_len; i++)
+        free(o->list[i].bytes);
+    free(o->list);
+    free(o->key);
+    lock_fini(&o->lock);
+    free(o);
+}
 
 /* --- Asking --- */
 
-enum rc writeback_order(struct writeback *wb, enum writeback_order kind, uint64_t id,
-                        uint64_t *count, struct err *err)
+struct order *order_begin(struct writeback *wb, const struct writeback_order *what)
 {
     struct order *o = calloc(1, sizeof(*o));
-    enum rc rc = RC_OK;
-    *count = 0;
-    if (o == NULL)
-        return err_set(err, RC_NOMEM, "out of memory");
-    o->kind = kind;
-    o->id = id;
-    o->after = id > 0 ? id - 1 : 0;
+    char *key = malloc(what->key.len + 1);
+    if (o == NULL || key == NULL) {
+        free(o);
+        free(key);
+        return NULL;
+    }
+    lock_init(&o->lock);
+    o->what = *what;
+    o->key = key;
+    if (what->key.len > 0)
+        memcpy(key, what->key.ptr, what->key.len);
+    o->what.key = slice_of(key, what->key.len);
+    o->after = what->id > 0 ? what->id - 1 : 0;
     lock_acquire(&wb->lock);
     struct order **last = &wb->orders;
     while (*last != NULL)
         last = &(*last)->next;
     *last = o;
     cond_signal(&wb->cond);
-    int64_t until = clock_mono().us + WAIT_US;
-    while (!o->done && clock_mono().us < until)
-        cond_wait_us(&wb->ordered, &wb->lock, WAIT_US);
-    if (o->done) {
-        *count = o->count;
-        rc = o->rc;
-        if (rc != RC_OK && err != NULL)
-            *err = o->err;
-        free(o);
-    } else {
-        o->abandoned = true;
-        rc = err_set(err, RC_AGAIN,
-                     "a batch is being recorded: this will be done when that is over");
-    }
     lock_release(&wb->lock);
-    return rc;
+    return o;
+}
+
+bool order_is_over(struct order *o, void (*ready)(void *ctx), void *ctx)
+{
+    lock_acquire(&o->lock);
+    bool over = o->over;
+    o->ready = ready;
+    o->ctx = ctx;
+    lock_release(&o->lock);
+    return over;
+}
+
+enum rc order_result(const struct order *o, uint64_t *count, struct err *err)
+{
+    *count = is_list(o) ? o->list_len : o->count;
+    if (o->rc != RC_OK && err != NULL)
+        *err = o->err;
+    return o->rc;
+}
+
+const struct writeback_record *order_record(const struct order *o, uint64_t i)
+{
+    must(i < o->list_len);
+    return &o->list[i].record;
+}
+
+void order_end(struct order **op)
+{
+    struct order *o = *op;
+    *op = NULL;
+    if (o == NULL)
+        return;
+    lock_acquire(&o->lock);
+    bool over = o->over;
+    o->abandoned = true;
+    lock_release(&o->lock);
+    if (over)
+        order_free(o);
+}
+
+/* Whoever asked is told, or has left. */
+static void finish(struct order *o, enum rc rc)
+{
+    o->rc = rc;
+    lock_acquire(&o->lock);
+    bool abandoned = o->abandoned;
+    o->over = true;
+    if (!abandoned && o->ready != NULL)
+        o->ready(o->ctx);
+    lock_release(&o->lock);
+    if (abandoned)
+        order_free(o);
+}
+
+/* --- Listing --- */
+
+static struct slice take_copy(char **at, struct slice bytes)
+{
+    struct slice copy = slice_of(*at, bytes.len);
+    if (bytes.len > 0)
+        memcpy(*at, bytes.ptr, bytes.len);
+    *at += bytes.len;
+    return copy;
+}
+
+static void note_row(void *ctx, const struct record_row *row)
+{
+    struct order *o = ctx;
+    size_t type_len = strlen(row->type) + 1;
+    size_t bytes =
+        type_len + row->key.len + row->reason.len + row->ours.len + row->base.len + row->theirs.len;
+    if (o->rc != RC_OK)
+        return;
+    struct listed *list = o->list;
+    if ((o->list_len & (o->list_len - 1)) == 0) /* doubled at powers of two */
+        list = realloc(list, (o->list_len == 0 ? 1 : o->list_len * 2) * sizeof(*list));
+    char *at = list != NULL ? malloc(bytes) : NULL;
+    if (list != NULL)
+        o->list = list;
+    if (at == NULL) {
+        o->rc = err_set(&o->err, RC_NOMEM, "out of memory for so many records");
+        return;
+    }
+    struct listed *l = &o->list[o->list_len++];
+    *l = (struct listed){.bytes = at};
+    l->record = (struct writeback_record){
+        .id = row->id,
+        .time = row->time,
+        .db = row->number,
+        .type = take_copy(&at, slice_of(row->type, type_len)).ptr,
+        .key = take_copy(&at, row->key),
+        .reason = take_copy(&at, row->reason),
+        .ours = take_copy(&at, row->ours),
+        .base = take_copy(&at, row->base),
+        .theirs = take_copy(&at, row->theirs),
+    };
+}
+
+static enum rc do_list(struct writeback *wb, struct order *o)
+{
+    bool conflicts = o->what.kind == ORDER_LIST_CONFLICTS;
+    struct records_reader reader = {note_row, o};
+    struct records_query q = {.kind = conflicts ? RECORD_CONFLICT : RECORD_DEAD_LETTER,
+                              .after = o->what.after,
+                              .max = o->what.max,
+                              .of_key = o->what.kind == ORDER_FIND_LETTER};
+    if (q.of_key) {
+        q.max = 1;
+        q.db = dbmap_store_db(&wb->map, o->what.db);
+        q.key = o->what.key;
+    }
+    enum rc rc = records_page(wb->records, &q, &reader, &o->err);
+    return rc != RC_OK ? rc : o->rc;
 }
 
 /* --- Doing --- */
@@ -121,13 +251,13 @@ static enum rc do_letters(struct writeback *wb, struct order *o)
 {
     struct letters l = {.len = 0};
     struct records_query q = {
-        .kind = RECORD_DEAD_LETTER, .after = o->after, .max = o->id > 0 ? 1 : PAGE};
+        .kind = RECORD_DEAD_LETTER, .after = o->after, .max = o->what.id > 0 ? 1 : PAGE};
     struct records_reader reader = {note_letter, &l};
     enum rc rc = records_page(wb->records, &q, &reader, &o->err);
-    if (o->id > 0 && l.len > 0 && l.ids[0] != o->id)
+    if (o->what.id > 0 && l.len > 0 && l.ids[0] != o->what.id)
         l.len = 0;
     if (rc == RC_OK && l.len > 0)
-        rc = o->kind == ORDER_RETRY_LETTER ? retry(wb, o, &l) : drop(wb, o, &l);
+        rc = o->what.kind == ORDER_RETRY_LETTER ? retry(wb, o, &l) : drop(wb, o, &l);
     if (rc == RC_OK && l.len == PAGE) {
         o->after = l.ids[l.len - 1];
         rc = RC_AGAIN;
@@ -139,32 +269,60 @@ static enum rc do_letters(struct writeback *wb, struct order *o)
 static enum rc do_conflicts(struct writeback *wb, struct order *o)
 {
     struct records_choice choice = {
-        .kind = RECORD_CONFLICT, .ids = o->id > 0 ? &o->id : NULL, .len = 1};
+        .kind = RECORD_CONFLICT, .ids = o->what.id > 0 ? &o->what.id : NULL, .len = 1};
     return records_drop(wb->records, &choice, &o->count, &o->err);
+}
+
+static enum rc carry_out(struct writeback *wb, struct order *o)
+{
+    switch (o->what.kind) {
+    case ORDER_LIST_LETTERS:
+    case ORDER_LIST_CONFLICTS:
+    case ORDER_FIND_LETTER:
+        return do_list(wb, o);
+    case ORDER_DROP_CONFLICT:
+        return do_conflicts(wb, o);
+    case ORDER_RETRY_LETTER:
+    case ORDER_DROP_LETTER:
+        return do_letters(wb, o);
+    }
+    return RC_OK;
+}
+
+/* The oldest order that may be carried out now. While a batch is being recorded, lists go on. */
+static struct order *next_order(struct writeback *wb)
+{
+    lock_acquire(&wb->lock);
+    struct order *o = wb->orders;
+    while (o != NULL && wb->orders_busy && !is_list(o))
+        o = o->next;
+    if (o == NULL)
+        o = wb->orders;
+    lock_release(&wb->lock);
+    return o;
 }
 
 bool orders_run(struct writeback *wb)
 {
-    lock_acquire(&wb->lock);
-    struct order *o = wb->orders;
-    lock_release(&wb->lock);
+    struct order *o = next_order(wb);
     if (o == NULL)
         return false;
-    enum rc rc = o->kind == ORDER_DROP_CONFLICT ? do_conflicts(wb, o) : do_letters(wb, o);
-    wb->orders_busy = rc == RC_BUSY;
-    bool retried = o->kind == ORDER_RETRY_LETTER && o->count > 0;
-    if (rc == RC_BUSY || rc == RC_AGAIN)
+    bool list = is_list(o);
+    enum rc rc = carry_out(wb, o);
+    if (!list)
+        wb->orders_busy = rc == RC_BUSY;
+    bool retried = o->what.kind == ORDER_RETRY_LETTER && o->count > 0;
+    if (!list && (rc == RC_BUSY || rc == RC_AGAIN))
         return retried;
     lock_acquire(&wb->lock);
-    wb->orders = o->next; /* the cutter alone takes out, and the oldest first */
-    o->rc = rc;
-    o->done = true;
-    if (o->abandoned)
-        free(o);
-    else
-        cond_broadcast(&wb->ordered);
+    struct order **at = &wb->orders; /* the cutter alone takes out */
+    while (*at != o)
+        at = &(*at)->next;
+    *at = o->next;
     lock_release(&wb->lock);
-    lane_hurry(wb); /* it may wait for the room that was made */
+    finish(o, rc);
+    if (!list)
+        lane_hurry(wb); /* it may wait for the room that was made */
     return retried;
 }
 
@@ -173,6 +331,6 @@ void orders_fini(struct writeback *wb) NO_TSA /* the last user */
     while (wb->orders != NULL) {
         struct order *o = wb->orders;
         wb->orders = o->next;
-        free(o);
+        finish(o, err_set(&o->err, RC_AGAIN, "Weir is ending"));
     }
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "writeback/item.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -20,6 +21,8 @@ enum { FREED_PAGES = 2000 }; /* given back to the file system at one time */
 static enum rc begin(struct records *r, struct err *err) REQUIRES(r->lock)
 {
     enum rc rc = records_ready(r, err);
+    if (rc == RC_OK)
+        rc = records_stay(r, err);
     r->before = r->tally;
     return rc == RC_OK ? records_run(r, RS_BEGIN, err) : rc;
 }
@@ -87,12 +90,13 @@ static enum rc enter(struct records *r, struct err *err) REQUIRES(r->lock)
     return RC_OK;
 }
 
-/* Whether there can be a record at all: a file that is not open may hold some. */
+/* Whether there can be a dead letter at all: a file that is not open may hold some, and what a
+ * failed attempt has made void is valid again. */
 static bool may_hold(struct records *r) REQUIRES(r->lock)
 {
     struct stat st;
     if (r->writer.db != NULL)
-        return r->tally.count[RECORD_DEAD_LETTER] > 0;
+        return r->committed || r->tally.count[RECORD_DEAD_LETTER] > 0;
     return stat(r->path, &st) == 0 && st.st_size > 0;
 }
 
@@ -110,6 +114,8 @@ enum rc records_commit(struct records *r, struct err *err)
         }
         r->in_batch = false;
     }
+    if (rc == RC_OK && r->committed)
+        rc = records_stay(r, err); /* a commit to a file that nobody finds again is none */
     lock_release(&r->lock);
     return rc;
 }
@@ -247,6 +253,21 @@ static void take_bytes(void *ctx, struct slice bytes)
     }
 }
 
+static enum rc say_full(const struct records *r, const struct records_bounds *bounds,
+                        struct err *err) REQUIRES(r->lock)
+{
+    const struct records_tally *t = &r->tally;
+    bool number = t->count[RECORD_DEAD_LETTER] >= bounds->number;
+    uint64_t letters = records_count(r, RECORD_DEAD_LETTER);
+    if (number)
+        return err_set(err, RC_FULL, "%s: %" PRIu64 " dead letters, dead-letters-max is %" PRIu64,
+                       r->path, letters, bounds->number);
+    return err_set(err, RC_FULL,
+                   "%s: %" PRIu64 " dead letters of %" PRIu64 " bytes, dead-letters-max-bytes is "
+                   "%" PRIu64,
+                   r->path, letters, r->before.bytes[RECORD_DEAD_LETTER], bounds->bytes);
+}
+
 /* Conflicts make room for others; dead letters do not. */
 static enum rc make_room(struct records *r, enum record_kind kind, uint64_t bytes,
                          const struct records_bounds *bounds, struct err *err) REQUIRES(r->lock)
@@ -255,11 +276,7 @@ static enum rc make_room(struct records *r, enum record_kind kind, uint64_t byte
     while (t->count[kind] > 0 &&
            (t->count[kind] >= bounds->number || t->bytes[kind] + bytes > bounds->bytes)) {
         if (kind == RECORD_DEAD_LETTER)
-            return err_set(err, RC_FULL,
-                           "%s holds %llu dead letters (%llu bytes), its bound: retry or drop some "
-                           "(WEIR DEADLETTER), or raise dead-letters-max or dead-letters-max-bytes",
-                           r->path, (unsigned long long)t->count[kind],
-                           (unsigned long long)t->bytes[kind]);
+            return say_full(r, bounds, err);
         sqlite3_bind_int(r->writer.statements[RS_DROP_OLDEST], 1, (int)kind);
         uint64_t taken = 0;
         enum rc rc = run_taking(r, RS_DROP_OLDEST, kind, &taken, err);

@@ -74,6 +74,10 @@ struct records_options {
 struct records *records_open(const struct records_options *o);
 void records_close(struct records **r);
 
+/* To be called now and then: a file that was removed, moved or replaced is written anew; one that
+ * cannot be is an error. Thread: flusher. */
+MUST_CHECK enum rc records_check(struct records *r, struct err *err);
+
 /* Numbers for INFO; no lock, no I/O. */
 uint64_t records_count(const struct records *r, enum record_kind kind);
 
@@ -82,7 +86,8 @@ uint64_t records_count(const struct records *r, enum record_kind kind);
 /* An attempt at a batch begins: what was said of it before is taken back, also what was committed
  * here while the backend did not. */
 void records_begin(struct records *r, uint64_t cut_lsn);
-/* Dead letters beyond the bound: RC_FULL. Conflicts beyond it: the oldest go. */
+/* Dead letters beyond the bound: RC_FULL, and nothing else says that. Conflicts beyond it: the
+ * oldest go. */
 MUST_CHECK enum rc records_add(struct records *r, const struct record *record,
                                const struct records_bounds *bounds, struct err *err);
 /* The change of this key loses in this cut: until the journal says so too, this does. */
@@ -109,6 +114,9 @@ struct records_query {
     enum record_kind kind;
     uint64_t after; /* numbers above this */
     uint64_t max;   /* rows at most, and RECORDS_PAGE_MAX */
+    bool of_key;    /* only of this one: */
+    uint32_t db;
+    struct slice key;
 };
 struct records_reader {
     void (*each)(void *ctx, const struct record_row *row);

@@ -1,6 +1,11 @@
 /* The file of the records: opening it, what is in it, and what to do when it is not as it should
  * be.
  *
+ * A file is what was opened, not what its name points to now: the two are compared before each
+ * transaction, after its commit, and now and then. A file that was removed, moved or replaced is
+ * written anew from the one that is open, which still has everything; what lies in its place is
+ * moved aside.
+ *
  * WAL with full syncs: a commit is one sync however many records it has, and whoever reads the file
  * (a page for an operator, any SQLite tool) waits for nobody. What belongs to cuts that the backend
  * does not have is removed whenever the file is opened.
@@ -11,11 +16,15 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <xxhash.h>
+
+static const char *const file_ends[RECORDS_FILES] = {"", "-wal", "-shm"};
 
 enum { WRITER_PATIENCE_MS = 2000, READER_PATIENCE_MS = 100 };
 static const uint64_t checked_bytes_max = UINT64_C(256) * 1024 * 1024;
@@ -59,9 +68,8 @@ enum rc records_fail(const struct records *r, const struct records_conn *c, cons
                      struct err *err)
 {
     enum rc rc = c->db != NULL ? sqlite_rc(sqlite3_extended_errcode(c->db)) : RC_NOMEM;
-    int sys = c->db != NULL ? sqlite3_system_errno(c->db) : 0;
-    if (sys == ENOSPC || sys == EDQUOT)
-        rc = RC_FULL;
+    if (rc == RC_FULL)
+        rc = RC_IO; /* RC_FULL is said of our bounds, which a person can do something about */
     return err_set(err, rc != RC_OK ? rc : RC_UNAVAILABLE, "%s: %s: %s", r->path, what,
                    c->db != NULL ? sqlite3_errmsg(c->db) : "out of memory");
 }
@@ -277,9 +285,21 @@ static enum rc remove_what_never_was(struct records *r, struct err *err) REQUIRE
     return rc;
 }
 
-static enum rc open_writer(struct records *r, struct err *err) REQUIRES(r->lock)
+/* What SQLite's names for the file, its WAL and its index point to. */
+static void look_up(const struct records *r, struct records_place *out)
 {
-    struct records_conn *c = &r->writer;
+    char name[600];
+    struct stat st;
+    *out = (struct records_place){{{0}}};
+    for (size_t i = 0; i < COUNT_OF(file_ends); i++) {
+        snprintf(name, sizeof(name), "%s%s", r->path, file_ends[i]);
+        if (stat(name, &st) == 0)
+            out->files[i] = (struct records_file_id){st.st_dev, st.st_ino};
+    }
+}
+
+static enum rc open_conn(const struct records *r, struct records_conn *c, struct err *err)
+{
     enum rc rc = conn_open(r, c, WRITER_PATIENCE_MS, err);
     if (rc == RC_OK)
         rc = check_bytes(r, c, err);
@@ -292,36 +312,51 @@ static enum rc open_writer(struct records *r, struct err *err) REQUIRES(r->lock)
                      err);
     if (rc == RC_OK)
         rc = check_about(r, c, err);
-    if (rc == RC_OK)
-        rc = conn_prepare(r, c, err);
+    return rc == RC_OK ? conn_prepare(r, c, err) : rc;
+}
+
+static enum rc open_writer(struct records *r, struct err *err) REQUIRES(r->lock)
+{
+    enum rc rc = open_conn(r, &r->writer, err);
     if (rc == RC_OK)
         rc = remove_what_never_was(r, err);
     if (rc == RC_OK)
         rc = records_recount(r, err);
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
         records_publish(r);
-    else
-        conn_close(c);
+        look_up(r, &r->place);
+    } else {
+        conn_close(&r->writer);
+    }
     return rc;
 }
 
-/* Out of the way, for a person to look at, with what belongs to it. */
+/* Out of the way, for a person to look at. */
+static enum rc move_one_aside(const struct records *r, size_t which, int64_t now_ms,
+                              struct err *err)
+{
+    char from[600], to[640];
+    snprintf(from, sizeof(from), "%s%s", r->path, file_ends[which]);
+    snprintf(to, sizeof(to), "%s.aside-%" PRId64 "%s", r->path, now_ms, file_ends[which]);
+    if (rename(from, to) != 0 && errno != ENOENT)
+        return err_sys(err, errno, "%s: cannot be moved aside", from);
+    if (which == 0)
+        log_line(LOG_WARNING,
+                 "%s is not the file of our dead letters and conflicts, or cannot be read: it is "
+                 "'%s' now; `sqlite3 FILE .recover` shows what is in it",
+                 r->path, to);
+    return RC_OK;
+}
+
 static enum rc move_aside(const struct records *r, const struct err *why, struct err *err)
 {
-    static const char *const ends[] = {"", "-wal", "-shm"};
-    char from[600], to[640];
-    int64_t now = clock_wall().ms;
-    for (size_t i = 0; i < COUNT_OF(ends); i++) {
-        snprintf(from, sizeof(from), "%s%s", r->path, ends[i]);
-        snprintf(to, sizeof(to), "%s.aside-%" PRId64 "%s", r->path, now, ends[i]);
-        if (rename(from, to) != 0 && errno != ENOENT)
-            return err_sys(err, errno, "%s: cannot be moved aside", from);
-    }
-    log_line(LOG_WARNING,
-             "the records of dead letters and conflicts cannot be used (%s): moved to "
-             "'%s.aside-%" PRId64 "', new ones begin; `sqlite3 FILE .recover` shows what is in it",
-             why->text, r->path, now);
-    return RC_OK;
+    int64_t now_ms = clock_wall().ms;
+    enum rc rc = RC_OK;
+    for (size_t i = 0; i < COUNT_OF(file_ends) && rc == RC_OK; i++)
+        rc = move_one_aside(r, i, now_ms, err);
+    if (rc == RC_OK)
+        log_err(LOG_WARNING, "new records begin, the old ones were moved aside", why);
+    return rc;
 }
 
 enum rc records_ready(struct records *r, struct err *err)
@@ -340,6 +375,139 @@ enum rc records_ready(struct records *r, struct err *err)
     return rc;
 }
 
+/* --- A file that was taken away --- */
+
+static bool is_same(const struct records_file_id *a, const struct records_file_id *b)
+{
+    return a->dev == b->dev && a->ino == b->ino;
+}
+
+static enum rc sync_path(const char *path, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_sys(err, errno, "%s: cannot be opened", path);
+    enum rc rc = fsync(fd) == 0 ? RC_OK : err_sys(err, errno, "%s: cannot be synced", path);
+    close(fd);
+    return rc;
+}
+
+/* All that the open file holds, as a file of its own. */
+static enum rc copy_to(struct records *r, const char *copy, struct err *err) REQUIRES(r->lock)
+{
+    (void)unlink(copy);
+    char *sql = sqlite3_mprintf("VACUUM INTO %Q", copy);
+    must(sql != NULL);
+    enum rc rc = sqlite3_exec(r->writer.db, sql, NULL, NULL, NULL) == SQLITE_OK
+                     ? RC_OK
+                     : records_fail(r, &r->writer, "writing it anew", err);
+    sqlite3_free(sql);
+    /* What was moved away is whole, too, without a WAL that is not beside it any more. */
+    if (rc == RC_OK)
+        (void)sqlite3_wal_checkpoint_v2(r->writer.db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL,
+                                        NULL);
+    return rc == RC_OK ? sync_path(copy, err) : rc;
+}
+
+/* Makes room for the copy. A file of somebody else is kept, with its WAL; ours is in the copy. */
+static enum rc clear_place(struct records *r, const struct records_place *now, struct err *err)
+    REQUIRES(r->lock)
+{
+    char name[600];
+    int64_t now_ms = clock_wall().ms;
+    bool foreign = now->files[0].ino != 0 && !is_same(&now->files[0], &r->place.files[0]) &&
+                   !is_same(&now->files[0], &r->copied);
+    enum rc rc = RC_OK;
+    for (size_t i = 0; i < COUNT_OF(file_ends) && rc == RC_OK; i++) {
+        snprintf(name, sizeof(name), "%s%s", r->path, file_ends[i]);
+        if (foreign && !is_same(&now->files[i], &r->place.files[i]))
+            rc = move_one_aside(r, i, now_ms, err);
+        else if (i > 0 && unlink(name) != 0 && errno != ENOENT)
+            rc = err_sys(err, errno, "%s: cannot be removed", name);
+    }
+    return rc;
+}
+
+static enum rc put_in_place(struct records *r, const char *copy, struct err *err) REQUIRES(r->lock)
+{
+    struct stat st;
+    char dir[sizeof(r->path)];
+    snprintf(dir, sizeof(dir), "%s", r->path);
+    *strrchr(dir, '/') = '\0';
+    if (stat(copy, &st) != 0 || rename(copy, r->path) != 0)
+        return err_sys(err, errno, "%s: cannot be put in its place", copy);
+    r->copied = (struct records_file_id){st.st_dev, st.st_ino};
+    return sync_path(dir, err);
+}
+
+/* The old connection stays until the new one has shown that nothing is missing. */
+static enum rc change_over(struct records *r, struct err *err) REQUIRES(r->lock)
+{
+    struct records_conn old = r->writer, fresh = {.db = NULL}; /* one of the two is closed */
+    struct records_tally tally = r->tally;
+    enum rc rc = open_conn(r, &fresh, err);
+    if (rc == RC_OK) {
+        r->writer = fresh;
+        rc = records_recount(r, err);
+        if (rc == RC_OK && memcmp(tally.count, r->tally.count, sizeof(tally.count)) != 0)
+            rc = err_set(err, RC_CORRUPT, "%s: records are missing in the copy", r->path);
+        if (rc != RC_OK) {
+            struct err ignored;
+            r->writer = old;
+            old = fresh;
+            if (records_recount(r, &ignored) != RC_OK) /* the filter is the copy's */
+                log_err(LOG_VERBOSE, "records could not be counted", &ignored);
+        }
+        r->tally = tally;
+    } else {
+        old = fresh;
+    }
+    conn_close(&old);
+    if (rc != RC_OK)
+        return rc;
+    lock_acquire(&r->read_lock);
+    conn_close(&r->reader);
+    lock_release(&r->read_lock);
+    look_up(r, &r->place);
+    return RC_OK;
+}
+
+enum rc records_stay(struct records *r, struct err *err)
+{
+    struct records_place now;
+    char copy[600];
+    if (r->writer.db == NULL)
+        return RC_OK;
+    look_up(r, &now);
+    bool same = true;
+    for (size_t i = 0; i < COUNT_OF(file_ends); i++)
+        same = same && is_same(&now.files[i], &r->place.files[i]);
+    if (LIKELY(same))
+        return RC_OK;
+    snprintf(copy, sizeof(copy), "%s.new", r->path);
+    enum rc rc = copy_to(r, copy, err);
+    if (rc == RC_OK)
+        rc = clear_place(r, &now, err);
+    if (rc == RC_OK)
+        rc = put_in_place(r, copy, err);
+    if (rc == RC_OK)
+        rc = change_over(r, err);
+    if (rc == RC_OK)
+        log_line(LOG_WARNING,
+                 "%s was removed, moved or replaced while in use: it is written anew, with %" PRIu64
+                 " dead letters and %" PRIu64 " conflicts; nothing is missing",
+                 r->path, r->tally.count[RECORD_DEAD_LETTER], r->tally.count[RECORD_CONFLICT]);
+    return rc;
+}
+
+enum rc records_check(struct records *r, struct err *err)
+{
+    lock_acquire(&r->lock);
+    enum rc rc = r->in_batch ? RC_OK : records_stay(r, err);
+    lock_release(&r->lock);
+    return rc;
+}
+
 enum rc records_reader_ready(struct records *r, struct err *err)
 {
     if (r->reader.db != NULL)
@@ -350,6 +518,30 @@ enum rc records_reader_ready(struct records *r, struct err *err)
     if (rc != RC_OK)
         conn_close(&r->reader);
     return rc;
+}
+
+/* What a person should know of a directory in which records are missing, or others lie. A copy that
+ * was all but in its place when the process ended is taken; the checks of any file apply to it. */
+static void look_around(const struct records *r, const char *dir, uint64_t cut_lsn)
+{
+    static const char *const older[] = {"dead-letters", "conflicts"};
+    char name[600];
+    struct stat st;
+    for (size_t i = 0; i < COUNT_OF(older); i++) {
+        snprintf(name, sizeof(name), "%s/%s", dir, older[i]);
+        if (stat(name, &st) == 0 && st.st_size > 0)
+            log_line(LOG_WARNING,
+                     "%s: records of an older Weir, which this one does not read; `strings` shows "
+                     "what is in it. Remove it when that has been seen to",
+                     name);
+    }
+    snprintf(name, sizeof(name), "%s.new", r->path);
+    if (stat(r->path, &st) == 0 || cut_lsn == 0 || rename(name, r->path) == 0)
+        return;
+    log_line(LOG_WARNING,
+             "%s is missing, and a new one begins: if the backend had refused keys (dead letters), "
+             "their values are not known any more, and they are what the backend has",
+             r->path);
 }
 
 struct records *records_open(const struct records_options *o)
@@ -364,6 +556,7 @@ struct records *records_open(const struct records_options *o)
     lock_init(&r->read_lock);
     lock_acquire(&r->lock);
     r->applied_lsn = o->position->cut_lsn;
+    look_around(r, o->dir, r->applied_lsn);
     if (records_ready(r, &err) != RC_OK)
         log_err(LOG_WARNING, "dead letters and conflicts cannot be recorded now", &err);
     lock_release(&r->lock);

@@ -51,6 +51,9 @@ enum { RECORDS_FORMAT = 1, FILTER_BITS = 1 << 22 };
     S(KEYS, "SELECT db, key FROM record WHERE kind = 1")                                           \
     S(PAGE, "SELECT id, kind, lsn, time_ms, number, db, key, type, reason, ours, base, theirs"     \
             " FROM record WHERE kind = ?2 AND id > ?3 AND " IS_LIVE " ORDER BY id LIMIT ?4")       \
+    S(FIND, "SELECT id, kind, lsn, time_ms, number, db, key, type, reason, ours, base, theirs"     \
+            " FROM record WHERE kind = ?2 AND id > ?3 AND " IS_LIVE                                \
+            " AND db = ?5 AND key = ?6 ORDER BY id LIMIT ?4")                                      \
     S(LETTERS, "SELECT id, db, item FROM record WHERE kind = 1 AND " IS_LIVE " ORDER BY id")       \
     S(PARTS, "SELECT bytes FROM part WHERE record = ?1 ORDER BY seq")
 
@@ -64,6 +67,15 @@ enum records_statement {
 struct records_conn {
     sqlite3 *db;
     sqlite3_stmt *statements[RS_COUNT_OF];
+};
+
+/* The file, its WAL, its index. */
+enum { RECORDS_FILES = 3 };
+struct records_file_id {
+    uint64_t dev, ino; /* zeros: there is none */
+};
+struct records_place {
+    struct records_file_id files[RECORDS_FILES];
 };
 
 struct records_tally {
@@ -81,6 +93,8 @@ struct records {
     struct lock lock;
     struct records_conn writer GUARDED_BY(lock); /* db NULL: not open, see why */
     struct err why GUARDED_BY(lock);
+    struct records_place place GUARDED_BY(lock);    /* of what is open */
+    struct records_file_id copied GUARDED_BY(lock); /* what was last put there in place of that */
     uint64_t next_id GUARDED_BY(lock);
     struct records_tally tally GUARDED_BY(lock);  /* as the writer sees it */
     struct records_tally before GUARDED_BY(lock); /* as it was when its transaction began */
@@ -103,6 +117,9 @@ MUST_CHECK enum rc records_fail(const struct records *r, const struct records_co
 /* Opens what is not open; the reason why it cannot be is the lane's reason to wait. */
 MUST_CHECK enum rc records_ready(struct records *r, struct err *err) REQUIRES(r->lock);
 MUST_CHECK enum rc records_reader_ready(struct records *r, struct err *err) REQUIRES(r->read_lock);
+/* Makes sure that what is open is what its name points to, and writes it anew where it is not.
+ * Lock: and no transaction is open. */
+MUST_CHECK enum rc records_stay(struct records *r, struct err *err) REQUIRES(r->lock);
 /* Runs a statement that yields no row, then resets it. */
 MUST_CHECK enum rc records_run(struct records *r, enum records_statement id, struct err *err)
     REQUIRES(r->lock);

@@ -42,8 +42,12 @@ enum rc records_page(struct records *r, const struct records_query *q,
     lock_acquire(&r->read_lock);
     enum rc rc = records_reader_ready(r, err);
     if (rc == RC_OK) {
-        sqlite3_stmt *s = r->reader.statements[RS_PAGE];
+        sqlite3_stmt *s = r->reader.statements[q->of_key ? RS_FIND : RS_PAGE];
         int result;
+        if (q->of_key) {
+            sqlite3_bind_int64(s, 5, q->db);
+            sqlite_bind_slice(s, 6, q->key);
+        }
         sqlite3_bind_int64(s, 1, (int64_t)atomic_load(&r->settled_lsn));
         sqlite3_bind_int(s, 2, (int)q->kind);
         sqlite3_bind_int64(s, 3, (int64_t)min_u64(q->after, INT64_MAX));

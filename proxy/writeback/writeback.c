@@ -158,7 +158,6 @@ static void make_cut(struct writeback *wb)
     for (uint32_t i = 0; i < wb->store->shards_len; i++)
         capture_shard(wb, &wb->store->shards[i], b->next_cut);
 
-    atomic_store_explicit(&wb->current, NULL, memory_order_release);
     uint64_t keys = 0, bytes = 0;
     for (uint32_t i = 0; i < b->parts_len; i++) {
         keys += b->parts[i].items_len;
@@ -168,6 +167,7 @@ static void make_cut(struct writeback *wb)
     atomic_store(&wb->in_flight_bytes, bytes);
     stat_add(STAT_cuts, 1);
     lane_submit(wb, b);
+    atomic_store_explicit(&wb->current, NULL, memory_order_release); /* see writeback_is_settled */
 }
 
 static void finish_batch(struct writeback *wb, struct batch *b)
@@ -179,6 +179,13 @@ static void finish_batch(struct writeback *wb, struct batch *b)
     journal_trim(wb->journal, b->cut_lsn);
     batch_free(&b);
     wb->on_applied(wb->ctx);
+}
+
+/* What leaves one of the three is in the next one already; so they are looked at in this order. */
+bool writeback_is_settled(struct writeback *wb)
+{
+    return writeback_dirty_keys(wb) <= 0 &&
+           atomic_load_explicit(&wb->current, memory_order_acquire) == NULL && lane_is_idle(wb);
 }
 
 void writeback_cut_soon(struct writeback *wb)
@@ -241,7 +248,7 @@ static bool is_behind(struct writeback *wb, bool requested)
 
 static bool should_cut(struct writeback *wb, bool requested)
 {
-    if (!lane_is_idle(wb) || atomic_load(&wb->pausing))
+    if (!lane_is_idle(wb) || !lost_record_rest(wb) || atomic_load(&wb->pausing))
         return false;
     if (atomic_load(&wb->map.changed))
         return true;
@@ -333,7 +340,7 @@ static void *cutter_main(void *arg)
         measure_surge(wb);
         if (orders_run(wb))
             wanted = journal_last_lsn(wb->journal);
-        bool requested = wanted > atomic_load(&wb->last_cut_lsn);
+        bool requested = wanted > atomic_load(&wb->last_cut_lsn) || journal_is_removed(wb->journal);
         if (should_cut(wb, requested))
             make_cut(wb);
         bool sweeping = sweep(wb);
@@ -372,7 +379,6 @@ struct writeback *writeback_open(const struct writeback_options *o)
     memset(wb->producers, 0, o->producers * sizeof(*wb->producers));
     lock_init(&wb->lock);
     cond_init(&wb->cond);
-    cond_init(&wb->ordered);
     lock_init(&wb->losses_lock);
     lane_init(wb);
     dbmap_init(&wb->map, o->position, o->databases);
@@ -408,8 +414,10 @@ void writeback_close(struct writeback **wbp) NO_TSA /* the last user */
     *wbp = NULL;
     if (wb == NULL)
         return;
+    attempt_free(&wb->lane.unsure);
     batch_free(&wb->lane.pending);
     records_close(&wb->records);
+    lost_fini(wb);
     orders_fini(wb);
     free(wb->producers);
     free(wb);

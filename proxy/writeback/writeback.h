@@ -39,6 +39,9 @@ struct writeback_info {
      * says what to do) */
     const char *backend_state;
     uint64_t wal_bytes; /* on the backend's disk beside the data */
+    /* of the backend's data: with a checksum, without one yet, not what was written */
+    uint64_t pages_summed, pages_unknown, pages_damaged;
+    int64_t verified_at_ms; /* wall time of the last full look at them; 0: none yet */
     enum breaker_state breaker;
     uint64_t failures;                /* in a row */
     int64_t next_retry_ms;            /* until the next try; 0: none pending */
@@ -75,24 +78,42 @@ struct writeback_record {
     struct slice reason;
     struct slice ours, base, theirs; /* as text, cut; dead letters have ours only */
 };
-enum { WRITEBACK_PAGE_MAX = 1000 };
-struct writeback_page {
-    bool conflicts; /* or dead letters */
-    uint64_t after; /* records with higher numbers; oldest first */
-    uint64_t max;   /* at most so many, and WRITEBACK_PAGE_MAX */
-    void (*each)(void *ctx, const struct writeback_record *r);
-    void *ctx;
+/* What an operator asks for about records is an *order*: the cutter carries it out, since a worker
+ * neither reads files nor waits; whoever asked waits without holding a thread.
+ *
+ * List: a page. Find: the one of a key, as a list. Retry: the key is made dirty again with its dead
+ * value, or what is newer; the record stays until the backend takes that, or refuses it anew. Drop:
+ * of a dead letter, the key is what the backend says it is; one with newer changes on top is not
+ * dropped. */
+enum writeback_order_kind {
+    ORDER_LIST_LETTERS,
+    ORDER_LIST_CONFLICTS,
+    ORDER_FIND_LETTER,
+    ORDER_RETRY_LETTER,
+    ORDER_DROP_LETTER,
+    ORDER_DROP_CONFLICT
 };
-/* Reads the file of the records: a bounded number of its pages. */
-MUST_CHECK enum rc writeback_list(struct writeback *wb, const struct writeback_page *page,
-                                  struct err *err);
+enum { WRITEBACK_PAGE_MAX = 1000 };
+struct writeback_order {
+    enum writeback_order_kind kind;
+    uint64_t id;         /* retry, drop: 0 is all */
+    uint64_t after, max; /* list: records with higher numbers, oldest first; how many at most, and
+                            WRITEBACK_PAGE_MAX */
+    uint32_t db;         /* find: the number that clients know, and a key of theirs, copied */
+    struct slice key;
+};
+struct order;
 
-/* Retry: the key is made dirty again with its dead value, or what is newer; the record stays until
- * the backend takes that, or refuses it anew. Drop: of a dead letter, the key is what the backend
- * says it is; one with newer changes on top is not dropped. id 0: all. *count: how many. Blocks
- * until the cutter has done it, or for two seconds (RC_AGAIN: it will be done). */
-enum writeback_order { ORDER_RETRY_LETTER, ORDER_DROP_LETTER, ORDER_DROP_CONFLICT };
-MUST_CHECK enum rc writeback_order(struct writeback *wb, enum writeback_order kind, uint64_t id,
-                                   uint64_t *count, struct err *err);
+/* NULL: out of memory. Owns: the caller, until order_end(). Thread: any, one at a time. */
+struct order *order_begin(struct writeback *wb, const struct writeback_order *what);
+/* True: it is over. False: ready(ctx) will be called, by the cutter and once, when it is; it must
+ * not call back. The last one asked for counts, and none after order_end(). */
+bool order_is_over(struct order *o, void (*ready)(void *ctx), void *ctx);
+/* Of an order that is over. *count: how many records were retried, dropped, or are in the list. */
+MUST_CHECK enum rc order_result(const struct order *o, uint64_t *count, struct err *err);
+/* Record number i of a list that is over; slices live as long as the order. */
+const struct writeback_record *order_record(const struct order *o, uint64_t i);
+/* One that is not over is carried out all the same, except a list. */
+void order_end(struct order **o);
 
 #endif

@@ -98,7 +98,7 @@ class Pair:
         return self.read()
 
     def note_watched(self, keys):
-        """What a watched key is like, from Redis alone; see Duel.watched_in_vain()."""
+        """What a watched key is like, from Redis alone; see Duel.unnoticed()."""
         info = self.redis.call(b"CLIENT", b"INFO")
         db = info.split(b" db=")[1].split()[0]
         for key in keys:
@@ -324,7 +324,7 @@ class Duel:
 
     def judge_reply(self, at, pair, args, r, w):
         name = args[0].upper()
-        if name == b"EXEC" and self.watched_in_vain(pair, r, w):
+        if name == b"EXEC" and self.unnoticed(pair, r, w):
             pass
         elif name == b"EXEC" and pair.queue is not None and type(r) is list:
             wrong = self.judge.same_transaction(pair.queue, r, w)
@@ -360,12 +360,11 @@ class Duel:
         return "counted again: %s, only in Redis %s, only in Weir %s" % (
             counts, sorted(keys[0] - keys[1]), sorted(keys[1] - keys[0]))
 
-    def watched_in_vain(self, pair, r, w):
-        """Redis takes a key for changed by a command that has left it as it was, where Weir has
-        written nothing; and not always the other way round. Which of the two is wrong the values
-        tell. What a watching client has queued does not write, see rounds.py."""
+    def unnoticed(self, pair, r, w):
+        """A watched key has changed and Redis runs the EXEC all the same: the values tell. What a
+        watching client has queued does not write, see rounds.py."""
         nothing = (NIL_ARRAY, NULL)
-        if (r in nothing) == (w in nothing) or isinstance(r, Error) or isinstance(w, Error):
+        if r in nothing or w not in nothing or isinstance(r, Error):
             return False
         redis, changed = Connection(self.redis.path("socket")), False
         try:
@@ -374,10 +373,9 @@ class Duel:
                 changed = changed or likeness(redis, key) != was
         finally:
             redis.close()
-        if changed != (w in nothing):
+        if not changed:
             return False
-        reason = "Redis has not noticed that a watched key changed" if changed else \
-            "a command that changes nothing does not touch a watched key"
+        reason = "Redis has not noticed that a watched key changed"
         self.judge.excused[reason] = self.judge.excused.get(reason, 0) + 1
         return True
 

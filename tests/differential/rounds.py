@@ -163,7 +163,7 @@ class Round:
                 return made[:1]
             if made[-1][0] == b"SORT":  # it may answer TRYAGAIN
                 made[-1][0] = b"SORT_RO"
-            # Whether a watched key was changed is not always seen alike: see watched_in_vain().
+            # Whether a watched key was changed is not always seen alike: see Duel.unnoticed().
             while self.watching[connection] and made[-1][0] not in self.reading:
                 made = self.made()
             return made

@@ -3,12 +3,13 @@
 """Somebody moves, removes or forgets the files of the journal, while the proxy runs and while it
 does not. It says what is wrong, acknowledges nothing that is not safe, and there is a way on.
 """
+import contextlib
 import glob
 import os
 import shutil
 import subprocess
 
-from harness import ROOT, PATIENCE, ReplyError, Server, run_checks, until
+from harness import ROOT, PATIENCE, ReplyError, Server, Skip, run_checks, until
 
 WEIRCTL = os.path.join(ROOT, "build/release/weirctl")
 NEVER = {"write_delay_ms": 3600000, "write_delay_max_ms": 3600000}
@@ -41,11 +42,11 @@ def state(conn):
     return conn.info("writeback")["journal_state"]
 
 
-def refused(conn, *command):
+def refused(conn, *command, begins="MISCONF"):
     try:
         conn(*command)
     except ReplyError as e:
-        assert str(e).startswith("MISCONF"), e
+        assert str(e).startswith(begins), e
         return
     raise AssertionError("%s was accepted" % (command,))
 
@@ -111,7 +112,8 @@ def moved_while_it_runs(server, path):
     elsewhere = os.path.join(server.dir, "elsewhere")
     shutil.move(path, elsewhere)
     until(lambda: state(conn) == "failing", 5, "the state is failing")
-    assert "moved or removed" in conn.info("writeback")["journal_error"]
+    info = conn.info("writeback")
+    assert "moved or removed" in info["journal_error"] and info["dirty_keys"] != "0", info
     refused(conn, "SET", "key:0", "changed")
     assert conn("GET", "key:0") == b"0"
     assert not os.path.exists(path)
@@ -132,13 +134,16 @@ def a_journal_that_moves_under_always_is_noticed():
 
 
 def a_removed_journal_loses_nothing_that_reaches_the_store():
-    with Server(journal_fsync="always", write_delay_ms=20) as server:
+    with Server(journal_fsync="always", **NEVER) as server:
         with_keys(server.start(), 0, 20)
-        shutil.rmtree(journal(server))
         conn = server.connect()
+        assert conn.info("writeback")["dirty_keys"] == "20"
+        shutil.rmtree(journal(server))
         until(lambda: state(conn) == "failing", 5, "the state is failing")
+        error = conn.info("writeback")["journal_error"]
+        assert "was removed" in error and "weirctl store adopt as-is" in error, error
         refused(conn, "SET", "key:0", "changed")
-        until(lambda: conn.info("writeback")["dirty_keys"] == "0", 20, "all is flushed")
+        until(lambda: conn.info("writeback")["lag_records"] == "0", 20, "all is flushed")
         conn.close()
         server.kill()
         text = refuses_to_start(server)
@@ -152,10 +157,89 @@ def a_removed_journal_loses_nothing_that_reaches_the_store():
         with_keys(server, 0, 30)
 
 
+@contextlib.contextmanager
+def small_disk(server, size):
+    """The journal's directory on a file system of its own."""
+    os.mkdir(journal(server))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=%s" % size, "none", journal(server)]
+    if os.geteuid() != 0 or subprocess.run(mount, stderr=subprocess.DEVNULL,
+                                           check=False).returncode:
+        raise Skip("no right to mount a small file system")
+    try:
+        yield lambda bigger: subprocess.run(
+            ["mount", "-o", "remount,size=%s" % bigger, journal(server)], check=True)
+    finally:
+        server.kill()
+        subprocess.run(["umount", journal(server)], check=True)
+
+
+SMALL = {"journal_segment_size": 1 << 20, "journal_ring_size": 65536, "io_threads": 1}
+
+
+def fill(conn):
+    """Writes until the disk is full; the keys that were accepted."""
+    for i in range(100000):
+        try:
+            conn("SET", "key:%d" % i, "x" * 4000)
+        except ReplyError as e:
+            assert str(e).startswith("MISCONF"), e
+            return i
+    raise AssertionError("the disk is never full")
+
+
+def a_full_disk_takes_deletions():
+    with Server(journal_fsync="always", **NEVER, **SMALL) as server:
+        with small_disk(server, "3m") as grow:
+            conn = server.start().connect()
+            conn("HSET", "hash", "a", "1", "b", "2")
+            conn("SADD", "set", "a", "b")
+            conn("ZADD", "zset", "1", "a", "2", "b")
+            conn("SET", "string", "got")
+            keys = fill(conn)
+            assert keys > 200 and state(conn) == "full", (keys, state(conn))
+            refused(conn, "SET", "more", "x")
+            refused(conn, "EXPIRE", "key:0", "100")
+            assert conn("DEL", *["key:%d" % i for i in range(100)]) == 100
+            assert conn("HDEL", "hash", "a") == conn("SREM", "set", "a") == 1
+            assert conn("ZREM", "zset", "a") == 1 and conn("GETDEL", "string") == b"got"
+            conn("MULTI")
+            conn("DEL", "key:100")
+            conn("UNLINK", "key:101")
+            assert conn("EXEC") == [1, 1]
+            conn("MULTI")
+            conn("DEL", "key:102")
+            conn("SET", "more", "x")
+            refused(conn, "EXEC", begins="EXECABORT Transaction discarded because of: MISCONF")
+            assert "no room" in conn.info("writeback")["journal_error"]
+            server.kill()
+            conn = server.start().connect()
+            assert conn("DBSIZE") == keys - 102 + 3
+            assert conn("HLEN", "hash") == conn("SCARD", "set") == conn("ZCARD", "zset") == 1
+            assert conn("EXISTS", "key:0", "key:101", "key:102") == 1
+            grow("64m")
+            until(lambda: state(conn) == "running", 20, "writes are taken")
+            conn("SET", "more", "x")
+
+
+def what_is_deleted_on_a_full_disk_makes_room():
+    with Server(**NEVER, **SMALL) as server:
+        with small_disk(server, "3m"):
+            conn = server.start().connect()
+            fill(conn)
+            refused(conn, "SET", "more", "x")
+            conn("FLUSHALL")  # is flushed at once, and then the journal is trimmed
+            until(lambda: state(conn) == "running", 20, "writes are taken")
+            conn("SET", "more", "x")
+            server.kill()
+            assert server.start().connect()("DBSIZE") == 1
+
+
 if __name__ == "__main__":
     run_checks([the_newest_segment_is_missed_after_kill9,
                 a_ring_is_missed_after_kill9,
                 the_directory_is_missed_while_the_store_is_not_fresh,
                 an_orderly_stop_needs_nothing_but_the_segments,
                 a_journal_that_moves_under_always_is_noticed,
-                a_removed_journal_loses_nothing_that_reaches_the_store])
+                a_removed_journal_loses_nothing_that_reaches_the_store,
+                a_full_disk_takes_deletions,
+                what_is_deleted_on_a_full_disk_makes_room])

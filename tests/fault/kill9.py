@@ -20,7 +20,7 @@ import threading
 import time
 
 from harness import PATIENCE, Gone, ReplyError, Seed, Server, run_checks
-from model import KINDS, Model, read_database, read_state
+from model import KINDS, Model, Payload, Scores, read_database, read_state
 
 CONNECTIONS = 6
 KEYS = 8  # of each type, per connection
@@ -64,6 +64,11 @@ class Writer:
             (2, lambda: ("APPEND", s, b"+%d" % rng.randrange(1000))),
             (1, lambda: ("SETBIT", s, rng.randrange(400), rng.randrange(2))),
             (1, lambda: ("GETDEL", s)),
+            (1, lambda: ("SETRANGE", s, rng.randrange(200), b"(%d)" % rng.randrange(1000))),
+            (1, lambda: ("GETEX", s, "EX", rng.randrange(50_000, 90_000))),
+            (1, lambda: ("GETEX", s, "PERSIST")),
+            (1, lambda: ("BITFIELD", s, "SET", "u8", "#%d" % rng.randrange(60), rng.randrange(256),
+                         "INCRBY", "u8", "#%d" % rng.randrange(60), rng.randrange(-99, 99))),
             (4, lambda: ("INCRBY", n, rng.randrange(-5, 100))),
             (4, lambda: ("INCRBY", "shared", 1)),
         )
@@ -75,6 +80,7 @@ class Writer:
         return (
             (5, lambda: ("HSET", h, field, self.value()[:400], field2, b"%d" % self.sequence)),
             (3, lambda: ("HINCRBY", h, b"count", rng.randrange(1, 9))),
+            (2, lambda: ("HINCRBYFLOAT", h, b"halves", rng.randrange(1, 9) / 2)),
             (3, lambda: ("HDEL", h, field, field2)),
             (4, lambda: ("SADD", t, number)),
             (4, lambda: ("SADD", t, word, number)),
@@ -94,6 +100,8 @@ class Writer:
             (4, lambda: ("LPOP", a)),
             (3, lambda: ("RPOP", a)),
             (2, lambda: ("LMOVE", a, b, rng.choice(ends), rng.choice(ends))),
+            (1, lambda: ("LMPOP", 2, a, b, rng.choice(ends), "COUNT", rng.randrange(1, 4))),
+            (1, lambda: ("SORT", self.key("t"), "ALPHA", "STORE", a)),
             (1, lambda: ("LTRIM", a, rng.randrange(3), -1)),
             (1, lambda: ("LREM", a, 2, small)),
             (2, lambda: ("LINSERT", a, rng.choice(("BEFORE", "AFTER")), small, b"between")),
@@ -103,8 +111,19 @@ class Writer:
             (3, lambda: ("ZREM", z, member, small)),
             (2, lambda: ("ZPOPMIN", z)),
             (1, lambda: ("ZREMRANGEBYRANK", z, 0, 1)),
+            (1, lambda: ("ZRANGESTORE", z, self.key("z"), rng.randrange(3), rng.randrange(3, 9))),
+            (1, lambda: ("GEOSEARCHSTORE", z, self.key("z"), "FROMLONLAT", 0, 0,
+                         "BYRADIUS", 40_000, "km")),
             (1, lambda: ("ZUNIONSTORE", z, 2, self.key("z"), self.key("z"))),
         )
+
+    def payload(self, kind):
+        rng = self.rng
+        names = [b"r%d" % rng.randrange(99) for _ in range(rng.randrange(1, 12))]
+        return Payload({
+            "s": names[0], "n": b"%d" % rng.randrange(-99, 99), "l": names, "t": set(names),
+            "h": {name: b"v%d" % rng.randrange(9) for name in names},
+            "z": Scores((name, rng.randrange(-9, 99)) for name in names)}[kind])
 
     def key_commands(self):
         rng = self.rng
@@ -115,6 +134,10 @@ class Writer:
             (2, lambda: ("EXPIRE", key, rng.randrange(50_000, 90_000))),
             (1, lambda: ("PERSIST", key)),
             (1, lambda: ("PEXPIREAT", key, 1_000_000_000_000)),
+            (1, lambda: ("DUMP", key)),
+            (2, lambda: ("RESTORE", key, rng.choice((0, 80_000_000)), self.payload(kind),
+                         "REPLACE")),
+            (1, lambda: ("RESTORE", key, 0, self.payload(kind))),
             (1, lambda: ("RENAME", key, other) if key != other else ("PERSIST", key)),
             (1, lambda: ("COPY", key, other, "REPLACE") if key != other else ("PERSIST", key)),
         )

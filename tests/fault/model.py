@@ -4,11 +4,14 @@
 A key's type shows in its name: s and n are strings, h hashes, l lists, t sets, z sorted sets. The
 state of a key is a Python value of its own: bytes, dict, list, set, Scores.
 """
+import copy
+import struct
 import time
 
 from harness import PATIENCE, ReplyError
 
 KINDS = "snhltz"
+JONES = 0x95ac9329ac4bc9b5  # Jones's polynomial, reflected
 TOLERANCE_MS = 30_000  # between a deadline set relative to the server's clock and our idea of it
 
 
@@ -21,6 +24,50 @@ class Scores(dict):
 
     def ordered(self):
         return sorted(self, key=lambda member: (self[member], member))
+
+
+def crc64(data):
+    crc = 0
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (JONES if crc & 1 else 0)
+    return crc
+
+
+def length_prefixed(text):
+    return struct.pack(">BI", 0x80, len(text)) + text
+
+
+class Payload(bytes):
+    """What RESTORE takes, in the plain encodings of RDB version 10, and the value that it holds."""
+
+    def __new__(cls, value):
+        kinds = {bytes: 0, list: 1, set: 2, dict: 4, Scores: 5}
+        if isinstance(value, bytes):
+            body = length_prefixed(value)
+        else:
+            body = struct.pack(">BI", 0x80, len(value))
+            for part in value:
+                body += length_prefixed(part)
+                if isinstance(value, Scores):
+                    body += struct.pack("<d", value[part])
+                elif isinstance(value, dict):
+                    body += length_prefixed(value[part])
+        body = bytes([kinds[type(value)]]) + body + struct.pack("<H", 10)
+        made = super().__new__(cls, body + struct.pack("<Q", crc64(body)))
+        made.value = value
+        return made
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+class AnyBytes:
+    """A reply that the model knows only to be there."""
+
+    def __eq__(self, other):
+        return isinstance(other, bytes)
 
 
 def pairs_of(flat):
@@ -98,6 +145,30 @@ class Model:
         self.values[key] = bytes(value)
         return old
 
+    def do_setrange(self, key, offset, part):
+        value = self.values.get(key, b"").ljust(offset, b"\0")
+        self.values[key] = value[:offset] + part + value[offset + len(part):]
+        return len(self.values[key])
+
+    def do_getex(self, key, *options):
+        if key in self.values:
+            if options == ("PERSIST",):
+                self.deadlines.pop(key, None)
+            else:
+                self.deadlines[key] = now_ms() + options[1] * 1000
+        return self.values.get(key)
+
+    def do_bitfield(self, key, *operations):
+        """SET and INCRBY of whole bytes, which wrap."""
+        replies = []
+        for what, _, at, n in zip(*[iter(operations)] * 4):
+            at = int(at[1:])
+            value = bytearray(self.values.get(key, b"").ljust(at + 1, b"\0"))
+            old, value[at] = value[at], (n if what == "SET" else value[at] + n) & 0xff
+            replies.append(old if what == "SET" else value[at])
+            self.values[key] = bytes(value)
+        return replies
+
     # --- Hashes ---
 
     def do_hset(self, key, *pairs):
@@ -111,6 +182,12 @@ class Model:
         value = int(fields.get(field, b"0")) + n
         fields[field] = b"%d" % value
         return value
+
+    def do_hincrbyfloat(self, key, field, n):
+        """Halves are exact."""
+        fields = self.of(key, dict)
+        fields[field] = b"%g" % (float(fields.get(field, b"0")) + n)
+        return fields[field]
 
     def do_hdel(self, key, *names):
         fields = self.seen(key, dict)
@@ -166,6 +243,15 @@ class Model:
             removed += 1
         self.drop_empty(key)
         return removed
+
+    def do_lmpop(self, count, *rest):
+        keys, (end, _, n) = rest[:count], rest[count:]
+        for key in keys:
+            if self.seen(key, list):
+                at = 0 if end == "LEFT" else -1
+                n = min(n, len(self.values[key]))
+                return [key.encode(), [self.pop(key, at) for _ in range(n)]]
+        return None
 
     def do_linsert(self, key, where, pivot, value):
         values = self.seen(key, list)
@@ -253,6 +339,17 @@ class Model:
         self.drop_empty(key)
         return len(gone)
 
+    def do_zrangestore(self, target, source, first, last):
+        scores = self.seen(source, Scores)
+        self.put(target, Scores((m, scores[m]) for m in scores.ordered()[first:last + 1]))
+        return len(self.seen(target, Scores))
+
+    def do_geosearchstore(self, target, source, *_everywhere):
+        """A small score is a place near the south pole; one below zero is none."""
+        found = Scores((m, score) for m, score in self.seen(source, Scores).items() if score >= 0)
+        self.put(target, found)
+        return len(found)
+
     def do_zunionstore(self, target, count, *sources):
         union = Scores()
         for key in sources[:count]:
@@ -300,6 +397,21 @@ class Model:
         if deadline:
             self.deadlines[new] = deadline
         return 1
+
+    def do_dump(self, key):
+        return AnyBytes() if key in self.values else None
+
+    def do_restore(self, key, ttl_ms, payload, *options):
+        if not options and key in self.values:
+            return ReplyError("BUSYKEY Target key name already exists.")
+        self.put(key, copy.deepcopy(payload.value))
+        if ttl_ms:
+            self.deadlines[key] = now_ms() + ttl_ms
+        return "OK"
+
+    def do_sort(self, source, _alpha, _store, target):
+        self.put(target, sorted(self.values.get(source, ())))
+        return len(self.seen(target, list))
 
     # --- Comparing ---
 

@@ -7,6 +7,7 @@ killed and comes back. Whoever reads the database sees whole transactions; each 
 is in the store, in memory, in a dead letter or in the conflict log.
 """
 import os
+import select
 import sqlite3
 import threading
 import time
@@ -147,7 +148,10 @@ def with_too_many_dead_letters_the_lane_says_what_to_do():
         conn("SET", "good", "after")
         store.wait_state(conn, "records-full")
         error = conn.info("writeback")["backend_last_error"]
-        assert "records.db" in error and "dead-letters-max" in error, error
+        assert "records.db: 2 dead letters, dead-letters-max is 2; a batch with 1 " in error, error
+        assert error.endswith("CONFIG SET a higher bound"), error
+        status = conn("WEIR", "STATUS")
+        assert status[status.index(b"state") + 1] == b"attention", status
         assert conn.info("writeback")["breaker"] == "closed"
         conn("CONFIG", "SET", "dead-letters-max", 3)
         conn("WEIR", "FLUSH", "ASYNC")
@@ -159,6 +163,23 @@ def with_too_many_dead_letters_the_lane_says_what_to_do():
         wait_letters(conn, 1)
         store.flushed(conn)
         assert conn("GET", "bad0") is None and conn("GET", "bad3") == b"twin"
+
+
+def writers_hear_that_dead_letters_are_why_nothing_more_is_taken():
+    with Store(dead_letters_max=1, maxmemory="200mb", dirty_high_watermark=1,
+               dirty_low_watermark=1, backpressure_policy="refuse") as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        conn.pipeline([("SET", "bad%d" % i, "twin") for i in range(2)])
+        store.wait_state(conn, "records-full")
+
+        def refusal():
+            replies = conn.pipeline([("SET", "more:%d" % i, "x" * 1000) for i in range(3000)])
+            return next((str(r) for r in replies if isinstance(r, ReplyError)), "")
+
+        told = until(refusal, 20, "a writer is refused")
+        assert "refused more keys than there is room for" in told, told
 
 
 def damaged_records_do_not_keep_the_proxy_from_starting():
@@ -176,9 +197,52 @@ def damaged_records_do_not_keep_the_proxy_from_starting():
             f.write(SEED.rng("damage").randbytes(os.path.getsize(path) - 4096))
         store.server.start()
         conn = store.connect()
-        assert "moved to" in store.server.log_tail() and conn("GET", "good") == b"1"
+        assert "moved aside" in store.server.log_tail() and conn("GET", "good") == b"1"
         conn("SET", "bad", "twin")
         wait_letters(conn, 1)
+
+
+def log_says(store, text):
+    until(lambda: text in store.server.log_tail(20000), 20, "the log says: " + text)
+
+
+def a_file_of_records_that_is_taken_away_comes_back_with_all_of_it():
+    rng = SEED.rng("taken")
+    with Store() as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        path = os.path.join(store.server.dir, "journal", "records.db")
+        for i in range(4):
+            conn("SET", "bad%d" % i, "twin")
+            wait_letters(conn, i + 1)
+            ends = rng.choice([("",), ("", "-wal", "-shm"), ("-wal",), ("", "-wal")])
+            for end in ends:
+                os.rename(path + end, path + end + ".taken")
+            until(lambda: os.path.exists(path) and os.path.exists(path + "-wal"), 20, "it is back")
+            log_says(store, "it is written anew, with %d dead letters" % (i + 1))
+            store.server.kill()
+            store.server.start()
+            conn = store.connect()
+            assert letters(conn) == str(i + 1), (ends, letters(conn))
+            for k in range(i + 1):
+                assert conn("GET", "bad%d" % k) == b"twin", (ends, k)
+        away = os.path.dirname(path) + ".away"  # nothing can be written there
+        os.rename(os.path.dirname(path), away)
+        store.wait_state(conn, "records-failing")
+        assert "records.db" in conn.info("writeback")["backend_last_error"]
+        os.rename(away, os.path.dirname(path))
+        store.wait_state(conn, "up")
+        assert letters(conn) == "4"
+        store.server.stop()
+        os.unlink(path)
+        for name in ("dead-letters", "conflicts"):
+            with open(os.path.join(os.path.dirname(path), name), "w") as f:
+                f.write("of an older version")
+        store.server.start()
+        log_says(store, "records.db is missing")
+        log_says(store, "journal/dead-letters: records of an older Weir")
+        log_says(store, "journal/conflicts: records of an older Weir")
 
 
 def neighbours_of_what_others_change_are_not_lost():
@@ -259,6 +323,44 @@ def the_row_of_a_dead_letter_may_be_changed():
         assert conn("GET", "bad") == b"twin"  # until an operator decides
         assert conn("WEIR", "DEADLETTER", "DROP", "ALL") == 1
         assert conn("GET", "bad") == b"by hand"
+
+
+def a_retry_meets_what_was_changed_by_hand_long_ago():
+    with Store() as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        conn.pipeline([("SET", "bad%d" % i, "twin") for i in range(3)])
+        wait_letters(conn, 3)
+        owner.execute("INSERT INTO string(db, key, value) VALUES (0, 'bad0', 'by hand')")
+        owner.execute("INSERT INTO string(db, key, value) VALUES (0, 'bad2', 'by hand, too')")
+
+        def age(name):  # whole batches pass, and each change of others is noticed
+            for i in range(6):
+                owner.execute("INSERT OR REPLACE INTO string(db, key, value) VALUES (0, 'x', ?)",
+                              ("%s %d" % (name, i),))
+                until(lambda v="%s %d" % (name, i): conn("GET", "x") == v.encode(), 20, "noticed")
+                conn("SET", "other", "ours, %s %d" % (name, i))
+                assert flush(conn) == ""
+
+        age("before")
+        store.server.kill()
+        store.server.start()
+        conn = store.connect()
+        age("after")
+        owner.execute("DROP INDEX no_twins")
+        ids = [r["id"] for r in record(conn, "DEADLETTER")]
+        assert conn("WEIR", "DEADLETTER", "DROP", ids[0]) == 1
+        assert conn("GET", "bad2") == b"by hand, too"
+        assert conn("WEIR", "DEADLETTER", "RETRY", "ALL") == 2
+        wait_letters(conn, 0)
+        until(lambda: conn("GET", "bad0") == b"by hand", 20, "theirs wins")
+        assert value(store, "bad0") == "by hand" and value(store, "bad1") == "twin", store.rows()
+        lost = record(conn, "CONFLICTS")
+        assert len(lost) == 1 and lost[0]["ours"] == b"twin", lost
+        age("at last")  # and what is settled leaves the log
+        until(lambda: owner.execute("SELECT count(*) FROM weir_change").fetchone()[0] < 5, 20,
+              "the log is trimmed")
 
 
 def dropping_a_letter_leaves_what_was_made_of_it():
@@ -360,6 +462,90 @@ def records_are_listed_a_page_at_a_time():
                 pass
 
 
+def what_needs_a_person_is_said_and_who_saw_to_it():
+    with Store() as store:
+        store.server.start()
+        conn, owner = store.connect(), store.open()
+        refuse(owner)
+        conn("CLIENT", "SETNAME", "carol")
+
+        def state():
+            status = conn("WEIR", "STATUS")
+            return status[status.index(b"state") + 1]
+
+        conn("SET", "good", "1")
+        store.flushed(conn)
+        assert state() != b"attention" and b"dead_letter" not in conn("WEIR", "EXPLAIN", "good")
+        conn("SET", "bad", "twin")
+        assert "1 changes that the backend refuses" in flush(conn)
+        assert state() == b"attention", state()
+        told = conn("WEIR", "EXPLAIN", "bad").decode()
+        (letter,) = record(conn, "DEADLETTER")
+        assert "dead_letter:%d\r\n" % letter["id"] in told, told
+        assert "refused:%s\r\n" % letter["reason"].decode() in told, told
+        assert "WEIR DEADLETTER RETRY %d" % letter["id"] in told, told
+        conn("SELECT", 1)
+        assert b"dead_letter" not in conn("WEIR", "EXPLAIN", "bad")
+        conn("SELECT", 0)
+        conn("CONFIG", "SET", "requirepass", "hidden", "write-delay-ms", 21)
+        conn("WEIR", "PAUSE")
+        conn("WEIR", "RESUME")
+        assert conn("WEIR", "DEADLETTER", "RETRY", letter["id"]) == 1
+        wait_letters(conn, 1)
+        until(lambda: conn("WEIR", "DEADLETTER", "DROP", "ALL") == 1, 20, "it is dropped")
+        until(lambda: state() != b"attention", 20, "nothing is left to see to")
+        log = store.server.log_tail(20000)
+        who = ", by client %s:%d, named carol" % conn.sock.getsockname()[:2]
+        for what in ("CONFIG SET requirepass write-delay-ms", "WEIR PAUSE", "WEIR RESUME",
+                     "WEIR DEADLETTER RETRY: 1 records", "WEIR DEADLETTER DROP: 1 records"):
+            assert what + who in log, what + who
+        assert "hidden" not in log
+
+
+def orders_hold_up_nobody():
+    """One worker, and the file of the records is being written by somebody else."""
+    with Store(io_threads=1) as store:
+        store.server.start()
+        asks, conn, owner = store.connect(), store.connect(), store.open()
+        refuse(owner)
+        conn("SET", "bad", "twin")
+        wait_letters(conn, 1)
+        path = os.path.join(store.server.dir, "journal", "records.db")
+        for order in (("DROP", "ALL"), ("LIST",)):
+            other = sqlite3.connect(path, timeout=10 * PATIENCE, isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            behind = store.connect()
+            behind.send(("WEIR", "CONFLICTS", "DROP", "ALL"))
+            asks.send(("WEIR", "DEADLETTER", *order))
+            for _ in range(5):
+                assert conn("PING") == "PONG"
+                assert conn("GET", "bad") == b"twin"
+            waiting = not select.select([behind.sock], [], [], 0)[0]
+            assert waiting, "the order was not held up, or held up others"
+            other.execute("ROLLBACK")
+            other.close()
+            for reply in (behind.read(), asks.read()):
+                assert not isinstance(reply, ReplyError) or "TRYAGAIN" in str(reply), reply
+            until(lambda: conn("WEIR", "CONFLICTS", "DROP", "ALL") == 0, 20, "orders go on")
+            if order == ("DROP", "ALL"):
+                wait_letters(conn, 0)
+                assert conn("GET", "bad") is None
+                conn("SET", "bad", "twin")
+                wait_letters(conn, 1)
+        other = sqlite3.connect(path, timeout=10 * PATIENCE, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        leaves = store.connect()  # and who leaves meanwhile is no trouble
+        leaves.send(("WEIR", "DEADLETTER", "DROP", "ALL"))
+        assert conn("PING") == "PONG"
+        leaves.sock.close()
+        other.execute("ROLLBACK")
+        wait_letters(conn, 0)
+        other.execute("BEGIN IMMEDIATE")
+        asks.send(("WEIR", "CONFLICTS", "DROP", "ALL"))
+        assert conn("PING") == "PONG"
+        assert store.server.stop() == 0
+
+
 def record_ids(rows):
     return [row[row.index(b"id") + 1] for row in rows]
 
@@ -369,11 +555,16 @@ if __name__ == "__main__":
                 a_dead_letter_does_not_come_back_over_what_came_later,
                 a_flush_takes_the_dead_letters_of_its_database,
                 with_too_many_dead_letters_the_lane_says_what_to_do,
+                writers_hear_that_dead_letters_are_why_nothing_more_is_taken,
                 damaged_records_do_not_keep_the_proxy_from_starting,
+                a_file_of_records_that_is_taken_away_comes_back_with_all_of_it,
                 neighbours_of_what_others_change_are_not_lost,
                 a_key_that_is_written_all_the_time_does_not_overrule_others,
                 the_row_of_a_dead_letter_may_be_changed,
+                a_retry_meets_what_was_changed_by_hand_long_ago,
                 dropping_a_letter_leaves_what_was_made_of_it,
                 who_writes_after_a_change_was_noticed_does_not_lose_to_it,
                 receipts_tell_what_was_refused_or_overruled,
-                records_are_listed_a_page_at_a_time])
+                records_are_listed_a_page_at_a_time,
+                what_needs_a_person_is_said_and_who_saw_to_it,
+                orders_hold_up_nobody])

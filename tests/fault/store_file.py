@@ -8,6 +8,7 @@ journal; and two proxies never write one file, whatever they call it.
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 
@@ -102,6 +103,37 @@ def a_backup_moved_over_it_is_not_written_and_not_mixed():
         assert value_in(server.database() + ".before", "k") == "new"
         assert value_in(server.database(), "k") == "old"
         assert value_in(server.database(), "other") is None
+
+
+def a_backup_moved_over_it_just_before_a_kill_is_not_mixed_with_the_wal():
+    with Server(**FAST) as server:
+        server.start()
+        conn = server.connect()
+        conn("SET", "k", "old")
+        backup = back_up(server, conn)
+        for i in range(500):
+            conn("SET", "k%d" % i, "new")
+        conn("SET", "k", "new")
+        assert committed(conn)
+        server.process.send_signal(signal.SIGSTOP)  # it shall not notice
+        wal = server.database() + "-wal"
+        if not os.path.getsize(wal):
+            raise Skip("a checkpoint came first")
+        os.rename(server.database(), server.database() + ".before")
+        os.rename(backup, server.database())
+        server.kill()
+        before = open(server.database(), "rb").read()
+        for _ in range(2):  # to be refused changes nothing
+            server.launch()
+            assert server.process.wait(20 * PATIENCE) == 1
+            assert "belongs to the database that was here before" in server.log_tail()
+            assert weirctl_check(server, server.database())[0] == 1
+        assert open(server.database(), "rb").read() == before
+        os.rename(wal, server.database() + ".before-wal")
+        os.unlink(server.database() + "-shm")
+        assert value_in(server.database() + ".before", "k") == "new"
+        conn = server.start().connect()  # the journal still has what the backup lacks
+        assert conn("GET", "k") == b"new" and conn("GET", "k499") == b"new"
 
 
 def a_backup_copied_over_it_is_not_written_and_not_mixed():
@@ -239,6 +271,7 @@ if __name__ == "__main__":
     run_checks([a_database_that_was_moved_takes_no_receipts_and_goes_on_when_it_is_back,
                 a_database_that_was_removed_loses_nothing_that_the_journal_has,
                 a_backup_moved_over_it_is_not_written_and_not_mixed,
+                a_backup_moved_over_it_just_before_a_kill_is_not_mixed_with_the_wal,
                 a_backup_copied_over_it_is_not_written_and_not_mixed,
                 a_store_can_be_checked_while_it_is_used,
                 two_proxies_never_share_a_file,

@@ -6,7 +6,8 @@
  * second client's; "!" flushes and evicts, so that keys have to be loaded. So that short inputs
  * reach far, a byte of 0x80 and above, or 0xff and another one, is a word: in the first place it
  * names a command of the table (and its subcommand), elsewhere a word of the list below. A word
- * that begins with 0x01 is made large. The first byte chooses how requests come: parsed from RESP,
+ * that begins with 0x01 is made large, and "=k" is what DUMP says of the key k: for RESTORE, whose
+ * payloads no mutation would hit. The first byte chooses how requests come: parsed from RESP,
  * or with each argument in a heap block of its own, so that reading past one is seen; whether
  * values take their large forms early; and the protocol. Half of all mutations put in whole lines.
  *
@@ -22,6 +23,7 @@
 #include "command/attention.h"
 #include "command/blocking.h"
 #include "config/options.h"
+#include "keyspace/dump.h"
 #include "keyspace/internal.h"
 #include "tests/fuzz/executor_lines.h"
 #include "tests/fuzz/executor_reply.h"
@@ -49,6 +51,7 @@ enum {
     ARGS_MAX = 64,
     COMMANDS_MAX = 64,
     BIG_WORD = 40000,
+    BIG_PAYLOAD = 1000000,
     PARKED_MAX_S = 20,
     CLIENTS = 2,
     EVICT_LOOK = 256
@@ -283,8 +286,9 @@ static uint64_t count_names(struct session *s, enum pubsub_kind kind)
 }
 
 static bool publish(struct session *s, enum pubsub_kind kind, struct slice channel,
-                    struct slice payload, uint64_t *receivers)
+                    struct slice payload, uint64_t lsn, uint64_t *receivers)
 {
+    (void)lsn;
     *receivers = count_subscribers(s, kind, channel);
     return payload.len <= BIG_WORD + 1024;
 }
@@ -558,6 +562,25 @@ static uint32_t append_command(struct buf *out, unsigned number)
     return bar != NULL ? 2 : 1;
 }
 
+/* What is under a key of database 0 in memory, as RESTORE takes it; a short string for nothing. */
+static void append_payload(struct buf *out, struct slice key) NO_TSA
+{
+    struct txn *t = command_worker_txn(fuzz.worker);
+    struct txn_key k = {.mode = KEY_READ, .name = key};
+    struct value nothing = {.type = VALUE_STRING, .str = SLICE("x")};
+    struct buf payload = {0};
+    must(txn_begin(t, &k, 1, TXN_NO_TOUCH, (struct slice){NULL, 0}, 0, NULL, NULL) == TXN_READY);
+    const struct value *v = txn_peek(t, 0);
+    must(value_dump(&payload, v != NULL ? v : &nothing));
+    if (payload.len > BIG_PAYLOAD) { /* the parser takes no longer words */
+        payload.len = 0;
+        must(value_dump(&payload, &nothing));
+    }
+    (void)txn_commit(t);
+    buf_append_bulk(out, buf_slice(&payload));
+    buf_fini(&payload);
+}
+
 /* Returns how many words it became. */
 static uint32_t append_word(struct buf *out, struct slice text, uint32_t place)
 {
@@ -570,6 +593,10 @@ static uint32_t append_word(struct buf *out, struct slice text, uint32_t place)
         if (place == 0)
             return append_command(out, number);
         buf_append_bulk(out, words[number % words_len]);
+        return 1;
+    }
+    if (text.len == 2 && first == '=') {
+        append_payload(out, slice_of(text.ptr + 1, 1));
         return 1;
     }
     if (text.len > 1 && first == 1) {

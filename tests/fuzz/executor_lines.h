@@ -51,6 +51,10 @@ static inline void line_value(struct line_maker *m, struct slice name)
         buf_append(&m->out, keys + line_below(m, sizeof(keys) - 1), 1);
     else if (is_member && kind < 10)
         buf_append(&m->out, members + line_below(m, sizeof(members) - 1), 1);
+    else if (name_begins(name, "serialized"))
+        buf_printf(&m->out, "=%c", keys[line_below(m, sizeof(keys) - 1)]);
+    else if (name_begins(name, "ttl"))
+        buf_append_str(&m->out, kind < 8 ? "0" : "100000");
     else if (name_begins(name, "timeout"))
         buf_append_str(&m->out, kind < 8 ? "0.001" : "0");
     else if (name_begins(name, "numkeys"))

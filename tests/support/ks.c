@@ -312,6 +312,30 @@ void ks_flush(struct ks_fixture *f)
     ks_await(is_applied, &a, "the backend has everything");
 }
 
+static void ignore_ready(void *ctx)
+{
+    (void)ctx;
+}
+
+static bool is_over(void *ctx)
+{
+    return order_is_over(ctx, ignore_ready, NULL);
+}
+
+uint64_t ks_order(struct ks_fixture *f, enum writeback_order_kind kind, uint64_t id)
+{
+    struct writeback_order what = {.kind = kind, .id = id};
+    struct order *o = order_begin(keyspace_writeback(f->ks), &what);
+    uint64_t count;
+    struct err err;
+    must(o != NULL);
+    ks_await(is_over, o, "an operator's order is carried out");
+    if (order_result(o, &count, &err) != RC_OK)
+        fail_msg("%s", err.text);
+    order_end(&o);
+    return count;
+}
+
 const char *ks_stored(struct ks_fixture *f, const char *key)
 {
     static char value[256];

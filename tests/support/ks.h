@@ -51,6 +51,8 @@ void ks_swap_db(struct ks_fixture *f, uint32_t a, uint32_t b);
 void ks_flush(struct ks_fixture *f);
 /* Waits for a condition, at most ten seconds. */
 void ks_await(bool (*condition)(void *ctx), void *ctx, const char *what);
+/* What an operator asks for; returns how many records that was about. */
+uint64_t ks_order(struct ks_fixture *f, enum writeback_order_kind kind, uint64_t id);
 /* What the backend holds under a key of database 0; NULL: nothing. Static buffer. */
 const char *ks_stored(struct ks_fixture *f, const char *key);
 

@@ -4,6 +4,13 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/support/requests.h"
 
+/* Ten times fills half of the gap between two elements that were pushed; and what names positions
+ * afterwards, which replay is to find. */
+#define FILL     "LINSERT %n BEFORE b x ; "
+#define FIVE     FILL FILL FILL FILL FILL
+#define ASK      " ; LREM %n -1 x ; LREM %n 1 b ; LREM %n 1 x ; LSET %n -2 y ; LPOP %n ; RPUSH %n z"
+#define ASK_BOTH ASK " ; LREM %n2 1 x ; LSET %n2 1 y ; LPOP %n2"
+
 const char *const request_forms[] = {
     /* Keys of any type */
     "DEL %k %k2 %n", "UNLINK %k", "EXISTS %k %k", "TOUCH %k", "TYPE %k", "EXPIRE %k 1000",
@@ -58,6 +65,12 @@ const char *const request_forms[] = {
     "LMOVE %k %k LEFT RIGHT", "LMOVE %L %L2 RIGHT LEFT", "RPOPLPUSH %k %m", "RPOPLPUSH %l %l",
     "LMPOP 2 %n %k LEFT COUNT 2", "LMPOP 1 %L RIGHT COUNT 7", "BLPOP %k 0.01", "BRPOP %n %L 0.01",
     "BLMOVE %k %m LEFT LEFT 0.01", "BRPOPLPUSH %k %n 0.01", "BLMPOP 0.01 2 %n %k LEFT COUNT 2",
+    /* Positions that were given anew, and then memory ends */
+    "RPUSH %n a b c d ; " FIVE FIVE FIVE FIVE "RPOP %n 2 | LINSERT %n BEFORE b $long" ASK,
+    "RPUSH %n a b c d ; " FIVE FIVE FIVE FIVE "LLEN %n | LINSERT %n BEFORE b $big" ASK,
+    "RPUSH %n a b c d ; " FIVE FIVE FIVE FIVE "LLEN %n | LREM %n 9 x" ASK,
+    "RPUSH %n a b c d ; " FILL FILL "LINSERT %n AFTER c x | RENAME %n %n2" ASK_BOTH,
+    "RPUSH %n a b c d ; " FILL FILL "LINSERT %n AFTER c x | COPY %n %n2" ASK_BOTH,
     /* Sets */
     "*SADD %k new 7 a", "*SADD %k $long", "*SADD %e 4 5 6 7 8", "*SADD %E n1 n2 n3 n4",
     "*SADD %e x", "SREM %k a 3 new", "SREM %e 1 2 3", "SMEMBERS %k", "SISMEMBER %k a",

@@ -162,10 +162,11 @@ static bool unsubscribe_oldest(struct session *s, enum pubsub_kind kind,
 }
 
 static bool publish(struct session *s, enum pubsub_kind kind, struct slice channel,
-                    struct slice payload, uint64_t *receivers)
+                    struct slice payload, uint64_t lsn, uint64_t *receivers)
 {
     (void)channel;
     (void)payload;
+    (void)lsn;
     *receivers = s->subscriptions[kind];
     return true;
 }
@@ -229,7 +230,7 @@ static void make_large(void)
     }
 }
 
-void requests_begin(struct ks_fixture *ks)
+void requests_connect(struct ks_fixture *ks)
 {
     fixture = ks;
     worker = command_worker_new(ks->ks, &host, 0);
@@ -238,6 +239,16 @@ void requests_begin(struct ks_fixture *ks)
     cond_init(&client.cond);
     session_init(&client.session, 1);
     client.session.waiter.ready = be_ready;
+}
+
+uint64_t requests_last_lsn(void)
+{
+    return client.session.last_write_lsn;
+}
+
+void requests_begin(struct ks_fixture *ks)
+{
+    requests_connect(ks);
     if (slice_eq(requests_say_text("EXISTS proto-i"), SLICE(":1\r\n")))
         return; /* they were recovered */
     for (size_t i = 0; i < COUNT_OF(prototypes); i++)

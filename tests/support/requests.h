@@ -26,7 +26,7 @@
 #include "command/command.h"
 #include "tests/support/ks.h"
 
-enum { REQUESTS_MAX = 16, REQUEST_ARGS_MAX = 48, REQUEST_KEYS_MAX = 8, REQUEST_NAME_MAX = 24 };
+enum { REQUESTS_MAX = 40, REQUEST_ARGS_MAX = 48, REQUEST_KEYS_MAX = 8, REQUEST_NAME_MAX = 24 };
 
 extern const char *const request_forms[]; /* NULL at the end */
 
@@ -44,7 +44,7 @@ struct requests {
         char kind;
         char name[REQUEST_NAME_MAX];
     } keys[REQUEST_KEYS_MAX];
-    char text[1024];
+    char text[2048];
     struct buf big, dumped;
 };
 
@@ -61,7 +61,11 @@ extern const char *const requests_options[];
 /* A client without a server: a session, and a host that lets time pass at once. */
 void requests_begin(struct ks_fixture *ks); /* and makes the keys that others are copied
                                                 from, unless they are there */
+/* The same without those keys; of the fixture only `ks` is used. */
+void requests_connect(struct ks_fixture *ks);
 void requests_end(void);
+/* Of the newest write that was said. */
+uint64_t requests_last_lsn(void);
 /* The session as if just connected. */
 void requests_reconnect(uint8_t proto);
 /* Makes the keys, each a copy of its kind. */

@@ -169,17 +169,47 @@ void sim_op_add(struct simfs *s, const char *path, struct sim_inode *inode, cons
     s->ops_end = &op->next;
 }
 
+static void op_free(struct simfs *s, struct sim_op *op)
+{
+    if (op->inode != NULL)
+        sim_unref(s, op->inode);
+    free(op->path);
+    free(op->gone);
+    free(op);
+}
+
 void sim_op_drop(struct simfs *s)
 {
     struct sim_op *op = s->ops;
     s->ops = op->next;
     if (s->ops == NULL)
         s->ops_end = &s->ops;
-    if (op->inode != NULL)
-        sim_unref(s, op->inode);
-    free(op->path);
-    free(op->gone);
-    free(op);
+    op_free(s, op);
+}
+
+static bool is_in(const char *path, const char *dir)
+{
+    const char *slash = strrchr(path, '/');
+    size_t len = slash == NULL ? 0 : (size_t)(slash - path);
+    return strlen(dir) == len && strncmp(path, dir, len) == 0;
+}
+
+void sim_ops_settle(struct simfs *s, const char *dir, bool lost)
+{
+    s->ops_end = &s->ops;
+    for (struct sim_op *op = s->ops, *next; op != NULL; op = next) {
+        next = op->next;
+        op->next = NULL;
+        if (!is_in(op->path, dir)) {
+            *s->ops_end = op;
+            s->ops_end = &op->next;
+            continue;
+        }
+        if (!lost)
+            sim_op_apply(s, &s->durable, op);
+        op_free(s, op);
+    }
+    *s->ops_end = NULL;
 }
 
 /* ---- pictures ---- */
@@ -188,6 +218,7 @@ static void copy_inode(struct simfs *to, struct sim_inode *from)
 {
     struct sim_inode *i = sim_inode_new(to);
     from->copy = i;
+    memcpy(i->tail, from->tail, sizeof(i->tail));
     sim_content_copy(&i->now, &from->now);
     sim_content_copy(&i->durable, &from->durable);
     i->dead = from->dead;
@@ -222,6 +253,11 @@ struct simfs *sim_copy(struct simfs *s)
             copy->inode->refs++;
         *to->ops_end = copy;
         to->ops_end = &copy->next;
+    }
+    if (s->doing != NULL) {
+        to->doing = s->doing->copy;
+        to->doing_write =
+            sim_write_new(s->doing_write->offset, s->doing_write->data, s->doing_write->len);
     }
     return to;
 }
@@ -341,11 +377,6 @@ struct simfs *simfs_after(struct simfs *from, enum simfs_image image, uint64_t s
     lock_acquire(&from->lock);
     struct simfs *pic = from->picture == NULL ? from : from->picture;
     struct simfs *s = sim_copy(pic);
-    if (pic->doing != NULL) {
-        s->doing = pic->doing->copy;
-        s->doing_write =
-            sim_write_new(pic->doing_write->offset, pic->doing_write->data, pic->doing_write->len);
-    }
     lock_release(&from->lock);
     s->random = seed * 2 + 1;
     sim_roll(s, 1);

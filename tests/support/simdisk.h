@@ -26,6 +26,7 @@ struct sim_content {
 struct sim_inode {
     struct sim_inode *next; /* of all */
     uint64_t serial;        /* as an inode number */
+    char tail[32];          /* the end of the path that it was created under */
     uint32_t refs;          /* names, open files, maps, operations */
     uint32_t maps;
     bool dead; /* a sync has failed: nothing reaches the disk any more */
@@ -51,8 +52,9 @@ struct sim_op { /* not synced: `path` names `inode` (NULL: nothing), `gone` is n
 };
 
 struct sim_fault {
-    uint64_t nth, times;
+    uint64_t nth, times, seen;
     int sys_errno;
+    char only[32]; /* the end of a path; empty: any */
 };
 
 struct fs_file {
@@ -76,7 +78,9 @@ struct simfs {
     void (*then)(void *ctx);
     void *then_ctx;
     struct simfs *picture;
-    struct sim_inode *doing; /* in a picture: the write that was under way */
+    void (*each)(void *ctx, struct simfs *s);
+    void *each_ctx;
+    struct sim_inode *doing; /* the write that is under way; in a picture: that was */
     struct sim_write *doing_write;
 };
 
@@ -100,6 +104,8 @@ void sim_name(struct simfs *s, struct sim_names *n, const char *path, struct sim
 void sim_op_add(struct simfs *s, const char *path, struct sim_inode *inode, const char *gone);
 void sim_op_apply(struct simfs *s, struct sim_names *n, const struct sim_op *op);
 void sim_op_drop(struct simfs *s); /* the oldest one */
+/* What was done to the names of a directory is certain now, or (lost) never reaches the disk. */
+void sim_ops_settle(struct simfs *s, const char *dir, bool lost);
 
 struct simfs *sim_bare_new(uint64_t seed);
 struct simfs *sim_copy(struct simfs *s);

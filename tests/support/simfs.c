@@ -7,16 +7,20 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-static void take_picture(struct simfs *s, struct sim_inode *doing, uint64_t offset,
-                         const void *from, uint64_t len)
+struct simfs *simfs_picture(struct simfs *s) NO_TSA /* under the lock */
 {
-    s->picture = sim_copy(s);
-    if (doing != NULL) {
-        s->picture->doing = doing->copy;
-        s->picture->doing_write = sim_write_new(offset, from, len);
+    return sim_copy(s);
+}
+
+static void before_change(struct simfs *s)
+{
+    if (s->counts[SIMFS_CHANGES] == s->stop_at && s->picture == NULL) {
+        s->picture = sim_copy(s);
+        if (s->then != NULL)
+            s->then(s->then_ctx);
     }
-    if (s->then != NULL)
-        s->then(s->then_ctx);
+    if (s->each != NULL)
+        s->each(s->each_ctx, s);
 }
 
 static bool is_change(enum simfs_call kind)
@@ -24,17 +28,26 @@ static bool is_change(enum simfs_call kind)
     return kind != SIMFS_PREAD && kind != SIMFS_LIST && kind != SIMFS_OPEN && kind != SIMFS_MAP;
 }
 
-/* Counts a call; 0, or the errno with which it must fail. The lock is held. */
-static int enter(struct simfs *s, enum simfs_call kind, struct sim_inode *doing, uint64_t offset,
-                 const void *from, uint64_t len)
+static bool ends_in(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* Counts a call; 0, or the errno with which it must fail. `i`: the file that it changes; else NULL.
+ * The lock is held. */
+static int enter(struct simfs *s, enum simfs_call kind, const struct sim_inode *i)
 {
     struct sim_fault *f = &s->faults[kind];
     s->counts[kind]++;
-    if (is_change(kind) && ++s->counts[SIMFS_CHANGES] == s->stop_at && s->picture == NULL)
-        take_picture(s, doing, offset, from, len);
-    if (f->nth == 0 || s->counts[kind] < f->nth || s->counts[kind] >= f->nth + f->times)
+    if (is_change(kind)) {
+        s->counts[SIMFS_CHANGES]++;
+        before_change(s);
+    }
+    if (f->nth == 0 || (f->only[0] != '\0' && (i == NULL || !ends_in(i->tail, f->only))))
         return 0;
-    return f->sys_errno;
+    f->seen++;
+    return f->seen < f->nth || f->seen >= f->nth + f->times ? 0 : f->sys_errno;
 }
 
 static enum rc refuse(struct err *err, int why, const char *what, const char *path)
@@ -48,7 +61,7 @@ static enum rc sim_open(void *ctx, const char *path, enum fs_mode mode, struct f
     struct simfs *s = ctx;
     enum rc rc = RC_OK;
     lock_acquire(&s->lock);
-    int why = enter(s, SIMFS_OPEN, NULL, 0, NULL, 0);
+    int why = enter(s, SIMFS_OPEN, NULL);
     struct sim_name *name = sim_find(&s->now, path);
     if (why == 0 && mode == FS_CREATE && name != NULL)
         why = EEXIST;
@@ -59,7 +72,9 @@ static enum rc sim_open(void *ctx, const char *path, enum fs_mode mode, struct f
     if (rc == RC_OK) {
         struct fs_file *file = sim_alloc(sizeof(*file));
         if (mode == FS_CREATE) {
+            size_t len = strlen(path), room = sizeof(file->inode->tail) - 1;
             file->inode = sim_inode_new(s);
+            strcpy(file->inode->tail, len > room ? path + len - room : path);
             sim_op_add(s, path, file->inode, NULL);
         } else {
             file->inode = name->inode;
@@ -89,7 +104,7 @@ static enum rc sim_pread(void *ctx, struct fs_file *file, void *to, size_t len, 
     struct simfs *s = ctx;
     lock_acquire(&s->lock);
     *got = 0;
-    int why = enter(s, SIMFS_PREAD, NULL, 0, NULL, 0);
+    int why = enter(s, SIMFS_PREAD, NULL);
     const struct sim_content *c = &file->inode->now;
     if (why == 0 && offset < c->len) {
         *got = (size_t)min_u64(len, c->len - offset);
@@ -105,7 +120,12 @@ static enum rc sim_pwrite(void *ctx, struct fs_file *file, const void *from, siz
     struct simfs *s = ctx;
     lock_acquire(&s->lock);
     struct sim_inode *i = file->inode;
-    int why = enter(s, SIMFS_PWRITE, i, offset, from, len);
+    s->doing = i;
+    s->doing_write = sim_write_new(offset, from, len);
+    int why = enter(s, SIMFS_PWRITE, i);
+    s->doing = NULL;
+    free(s->doing_write);
+    s->doing_write = NULL;
     uint64_t fits = len;
     if (why != 0)
         fits = sim_roll(s, len + 1) / SIM_SECTOR * SIM_SECTOR;
@@ -132,7 +152,7 @@ static enum rc sim_sync(void *ctx, struct fs_file *file, struct err *err)
     struct simfs *s = ctx;
     lock_acquire(&s->lock);
     struct sim_inode *i = file->inode;
-    int why = enter(s, SIMFS_SYNC, NULL, 0, NULL, 0);
+    int why = enter(s, SIMFS_SYNC, i);
     i->dead |= why != 0 && s->pessimistic;
     for (const struct sim_write *w = i->writes; w != NULL && !i->dead; w = w->next)
         if (why == 0 || sim_roll(s, 2) == 0)
@@ -149,7 +169,7 @@ static enum rc sim_truncate(void *ctx, struct fs_file *file, uint64_t size, stru
     struct simfs *s = ctx;
     lock_acquire(&s->lock);
     struct sim_inode *i = file->inode;
-    int why = enter(s, SIMFS_TRUNCATE, NULL, 0, NULL, 0);
+    int why = enter(s, SIMFS_TRUNCATE, i);
     if (why == 0) {
         must(i->maps == 0);
         s->used += size - i->now.len;
@@ -198,7 +218,7 @@ static enum rc sim_map(void *ctx, struct fs_file *file, size_t len, void **out, 
     struct simfs *s = ctx;
     lock_acquire(&s->lock);
     struct sim_inode *i = file->inode;
-    int why = enter(s, SIMFS_MAP, NULL, 0, NULL, 0);
+    int why = enter(s, SIMFS_MAP, NULL);
     if (why == 0) {
         must(len <= i->now.len); /* beyond the end a real one gives SIGBUS */
         if (i->maps++ == 0 &&
@@ -240,7 +260,7 @@ static enum rc sim_rename(void *ctx, const char *from, const char *to, struct er
 {
     struct simfs *s = ctx;
     lock_acquire(&s->lock);
-    int why = enter(s, SIMFS_RENAME, NULL, 0, NULL, 0);
+    int why = enter(s, SIMFS_RENAME, NULL);
     struct sim_name *name = sim_find(&s->now, from);
     if (why == 0 && name == NULL)
         why = ENOENT;
@@ -254,7 +274,7 @@ static enum rc sim_remove(void *ctx, const char *path, struct err *err)
 {
     struct simfs *s = ctx;
     lock_acquire(&s->lock);
-    int why = enter(s, SIMFS_REMOVE, NULL, 0, NULL, 0);
+    int why = enter(s, SIMFS_REMOVE, NULL);
     if (why == 0 && sim_find(&s->now, path) == NULL)
         why = ENOENT;
     if (why == 0)
@@ -267,10 +287,9 @@ static enum rc sim_sync_dir(void *ctx, const char *dir, struct err *err)
 {
     struct simfs *s = ctx;
     lock_acquire(&s->lock);
-    int why = enter(s, SIMFS_SYNC_DIR, NULL, 0, NULL, 0);
-    for (; (why == 0 || s->pessimistic) && s->ops != NULL; sim_op_drop(s))
-        if (why == 0)
-            sim_op_apply(s, &s->durable, s->ops);
+    int why = enter(s, SIMFS_SYNC_DIR, NULL);
+    if (why == 0 || s->pessimistic)
+        sim_ops_settle(s, dir, why != 0);
     lock_release(&s->lock);
     return why == 0 ? RC_OK : refuse(err, why, "sync directory", dir);
 }
@@ -287,7 +306,7 @@ static enum rc sim_list(void *ctx, const char *dir, enum rc (*each)(void *arg, c
     struct simfs *s = ctx;
     size_t len = strlen(dir);
     lock_acquire(&s->lock);
-    int why = enter(s, SIMFS_LIST, NULL, 0, NULL, 0);
+    int why = enter(s, SIMFS_LIST, NULL);
     enum rc rc = why == 0 ? RC_OK : refuse(err, why, "list", dir);
     for (size_t i = 0; rc == RC_OK && i < s->now.len; i++) {
         const char *path = s->now.list[i].path;
@@ -318,6 +337,13 @@ static void sim_unlock_dir(void *ctx, int handle)
     lock_release(&s->lock);
 }
 
+static bool sim_is_removed(void *ctx, int handle)
+{
+    (void)ctx;
+    (void)handle;
+    return false; /* directories are names here, and stay */
+}
+
 static void sim_boot_id(void *ctx, uint8_t out[16])
 {
     struct simfs *s = ctx;
@@ -343,6 +369,7 @@ const struct fs sim_calls = {
     .list = sim_list,
     .lock_dir = sim_lock_dir,
     .unlock_dir = sim_unlock_dir,
+    .is_removed = sim_is_removed,
     .boot_id = sim_boot_id,
 };
 
@@ -356,8 +383,27 @@ const struct fs *simfs_fs(struct simfs *s)
 void simfs_fail(struct simfs *s, enum simfs_call kind, uint64_t nth, uint64_t times, int sys_errno)
 {
     lock_acquire(&s->lock);
-    s->faults[kind] = (struct sim_fault){s->counts[kind] + nth, times, sys_errno};
+    s->faults[kind] = (struct sim_fault){.nth = nth, .times = times, .sys_errno = sys_errno};
     lock_release(&s->lock);
+}
+
+void simfs_fail_file(struct simfs *s, const char *only, enum simfs_call kind, uint64_t nth,
+                     uint64_t times, int sys_errno)
+{
+    lock_acquire(&s->lock);
+    struct sim_fault f = {.nth = nth, .times = times, .sys_errno = sys_errno};
+    must(strlen(only) < sizeof(f.only));
+    strcpy(f.only, only);
+    s->faults[kind] = f;
+    lock_release(&s->lock);
+}
+
+bool simfs_has_failed(struct simfs *s, enum simfs_call kind)
+{
+    lock_acquire(&s->lock);
+    bool failed = s->faults[kind].nth > 0 && s->faults[kind].seen >= s->faults[kind].nth;
+    lock_release(&s->lock);
+    return failed;
 }
 
 void simfs_heal(struct simfs *s)
@@ -405,6 +451,14 @@ void simfs_stop_at(struct simfs *s, uint64_t nth, void (*then)(void *ctx), void 
     s->stop_at = s->counts[SIMFS_CHANGES] + nth;
     s->then = then;
     s->then_ctx = ctx;
+    lock_release(&s->lock);
+}
+
+void simfs_before_each(struct simfs *s, void (*each)(void *ctx, struct simfs *s), void *ctx)
+{
+    lock_acquire(&s->lock);
+    s->each = each;
+    s->each_ctx = ctx;
     lock_release(&s->lock);
 }
 

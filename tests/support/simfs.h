@@ -49,7 +49,12 @@ const struct fs *simfs_fs(struct simfs *s);
 /* The nth call of a kind from now on (1: the next) fails, `times` times in a row. One fault a kind
  * at a time. A failing write may have written a part. */
 void simfs_fail(struct simfs *s, enum simfs_call kind, uint64_t nth, uint64_t times, int sys_errno);
+/* The same, of files whose path ends in `only` alone: PWRITE, SYNC or TRUNCATE. */
+void simfs_fail_file(struct simfs *s, const char *only, enum simfs_call kind, uint64_t nth,
+                     uint64_t times, int sys_errno);
 void simfs_heal(struct simfs *s);
+/* Whether the fault of this kind has come. */
+bool simfs_has_failed(struct simfs *s, enum simfs_call kind);
 /* The pessimistic disk: what is written to a file and not synced when a sync of it fails is lost,
  * and nothing that is written to that file later reaches the disk either, although later syncs
  * succeed and reading shows it until the power goes. So with a directory: names that were changed
@@ -67,6 +72,11 @@ uint64_t simfs_count(struct simfs *s, enum simfs_call kind);
  * is called at that moment, in the thread of the call. The calls themselves go on. */
 void simfs_stop_at(struct simfs *s, uint64_t nth, void (*then)(void *ctx), void *ctx);
 bool simfs_has_stopped(struct simfs *s);
+/* Is called just before every changing call, in its thread and under the disk's lock; may call
+ * simfs_picture() and nothing else of here. */
+void simfs_before_each(struct simfs *s, void (*each)(void *ctx, struct simfs *s), void *ctx);
+/* The disk as it is now, with the write that is about to be made. For simfs_after(). */
+struct simfs *simfs_picture(struct simfs *s);
 /* A new disk as found after the stop; without one, as if the machine stopped now. */
 struct simfs *simfs_after(struct simfs *s, enum simfs_image image, uint64_t seed);
 

@@ -549,10 +549,7 @@ static void refuse(struct words *w)
 
 static void retry_letters(void)
 {
-    struct err err;
-    uint64_t n;
-    if (writeback_order(writeback(), ORDER_RETRY_LETTER, 0, &n, &err) != RC_OK)
-        steps_fail("dead letters are not tried again: %s", err.text);
+    ks_order(&steps.ks, ORDER_RETRY_LETTER, 0);
 }
 
 /* Nothing is refused any more; what was is tried again, by an operator. */

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "../contract/contract.h"
 
+#include "backends/sqlite_check.h"
 #include "backends/sqlite_internal.h"
 #include "tests/support/child.h"
 
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 static int setup(void **state)
 {
@@ -66,10 +68,12 @@ static void check_all_say_moved(struct contract *c, const char *text)
     struct err err = {0};
     uint64_t n;
     bool more;
+    struct backend_position position;
     assert_int_equal(put(c, 9, STRING(1, "k", "lost?"), &err), RC_MOVED);
     if (strstr(err.text, text) == NULL)
         fail_msg("\"%s\" does not say \"%s\"", err.text, text);
     assert_non_null(strstr(err.text, "journal keeps"));
+    assert_int_equal(c->ops->position(c->b, &position, &err), RC_MOVED);
     assert_int_equal(load_one(c, &err), RC_MOVED);
     assert_int_equal(c->ops->scan(c->b, 1, KEY(""), 10, keep, NULL, &err), RC_MOVED);
     assert_int_equal(c->ops->count(c->b, 1, &n, &err), RC_MOVED);
@@ -250,9 +254,11 @@ static void a_commit_is_not_believed_when_the_file_left_meanwhile(void **state)
 {
     struct contract *c = contract_of(state);
     struct err err = {0};
+    struct backend_position position;
     APPLY(c, 1, STRING(1, "k", "one"));
     sqlite3_wal_hook(sqlite_writer_of(c->b), remove_while_committing, c);
     assert_int_equal(put(c, 2, STRING(1, "k", "two"), &err), RC_MOVED);
+    assert_int_equal(c->ops->position(c->b, &position, &err), RC_MOVED);
     sqlite3_wal_hook(sqlite_writer_of(c->b), NULL, NULL);
     assert_int_equal(rename(database(c, ".away").text, database(c, "").text), 0);
     assert_int_equal(put(c, 2, STRING(1, "k", "two"), &err), RC_OK);
@@ -430,6 +436,102 @@ static void an_older_state_restored_by_sql_is_noticed(void **state)
     LOADED(c, 1, "k", "string old");
 }
 
+/* ---- a WAL that a killed process left ---- */
+
+static const char LABEL[] = "user.weir.database";
+
+static bool open_and_write(void *ctx)
+{
+    struct contract *c = ctx;
+    struct err err = {0};
+    return open_store(c) && put(c, 1, STRING(1, "k", "in the wal"), &err) == RC_OK;
+}
+
+/* The store as a kill leaves it, with a commit in its WAL alone, and beside it a store that is
+ * called other.db. */
+static void leave_a_wal_and_another_store(struct contract *c)
+{
+    char label[128];
+    struct contract other = *c;
+    backend_sqlite.close(&c->b);
+    child_end(child_start(open_and_write, c));
+    struct path wal = database(c, "-wal");
+    assert_true(size_of(&wal) > 0);
+    if (getxattr(wal.text, LABEL, label, sizeof(label)) < 0 && errno == ENOTSUP)
+        skip(); /* on this file system nothing can be told */
+    snprintf(other.url, sizeof(other.url), "%s", "sqlite:other.db");
+    contract_open(&other);
+    APPLY(&other, 7, STRING(1, "k", "of the other"));
+    backend_sqlite.close(&other.b);
+}
+
+static void check_refuses_the_wal(struct contract *c)
+{
+    struct backend_config config = {.url = c->url, .dir = c->dir, .timeout_ms = 1000};
+    struct err err = {0};
+    uint64_t wrong;
+    assert_int_equal(backend_sqlite.open(&config, &c->b, &err), RC_FOREIGN);
+    assert_null(c->b);
+    assert_non_null(strstr(err.text, "belongs to the database that was here before"));
+    assert_non_null(strstr(err.text, database(c, "-wal").text));
+    assert_int_equal(sqlite_check_file(database(c, "").text, NULL, &wrong, &err), RC_FOREIGN);
+}
+
+static void a_wal_is_not_read_into_a_database_that_was_moved_there(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct path db = database(c, ""), wal = database(c, "-wal"), shm = database(c, "-shm");
+    leave_a_wal_and_another_store(c);
+    assert_int_equal(rename(db.text, database(c, ".away").text), 0);
+    assert_int_equal(rename(in_dir(c, "other.db").text, db.text), 0);
+    check_refuses_the_wal(c);
+    assert_int_equal(rename(wal.text, database(c, ".away-wal").text), 0);
+    assert_int_equal(unlink(shm.text), 0);
+    contract_open(c);
+    LOADED(c, 1, "k", "string of the other");
+    backend_sqlite.close(&c->b);
+    /* Nothing of the old one was lost. */
+    assert_int_equal(rename(database(c, ".away").text, db.text), 0);
+    assert_int_equal(rename(database(c, ".away-wal").text, wal.text), 0);
+    contract_open(c);
+    LOADED(c, 1, "k", "string in the wal");
+}
+
+/* Most file systems give the number of a removed file to the next one. */
+static void a_wal_is_not_read_into_a_database_that_was_removed_and_copied_there(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct path db = database(c, ""), other = in_dir(c, "other.db");
+    leave_a_wal_and_another_store(c);
+    assert_int_equal(unlink(db.text), 0);
+    copy_over(&other, &db);
+    check_refuses_the_wal(c);
+}
+
+static void a_wal_goes_on_with_its_database_wherever_both_are_moved_or_copied(void **state)
+{
+    struct contract *c = contract_of(state);
+    char label[128];
+    leave_a_wal_and_another_store(c);
+    struct path db = database(c, ""), wal = database(c, "-wal");
+    struct path copy = in_dir(c, "copy.db"), copy_wal = in_dir(c, "copy.db-wal");
+    copy_over(&db, &copy);
+    copy_over(&wal, &copy_wal);
+    ssize_t n = getxattr(wal.text, LABEL, label, sizeof(label));
+    assert_true(n > 0 && setxattr(copy_wal.text, LABEL, label, (size_t)n, 0) == 0);
+    struct contract copied = *c;
+    snprintf(copied.url, sizeof(copied.url), "%s", "sqlite:copy.db");
+    contract_open(&copied);
+    LOADED(&copied, 1, "k", "string in the wal");
+    backend_sqlite.close(&copied.b);
+    assert_int_equal(rename(db.text, in_dir(c, "moved.db").text), 0);
+    assert_int_equal(rename(wal.text, in_dir(c, "moved.db-wal").text), 0);
+    snprintf(copied.url, sizeof(copied.url), "%s", "sqlite:moved.db");
+    contract_open(&copied);
+    LOADED(&copied, 1, "k", "string in the wal");
+    backend_sqlite.close(&copied.b);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, contract_teardown)
 
 int main(void)
@@ -452,6 +554,9 @@ int main(void)
         TEST(a_file_that_was_touched_is_still_ours),
         TEST(an_older_state_restored_by_sql_is_noticed),
         TEST(a_file_that_others_wrote_around_is_not_taken_back),
+        TEST(a_wal_is_not_read_into_a_database_that_was_moved_there),
+        TEST(a_wal_is_not_read_into_a_database_that_was_removed_and_copied_there),
+        TEST(a_wal_goes_on_with_its_database_wherever_both_are_moved_or_copied),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -324,6 +324,53 @@ static void a_refused_value_of_several_rows_leaves_nothing_behind(void **state)
 /* ---- durability ---- */
 
 /* Batch n sets every key to n, adds field n to a hash and deletes a key that batch n-1 set. */
+/* An index of the owner that can be computed of most rows. */
+static void a_row_of_which_an_index_cannot_be_computed_is_refused(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "a", "1"), WHOLE(1, HASH, "old", FIELD("f", "2")));
+    as_owner(c, "CREATE INDEX of_json ON weir_key(json_extract(value, '$.x'));"
+                "CREATE INDEX of_field ON weir_hash(json_extract(value, '$.x'))");
+    TOLD(c, 2, "0 refused; 2 refused; 4 refused; 5 refused; commit", STRING(1, "a", "no json"),
+         STRING(1, "b", "{}"), STRING(1, "c", "{"), STRING(1, "d", "{\"x\": 1}"),
+         WHOLE(1, HASH, "new", FIELD("f", "1"), FIELD("g", "no json")),
+         DELTA(1, HASH, "old", FIELD("f", "1"), FIELD("g", "no json")));
+    LOADED(c, 1, "a", "string 1");
+    LOADED(c, 1, "b", "string {}");
+    LOADED(c, 1, "c", "none");
+    LOADED(c, 1, "d", "string {\"x\": 1}");
+    LOADED(c, 1, "new", "none");
+    LOADED(c, 1, "old", "hash f=2");
+    sqlite3 *db = outsider(c);
+    assert_int_equal(number(db, "SELECT count(*) FROM pragma_integrity_check"
+                                " WHERE integrity_check <> 'ok'"),
+                     0);
+    sqlite3_close(db);
+}
+
+static void identity(sqlite3_context *ctx, int argc, sqlite3_value **argv)
+{
+    (void)argc;
+    sqlite3_result_value(ctx, argv[0]);
+}
+
+/* Nothing can be written then, whatever it is: that is no reason to give rows up. */
+static void an_index_on_a_function_that_is_not_known_is_the_stores_failure(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct err err = {0};
+    sqlite3 *db = outsider(c);
+    sqlite3_create_function(db, "mine", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, identity, NULL,
+                            NULL);
+    execute(db, "CREATE INDEX of_mine ON weir_key(mine(value))");
+    assert_int_equal(put(c, 1, STRING(1, "k", "1"), &err), RC_UNAVAILABLE);
+    assert_non_null(strstr(err.text, "mine"));
+    execute(db, "DROP INDEX of_mine");
+    sqlite3_close(db);
+    APPLY(c, 1, STRING(1, "k", "1"));
+    LOADED(c, 1, "k", "string 1");
+}
+
 static void apply_generation(struct contract *c, uint64_t n)
 {
     enum { KEYS = 50 };
@@ -548,6 +595,8 @@ int main(void)
         TEST(a_read_only_file_is_refused),
         TEST(a_value_above_the_limit_is_refused),
         TEST(a_refused_value_of_several_rows_leaves_nothing_behind),
+        TEST(a_row_of_which_an_index_cannot_be_computed_is_refused),
+        TEST(an_index_on_a_function_that_is_not_known_is_the_stores_failure),
         TEST(a_kill_leaves_one_whole_batch_or_the_other),
         TEST(commits_are_synced_and_checkpoints_are_ours),
         TEST(a_dropped_database_is_emptied_in_bounded_steps),

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -344,6 +345,124 @@ static void taking_away_from_nothing_is_fine(void **state)
     ks_destroy(&ks);
 }
 
+/* --- Room in the journal --- */
+
+static void free_request(struct request *r, struct buf *raw)
+{
+    free((void *)(uintptr_t)r->argv);
+    buf_fini(raw);
+}
+
+/* "MSET 0 v 1 v ..." or "SET k vvv...", as a client sends it. */
+static struct request long_request(bool pairs, uint32_t n, struct buf *raw)
+{
+    struct request r = {.argc = pairs ? 1 + 2 * n : 3};
+    struct slice *argv = calloc(r.argc, sizeof(*argv));
+    static char digits[1000][16], value[8192];
+    memset(value, 'v', sizeof(value));
+    argv[0] = pairs ? SLICE("MSET") : SLICE("SET");
+    for (uint32_t i = 0; pairs && i < n; i++) {
+        snprintf(digits[i], sizeof(digits[i]), "%u", i);
+        argv[1 + 2 * i] = slice_str(digits[i]);
+        argv[2 + 2 * i] = SLICE("v");
+    }
+    if (!pairs) {
+        argv[1] = SLICE("k");
+        argv[2] = slice_of(value, n);
+    }
+    *raw = (struct buf){0};
+    buf_append_array_header(raw, r.argc);
+    for (uint32_t i = 0; i < r.argc; i++)
+        buf_append_bulk(raw, argv[i]);
+    r.argv = argv;
+    if (pairs) /* what is queued needs its arguments where its bytes are, or no bytes */
+        r.raw = buf_slice(raw);
+    return r;
+}
+
+static void check_reply(const char *expected)
+{
+    struct slice got = buf_slice(&session.reply.buf);
+    if (strncmp(got.ptr, expected, strlen(expected)) != 0)
+        fail_msg("%.*s", (int)got.len, got.ptr);
+    reply_truncate(&session.reply, 0);
+}
+
+static uint64_t ring_left(void)
+{
+    struct journal_info info;
+    journal_get_info(ks.ks->journal, &info);
+    return (256 << 10) - info.buffered_bytes;
+}
+
+/* A record that does not come keeps the journal from emptying its rings. Whoever waited for room
+ * with locks held would wait for ever, and the alarm ends the test. */
+static void room_is_asked_for_before_anything_is_locked(void **state)
+{
+    (void)state;
+    struct buf raw[3];
+    struct request mset = long_request(true, 1000, &raw[0]);
+    struct request set = long_request(false, 8000, &raw[1]);
+    struct request small = long_request(false, 1, &raw[2]);
+    struct journal_stamp hole = journal_stamp(ks.ks->journal);
+    alarm(8);
+    while (ring_left() > 28000) {
+        assert_int_equal(command_run(worker, &session, &set, -1), RUN_DONE);
+        check_reply("+OK");
+    }
+    assert_true(mset.raw.len < ring_left() - 1000); /* what it says is twice as long */
+    assert_int_equal(command_run(worker, &session, &mset, -1), RUN_DONE);
+    check_reply("-TRYAGAIN the journal's disk does not keep up");
+    say("MULTI");
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(command_run(worker, &session, &set, -1), RUN_DONE);
+    reply_truncate(&session.reply, 0);
+    static const struct slice exec = {"EXEC", 4};
+    struct request run = {.argc = 1, .argv = &exec};
+    assert_int_equal(command_run(worker, &session, &run, -1), RUN_DONE);
+    check_reply("-EXECABORT Transaction discarded because of: TRYAGAIN");
+    assert_int_equal(command_run(worker, &session, &small, -1), RUN_DONE);
+    check_reply("+OK"); /* there is room for that */
+    alarm(0);
+    journal_append(ks.ks->journal, 2, hole, (struct wall){1}, 0, JOURNAL_NOOP, NULL, 0);
+    assert_int_equal(command_run(worker, &session, &mset, -1), RUN_DONE);
+    check_reply("+OK");
+    free_request(&mset, &raw[0]);
+    free_request(&set, &raw[1]);
+    free_request(&small, &raw[2]);
+    session_fini(&session, ks.ks);
+    command_worker_free(&worker);
+    ks_destroy(&ks);
+}
+
+/* A record has a greatest length, and what is copied is not bounded by the requests. */
+static void a_copy_leaves_room_for_the_requests_after_it(void **state)
+{
+    (void)state;
+    struct txn *t = ks.t[0];
+    struct txn_key keys[] = {{.mode = KEY_UPDATE, .name = SLICE("k")},
+                             {.mode = KEY_UPDATE, .name = SLICE("copy")}};
+    static char value[8001];
+    memset(value, 'v', sizeof(value) - 1);
+    ks_set(&ks, 0, "k", value);
+    ks_del(&ks, 0, "copy");
+    for (int i = 0; i < 2; i++) {
+        txn_announce(t, JOURNAL_PAYLOAD_MAX - (i == 0 ? 8000 : 10000));
+        assert_int_equal(txn_begin(t, keys, 2, TXN_WRITES, (struct slice){NULL, 0}, 0, NULL, NULL),
+                         TXN_READY);
+        assert_int_equal(txn_copy(t, 0, 1), i == 0 ? RC_NOMEM : RC_OK);
+        if (i == 0)
+            txn_effect_nothing(t);
+        assert_int_equal(txn_peek(t, 1) != NULL, i == 1);
+        (void)txn_commit(t);
+    }
+    txn_announce(t, JOURNAL_PAYLOAD_MAX);
+    assert_int_equal(txn_begin(t, keys, 2, TXN_WRITES, (struct slice){NULL, 0}, 0, NULL, NULL),
+                     TXN_REFUSED);
+    assert_string_equal(txn_refusal(t), "ERR the command is too large for the journal");
+    ks_destroy(&ks);
+}
+
 static int make_keyspace(void **state)
 {
     (void)state;
@@ -358,6 +477,8 @@ int main(void)
         cmocka_unit_test_setup(what_is_no_effect_is_refused, make_keyspace),
         cmocka_unit_test_setup(an_effect_begins_a_new_value_where_another_type_is, make_keyspace),
         cmocka_unit_test_setup(taking_away_from_nothing_is_fine, make_keyspace),
+        cmocka_unit_test_setup(room_is_asked_for_before_anything_is_locked, make),
+        cmocka_unit_test_setup(a_copy_leaves_room_for_the_requests_after_it, make_keyspace),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

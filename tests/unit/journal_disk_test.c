@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "tests/support/journal_rig.h"
 
+#include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -104,6 +106,7 @@ static void expect_failing_until_it_is_back(const char *what, const char *from, 
     struct journal_info i;
     uint64_t last = journal_last_lsn(rig.j), before = segments();
     assert_true(rig_wait(is_failing, &rig));
+    assert_false(journal_is_removed(rig.j));
     assert_int_equal(journal_reserve(rig.j, 0, 10, &rig.err), RC_READONLY);
     history_append(&rig.h, rig.j, 0);
     journal_kick(rig.j);
@@ -160,6 +163,111 @@ static void a_ring_that_moves_is_noticed(void **state)
     moved("ring-1", JOURNAL_FSYNC_EVERYSEC);
 }
 
+/* Nobody can put it back: the state says so, with the way on. */
+static void a_directory_that_is_removed_is_told_from_one_that_moves(void **state)
+{
+    (void)state;
+    struct journal_info i;
+    struct err err;
+    resume(0);
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+    assert_false(journal_is_removed(rig.j));
+    assert_int_equal(fs_posix.list(NULL, dir, remove_file, NULL, &err), RC_OK);
+    assert_int_equal(rmdir(dir), 0);
+    assert_true(rig_wait(is_failing, &rig));
+    assert_true(journal_is_removed(rig.j));
+    journal_get_info(rig.j, &i);
+    if (strstr(i.error.text, "was removed") == NULL || strstr(i.error.text, "store adopt") == NULL)
+        fail_msg("%s", i.error.text);
+    assert_int_equal(journal_reserve_removal(rig.j, 0, 10, &rig.err), RC_READONLY);
+}
+
+/* The real disk, which has no room for spares when told so, and counts who comes. */
+static struct {
+    struct fs fs;
+    _Atomic bool full;
+    _Atomic pthread_t maker;          /* of spares */
+    _Atomic uint64_t created, looked; /* spares; looks of that thread for the directory */
+} watched;
+
+static enum rc open_watched(void *ctx, const char *path, enum fs_mode mode, struct fs_file **out,
+                            struct err *err)
+{
+    if (mode == FS_CREATE && strstr(path, "/spare-") != NULL) {
+        atomic_store(&watched.maker, pthread_self());
+        atomic_fetch_add(&watched.created, 1);
+        if (atomic_load(&watched.full))
+            return err_sys(err, ENOSPC, "cannot open '%s'", path);
+    }
+    return fs_posix.open(ctx, path, mode, out, err);
+}
+
+static enum rc lookup_watched(void *ctx, const char *path, struct fs_id *out, struct err *err)
+{
+    if (strcmp(path, dir) == 0 && pthread_equal(atomic_load(&watched.maker), pthread_self()))
+        atomic_fetch_add(&watched.looked, 1);
+    return fs_posix.lookup(ctx, path, out, err);
+}
+
+static bool wants_a_spare(struct journal_rig *r)
+{
+    struct journal_info i;
+    journal_get_info(r->j, &i);
+    return i.error.code == RC_FULL;
+}
+
+static bool has_looked(struct journal_rig *r)
+{
+    (void)r;
+    return atomic_load(&watched.looked) > 0;
+}
+
+static bool misses_its_directory(struct journal_rig *r)
+{
+    struct journal_info i;
+    journal_get_info(r->j, &i);
+    return i.state == JOURNAL_FAILING && strstr(i.error.text, "was replaced") != NULL;
+}
+
+/* A spare that is wanted waits until the files are back: the directory of that name is somebody
+ * else's, and why the journal is failing is not covered by what fails in there. */
+static void nothing_is_made_in_the_place_of_a_directory_that_moved(void **state)
+{
+    (void)state;
+    char elsewhere[96];
+    watched.fs = fs_posix;
+    watched.fs.open = open_watched;
+    watched.fs.lookup = lookup_watched;
+    rig.options.fs = &watched.fs;
+    if (journal_open(&rig.options, &rig.j, &rig.err) != RC_OK)
+        fail_msg("open: %s", rig.err.text);
+    rig_start(&rig); /* its own segment begins as a spare */
+    atomic_store(&watched.full, true);
+    while (!wants_a_spare(&rig)) /* takes the spare that is there */
+        if (journal_reserve(rig.j, 0, 600, &rig.err) == RC_OK)
+            history_append(&rig.h, rig.j, 0);
+    snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", home);
+    move(dir, elsewhere);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_true(rig_wait(misses_its_directory, &rig));
+    atomic_store(&watched.looked, 0);
+    assert_true(rig_wait(has_looked, &rig)); /* an attempt that was under way is over */
+    atomic_store(&watched.full, false);
+    atomic_store(&watched.created, 0);
+    atomic_store(&watched.looked, 0);
+    assert_true(
+        rig_wait(has_looked, &rig)); /* after a second, ten times as long as a retry takes */
+    assert_int_equal(atomic_load(&watched.created), 0);
+    assert_true(misses_its_directory(&rig));
+    assert_int_equal(rmdir(dir), 0); /* nothing is in it */
+    move(elsewhere, dir);
+    assert_true(rig_wait(is_running, &rig));
+    rig_append(&rig, 200);
+    rig_sync(&rig);
+    assert_true(atomic_load(&watched.created) > 0);
+}
+
 /* No write is acknowledged between the removal and the moment at which it is noticed. */
 static void under_always_nothing_is_durable_in_a_file_that_is_gone(void **state)
 {
@@ -184,6 +292,8 @@ int main(void)
         DISK_TEST(a_directory_that_moves_is_noticed_without_syncs),
         DISK_TEST(the_current_segment_that_moves_is_noticed),
         DISK_TEST(a_ring_that_moves_is_noticed),
+        DISK_TEST(a_directory_that_is_removed_is_told_from_one_that_moves),
+        DISK_TEST(nothing_is_made_in_the_place_of_a_directory_that_moved),
         DISK_TEST(under_always_nothing_is_durable_in_a_file_that_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

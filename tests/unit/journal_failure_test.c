@@ -41,6 +41,11 @@ static bool is_running(struct journal_rig *r)
     return !journal_is_failing(r->j);
 }
 
+static bool takes_writes(struct journal_rig *r)
+{
+    return journal_reserve(r->j, 0, 10, &r->err) != RC_READONLY;
+}
+
 static bool has_spare(struct journal_rig *r)
 {
     return simfs_used(r->disk) >= (2 * 64 + 2 * 20) << 10;
@@ -132,6 +137,59 @@ static void a_failed_sync_over_several_segments_keeps_all_of_them(void **state)
     expect_all_after_power_loss();
 }
 
+static enum journal_state state_of(void)
+{
+    struct journal_info i;
+    journal_get_info(rig.j, &i);
+    return i.state;
+}
+
+/* Appends until writes are refused. */
+static void fill(void)
+{
+    enum rc rc;
+    while ((rc = journal_wait_room(rig.j, 0, 600, 1000, &rig.err)) != RC_READONLY)
+        if (rc == RC_OK) {
+            history_append(&rig.h, rig.j, 0);
+            journal_request_sync(rig.j);
+        }
+}
+
+/* The same with removals, each of them synced. */
+static uint64_t fill_with_removals(void)
+{
+    uint64_t n = 0;
+    for (; journal_reserve_removal(rig.j, 1, 600, &rig.err) == RC_OK; n++) {
+        history_append(&rig.h, rig.j, 1);
+        rig_sync(&rig);
+    }
+    return n;
+}
+
+/* The last of a segment is for removals; they are synced as any write, until it is used up. */
+static void a_full_disk_leaves_room_for_removals(void **state)
+{
+    (void)state;
+    for (int policy = JOURNAL_FSYNC_ALWAYS; policy <= JOURNAL_FSYNC_NO; policy++) {
+        rig.options.fsync = (enum journal_fsync)policy;
+        uint64_t last = rig.j == NULL ? 0 : journal_last_lsn(rig.j);
+        rig_close(&rig);
+        rig_resume(&rig, 0, last);
+        assert_true(rig_wait(has_spare, &rig));
+        simfs_set_space(rig.disk, simfs_used(rig.disk) + (10 << 10));
+        fill();
+        assert_int_equal(state_of(), JOURNAL_FULL);
+        assert_int_equal(journal_reserve(rig.j, 0, 10, &rig.err), RC_READONLY);
+        assert_true(fill_with_removals() >= 4);
+        assert_int_equal(rig.err.code, RC_READONLY);
+        assert_int_equal(state_of(), JOURNAL_FULL);
+        simfs_set_space(rig.disk, UINT64_MAX);
+        assert_true(rig_wait(takes_writes, &rig));
+        rig_append(&rig, 20);
+        expect_all_after_power_loss();
+    }
+}
+
 static void a_full_disk_refuses_writes_and_resumes_by_itself(void **state)
 {
     (void)state;
@@ -139,16 +197,14 @@ static void a_full_disk_refuses_writes_and_resumes_by_itself(void **state)
     rig_resume(&rig, 0, 0);
     assert_true(rig_wait(has_spare, &rig));
     simfs_set_space(rig.disk, simfs_used(rig.disk) + (10 << 10));
-    while (!journal_is_failing(rig.j)) {
-        enum rc rc = journal_wait_room(rig.j, 0, 600, 1000, &rig.err);
-        if (rc == RC_OK) {
+    fill();
+    while (!journal_is_failing(rig.j)) { /* and then without asking */
+        journal_get_info(rig.j, &i);
+        if (i.buffered_bytes < 8 << 10)
             history_append(&rig.h, rig.j, 0);
-            journal_kick(rig.j);
-        } else {
-            assert_int_equal(rc, RC_READONLY);
-        }
     }
     assert_int_equal(journal_reserve(rig.j, 0, 10, &rig.err), RC_READONLY);
+    assert_int_equal(journal_reserve_removal(rig.j, 0, 10, &rig.err), RC_READONLY);
     assert_int_equal(journal_wait_room(rig.j, 0, 10, 10, &rig.err), RC_READONLY);
     journal_get_info(rig.j, &i);
     assert_int_equal(i.state, JOURNAL_FAILING);
@@ -169,13 +225,9 @@ static void a_trim_frees_a_full_disk(void **state)
     rig_sync(&rig);
     assert_true(rig_wait(has_spare, &rig));
     simfs_set_space(rig.disk, simfs_used(rig.disk));
-    while (!journal_is_failing(rig.j))
-        if (journal_wait_room(rig.j, 0, 600, 1000, &rig.err) == RC_OK) {
-            history_append(&rig.h, rig.j, 0);
-            journal_kick(rig.j);
-        }
+    fill();
     journal_trim(rig.j, 400);
-    assert_true(rig_wait(is_running, &rig));
+    assert_true(rig_wait(takes_writes, &rig));
     rig_append(&rig, 20);
     rig_sync(&rig);
 }
@@ -355,17 +407,15 @@ static void a_start_on_a_full_disk_serves_reads_and_resumes_by_itself(void **sta
     rig_resume(&rig, 0, 30);
     assert_int_equal(journal_durable_lsn(rig.j), 30);
     history_next_epoch(&rig.h, 30);
-    while (!journal_is_failing(rig.j)) /* the small segment takes some */
-        if (journal_wait_room(rig.j, 0, 600, 1000, &rig.err) == RC_OK) {
-            history_append(&rig.h, rig.j, 0);
-            journal_request_sync(rig.j);
-        }
+    fill();
+    assert_int_equal(state_of(), JOURNAL_FULL);
+    assert_true(fill_with_removals() >= 1); /* the small segment takes some */
     journal_get_info(rig.j, &i);
     assert_int_equal(i.error.code, RC_FULL);
     assert_non_null(strstr(i.error.text, "needs 65536 bytes"));
     assert_int_equal(journal_reserve(rig.j, 0, 10, &rig.err), RC_READONLY);
     simfs_set_space(rig.disk, UINT64_MAX);
-    assert_true(rig_wait(is_running, &rig));
+    assert_true(rig_wait(takes_writes, &rig));
     rig_append(&rig, 20);
     expect_all_after_power_loss();
 }
@@ -409,6 +459,7 @@ int main(void)
         FAILURE_TEST(several_failures_in_a_row_are_survived),
         FAILURE_TEST(a_failed_sync_over_several_segments_keeps_all_of_them),
         FAILURE_TEST(a_full_disk_refuses_writes_and_resumes_by_itself),
+        FAILURE_TEST(a_full_disk_leaves_room_for_removals),
         FAILURE_TEST(a_trim_frees_a_full_disk),
         FAILURE_TEST(a_disk_that_fails_for_long_comes_back),
         FAILURE_TEST(a_kill_while_failing_loses_nothing_that_was_appended),

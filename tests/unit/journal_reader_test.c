@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "tests/support/journal_rig.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -127,6 +128,13 @@ static void seeking_begins_behind_an_lsn(void **state)
     }
 }
 
+static bool is_written(struct journal_rig *r)
+{
+    struct journal_info i;
+    journal_get_info(r->j, &i);
+    return i.written_lsn == i.last_lsn;
+}
+
 static bool is_trimmed(struct journal_rig *r)
 {
     struct journal_info i;
@@ -240,23 +248,116 @@ static void salvage_may_be_interrupted_and_repeated(void **state)
     }
 }
 
-static void salvage_of_a_first_segment_without_header_sets_all_aside(void **state)
+/* The rest is kept: whether what is lost is still wanted, only the store's position says. */
+static void salvage_keeps_what_is_behind_a_first_segment_without_header(void **state)
+{
+    (void)state;
+    struct journal_salvage done;
+    struct history_check check;
+    uint64_t len, second;
+    rig_resume(&rig, 0, 0);
+    write_records(300);
+    rig_close(&rig);
+    rig_list_segments(&rig);
+    assert_true(rig.names_len > 1);
+    assert_true(format_is_segment_name(rig.names[1], &second));
+    rig_file(&rig, FIRST, &len)[30] ^= 1;
+    rig_open(&rig);
+    assert_int_equal(rig_try_replay(&rig, 0, &check), RC_CORRUPT);
+    rig_close(&rig);
+    assert_int_equal(journal_check(simfs_fs(rig.disk), "journal", &rig.err), RC_CORRUPT);
+    assert_int_equal(salvage(&done), RC_OK);
+    assert_false(done.was_sound);
+    assert_string_equal(done.at.name, FIRST);
+    assert_int_equal(done.last_lsn, 300);
+    assert_int_equal(done.set_aside, 1);
+    assert_non_null(rig_file(&rig, FIRST ".damaged", &len));
+    assert_int_equal(journal_check(simfs_fs(rig.disk), "journal", &rig.err), RC_OK);
+    rig_resume(&rig, second - 1, 300);
+}
+
+static void salvage_sets_a_journal_without_any_header_aside(void **state)
 {
     (void)state;
     struct journal_salvage done;
     uint64_t len;
     rig_resume(&rig, 0, 0);
-    write_records(300);
-    rig_close(&rig);
+    write_records(20);
+    rig_stop(&rig, SIMFS_KILLED, 1);
     rig_file(&rig, FIRST, &len)[30] ^= 1;
-    struct history_check check;
-    rig_open(&rig); /* whether what is in it is still wanted, the position says */
-    assert_int_equal(rig_try_replay(&rig, 0, &check), RC_CORRUPT);
-    rig_close(&rig);
+    assert_int_equal(rig_try_open(&rig), RC_CORRUPT);
     assert_int_equal(salvage(&done), RC_OK);
     assert_int_equal(done.last_lsn, 0);
+    assert_int_equal(done.set_aside, 3);
     assert_non_null(rig_file(&rig, FIRST ".damaged", &len));
     rig_resume(&rig, 0, 0);
+}
+
+/* What can be read is read, from the first segment with a header on. */
+static void reading_begins_with_the_first_header_that_verifies(void **state)
+{
+    (void)state;
+    uint64_t len, second;
+    rig_resume(&rig, 0, 0);
+    write_records(300);
+    rig_close(&rig);
+    rig_list_segments(&rig);
+    assert_true(format_is_segment_name(rig.names[1], &second));
+    rig_file(&rig, FIRST, &len)[30] ^= 1;
+    open_reader();
+    struct history_check check = {.h = &rig.h, .next_lsn = second};
+    assert_int_equal(read_all(&check), RC_NOT_FOUND);
+    assert_int_equal(check.next_lsn, 301);
+    assert_int_equal(journal_reader_seek(reader, 5, &rig.err), RC_CORRUPT);
+}
+
+/* Each of the two looks at the same disk, and the start sees `last`. */
+static void expect_salvage_to_keep(uint64_t last)
+{
+    struct journal_salvage done;
+    uint64_t digest = simfs_digest(rig.disk);
+    rig_open(&rig);
+    assert_int_equal(rig_replay(&rig, 0), last);
+    rig_close(&rig);
+    assert_int_equal(journal_check(simfs_fs(rig.disk), "journal", &rig.err), RC_OK);
+    assert_int_equal(salvage(&done), RC_OK);
+    assert_true(done.was_sound);
+    assert_int_equal(simfs_digest(rig.disk), digest);
+    rig_resume(&rig, 0, last);
+}
+
+/* A ring that power loss left with pages of any time holds some more records all the same. */
+static void salvage_keeps_what_a_start_takes_from_rings_after_power_loss(void **state)
+{
+    (void)state;
+    uint64_t len, read_pos;
+    rig_resume(&rig, 0, 0);
+    write_records(20);
+    simfs_fail(rig.disk, SIMFS_PWRITE, 1, UINT64_MAX / 2, EIO);
+    for (uint32_t i = 0; i < 4; i++)
+        history_append(&rig.h, rig.j, i % 2);
+    rig_stop(&rig, SIMFS_ALL, 1);
+    char *ring = rig_file(&rig, "ring-1", &len);
+    memcpy(&read_pos, ring + 2048, sizeof(read_pos));
+    ring[4096 + read_pos + 9] ^= 1; /* LSN 22 */
+    expect_salvage_to_keep(21);
+}
+
+/* Groups that were never synced reach the disk in any order. */
+static void salvage_keeps_what_a_start_takes_before_a_torn_group(void **state)
+{
+    (void)state;
+    rig.options.fsync = JOURNAL_FSYNC_NO;
+    rig_resume(&rig, 0, 0);
+    write_records(20);
+    for (int i = 0; i < 4; i++) {
+        rig_append(&rig, 10);
+        assert_true(rig_wait(is_written, &rig));
+    }
+    rig_stop(&rig, SIMFS_ALL, 1);
+    damage(FIRST, 35);
+    make_durable(FIRST);
+    expect_salvage_to_keep(34);
 }
 
 static void salvage_sets_damaged_rings_aside(void **state)
@@ -305,7 +406,11 @@ int main(void)
         READER_TEST(salvage_keeps_what_is_before_the_damage),
         READER_TEST(salvage_leaves_a_sound_journal_alone),
         READER_TEST(salvage_may_be_interrupted_and_repeated),
-        READER_TEST(salvage_of_a_first_segment_without_header_sets_all_aside),
+        READER_TEST(salvage_keeps_what_is_behind_a_first_segment_without_header),
+        READER_TEST(salvage_sets_a_journal_without_any_header_aside),
+        READER_TEST(reading_begins_with_the_first_header_that_verifies),
+        READER_TEST(salvage_keeps_what_a_start_takes_from_rings_after_power_loss),
+        READER_TEST(salvage_keeps_what_a_start_takes_before_a_torn_group),
         READER_TEST(salvage_sets_damaged_rings_aside),
         READER_TEST(salvage_is_refused_while_the_journal_is_in_use),
     };

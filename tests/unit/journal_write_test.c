@@ -7,6 +7,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static struct journal_rig rig;
@@ -211,6 +212,30 @@ static void reserving_tells_when_there_is_no_room(void **state)
     assert_int_equal(journal_reserve(rig.j, 1, JOURNAL_PAYLOAD_MAX + 1, &rig.err), RC_FULL);
 }
 
+/* What is appended may be longer than what was asked for. It would wait here for a record that
+ * never comes, and the alarm ends the test. */
+static void a_sixteenth_of_a_ring_is_free_whatever_was_asked_for(void **state)
+{
+    (void)state;
+    static const char text[1 << 10];
+    enum { RING = 16 << 10, SIXTEENTH = RING / 16 - 32 /* a header */ };
+    struct slice part = {text, SIXTEENTH};
+    rig_resume(&rig, 0, 0);
+    struct journal_stamp hole = journal_stamp(rig.j); /* keeps the ring from being drained */
+    uint32_t n = 0;
+    alarm(8);
+    journal_append(rig.j, 1, journal_stamp(rig.j), (struct wall){1}, 0, 0, &part, 1);
+    part.len -= 64;
+    journal_append(rig.j, 1, journal_stamp(rig.j), (struct wall){1}, 0, 0, &part, 1);
+    part.len += 64;
+    for (; journal_reserve(rig.j, 1, 10, &rig.err) == RC_OK && n < 1000; n++)
+        journal_append(rig.j, 1, journal_stamp(rig.j), (struct wall){1}, 0, 0, &part, 1);
+    alarm(0);
+    assert_in_range(n, 10, 14);
+    journal_append(rig.j, 0, hole, (struct wall){1}, 0, JOURNAL_NOOP, NULL, 0);
+    rig_sync(&rig);
+}
+
 static void a_record_larger_than_the_ring_and_the_segment_is_kept(void **state)
 {
     (void)state;
@@ -374,6 +399,7 @@ int main(void)
         WRITE_TEST(changing_to_always_syncs_what_is_there),
         WRITE_TEST(a_gap_is_waited_for_and_never_passed),
         WRITE_TEST(reserving_tells_when_there_is_no_room),
+        WRITE_TEST(a_sixteenth_of_a_ring_is_free_whatever_was_asked_for),
         WRITE_TEST(a_record_larger_than_the_ring_and_the_segment_is_kept),
         WRITE_TEST(a_trimmed_journal_recycles_its_segments),
         WRITE_TEST(trimming_spares_what_is_not_applied),

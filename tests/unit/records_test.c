@@ -241,6 +241,23 @@ static void an_attempt_with_nothing_to_say_takes_back_what_the_one_before_said(v
     CONFLICTS("");
 }
 
+static void what_an_attempt_made_void_is_made_void_by_the_next_one_too(void **state)
+{
+    (void)state;
+    for (uint64_t attempts = 1; attempts <= 3; attempts++) {
+        batch_with_letter(10 * attempts, "a", "old"); /* the only one */
+        for (uint64_t i = 1; i <= attempts; i++) {
+            records_begin(r, 10 * attempts + 5);
+            supersede("a");
+            commit(); /* here; the backend takes the last one */
+            records_end(r, i == attempts);
+        }
+        assert_int_equal(records_count(r, RECORD_DEAD_LETTER), 0);
+        reopen(10 * attempts + 5);
+        LETTERS("");
+    }
+}
+
 static void a_key_has_one_letter(void **state)
 {
     (void)state;
@@ -430,6 +447,86 @@ static void a_damaged_file_is_moved_aside_and_new_records_begin(void **state)
     LETTERS("1 b=two; ");
 }
 
+static void shell(const char *text)
+{
+    struct buf command = {0};
+    buf_printf(&command, "cd '%s' && %s", dir, text);
+    buf_append(&command, "", 1);
+    if (system(command.data) != 0)
+        fail_msg("%s", command.data);
+    buf_fini(&command);
+}
+
+/* Whoever removes, moves or replaces the file, or a part of it, while it is in use: nothing of what
+ * was recorded is missing, whether that is noticed between two batches, by the next one, or within
+ * it, and whatever happens to the process afterwards. */
+static void a_file_that_was_taken_away_is_written_anew(void **state)
+{
+    (void)state;
+    static const char *const deeds[] = {
+        "rm records.db",
+        "rm records.db records.db-wal records.db-shm",
+        "mv records.db x",
+        "mv records.db x && mv records.db-wal x-wal",
+        "rm records.db-wal",
+        "cp records.db x && mv x records.db",
+        "cp records.db x && rm records.db records.db-wal records.db-shm && mv x records.db",
+        "echo something else > x && mv x records.db",
+    };
+    enum { BETWEEN, NEXT, WITHIN, TIMES };
+    uint64_t lsn = 1;
+    char expected[200];
+    for (size_t i = 0; i < COUNT_OF(deeds); i++) {
+        for (int when = BETWEEN; when < TIMES; when++) {
+            struct err err = {0};
+            begin(state);
+            batch_with_letter(lsn, "a", "old");
+            records_begin(r, ++lsn);
+            supersede("a");
+            letter(lsn, "a", "one");
+            conflict(lsn, "c", "lost");
+            commit();
+            records_end(r, true);
+            if (when != WITHIN)
+                shell(deeds[i]);
+            if (when == BETWEEN && records_check(r, &err) != RC_OK)
+                fail_msg("%s: %s", deeds[i], err.text);
+            if (when == BETWEEN) {
+                LETTERS("2 a=one; ");
+                reopen(lsn);
+            }
+            records_begin(r, ++lsn);
+            letter(lsn, "b", "two");
+            if (when == WITHIN)
+                shell(deeds[i]);
+            commit();
+            reopen(lsn); /* killed behind the commit */
+            snprintf(expected, sizeof(expected), "2 a=one; 4 b=two; ");
+            LETTERS(expected);
+            CONFLICTS("3 c=lost; ");
+            assert_int_equal(records_count(r, RECORD_DEAD_LETTER), 2);
+            end(state);
+        }
+    }
+}
+
+static void a_file_that_cannot_be_written_anew_is_said_and_written_when_it_can_be(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    batch_with_letter(5, "a", "one");
+    shell("rm -r ../$(basename $PWD)");
+    assert_true(records_check(r, &err) != RC_OK);
+    assert_non_null(strstr(err.text, "records.db"));
+    assert_true(records_check(r, &err) != RC_OK);
+    assert_int_equal(records_count(r, RECORD_DEAD_LETTER), 1);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    assert_int_equal(records_check(r, &err), RC_OK);
+    batch_with_letter(6, "b", "two");
+    reopen(6);
+    LETTERS("1 a=one; 2 b=two; ");
+}
+
 static void the_records_of_another_store_are_moved_aside(void **state)
 {
     (void)state;
@@ -511,6 +608,7 @@ int main(void)
         RECORDS(a_letter_is_void_from_the_commit_of_something_newer_on),
         RECORDS(a_retried_batch_does_not_double_its_records),
         RECORDS(an_attempt_with_nothing_to_say_takes_back_what_the_one_before_said),
+        RECORDS(what_an_attempt_made_void_is_made_void_by_the_next_one_too),
         RECORDS(a_key_has_one_letter),
         RECORDS(a_flushed_database_takes_its_letters_with_it),
         RECORDS(bounds_hold_letters_back_and_push_conflicts_out),
@@ -519,6 +617,8 @@ int main(void)
         RECORDS(a_large_letter_comes_back_whole_and_a_large_conflict_is_cut),
         RECORDS(a_damaged_file_is_moved_aside_and_new_records_begin),
         RECORDS(the_records_of_another_store_are_moved_aside),
+        cmocka_unit_test(a_file_that_was_taken_away_is_written_anew),
+        RECORDS(a_file_that_cannot_be_written_anew_is_said_and_written_when_it_can_be),
         RECORDS(a_place_that_cannot_be_written_is_said_when_it_is_needed),
         cmocka_unit_test(an_item_comes_back_as_it_was),
     };

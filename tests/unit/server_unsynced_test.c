@@ -299,6 +299,34 @@ static void messages_are_no_replies_and_go_on_waiting(void **state)
     close(a);
 }
 
+static void what_is_published_behind_a_write_waits_with_it(void **state)
+{
+    (void)state;
+    static const char message[] = "*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$4\r\n";
+    int a = dial(socket_path), b = dial(socket_path), two = dial(socket_path);
+    char expected[128];
+    settle(a);
+    ask(two, "SUBSCRIBE ch\r\n", "*3\r\n$9\r\nsubscribe\r\n$2\r\nch\r\n:1\r\n");
+    ask(b, "PUBLISH ch free\r\n", ":1\r\n");
+    snprintf(expected, sizeof(expected), "%sfree\r\n", message);
+    hear(two, expected);
+    memory_hold_applies(STORE, true);
+    atomic_store(&syncs_held, true);
+    say(a, "MULTI\r\nSET k 1\r\nPUBLISH ch exec\r\nEXEC\r\nECHO 1\r\n");
+    hear_up_to(a, "+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+    hear_nothing_yet(two);
+    say_in_vain(b, "SET j 1\r\nPUBLISH ch pipe\r\n", 2);
+    hear_nothing_yet(two);
+    atomic_store(&syncs_held, false);
+    snprintf(expected, sizeof(expected), "%sexec\r\n%spipe\r\n", message, message);
+    hear(two, expected);
+    hear(a, "*2\r\n+OK\r\n:1\r\n$1\r\n1\r\n");
+    hear(b, "+OK\r\n:1\r\n");
+    close(two);
+    close(b);
+    close(a);
+}
+
 /* ---- what tells of changes that are not synced ---- */
 
 static int start_with_one_worker(void **state)
@@ -480,6 +508,7 @@ int main(void)
         IMPATIENT_TEST(an_error_says_what_is_true_when_the_wait_is_over),
         IMPATIENT_TEST(pipelined_replies_stay_in_order_and_whole),
         IMPATIENT_TEST(messages_are_no_replies_and_go_on_waiting),
+        TEST(what_is_published_behind_a_write_waits_with_it),
         ONE_WORKER_TEST(nothing_tells_of_a_change_before_it_is_synced),
         ONE_WORKER_TEST(exec_does_not_tell_that_a_watched_key_was_changed),
         ONE_WORKER_TEST(what_a_blocked_client_is_served_waits_too),

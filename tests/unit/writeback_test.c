@@ -170,15 +170,6 @@ static void a_failing_backend_loses_nothing_and_says_so(void **state)
     assert_int_equal(info.breaker, BREAKER_CLOSED);
 }
 
-static uint64_t order(enum writeback_order what, uint64_t id)
-{
-    uint64_t n;
-    struct err err;
-    if (writeback_order(keyspace_writeback(f.ks), what, id, &n, &err) != RC_OK)
-        fail_msg("%s", err.text);
-    return n;
-}
-
 static bool has_no_dead_letters(void *ctx)
 {
     struct writeback_info info;
@@ -206,7 +197,7 @@ static void a_rejected_key_becomes_a_dead_letter_and_the_rest_goes_on(void **sta
     ks_restart(&f, true); /* the journal has given it up; the letter has not */
     ks_expect(&f, "bad", "2");
     memory_accept_all(f.store);
-    assert_int_equal(order(ORDER_RETRY_LETTER, 0), 1);
+    assert_int_equal(ks_order(&f, ORDER_RETRY_LETTER, 0), 1);
     ks_await(has_no_dead_letters, NULL, "the letter is delivered");
     assert_string_equal(ks_stored(&f, "bad"), "2");
 }
@@ -368,6 +359,41 @@ static bool is_away(void *ctx)
     return memory_is_away(f.store);
 }
 
+/* The store has the batch, and neither the answer nor the position can be had for a while. What it
+ * decided stands, and is recorded once. */
+static void while_nobody_knows_whether_a_batch_was_committed_it_is_not_decided_anew(void **state)
+{
+    (void)state;
+    ks_set(&f, 0, "k", "base");
+    ks_flush(&f);
+    uint64_t conflicts = about().conflicts, letters = about().dead_letters;
+    uint64_t commits = memory_counters(f.store).commits, failures = stat_get(STAT_batch_retries);
+    memory_reject_key(f.store, SLICE("bad"));
+    memory_hold_applies(f.store, true);
+    ks_set(&f, 0, "bad", "refused");
+    ks_set(&f, 0, "k", "ours");
+    writeback_request_flush(keyspace_writeback(f.ks));
+    assert_true(memory_wait_held(f.store, 10000));
+    edit_outside("k", "theirs");
+    memory_leave_after_commit(f.store);
+    memory_hold_applies(f.store, false);
+    int64_t until = clock_mono().us + 10000000;
+    while (stat_get(STAT_batch_retries) < failures + 3 && clock_mono().us < until)
+        sched_yield();
+    assert_true(memory_is_away(f.store));
+    memory_return(f.store);
+    ks_flush(&f);
+    assert_int_equal(memory_counters(f.store).commits - commits, 1);
+    assert_string_equal(ks_stored(&f, "k"), "theirs");
+    ks_expect(&f, "k", "theirs");
+    ks_expect(&f, "bad", "refused");
+    for (int restart = 0; restart < 2; restart++) {
+        assert_int_equal(about().conflicts - conflicts, 1);
+        assert_int_equal(about().dead_letters - letters, 1);
+        ks_restart(&f, false);
+    }
+}
+
 /* The store has the batch that kept theirs, and the proxy ended before it could journal that. */
 static void a_crash_behind_such_a_commit_does_not_bring_back_what_lost(void **state)
 {
@@ -429,11 +455,11 @@ static void a_dropped_letter_gives_way_unless_something_newer_rests_on_it(void *
     ks_set(&f, 0, "bad", "1");
     ks_flush(&f);
     ks_set(&f, 0, "bad", "2");
-    assert_int_equal(order(ORDER_DROP_LETTER, 0), 0);
+    assert_int_equal(ks_order(&f, ORDER_DROP_LETTER, 0), 0);
     ks_expect(&f, "bad", "2");
     ks_flush(&f);
     assert_int_equal(about().dead_letters, 1);
-    assert_int_equal(order(ORDER_DROP_LETTER, 0), 1);
+    assert_int_equal(ks_order(&f, ORDER_DROP_LETTER, 0), 1);
     ks_expect(&f, "bad", NULL);
     assert_int_equal(about().dead_letters, 0);
     ks_restart(&f, true);
@@ -609,6 +635,7 @@ int main(void)
         KS(a_conflict_is_decided_for_the_proxy_when_configured),
         KS(a_lost_answer_neither_doubles_records_nor_overrules_what_was_decided),
         KS(a_batch_that_is_retried_has_each_record_once),
+        KS(while_nobody_knows_whether_a_batch_was_committed_it_is_not_decided_anew),
         KS(what_is_made_of_a_change_that_loses_loses_with_it),
         KS(a_crash_behind_such_a_commit_does_not_bring_back_what_lost),
         KS(a_database_that_is_flushed_takes_its_letters_with_it),

@@ -121,6 +121,17 @@
 > EXISTS gone
 < 1
 
+# PFMERGE breaks a WATCH of its destination, also where nothing changes
+> PFADD a 1 2 3
+> PFMERGE a a
+> WATCH a
+A> PFMERGE a a
+< OK
+> MULTI
+> PFCOUNT a
+> EXEC
+< nil-array
+
 # PFMERGE is dense when one of its keys is
 > PFADD a 1 2 3
 > PFADD b 3 4 5

@@ -1,0 +1,15 @@
+/* A client waits for what the cutter does for it: WEIR DEADLETTER, WEIR CONFLICTS.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef COMMAND_ORDER_H
+#define COMMAND_ORDER_H
+
+#include "command/command.h"
+#include "writeback/writeback.h"
+
+/* True: it is over, well or not; the caller replies and calls call_order_end(). False: the client
+ * is parked, and the command runs again; or it has waited for long, and was told so. */
+bool call_order(struct call *c, const struct writeback_order *what, struct order **out);
+void call_order_end(struct call *c);
+
+#endif

@@ -153,7 +153,7 @@ static void make_spare(struct journal *j) REQUIRES(j->lock)
                 j->dir, (unsigned long long)want, (unsigned long long)j->making.bytes);
     bool news = done || (rc != RC_OK) != j->spare_failed;
     j->spare_failed = rc != RC_OK;
-    j->spare_full = rc == RC_FULL;
+    j->spare_full = rc == RC_FULL || (j->spare_full && !done); /* an attempt has several steps */
     if (rc != RC_OK)
         j->error = err;
     lock_release(&j->lock);

@@ -469,12 +469,12 @@ static void check_refuses_the_wal(struct contract *c)
 {
     struct backend_config config = {.url = c->url, .dir = c->dir, .timeout_ms = 1000};
     struct err err = {0};
-    uint64_t wrong;
+    struct sqlite_checked found;
     assert_int_equal(backend_sqlite.open(&config, &c->b, &err), RC_FOREIGN);
     assert_null(c->b);
     assert_non_null(strstr(err.text, "belongs to the database that was here before"));
     assert_non_null(strstr(err.text, database(c, "-wal").text));
-    assert_int_equal(sqlite_check_file(database(c, "").text, NULL, &wrong, &err), RC_FOREIGN);
+    assert_int_equal(sqlite_check_file(database(c, "").text, NULL, &found, &err), RC_FOREIGN);
 }
 
 static void a_wal_is_not_read_into_a_database_that_was_moved_there(void **state)

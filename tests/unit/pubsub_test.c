@@ -121,7 +121,7 @@ static void tell(const char *name, uint64_t lsn)
 static void run_publish(const struct host *host, struct session *s, const struct request *r)
 {
     uint64_t receivers;
-    assert_true(host->pubsub->publish(s, PUBSUB_CHANNEL, r->argv[1], r->argv[2], &receivers));
+    assert_true(host->pubsub->publish(s, PUBSUB_CHANNEL, r->argv[1], r->argv[2], 0, &receivers));
     reply_int(&s->reply, (int64_t)receivers);
 }
 

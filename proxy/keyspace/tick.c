@@ -14,6 +14,8 @@ enum { EXPIRE_PIECE = 64, EVICT_LOOK = 256, CHECK_EVERY = 16 };
 static void leave_expiry_index(struct keyspace *ks, uint32_t producer, struct shard *sh,
                                struct entry *e, uint64_t hash) REQUIRES(sh->lock)
 {
+    if (writeback_must_capture(e, journal_cut(ks->journal))) /* a cut from before the flush */
+        writeback_capture(ks->wb, producer, sh, e);
     int64_t before = writeback_weight(e);
     e = entry_set_expiry(&ks->store, sh, e, hash, 0);
     must(e != NULL); /* it becomes smaller */

@@ -130,6 +130,9 @@ void store_prefetch_element(const struct store *s, uint64_t hash, struct slice n
 struct entry *entry_find(struct store *s, struct shard *sh, uint64_t hash, uint32_t db,
                          struct slice key) REQUIRES(sh->lock);
 
+/* A dirty entry of this hash whose ENTRY_CUT_ODD is not `odd`; NULL: none. */
+struct entry *shard_find_dirty(struct shard *sh, uint64_t hash, bool odd) REQUIRES(sh->lock);
+
 /* Create or change. Each returns the entry at its (new) place, or NULL when out of memory with
  * everything unchanged. The dirty list, the expiry index, live counters and memory follow; flags
  * DIRTY, IN_FLIGHT, CUT_ODD are kept. What was there before is released (large objects: see

@@ -92,23 +92,36 @@ static void settle(struct writeback *wb, const struct backend_item *item,
     lock_release(&sh->lock);
 }
 
-void cleanup_batch(struct writeback *wb, const struct batch *b)
+static void settle_piece(struct writeback *wb, const struct piece *p, struct lost *lost)
 {
     uint64_t hashes[PREFETCH_AHEAD];
-    struct lost lost = {0};
-    for (uint32_t i = 0; i < b->items_len; i += PREFETCH_AHEAD) {
-        uint32_t n = (uint32_t)min_u64(PREFETCH_AHEAD, b->items_len - i);
+    for (uint32_t i = 0; i < p->len; i += PREFETCH_AHEAD) {
+        uint32_t n = (uint32_t)min_u64(PREFETCH_AHEAD, p->len - i);
         for (uint32_t k = 0; k < n; k++) {
-            hashes[k] = store_hash(wb->store, b->items[i + k].db, b->items[i + k].key);
+            hashes[k] = store_hash(wb->store, p->items[i + k].db, p->items[i + k].key);
             store_prefetch_bucket(wb->store, hashes[k]);
         }
         for (uint32_t k = 0; k < n; k++)
             store_prefetch_entry(wb->store, hashes[k]);
         for (uint32_t k = 0; k < n; k++) {
-            enum batch_outcome outcome = (enum batch_outcome)b->outcomes[i + k];
-            settle(wb, &b->items[i + k], outcome, hashes[k], &lost);
+            enum batch_outcome outcome = (enum batch_outcome)p->outcomes[i + k];
+            settle(wb, &p->items[i + k], outcome, hashes[k], lost);
         }
     }
+}
+
+void cleanup_batch(struct writeback *wb, const struct batch *b)
+{
+    struct lost lost = {0};
+    struct err err;
+    for (struct piece *p = b->first; p != NULL; p = p->next) {
+        if (spool_get(&wb->lane.spool, p, &err) == RC_OK)
+            settle_piece(wb, p, &lost);
+        else /* its entries stay in memory, and are settled when they are changed again */
+            log_err(LOG_WARNING, "a batch is committed, but cannot be cleaned up behind", &err);
+        piece_drop_items(p);
+    }
+    spool_clear(&wb->lane.spool);
     losses_add(wb, b->cut_lsn, lost.lsn, 0, lost.len);
     lost_record(wb, &lost);
 }

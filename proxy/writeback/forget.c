@@ -56,19 +56,19 @@ void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e,
 static void lost_keep(struct lost *lost, struct entry *e)
 {
     if (lost->items == NULL)
-        lost->items = batch_new(1);
+        lost->items = piece_new();
     lost->len++;
-    batch_capture(lost->items, 0, e);
+    piece_capture(lost->items, e);
 }
 
 static enum rc try_record(struct writeback *wb, struct lost *lost)
 {
     struct err err = {0};
     enum rc rc =
-        record_lost_changes(wb, lost->items->items, lost->items->items_len, lost->lsn, &err);
+        record_lost_changes(wb, lost->items->items, lost->items->len, lost->lsn, &err);
     lane_note_records(wb, rc, &err);
     if (rc == RC_OK)
-        batch_free(&lost->items);
+        piece_free(&lost->items);
     return rc;
 }
 
@@ -76,7 +76,7 @@ void lost_record(struct writeback *wb, struct lost *lost)
 {
     if (lost->items == NULL)
         return;
-    batch_seal(lost->items);
+    piece_seal(lost->items, NULL);
     if (wb->unrecorded == NULL && try_record(wb, lost) == RC_OK)
         return;
     struct lost *waits = malloc(sizeof(*waits));
@@ -107,7 +107,7 @@ void lost_fini(struct writeback *wb)
     while (wb->unrecorded != NULL) {
         struct lost *first = wb->unrecorded;
         wb->unrecorded = first->next;
-        batch_free(&first->items);
+        piece_free(&first->items);
         free(first);
     }
 }
@@ -221,7 +221,7 @@ enum rc forget_end_replay(struct writeback *wb, struct err *err)
     if (rc == RC_OK)
         lost_record(wb, &u.lost);
     else
-        batch_free(&u.lost.items);
+        piece_free(&u.lost.items);
     free(wb->kept.keys);
     wb->kept = (struct kept){0};
     return rc;

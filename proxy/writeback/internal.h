@@ -12,6 +12,8 @@
 #include "writeback/batch.h"
 #include "writeback/dbmap.h"
 #include "writeback/records.h"
+#include "writeback/select.h"
+#include "writeback/spool.h"
 #include "writeback/writeback.h"
 
 #include <stdatomic.h>
@@ -61,6 +63,7 @@ struct lane {
     atomic_bool letters_full;  /* a look without the lock: the batch waits for room for records */
     atomic_bool reading_fails; /* a look without the lock: one of `reading` is a failure */
     struct attempt *unsure;    /* flusher only: the last one, while nobody knows what came of it */
+    struct spool spool;        /* flusher; cutter, when a batch is done */
     uint64_t random;           /* flusher only: jitter */
     bool maintenance_left;     /* flusher only */
 };
@@ -124,6 +127,12 @@ struct writeback {
     uint32_t sweep_shard, sweep_position;  /* cutter only */
     uint32_t swept_dead;                   /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
+    char *spool_dir; /* immutable */
+    struct capturing {
+        struct batch *batch;         /* NULL: no cut is being captured */
+        struct selection *selection; /* NULL: shard by shard, from this one on */
+        uint32_t shard;
+    } capturing; /* cutter only */
     struct lane lane;
     struct kept kept;        /* start only */
     struct lost *unrecorded; /* cutter, start: what could not be recorded yet, oldest first */
@@ -219,7 +228,15 @@ int64_t writeback_dirty_bytes(const struct writeback *wb);
 void lane_init(struct writeback *wb);
 void lane_start(struct writeback *wb);
 void lane_stop(struct writeback *wb);
+/* A batch begins; its pieces come while it is applied. Thread: cutter, and the next three too. */
 void lane_submit(struct writeback *wb, struct batch *b);
+bool lane_wants_piece(struct writeback *wb, struct batch *b); /* or has enough to do */
+void lane_add_piece(struct writeback *wb, struct batch *b, struct piece *p); /* takes it over */
+void lane_complete(struct writeback *wb, struct batch *b);                   /* that was all */
+/* The piece behind another one (NULL: the first); waits for it. RC_NOT_FOUND: there is none.
+ * RC_UNAVAILABLE: the proxy ends. Thread: flusher. */
+MUST_CHECK enum rc lane_next_piece(struct writeback *wb, struct batch *b, struct piece *after,
+                                   struct piece **out, struct err *err);
 /* The committed batch, if there is one; the caller frees it. */
 struct batch *lane_take_done(struct writeback *wb);
 bool lane_is_idle(struct writeback *wb);
@@ -234,6 +251,13 @@ void lane_note_records(struct writeback *wb, enum rc rc, const struct err *err);
 bool lane_note_read(struct writeback *wb, enum lane_read what, enum rc rc, const struct err *err);
 void lane_hurry(struct writeback *wb); /* an operator asks: no backoff now */
 
+/* --- capture.c. Thread: cutter. --- */
+/* Makes a cut. */
+void capture_begin(struct writeback *wb);
+/* Captures some of it, as much as the lane wants now; false when there is nothing to capture. */
+bool capture_some(struct writeback *wb);
+void capture_fini(struct writeback *wb); /* when nobody writes any more */
+
 /* --- cleanup.c --- */
 /* Makes an entry dirty, so that the next cut writes all of it. False: out of memory.
  * Thread: cutter. */
@@ -246,7 +270,7 @@ void cleanup_batch(struct writeback *wb, const struct batch *b);
 #define WRITEBACK_FORGET "FORGET" /* the effect that says so in the journal */
 /* Changes that lost what they rest on, for a record of each. */
 struct lost {
-    struct batch *items; /* NULL while there are none */
+    struct piece *items; /* NULL while there are none */
     uint32_t len;
     uint64_t lsn; /* of the newest FORGET */
     struct lost *next;

@@ -1,11 +1,7 @@
 /* The cutter: decides when dirty data leaves, makes the cut, and cleans up behind it.
  *
  * A cut is a bump of the cut number in the journal's clock word. Whatever was stamped before
- * belongs to it. The cutter then walks the shards and captures what was dirty; a writer that
- * reaches such an entry first captures it itself. The walk holds each shard's lock for a few
- * entries at a time and goes down the dirty list from its end: what a writer adds meanwhile lies
- * behind the place of the walk and belongs to the next cut, and what a writer's capture moves
- * forward does too.
+ * belongs to it, and is captured: see capture.c.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
@@ -16,7 +12,6 @@
 #include <stdlib.h>
 
 enum {
-    CAPTURE_PIECE = 64,
     BUSY_TICK_US = 5000,
     IDLE_TICK_US = 50000,
     REFRESH_US = 100000,
@@ -61,7 +56,9 @@ void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh
     must(b != NULL);
     writeback_unmark(wb, producer, sh, e); /* first: what is captured weighs less */
     e->flags |= ENTRY_IN_FLIGHT;
-    batch_capture(b, producer, e);
+    uint64_t bytes = batch_capture(b, producer, e);
+    atomic_fetch_add_explicit(&wb->in_flight_keys, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&wb->in_flight_bytes, bytes, memory_order_relaxed);
     e->apart = 0;
 }
 
@@ -113,61 +110,12 @@ void writeback_capture_map(struct writeback *wb, uint16_t cut)
     b->map_captured = true;
 }
 
-static void capture_shard(struct writeback *wb, struct shard *sh, uint16_t next_cut)
-{
-    uint32_t part = wb->producers_len - 1;
-    lock_acquire(&sh->lock);
-    uint32_t at = sh->dirty_len;
-    while (at > 0) {
-        for (int n = 0; n < CAPTURE_PIECE && at > 0; n++) {
-            struct entry *e = sh->dirty[--at];
-            if (writeback_must_capture(e, next_cut))
-                writeback_capture(wb, part, sh, e);
-        }
-        lock_release(&sh->lock);
-        lock_acquire(&sh->lock);
-        if (at > sh->dirty_len)
-            at = sh->dirty_len;
-    }
-    lock_release(&sh->lock);
-}
-
 struct backend_mark writeback_mark(const struct writeback *wb)
 {
     struct backend_mark mark = {.durable_lsn = journal_durable_lsn(wb->journal),
                                 .cut_at_ms = clock_wall().ms};
     memcpy(mark.journal_id, journal_id(wb->journal), sizeof(mark.journal_id));
     return mark;
-}
-
-static void make_cut(struct writeback *wb)
-{
-    struct batch *b = batch_new(wb->producers_len);
-    b->cut_at = clock_mono();
-    b->next_cut = (uint16_t)(journal_cut(wb->journal) + 1);
-    atomic_store_explicit(&wb->current, b, memory_order_release);
-    atomic_store(&wb->first_dirty_us, 0);
-    b->cut_lsn = journal_bump_cut(wb->journal);
-    b->mark = writeback_mark(wb);
-    atomic_store(&wb->last_cut_lsn, b->cut_lsn);
-
-    struct shard *first = &wb->store->shards[0];
-    lock_acquire(&first->lock);
-    writeback_capture_map(wb, b->next_cut);
-    lock_release(&first->lock);
-    for (uint32_t i = 0; i < wb->store->shards_len; i++)
-        capture_shard(wb, &wb->store->shards[i], b->next_cut);
-
-    uint64_t keys = 0, bytes = 0;
-    for (uint32_t i = 0; i < b->parts_len; i++) {
-        keys += b->parts[i].items_len;
-        bytes += b->parts[i].payload;
-    }
-    atomic_store(&wb->in_flight_keys, keys);
-    atomic_store(&wb->in_flight_bytes, bytes);
-    stat_add(STAT_cuts, 1);
-    lane_submit(wb, b);
-    atomic_store_explicit(&wb->current, NULL, memory_order_release); /* see writeback_is_settled */
 }
 
 static void finish_batch(struct writeback *wb, struct batch *b)
@@ -248,7 +196,7 @@ static bool is_behind(struct writeback *wb, bool requested)
 
 static bool should_cut(struct writeback *wb, bool requested)
 {
-    if (!lane_is_idle(wb) || !lost_record_rest(wb) || atomic_load(&wb->pausing))
+    if (wb->capturing.batch != NULL || !lane_is_idle(wb) || !lost_record_rest(wb) || atomic_load(&wb->pausing))
         return false;
     if (atomic_load(&wb->map.changed))
         return true;
@@ -342,10 +290,11 @@ static void *cutter_main(void *arg)
             wanted = journal_last_lsn(wb->journal);
         bool requested = wanted > atomic_load(&wb->last_cut_lsn) || journal_is_removed(wb->journal);
         if (should_cut(wb, requested))
-            make_cut(wb);
+            capture_begin(wb);
+        bool capturing = capture_some(wb);
         bool sweeping = sweep(wb);
         store_free_later_run();
-        bool busy = sweeping || requested || writeback_dirty_keys(wb) > 0 || !lane_is_idle(wb) ||
+        bool busy = sweeping || capturing || requested || writeback_dirty_keys(wb) > 0 || !lane_is_idle(wb) ||
                     atomic_load(&wb->memory_high); /* writers are refused until that is looked at */
         lock_acquire(&wb->lock);
         if (!wb->stopping && !wb->flush_requested && (wb->orders == NULL || wb->orders_busy))
@@ -381,6 +330,9 @@ struct writeback *writeback_open(const struct writeback_options *o)
     cond_init(&wb->cond);
     lock_init(&wb->losses_lock);
     lane_init(wb);
+    wb->spool_dir = strdup(o->records_dir);
+    must(wb->spool_dir != NULL);
+    spool_init(&wb->lane.spool, wb->spool_dir);
     dbmap_init(&wb->map, o->position, o->databases);
     atomic_store(&wb->applied_lsn, o->position->cut_lsn);
     atomic_store(&wb->last_cut_lsn, o->position->cut_lsn);
@@ -416,6 +368,9 @@ void writeback_close(struct writeback **wbp) NO_TSA /* the last user */
         return;
     attempt_free(&wb->lane.unsure);
     batch_free(&wb->lane.pending);
+    capture_fini(wb);
+    spool_clear(&wb->lane.spool);
+    free(wb->spool_dir);
     records_close(&wb->records);
     lost_fini(wb);
     orders_fini(wb);

@@ -64,8 +64,7 @@ static void lost_keep(struct lost *lost, struct entry *e)
 static enum rc try_record(struct writeback *wb, struct lost *lost)
 {
     struct err err = {0};
-    enum rc rc =
-        record_lost_changes(wb, lost->items->items, lost->items->len, lost->lsn, &err);
+    enum rc rc = record_lost_changes(wb, lost->items->items, lost->items->len, lost->lsn, &err);
     lane_note_records(wb, rc, &err);
     if (rc == RC_OK)
         piece_free(&lost->items);

@@ -127,7 +127,7 @@ struct writeback {
     uint32_t sweep_shard, sweep_position;  /* cutter only */
     uint32_t swept_dead;                   /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
-    char *spool_dir; /* immutable */
+    char *spool_dir;    /* immutable */
     struct capturing {
         struct batch *batch;         /* NULL: no cut is being captured */
         struct selection *selection; /* NULL: shard by shard, from this one on */

@@ -23,16 +23,16 @@ enum batch_outcome {
 struct piece_chunk;
 
 struct piece {
-    struct piece *next; /* for its owner */
-    bool was_taken;     /* for its owner: an attempt has begun with it */
+    struct piece *next;                /* for its owner */
+    bool was_taken;                    /* for its owner: an attempt has begun with it */
     struct piece_chunk *taken, *bytes; /* newest first; `taken`: items, until it is sealed */
     uint32_t len;                      /* items */
     uint64_t payload;                  /* bytes of keys and values */
     /* after piece_seal: */
-    struct backend_item *items; /* in backend_item_order; those to be skipped come last */
-    uint8_t *outcomes;          /* enum batch_outcome, by item */
-    uint32_t live;              /* items that are not to be skipped */
-    char *block;                /* the bytes of items that were read back */
+    struct backend_item *items;       /* in backend_item_order; those to be skipped come last */
+    uint8_t *outcomes;                /* enum batch_outcome, by item */
+    uint32_t live;                    /* items that are not to be skipped */
+    char *block;                      /* the bytes of items that were read back */
     uint64_t spooled_at, spooled_len; /* items NULL: where they are in the spool */
 };
 
@@ -43,8 +43,8 @@ void piece_free(struct piece **p);
 void piece_capture(struct piece *p, struct entry *e);
 /* Takes over what the other one has captured. */
 void piece_absorb(struct piece *p, struct piece **other);
-/* A sealed piece as bytes, without its outcomes, and back: items lie in `bytes` then, which the piece
- * takes over (from malloc). False: they are no piece of this length. */
+/* A sealed piece as bytes, without its outcomes, and back: items lie in `bytes` then, which the
+ * piece takes over (from malloc). False: they are no piece of this length. */
 void piece_write(const struct piece *p, struct buf *out);
 MUST_CHECK bool piece_read(struct piece *p, char *bytes, size_t len);
 /* Bytes that its items take in memory. */

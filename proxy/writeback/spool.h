@@ -1,5 +1,5 @@
-/* Pieces of a batch that the backend's transaction has already, on disk until it is committed: should
- * it fail, they are read back and applied once more.
+/* Pieces of a batch that the backend's transaction has already, on disk until it is committed:
+ * should it fail, they are read back and applied once more.
  *
  * A file without a name, beside the journal: it ends with the process, and is of no use to another
  * one, which replays the journal. A piece that cannot be written stays in memory.

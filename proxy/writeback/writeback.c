@@ -196,7 +196,8 @@ static bool is_behind(struct writeback *wb, bool requested)
 
 static bool should_cut(struct writeback *wb, bool requested)
 {
-    if (wb->capturing.batch != NULL || !lane_is_idle(wb) || !lost_record_rest(wb) || atomic_load(&wb->pausing))
+    if (wb->capturing.batch != NULL || !lane_is_idle(wb) || !lost_record_rest(wb) ||
+        atomic_load(&wb->pausing))
         return false;
     if (atomic_load(&wb->map.changed))
         return true;
@@ -294,7 +295,8 @@ static void *cutter_main(void *arg)
         bool capturing = capture_some(wb);
         bool sweeping = sweep(wb);
         store_free_later_run();
-        bool busy = sweeping || capturing || requested || writeback_dirty_keys(wb) > 0 || !lane_is_idle(wb) ||
+        bool busy = sweeping || capturing || requested || writeback_dirty_keys(wb) > 0 ||
+                    !lane_is_idle(wb) ||
                     atomic_load(&wb->memory_high); /* writers are refused until that is looked at */
         lock_acquire(&wb->lock);
         if (!wb->stopping && !wb->flush_requested && (wb->orders == NULL || wb->orders_busy))

@@ -39,11 +39,15 @@ static uint64_t sparse_max(void)
     return (uint64_t)option_num(OPT_hll_sparse_max_bytes);
 }
 
-/* Puts a sketch under key 0. PFMERGE that changes nothing does so too: as in Redis, a WATCH of the
- * key is broken. False: replied. */
+/* Puts a sketch under key 0 unless it is the value already there. False: replied. */
 static bool store_sketch(struct call *c, const struct hll *h)
 {
+    const struct value *v = txn_peek(c->txn, c->key);
     struct slice bytes = hll_slice(h);
+    if (v != NULL && slice_eq(v->str, bytes)) {
+        txn_touch(c->txn, c->key);
+        return true;
+    }
     char *place = txn_edit_string(c->txn, c->key, bytes.len);
     if (place == NULL) {
         call_out_of_memory(c);

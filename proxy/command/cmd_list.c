@@ -368,6 +368,8 @@ void cmd_ltrim(struct call *c)
             list_cmd_drop_end(c, 0, l, LIST_HEAD, r.first);
         } else if (r.n == 0) {
             txn_remove(c->txn, c->key);
+        } else {
+            txn_touch(c->txn, c->key);
         }
         call_notify(c, NOTIFY_LIST, "ltrim", 0);
         if (r.n == 0)

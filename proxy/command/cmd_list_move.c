@@ -45,6 +45,8 @@ static bool rotate(struct call *c, const struct list *l, struct move m, struct s
             return false;
         list_cmd_say_pushed(c, 0, *place, m.to, 1);
         list_cmd_drop_end(c, 0, place, m.from, 1);
+    } else {
+        txn_touch(c->txn, c->key);
     }
     call_notify(c, NOTIFY_LIST, push_event(m.to), 1);
     call_notify(c, NOTIFY_LIST, m.from == LIST_HEAD ? "lpop" : "rpop", 0);

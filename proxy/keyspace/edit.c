@@ -183,6 +183,14 @@ static enum rc end_edit(struct txn *t, struct edit *edit, struct entry *e) NO_TS
     return RC_OK;
 }
 
+void txn_touch(struct txn *t, uint32_t k) NO_TSA
+{
+    const struct slot *s = &t->slots[k];
+    must(t->open && (t->flags & TXN_WRITES) != 0);
+    if (s->shard->watch != NULL)
+        watch_touch(t->ks, s->shard, s->store_db, s->key->name);
+}
+
 /* --- Strings --- */
 
 static bool is_past(const struct txn *t, int64_t expires_at_ms)

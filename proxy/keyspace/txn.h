@@ -116,6 +116,9 @@ const struct value *txn_read(struct txn *t, uint32_t k);
 /* The same without counting a hit or miss. */
 const struct value *txn_peek(struct txn *t, uint32_t k);
 
+/* A command writes what is there already: nothing is journalled or flushed, but, as in Redis, who
+ * watches the key is told that it was changed. */
+void txn_touch(struct txn *t, uint32_t k);
 enum { TXN_KEEP_TTL = -1 }; /* for expires_at_ms; 0: no expiry */
 
 /* Each: RC_NOMEM leaves the key as it was. The key may have been absent or of any type.

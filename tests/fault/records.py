@@ -22,6 +22,14 @@ def letters(conn):
     return conn.info("writeback")["dead_letters"]
 
 
+def start_refusing(store):
+    """Weir runs, over a store whose owner allows the value "twin" once: a client and the owner."""
+    store.server.start()
+    conn, owner = store.connect(), store.open()
+    refuse(owner)
+    return conn, owner
+
+
 def wait_letters(conn, n):
     until(lambda: letters(conn) == str(n), 20, "%d dead letters, there are %s" % (n, letters(conn)))
 
@@ -55,9 +63,7 @@ def record(conn, kind, n=-1):
 
 def a_refused_key_does_not_tear_a_transaction():
     with Store(write_delay_ms=1) as store:
-        store.server.start()
-        conn, owner = store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
         torn, stop = [], threading.Event()
 
         def watch():
@@ -82,9 +88,7 @@ def a_refused_key_does_not_tear_a_transaction():
 
 def a_dead_letter_does_not_come_back_over_what_came_later():
     with Store() as store:
-        store.server.start()
-        conn, owner = store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
         rng = SEED.rng("later")
         for i in range(8):
             key, newer = "bad%d" % i, "newer %d" % i
@@ -107,9 +111,7 @@ def a_dead_letter_does_not_come_back_over_what_came_later():
 
 def a_flush_takes_the_dead_letters_of_its_database():
     with Store() as store:
-        store.server.start()
-        conn, owner = store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
         conn("SET", "bad", "twin")
         conn("SELECT", 1)
         conn("SET", "other", "twin")
@@ -134,9 +136,7 @@ def a_flush_takes_the_dead_letters_of_its_database():
 
 def with_too_many_dead_letters_the_lane_says_what_to_do():
     with Store(dead_letters_max=2) as store:
-        store.server.start()
-        conn, owner = store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
         for i in range(2):
             conn("SET", "bad%d" % i, "twin")
         wait_letters(conn, 2)
@@ -168,9 +168,7 @@ def with_too_many_dead_letters_the_lane_says_what_to_do():
 def writers_hear_that_dead_letters_are_why_nothing_more_is_taken():
     with Store(dead_letters_max=1, maxmemory="200mb", dirty_high_watermark=1,
                dirty_low_watermark=1, backpressure_policy="refuse") as store:
-        store.server.start()
-        conn, owner = store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
         conn.pipeline([("SET", "bad%d" % i, "twin") for i in range(2)])
         store.wait_state(conn, "records-full")
 
@@ -184,9 +182,7 @@ def writers_hear_that_dead_letters_are_why_nothing_more_is_taken():
 
 def damaged_records_do_not_keep_the_proxy_from_starting():
     with Store() as store:
-        store.server.start()
-        conn, owner = store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
         conn("SET", "bad", "twin")
         conn("SET", "good", "1")
         wait_letters(conn, 1)
@@ -209,9 +205,7 @@ def log_says(store, text):
 def a_file_of_records_that_is_taken_away_comes_back_with_all_of_it():
     rng = SEED.rng("taken")
     with Store() as store:
-        store.server.start()
-        conn, owner = store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
         path = os.path.join(store.server.dir, "journal", "records.db")
         for i in range(4):
             conn("SET", "bad%d" % i, "twin")
@@ -309,9 +303,7 @@ def a_key_that_is_written_all_the_time_does_not_overrule_others():
 
 def the_row_of_a_dead_letter_may_be_changed():
     with Store() as store:
-        store.server.start()
-        conn, owner = store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
         conn("SET", "other", "1")
         conn("SET", "bad", "twin")
         wait_letters(conn, 1)
@@ -327,9 +319,7 @@ def the_row_of_a_dead_letter_may_be_changed():
 
 def a_retry_meets_what_was_changed_by_hand_long_ago():
     with Store() as store:
-        store.server.start()
-        conn, owner = store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
         conn.pipeline([("SET", "bad%d" % i, "twin") for i in range(3)])
         wait_letters(conn, 3)
         owner.execute("INSERT INTO string(db, key, value) VALUES (0, 'bad0', 'by hand')")
@@ -403,9 +393,8 @@ def who_writes_after_a_change_was_noticed_does_not_lose_to_it():
 
 def receipts_tell_what_was_refused_or_overruled():
     with Store(write_delay_ms=20) as store:
-        store.server.start()
-        conn, other, owner = store.connect(), store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
+        other = store.connect()
         conn("SET", "good", "1")
         assert conn("WAITAOF", 1, 1, 20000) == [1, 1]
         other("SET", "mine", "2")
@@ -436,9 +425,7 @@ def receipts_tell_what_was_refused_or_overruled():
 
 def records_are_listed_a_page_at_a_time():
     with Store() as store:
-        store.server.start()
-        conn, owner = store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
         conn.pipeline([("SET", "bad%d" % i, "twin") for i in range(25)])
         wait_letters(conn, 25)
         assert len(conn("WEIR", "DEADLETTER")) == 10
@@ -464,9 +451,7 @@ def records_are_listed_a_page_at_a_time():
 
 def what_needs_a_person_is_said_and_who_saw_to_it():
     with Store() as store:
-        store.server.start()
-        conn, owner = store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
         conn("CLIENT", "SETNAME", "carol")
 
         def state():
@@ -505,9 +490,8 @@ def what_needs_a_person_is_said_and_who_saw_to_it():
 def orders_hold_up_nobody():
     """One worker, and the file of the records is being written by somebody else."""
     with Store(io_threads=1) as store:
-        store.server.start()
-        asks, conn, owner = store.connect(), store.connect(), store.open()
-        refuse(owner)
+        conn, owner = start_refusing(store)
+        asks = store.connect()
         conn("SET", "bad", "twin")
         wait_letters(conn, 1)
         path = os.path.join(store.server.dir, "journal", "records.db")

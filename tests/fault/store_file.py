@@ -105,16 +105,22 @@ def a_backup_moved_over_it_is_not_written_and_not_mixed():
         assert value_in(server.database(), "other") is None
 
 
+def outgrow_backup(server):
+    """A client, and a backup that lacks what was committed since: k, and 500 keys."""
+    conn = server.connect()
+    conn("SET", "k", "old")
+    backup = back_up(server, conn)
+    for i in range(500):
+        conn("SET", "k%d" % i, "new")
+    conn("SET", "k", "new")
+    assert committed(conn)
+    return conn, backup
+
+
 def a_backup_moved_over_it_just_before_a_kill_is_not_mixed_with_the_wal():
     with Server(**FAST) as server:
         server.start()
-        conn = server.connect()
-        conn("SET", "k", "old")
-        backup = back_up(server, conn)
-        for i in range(500):
-            conn("SET", "k%d" % i, "new")
-        conn("SET", "k", "new")
-        assert committed(conn)
+        conn, backup = outgrow_backup(server)
         server.process.send_signal(signal.SIGSTOP)  # it shall not notice
         wal = server.database() + "-wal"
         if not os.path.getsize(wal):
@@ -139,13 +145,7 @@ def a_backup_moved_over_it_just_before_a_kill_is_not_mixed_with_the_wal():
 def a_backup_copied_over_it_is_not_written_and_not_mixed():
     with Server(**FAST) as server:
         server.start()
-        conn = server.connect()
-        conn("SET", "k", "old")
-        backup = back_up(server, conn)
-        for i in range(500):
-            conn("SET", "k%d" % i, "new")
-        conn("SET", "k", "new")
-        assert committed(conn)
+        conn, backup = outgrow_backup(server)
         shutil.copyfile(backup, server.database())
         until(lambda: state(conn) == "moved", 10, "state moved, it is " + state(conn))
         conn("SET", "other", "1")

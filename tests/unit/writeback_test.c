@@ -1,6 +1,7 @@
 /* What write-back promises, driven by transactions over the memory backend.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/support/ks.h"
+#include "writeback/internal.h"
 
 #include "base/stats.h"
 #include "config/options.h"
@@ -265,26 +266,34 @@ static struct writeback_info about(void)
     return info;
 }
 
+static bool is_settled(void *ctx)
+{
+    return writeback_is_settled(ctx);
+}
+
+/* Two writes in a batch that the backend has and does not answer yet. */
+static void write_into_held_batch(const char *bad, const char *k)
+{
+    memory_hold_applies(f.store, true);
+    ks_set(&f, 0, "bad", bad);
+    ks_set(&f, 0, "k", k);
+    writeback_request_flush(keyspace_writeback(f.ks));
+    assert_true(memory_wait_held(f.store, 10000));
+}
+
 /* A batch is lost on the way back: it was committed once, and so were its records. */
 static void a_lost_answer_neither_doubles_records_nor_overrules_what_was_decided(void **state)
 {
     (void)state;
-    uint64_t applies = memory_counters(f.store).applies, cuts = stat_get(STAT_cuts);
     ks_set(&f, 0, "k", "base");
     ks_flush(&f);
+    ks_await(is_settled, keyspace_writeback(f.ks), "that nothing is on its way");
+    uint64_t cuts = stat_get(STAT_cuts), applies = memory_counters(f.store).applies;
     memory_reject_key(f.store, SLICE("bad"));
-    memory_hold_applies(f.store, true);
-    ks_set(&f, 0, "bad", "refused");
-    ks_set(&f, 0, "k", "ours");
-    writeback_request_flush(keyspace_writeback(f.ks));
-    assert_true(memory_wait_held(f.store, 10000));
+    write_into_held_batch("refused", "ours");
     memory_hold_applies(f.store, false);
     ks_flush(&f);
-    memory_hold_applies(f.store, true);
-    ks_set(&f, 0, "bad", "again");
-    ks_set(&f, 0, "k", "ours too");
-    writeback_request_flush(keyspace_writeback(f.ks));
-    assert_true(memory_wait_held(f.store, 10000));
+    write_into_held_batch("again", "ours too");
     edit_outside("k", "theirs");
     memory_fail_applies_after_commit(f.store, 1, RC_UNAVAILABLE);
     memory_hold_applies(f.store, false);
@@ -369,11 +378,7 @@ static void while_nobody_knows_whether_a_batch_was_committed_it_is_not_decided_a
     uint64_t conflicts = about().conflicts, letters = about().dead_letters;
     uint64_t commits = memory_counters(f.store).commits, failures = stat_get(STAT_batch_retries);
     memory_reject_key(f.store, SLICE("bad"));
-    memory_hold_applies(f.store, true);
-    ks_set(&f, 0, "bad", "refused");
-    ks_set(&f, 0, "k", "ours");
-    writeback_request_flush(keyspace_writeback(f.ks));
-    assert_true(memory_wait_held(f.store, 10000));
+    write_into_held_batch("refused", "ours");
     edit_outside("k", "theirs");
     memory_leave_after_commit(f.store);
     memory_hold_applies(f.store, false);

@@ -157,6 +157,7 @@ struct backend_config {
     const char *url;    /* "sqlite:weir.db", "memory:" */
     const char *dir;    /* what relative paths in the URL are relative to */
     int64_t timeout_ms; /* a call that waits longer fails with RC_UNAVAILABLE or RC_BUSY */
+    uint64_t memory;    /* bytes that its caches may take; 0: as it likes */
 };
 
 struct backend; /* each backend defines its own, with `struct backend_base` first */
@@ -215,6 +216,8 @@ struct backend_ops {
     /* Figures for people, as of the last batch or maintenance: looks at no file. NULL: it has none.
      * Thread: any. */
     void (*status)(struct backend *b, struct backend_status *out);
+    /* Bytes from the proxy's allocator that the backend's caches take. NULL: none. Thread: any. */
+    size_t (*memory)(struct backend *b);
     /* For an orderly end: from `until` on every call ends with RC_UNAVAILABLE or RC_BUSY, also one
      * that is under way. May be called again, with an earlier instant. NULL: none takes long.
      * Thread: any, also during a call. */

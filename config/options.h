@@ -23,7 +23,12 @@ enum option_flag {
     OPTION_POWER_OF_TWO = 4, /* of a number */
     OPTION_FIXED = 8,        /* may be stated, has no other value than the default */
     OPTION_CLAMP = 16,       /* a number out of bounds becomes the nearest one within */
+    OPTION_OR_0 = 32,        /* a number: 0 is allowed too, and means that others decide */
 };
+
+/* Per cent of buffer-memory. Batches take theirs twice, waiting and applied; the journal's rings and
+ * what it retains take the rest. */
+enum { BUFFER_SHARE_CACHES = 55, BUFFER_SHARE_BATCH = 10 };
 
 enum option_id {
 #define OPTION(id, name, kind, def, min, max, flags, words, help) OPT_##id,

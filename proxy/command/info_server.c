@@ -114,8 +114,8 @@ void info_memory(const struct info_sources *from, struct buf *out)
     uint64_t rss = resident_bytes();
     uint64_t system = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t buffers = from->host.input_buffers_bytes + from->host.output_buffers_bytes;
-    uint64_t dataset = m.allocated > buffers ? m.allocated - buffers : 0;
-    append_size(out, "used_memory", m.allocated);
+    uint64_t dataset = m.data > buffers ? m.data - buffers : 0;
+    append_size(out, "used_memory", m.data);
     append_size(out, "used_memory_rss", rss);
     append_size(out, "used_memory_peak", m.peak);
     buf_printf(out,
@@ -123,8 +123,8 @@ void info_memory(const struct info_sources *from, struct buf *out)
                "used_memory_startup:0\r\nused_memory_dataset:%lld\r\n"
                "used_memory_dataset_perc:%.2f%%\r\nallocator_allocated:%lld\r\n"
                "allocator_active:%lld\r\nallocator_resident:%lld\r\n",
-               ratio(m.allocated, m.peak) * 100, ll(buffers), ll(dataset),
-               ratio(dataset, m.allocated) * 100, ll(m.allocated), ll(m.active), ll(m.resident));
+               ratio(m.data, m.peak) * 100, ll(buffers), ll(dataset), ratio(dataset, m.data) * 100,
+               ll(m.allocated), ll(m.active), ll(m.resident));
     append_size(out, "total_system_memory", system);
     buf_append_str(out, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\n"
                         "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\n"

@@ -95,15 +95,20 @@ struct keyspace {
     uint32_t producers; /* workers and the cutter */
     bool replaying;     /* before the threads start */
     _Atomic bool active_expire, expiry_held;
-    _Atomic unsigned notify;          /* enum notify_class bits that somebody wants */
-    _Atomic bool stuck;               /* above maxmemory and nothing left to evict */
+    _Atomic unsigned notify;     /* enum notify_class bits that somebody wants */
+    _Atomic bool stuck;          /* above maxmemory and nothing left to evict */
+    _Atomic uint32_t barren_len; /* workers that found nothing */
+    bool *barren;                /* by worker, which alone uses it */
+    uint32_t *empty_rounds;      /* the same: rounds of eviction that found nothing, in a row */
     _Atomic uint64_t load_generation; /* how often loads put keys into memory */
 
     struct loader loader;
     struct cold_count cold;
 
     struct lock wait_lock;
-    struct waiter *pressed GUARDED_BY(wait_lock); /* writers held back */
+    struct waiter *pressed GUARDED_BY(wait_lock); /* writers held back, oldest first */
+    struct waiter **pressed_last GUARDED_BY(wait_lock);
+    _Atomic uint32_t pressed_len;
     struct lsn_wait *lsn_waits GUARDED_BY(wait_lock);
     _Atomic uint32_t waiting; /* length of both lists */
 

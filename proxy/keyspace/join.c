@@ -26,8 +26,11 @@ enum rc join_open_store(const struct backend_ops **ops, struct backend **b,
                         struct backend_position *position, struct err *err)
 {
     char *url = option_strdup(OPT_backend);
-    struct backend_config config = {
-        .url = url, .dir = ".", .timeout_ms = option_num(OPT_backend_timeout_ms)};
+    struct backend_config config = {.url = url,
+                                    .dir = ".",
+                                    .timeout_ms = option_num(OPT_backend_timeout_ms),
+                                    .memory = (uint64_t)option_num(OPT_buffer_memory) / 100 *
+                                              BUFFER_SHARE_CACHES};
     *ops = backend_find(url);
     enum rc rc;
     if (*ops == NULL)

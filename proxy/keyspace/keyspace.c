@@ -105,6 +105,8 @@ static void release(struct keyspace **ksp)
     for (int i = 0; i < SCAN_PLACES; i++)
         buf_fini(&ks->places[i].after);
     buf_fini(&ks->cold.after);
+    free(ks->barren);
+    free(ks->empty_rounds);
     free(ks);
 }
 
@@ -142,6 +144,10 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     must(ks != NULL);
     ks->options = *options;
     ks->producers = options->workers + 1;
+    ks->barren = calloc(options->workers, sizeof(*ks->barren));
+    ks->empty_rounds = calloc(options->workers, sizeof(*ks->empty_rounds));
+    must(ks->barren != NULL && ks->empty_rounds != NULL);
+    memory_begin((uint64_t)option_num(OPT_maxmemory));
     atomic_store(&ks->active_expire, true);
     keyspace_apply_settings();
     keyspace_apply_notify(ks);

@@ -104,6 +104,9 @@ static enum txn_state refuse(struct txn *t, const char *text)
 static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *text)
 {
     int64_t policy = option_num(OPT_backpressure_policy), now = clock_mono().us;
+    bool slowed = writeback_is_slowing(t->ks->wb) && text == REFUSED_PRESSURE;
+    if (slowed && (policy != BACKPRESSURE_DELAY || w == NULL))
+        return TXN_READY;
     if (policy == BACKPRESSURE_OFF) /* maxmemory alone refuses */
         return text == REPLY_OOM ? refuse(t, text) : TXN_READY;
     if ((t->flags & TXN_TRY) != 0)
@@ -113,7 +116,8 @@ static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *tex
         w->since_us = now;
         stat_add(STAT_backpressure_delays, 1);
     }
-    if (!may_wait || now - w->since_us >= option_num(OPT_backpressure_max_delay_ms) * 1000) {
+    int64_t most_us = option_num(OPT_backpressure_max_delay_ms) * 1000;
+    if (!may_wait || (now - w->since_us >= most_us && !slowed)) {
         stat_add(STAT_backpressure_refusals, 1);
         if (w != NULL)
             w->since_us = 0;
@@ -158,6 +162,15 @@ static enum txn_state make_room(struct txn *t, uint64_t bytes)
     }
 }
 
+/* Who waited and was called may go on, others only if nobody waits. */
+static bool is_admitted(struct keyspace *ks, const struct waiter *w)
+{
+    if (w != NULL && w->admitted)
+        return true;
+    return atomic_load_explicit(&ks->pressed_len, memory_order_relaxed) == 0 &&
+           pressure_admits(ks->wb) > 0;
+}
+
 static enum txn_state admit(struct txn *t, struct waiter *w)
 {
     struct keyspace *ks = t->ks;
@@ -171,13 +184,17 @@ static enum txn_state admit(struct txn *t, struct waiter *w)
             state = writeback_dirty_keys(ks->wb) > 0 || !lane_is_idle(ks->wb)
                         ? hold_back(t, w, REPLY_OOM)
                         : refuse(t, REPLY_OOM);
-        else if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) == 2))
+        else if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) !=
+                          PRESSURE_NONE) &&
+                 !is_admitted(ks, w))
             state = hold_back(
                 t, w, atomic_load(&ks->wb->lane.letters_full) ? REFUSED_LETTERS : REFUSED_PRESSURE);
         if (state != TXN_READY)
             return state;
-        if (w != NULL)
+        if (w != NULL) {
             w->since_us = 0;
+            w->admitted = false;
+        }
     }
     return make_room(t, txn_request_bytes(t->raw, t->argc, t->argv) + t->following + EFFECT_SLACK);
 }
@@ -598,6 +615,10 @@ static void append_record(struct txn *t)
         parts[n++] = buf_slice(&t->effects);
     if (verbatim)
         parts[n++] = t->raw;
+    uint64_t bytes = FRAME_BYTES;
+    for (uint32_t i = 0; i < n; i++)
+        bytes += parts[i].len;
+    writeback_journalled(t->ks->wb, bytes);
     journal_append(t->ks->journal, t->producer, t->stamp, t->now, t->record_db,
                    n == 0 ? JOURNAL_NOOP : 0, parts, n);
 }

@@ -235,6 +235,8 @@ void shard_sample_ttl(struct store *s, struct shard *sh, uint32_t db, struct wal
  * through a tenth of the memory. */
 size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile_only)
     REQUIRES(sh->lock);
+/* Slots that the hand goes over in a round. */
+size_t shard_slots(const struct shard *sh) REQUIRES(sh->lock);
 /* Drops keys that are known to be absent, and nothing else, `look` slots a call; *position moves
  * on, 0 at the end. */
 void shard_forget_absent(struct store *s, struct shard *sh, uint32_t *position, size_t look)
@@ -255,12 +257,15 @@ void store_check_sums(struct store *s);
 size_t store_free_later_run(void);
 
 /* Allocator's figures (jemalloc): bytes allocated by the application, resident, and so on;
- * refreshed by memory_refresh(). */
+ * refreshed by memory_refresh(). `data` is what counts against maxmemory: all that is allocated,
+ * without the caches of the backend; `peak` is the highest of that. */
 struct memory_info {
-    size_t allocated, active, resident, mapped, peak;
+    size_t allocated, data, active, resident, mapped, peak;
 };
+void memory_begin(uint64_t limit); /* once, before threads: fits the allocator to maxmemory */
 void memory_refresh(void);
-size_t memory_allocated(void);
+void memory_set_caches(size_t bytes); /* as of the next refresh */
+size_t memory_data(void);
 void memory_get_info(struct memory_info *out);
 
 #endif

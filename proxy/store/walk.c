@@ -117,6 +117,11 @@ size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile
     return bytes;
 }
 
+size_t shard_slots(const struct shard *sh)
+{
+    return table_slots(sh->table);
+}
+
 /* --- Dropping what is known to be absent --- */
 
 struct forget {

@@ -102,7 +102,7 @@ static void put_by(struct attempt *a)
     if (bytes == 0)
         return;
     b->in_memory += bytes;
-    if (b->in_memory > (uint64_t)option_num(OPT_write_batch_bytes)) {
+    if (b->in_memory > batch_memory()) {
         spool_put(&a->wb->lane.spool, a->piece);
         b->in_memory -= bytes;
     }
@@ -127,6 +127,7 @@ static enum rc next_piece(void *ctx, const struct backend_item **items, uint32_t
         return rc;
     memset(p->outcomes, BATCH_APPLIED, p->live);
     a->piece = p;
+    atomic_store_explicit(&a->wb->applied_keys, a->items, memory_order_relaxed);
     a->items += p->live;
     a->records.code = records_supersede(a->wb->records, p->items, p->live, &a->records);
     *items = p->items;

@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/batch.h"
 
+#include "config/options.h"
+
 #include <stdlib.h>
 
 struct batch *batch_new(uint32_t parts_len)
@@ -38,7 +40,14 @@ void batch_free(struct batch **bp) NO_TSA /* the last user */
     free(b);
 }
 
-uint64_t batch_capture(struct batch *b, uint32_t part, struct entry *e)
+/* The rest of buffer-memory is the backend's and the journal's. */
+uint64_t batch_memory(void)
+{
+    uint64_t share = (uint64_t)option_num(OPT_buffer_memory) / 100 * BUFFER_SHARE_BATCH;
+    return min_u64(share, (uint64_t)option_num(OPT_write_batch_bytes));
+}
+
+uint64_t batch_capture(struct batch *b, uint32_t part, struct entry *e, uint64_t weight, bool ahead)
 {
     must(part < b->parts_len);
     struct batch_part *mine = &b->parts[part];
@@ -47,9 +56,11 @@ uint64_t batch_capture(struct batch *b, uint32_t part, struct entry *e)
         mine->open = piece_new();
     uint64_t before = mine->open->payload;
     piece_capture(mine->open, e);
-    uint64_t bytes = mine->open->payload - before;
+    if (ahead)
+        weight += mine->open->payload - before;
+    mine->open->weight += weight;
     lock_release(&mine->lock);
-    return bytes;
+    return weight;
 }
 
 struct piece *batch_take(struct batch *b)

@@ -33,7 +33,8 @@ struct batch {
 
     /* Lock: the lane's */
     struct piece *first, **last; /* in order */
-    uint32_t waiting;            /* of them, not taken by the flusher yet */
+    uint32_t waiting;            /* of them, not taken by the flusher yet, ... */
+    uint64_t waiting_bytes;      /* ... and their payload */
     bool complete;               /* no other will come */
 
     uint64_t in_memory; /* flusher only: payload of the pieces that it has taken */
@@ -41,8 +42,12 @@ struct batch {
 
 struct batch *batch_new(uint32_t parts_len);
 void batch_free(struct batch **b);
-/* Captures the entry into a part; returns how many bytes that took. Lock: the entry's shard. */
-uint64_t batch_capture(struct batch *b, uint32_t part, struct entry *e);
+/* Bytes that pieces wait in before others go to the spool. */
+uint64_t batch_memory(void);
+/* Captures the entry into a part; returns what that counts as: its weight, and what is copied
+ * where nothing else bounds it: `ahead` of the cutter. Lock: the entry's shard. */
+uint64_t batch_capture(struct batch *b, uint32_t part, struct entry *e, uint64_t weight,
+                       bool ahead);
 /* What has been captured since the last time, by everybody; NULL: nothing. Owns: the caller. */
 struct piece *batch_take(struct batch *b);
 /* How much the part holds now: whether it is time for batch_take(). */

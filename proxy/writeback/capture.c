@@ -18,7 +18,7 @@
 
 enum {
     UNDER_ONE_HOLD = 64,
-    PIECE_SHARE = 4, /* of write-batch-keys and write-batch-bytes: a piece */
+    PIECE_SHARE = 4, /* of write-batch-keys, and of what a batch takes of memory: a piece */
     FETCH_AHEAD = 16
 };
 
@@ -29,7 +29,7 @@ static uint32_t piece_keys(void)
 
 static uint64_t piece_bytes(void)
 {
-    return (uint64_t)option_num(OPT_write_batch_bytes) / PIECE_SHARE + 1;
+    return batch_memory() / PIECE_SHARE + 1;
 }
 
 /* Calls `each` for every entry of a shard that the cut is still owed. */
@@ -106,6 +106,7 @@ void capture_begin(struct writeback *wb)
     b->cut_lsn = journal_bump_cut(wb->journal);
     b->mark = writeback_mark(wb);
     atomic_store(&wb->last_cut_lsn, b->cut_lsn);
+    pressure_cut_begins(wb, keys > 0 ? (uint64_t)keys : 0, bytes > 0 ? (uint64_t)bytes : 0);
 
     struct shard *first = &wb->store->shards[0];
     lock_acquire(&first->lock);
@@ -155,6 +156,7 @@ static bool capture_selected(struct writeback *wb)
         store_prefetch_entry(wb->store, hashes[i]);
     for (uint32_t i = 0; i < n; i++)
         capture_hash(wb, hashes[i]);
+    pressure_tick(wb);
     return n > 0;
 }
 
@@ -164,6 +166,7 @@ static bool capture_next_shard(struct writeback *wb)
     if (c->shard == wb->store->shards_len)
         return false;
     each_owed(wb, &wb->store->shards[c->shard++], capture_one);
+    pressure_tick(wb);
     return true;
 }
 

@@ -107,7 +107,9 @@ static void settle_piece(struct writeback *wb, const struct piece *p, struct los
             enum batch_outcome outcome = (enum batch_outcome)p->outcomes[i + k];
             settle(wb, &p->items[i + k], outcome, hashes[k], lost);
         }
+        pressure_tick(wb);
     }
+    atomic_fetch_sub_explicit(&wb->in_flight_bytes, p->weight, memory_order_relaxed);
 }
 
 void cleanup_batch(struct writeback *wb, const struct batch *b)

@@ -68,6 +68,25 @@ struct lane {
     bool maintenance_left;     /* flusher only */
 };
 
+/* What writers may take of a bounded resource until the cutter looks again. */
+enum bucket_of { BUCKET_MEMORY, BUCKET_JOURNAL, BUCKETS };
+struct bucket {
+    _Atomic int64_t left;             /* bytes; below 0: owed */
+    _Atomic uint64_t spent, spenders; /* lately, for the average */
+} __attribute__((aligned(CACHE_LINE)));
+
+/* Cutter only; see pressure.c. */
+struct pace {
+    int64_t ticked_us, refreshed_us; /* when pressure and memory were looked at */
+    int64_t cut_us, moved_us;        /* when the running cut was made, and when it last got on */
+    uint64_t cut_keys, cut_bytes;    /* 0: none runs */
+    uint64_t cut_journal_bytes;      /* of the journal then */
+    uint64_t seen_done;              /* of its keys, applied */
+    double us_per_byte;              /* of the last cuts; 0: none yet */
+    int64_t high_us;                 /* when the high watermark was last passed */
+    bool said;                       /* a line in the log */
+};
+
 /* Where changes were lost lately. When there is no more room the oldest two become one. */
 enum { LOSSES_MAX = 64 };
 struct loss {
@@ -107,7 +126,12 @@ struct writeback {
     _Atomic int64_t first_dirty_us; /* when the oldest change of the next cut was made; 0: none */
     _Atomic uint64_t applied_lsn, last_cut_lsn;
     _Atomic uint64_t in_flight_keys, in_flight_bytes;
-    _Atomic int pressure;     /* see writeback_info.backpressure */
+    _Atomic uint64_t ahead_bytes;  /* of in_flight_bytes: copies that writers made */
+    _Atomic uint64_t applied_keys; /* of the cut that is in flight: what the backend has taken */
+    _Atomic int pressure;          /* enum pressure_level */
+    _Atomic bool moves;            /* the backend takes something now and then */
+    struct bucket buckets[BUCKETS];
+    struct pace pace;
     _Atomic bool memory_high; /* above maxmemory: evict, and refuse what needs more */
     atomic_bool pausing;
 
@@ -123,7 +147,6 @@ struct writeback {
     struct mono surge_at;                  /* cutter only: when the rate of changes was measured */
     uint64_t surge_writes;                 /* and how many there had been */
     bool surging;                          /* cutter only: more than SURGE_PER_S changes a second */
-    struct mono refreshed;                 /* cutter only: when memory figures were read */
     uint32_t sweep_shard, sweep_position;  /* cutter only */
     uint32_t swept_dead;                   /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
@@ -213,6 +236,13 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
  * loader; holds a shard's lock for a bounded number of entries. */
 void writeback_suspect_all(struct writeback *wb);
 
+/* Writers wait for their turn, which comes: none is refused for having waited long. */
+static inline bool writeback_is_slowing(const struct writeback *wb)
+{
+    return atomic_load_explicit(&wb->pressure, memory_order_relaxed) == PRESSURE_PACING &&
+           atomic_load_explicit(&wb->moves, memory_order_relaxed);
+}
+
 /* What a batch says of the journal now. Thread: any. */
 struct backend_mark writeback_mark(const struct writeback *wb);
 /* The backend has everything that had been changed when this was asked. Thread: any. */
@@ -223,6 +253,23 @@ void writeback_cut_soon(struct writeback *wb);
 void writeback_check(struct writeback *wb);
 int64_t writeback_dirty_keys(const struct writeback *wb);
 int64_t writeback_dirty_bytes(const struct writeback *wb);
+
+/* --- pressure.c. Thread: cutter, where nothing else is said. --- */
+/* Looks at memory and journal, and fills the buckets, if it is time to: to be called often. */
+void pressure_tick(struct writeback *wb);
+void pressure_cut_begins(struct writeback *wb, uint64_t keys, uint64_t bytes);
+void pressure_cut_ends(struct writeback *wb);
+/* A writer has taken so much. Thread: any. */
+void pressure_spend(struct writeback *wb, enum bucket_of what, int64_t amount);
+/* How many writers may go on now; one that comes anew waits behind those that wait. Thread: any. */
+uint32_t pressure_admits(struct writeback *wb);
+
+/* A record of so many bytes is on its way to the journal. Thread: any. */
+static inline void writeback_journalled(struct writeback *wb, uint64_t bytes)
+{
+    if (UNLIKELY(atomic_load_explicit(&wb->pressure, memory_order_relaxed) != PRESSURE_NONE))
+        pressure_spend(wb, BUCKET_JOURNAL, (int64_t)bytes);
+}
 
 /* --- lane.c --- */
 void lane_init(struct writeback *wb);

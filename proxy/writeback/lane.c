@@ -178,7 +178,10 @@ enum rc lane_next_piece(struct writeback *wb, struct batch *b, struct piece *aft
         cond_wait_us(&l->cond, &l->lock, PIECE_WAIT_US);
     }
     if (*out != NULL) {
-        b->waiting -= !(*out)->was_taken;
+        if (!(*out)->was_taken) {
+            b->waiting--;
+            b->waiting_bytes -= (*out)->payload;
+        }
         (*out)->was_taken = true;
     } else {
         rc = b->complete ? RC_NOT_FOUND : RC_UNAVAILABLE;
@@ -200,6 +203,7 @@ void lane_add_piece(struct writeback *wb, struct batch *b, struct piece *p)
     *b->last = p;
     b->last = &p->next;
     b->waiting++;
+    b->waiting_bytes += p->payload;
     cond_signal(&l->cond);
     lock_release(&l->lock);
 }
@@ -217,7 +221,8 @@ bool lane_wants_piece(struct writeback *wb, struct batch *b)
 {
     struct lane *l = &wb->lane;
     lock_acquire(&l->lock);
-    bool wants = b->waiting < PIECES_AHEAD;
+    bool wants =
+        b->waiting == 0 || (b->waiting < PIECES_AHEAD && b->waiting_bytes < batch_memory() / 2);
     lock_release(&l->lock);
     return wants;
 }

@@ -17,6 +17,23 @@ struct piece_chunk {
     char data[];
 };
 
+static _Atomic size_t memory; /* of all pieces */
+
+size_t pieces_memory(void)
+{
+    return atomic_load_explicit(&memory, memory_order_relaxed);
+}
+
+static void count(size_t bytes)
+{
+    atomic_fetch_add_explicit(&memory, bytes, memory_order_relaxed);
+}
+
+static void discount(size_t bytes)
+{
+    atomic_fetch_sub_explicit(&memory, bytes, memory_order_relaxed);
+}
+
 /* Memory for a captured value is not a size that a client may fail on: without it the change could
  * not leave. */
 static void *chunk_take(struct piece_chunk **list, size_t want, size_t chunk_size)
@@ -26,6 +43,7 @@ static void *chunk_take(struct piece_chunk **list, size_t want, size_t chunk_siz
         size_t size = want > chunk_size ? want : chunk_size;
         c = malloc(sizeof(*c) + size);
         must(c != NULL);
+        count(sizeof(*c) + size);
         c->size = size;
         c->used = 0;
         c->next = *list;
@@ -42,6 +60,7 @@ static void chunks_free(struct piece_chunk **list)
 {
     while (*list != NULL) {
         struct piece_chunk *next = (*list)->next;
+        discount(sizeof(**list) + (*list)->size);
         free(*list);
         *list = next;
     }
@@ -72,16 +91,23 @@ static size_t chunks_memory(const struct piece_chunk *c)
     return bytes;
 }
 
+/* Of a sealed one, beside its chunks. */
+static size_t items_memory(const struct piece *p)
+{
+    return p->len * sizeof(*p->items) + (p->block != NULL ? p->spooled_len : 0);
+}
+
 size_t piece_memory(const struct piece *p)
 {
-    size_t items = p->items != NULL ? p->len * sizeof(*p->items) : 0;
-    size_t block = p->block != NULL ? p->spooled_len : 0;
-    return items + block + chunks_memory(p->taken) + chunks_memory(p->bytes);
+    size_t items = p->items != NULL ? items_memory(p) : 0;
+    return items + chunks_memory(p->taken) + chunks_memory(p->bytes);
 }
 
 void piece_drop_items(struct piece *p)
 {
     chunks_free(&p->bytes);
+    if (p->items != NULL)
+        discount(items_memory(p));
     free(p->block);
     free(p->items);
     p->block = NULL;
@@ -183,6 +209,7 @@ void piece_absorb(struct piece *p, struct piece **other)
     append_chunks(&p->bytes, &o->bytes);
     p->len += o->len;
     p->payload += o->payload;
+    p->weight += o->weight;
     piece_free(other);
 }
 
@@ -253,6 +280,7 @@ void piece_seal(struct piece *p, const struct backend_dbmap *map)
     p->items = malloc((p->len + (size_t)1) * sizeof(*p->items));
     p->outcomes = calloc(p->len + (size_t)1, 1);
     must(keys != NULL && p->items != NULL && p->outcomes != NULL);
+    count(items_memory(p));
     collect(p, keys);
     set_keys(keys, p->len, map);
     qsort(keys, p->len, sizeof(*keys), sort_order);
@@ -364,6 +392,7 @@ bool piece_read(struct piece *p, char *bytes, size_t len)
     p->items = malloc((p->len + (size_t)1) * sizeof(*p->items));
     must(p->items != NULL);
     p->block = bytes;
+    count(items_memory(p));
     for (uint32_t i = 0; i < p->len && whole; i++)
         whole = read_item(p, &r, &p->items[i]);
     return whole && r.left == 0;

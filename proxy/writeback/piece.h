@@ -28,6 +28,7 @@ struct piece {
     struct piece_chunk *taken, *bytes; /* newest first; `taken`: items, until it is sealed */
     uint32_t len;                      /* items */
     uint64_t payload;                  /* bytes of keys and values */
+    uint64_t weight;                   /* for its owner: of the entries, in in_flight_bytes */
     /* after piece_seal: */
     struct backend_item *items;       /* in backend_item_order; those to be skipped come last */
     uint8_t *outcomes;                /* enum batch_outcome, by item */
@@ -47,7 +48,9 @@ void piece_absorb(struct piece *p, struct piece **other);
  * piece takes over (from malloc). False: they are no piece of this length. */
 void piece_write(const struct piece *p, struct buf *out);
 MUST_CHECK bool piece_read(struct piece *p, char *bytes, size_t len);
-/* Bytes that its items take in memory. */
+/* Bytes that the items of all pieces take in memory. Thread: any. */
+size_t pieces_memory(void);
+/* The same of one. */
 size_t piece_memory(const struct piece *p);
 /* Forgets the items of a sealed piece; its length and outcomes stay. */
 void piece_drop_items(struct piece *p);

@@ -12,9 +12,8 @@
 #include <stdlib.h>
 
 enum {
-    BUSY_TICK_US = 5000,
+    BUSY_TICK_US = 2000,
     IDLE_TICK_US = 50000,
-    REFRESH_US = 100000,
     SWEEP_SLOTS = 4096,
     SURGE_WINDOW_US = 100000,
     SURGE_PER_S = 10000
@@ -54,11 +53,13 @@ void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh
 {
     struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
     must(b != NULL);
+    uint64_t weight = (uint64_t)writeback_weight(e);
     writeback_unmark(wb, producer, sh, e); /* first: what is captured weighs less */
     e->flags |= ENTRY_IN_FLIGHT;
-    uint64_t bytes = batch_capture(b, producer, e);
+    uint64_t all = batch_capture(b, producer, e, weight, producer != wb->producers_len - 1);
     atomic_fetch_add_explicit(&wb->in_flight_keys, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&wb->in_flight_bytes, bytes, memory_order_relaxed);
+    atomic_fetch_add_explicit(&wb->in_flight_bytes, all, memory_order_relaxed);
+    atomic_fetch_add_explicit(&wb->ahead_bytes, all - weight, memory_order_relaxed);
     e->apart = 0;
 }
 
@@ -67,6 +68,13 @@ void writeback_reweighed(struct writeback *wb, uint32_t producer, const struct e
 {
     must((e->flags & ENTRY_DIRTY) != 0);
     count(&wb->producers[producer].dirty_bytes, writeback_weight(e) - before);
+}
+
+static void spend(struct writeback *wb, int64_t grown)
+{
+    if (UNLIKELY(atomic_load_explicit(&wb->pressure, memory_order_relaxed) != PRESSURE_NONE) &&
+        grown > 0)
+        pressure_spend(wb, BUCKET_MEMORY, grown);
 }
 
 void writeback_check(struct writeback *wb) NO_TSA
@@ -89,11 +97,13 @@ void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh
     if ((e->flags & ENTRY_DIRTY) != 0) {
         stat_add(STAT_coalesced_writes, 1);
         writeback_reweighed(wb, producer, e, before);
+        spend(wb, writeback_weight(e) - before);
         return;
     }
     must(entry_mark_dirty(sh, e, cut));
     count(&wb->producers[producer].dirty_keys, 1);
     count(&wb->producers[producer].dirty_bytes, writeback_weight(e));
+    spend(wb, writeback_weight(e));
     if (UNLIKELY(atomic_load_explicit(&wb->first_dirty_us, memory_order_relaxed) == 0)) {
         int64_t none = 0;
         atomic_compare_exchange_strong(&wb->first_dirty_us, &none, clock_mono().us);
@@ -120,9 +130,11 @@ struct backend_mark writeback_mark(const struct writeback *wb)
 
 static void finish_batch(struct writeback *wb, struct batch *b)
 {
+    pressure_cut_ends(wb);
     cleanup_batch(wb, b);
     atomic_store(&wb->in_flight_keys, 0);
     atomic_store(&wb->in_flight_bytes, 0);
+    atomic_store(&wb->ahead_bytes, 0);
     atomic_store_explicit(&wb->applied_lsn, b->cut_lsn, memory_order_release);
     journal_trim(wb->journal, b->cut_lsn);
     batch_free(&b);
@@ -142,11 +154,6 @@ void writeback_cut_soon(struct writeback *wb)
     wb->flush_requested = true;
     cond_signal(&wb->cond);
     lock_release(&wb->lock);
-}
-
-static bool is_over(int64_t value, int64_t limit)
-{
-    return limit > 0 && value > limit;
 }
 
 /* A backend that takes long gets as long a rest: it is spared, and more updates are folded. */
@@ -207,40 +214,12 @@ static bool should_cut(struct writeback *wb, bool requested)
     wb->behind_since.us = 0;
     int64_t first = atomic_load(&wb->first_dirty_us);
     int64_t age_us = first == 0 ? 0 : clock_mono().us - first;
-    if (requested || atomic_load(&wb->pressure) > 0 || atomic_load(&wb->memory_high))
+    if (requested || atomic_load(&wb->pressure) != PRESSURE_NONE || atomic_load(&wb->memory_high))
         return true;
     bool due = age_us >= option_num(OPT_write_delay_ms) * 1000 ||
                keys >= option_num(OPT_write_batch_keys) ||
                writeback_dirty_bytes(wb) >= option_num(OPT_write_batch_bytes);
     return due && !is_deferred(wb, age_us) && !is_resting(wb);
-}
-
-static void look_at_pressure(struct writeback *wb)
-{
-    struct mono now = clock_mono();
-    bool high = atomic_load(&wb->memory_high);
-    if (now.us - wb->refreshed.us < (high ? REFRESH_US / 10 : REFRESH_US))
-        return;
-    wb->refreshed = now;
-    memory_refresh();
-    int64_t limit = option_num(OPT_maxmemory);
-    int64_t held = writeback_dirty_bytes(wb) + (int64_t)atomic_load(&wb->in_flight_bytes);
-    struct journal_info journal;
-    journal_get_info(wb->journal, &journal);
-    int pressure = 0;
-    if (is_over(held, limit / 100 * option_num(OPT_dirty_low_watermark)))
-        pressure = 1;
-    if (is_over(held, limit / 100 * option_num(OPT_dirty_high_watermark)) ||
-        is_over((int64_t)journal.bytes, option_num(OPT_journal_max_size)))
-        pressure = 2;
-    int before = atomic_exchange(&wb->pressure, pressure);
-    if ((before == 2) != (pressure == 2))
-        log_line(LOG_NOTICE, pressure == 2
-                                 ? "high watermark: writers are held back until the backend "
-                                   "has taken more"
-                                 : "below the high watermark again: writers go on");
-    atomic_store(&wb->memory_high, is_over((int64_t)memory_allocated(), limit));
-    wb->on_applied(wb->ctx); /* whoever waits for pressure to fall looks again */
 }
 
 static bool is_dead(void *ctx, const struct entry *e)
@@ -285,7 +264,7 @@ static void *cutter_main(void *arg)
         struct batch *done = lane_take_done(wb);
         if (done != NULL)
             finish_batch(wb, done);
-        look_at_pressure(wb);
+        pressure_tick(wb);
         measure_surge(wb);
         if (orders_run(wb))
             wanted = journal_last_lsn(wb->journal);

@@ -175,6 +175,8 @@ struct backend_ops {
     const char *scheme; /* "sqlite" */
     bool transactional; /* batch and cut LSN commit together */
 
+    /* RC_AGAIN: somebody else has locked the store, as one does for a while; err says who. RC_BUSY:
+     * another proxy serves it. */
     enum rc (*open)(const struct backend_config *config, struct backend **out, struct err *err)
         MUST_CHECK;
     void (*close)(struct backend **b);

@@ -319,6 +319,15 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
     return rc;
 }
 
+/* The file is ours, and another program is in the middle of a transaction of its own. */
+static enum rc is_locked(const struct sqlite_backend *b, struct err *err)
+{
+    struct err why = *err;
+    char who[64];
+    sqlite_holder_of(b->path, who, sizeof(who));
+    return err_set(err, RC_AGAIN, "%s; %s holds the lock", why.text, who);
+}
+
 static enum rc backend_open(const struct backend_config *config, struct backend **out,
                             struct err *err)
 {
@@ -342,6 +351,8 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
     lock_init(&b->lock);
     struct backend *opened = (struct backend *)b;
     enum rc rc = open_both(b, err);
+    if (rc == RC_BUSY && b->file.listed)
+        rc = is_locked(b, err);
     if (rc != RC_OK)
         backend_close(&opened);
     *out = opened;

@@ -300,6 +300,20 @@ void sqlite_rollback(const struct sqlite_conn *c);
 /* For tests: the flusher's connection. */
 sqlite3 *sqlite_writer_of(struct backend *b);
 
+/* sqlite_holder.c */
+
+/* Bytes of a file on which somebody may have a lock, for writing or for reading. */
+struct sqlite_lock_bytes {
+    bool write;
+    unsigned long inode;
+    long long first, last;
+};
+/* Who has one: "python3 (pid 4711)"; or "another program" and false: nobody but us, or not known.
+ */
+bool sqlite_holder_find(const struct sqlite_lock_bytes *wanted, char *out, size_t size);
+/* Who keeps us from writing to a database, or from opening it. */
+bool sqlite_holder_of(const char *path, char *out, size_t size);
+
 /* sqlite_file.c */
 
 /* Where the files are that SQLite has open. */

@@ -6,9 +6,7 @@
  * grows with every commit, and nothing but the end of that reader helps. So its size is a figure,
  * and above a mark the log says who it is.
  *
- * SQLite's readers hold a shared lock on one of five bytes of the -shm file. The kernel lists locks
- * with their owners in /proc/locks; to ask by fcntl would take a descriptor of that file, and to
- * close that would drop SQLite's own locks (see sqlite_file.c).
+ * SQLite's readers hold a shared lock on one of five bytes of the -shm file: sqlite_holder.c.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
@@ -28,43 +26,11 @@ enum {
     STEPS_BETWEEN_LOOKS = 1000, /* of SQLite's machine */
 };
 
-/* ---- who reads ---- */
-
-static void name_process(long pid, char *out, size_t size)
-{
-    char path[64], name[32] = "a program";
-    snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
-    FILE *f = fopen(path, "re");
-    if (f != NULL) {
-        if (fgets(name, sizeof(name), f) != NULL)
-            name[strcspn(name, "\n")] = '\0';
-        fclose(f);
-    }
-    snprintf(out, size, "%s (pid %ld)", name, pid);
-}
-
 bool sqlite_wal_find_reader(const struct sqlite_file *f, char *out, size_t size)
 {
-    char line[256];
-    bool found = false;
-    FILE *locks = fopen("/proc/locks", "re");
-    snprintf(out, size, "%s", "another program");
-    while (locks != NULL && !found && fgets(line, sizeof(line), locks) != NULL) {
-        long pid;
-        unsigned long inode;
-        long long first, last;
-        /* "7: POSIX  ADVISORY  READ 4711 fe:00:1234 124 124" */
-        if (sscanf(line, "%*d: POSIX ADVISORY READ %ld %*x:%*x:%lu %lld %lld", &pid, &inode, &first,
-                   &last) != 4)
-            continue;
-        found = inode == (unsigned long)f->shm.ino && first <= READ_LOCK_LAST &&
-                last >= READ_LOCK_FIRST && pid > 0 && pid != (long)getpid();
-        if (found)
-            name_process(pid, out, size);
-    }
-    if (locks != NULL)
-        fclose(locks);
-    return found;
+    const struct sqlite_lock_bytes readers = {false, (unsigned long)f->shm.ino, READ_LOCK_FIRST,
+                                              READ_LOCK_LAST};
+    return sqlite_holder_find(&readers, out, size);
 }
 
 /* ---- checkpoints ---- */

@@ -60,10 +60,14 @@ static void print_help(void)
     }
 }
 
+struct running {
+    struct server *server;
+    struct keyspace *keyspace;
+};
+
 static enum rc on_option_changed(void *ctx, enum option_id id, struct err *err)
 {
-    struct keyspace *ks = ctx;
-    (void)err;
+    struct keyspace *ks = ((struct running *)ctx)->keyspace;
     if (id == OPT_loglevel)
         log_set_level((enum log_level)option_num(OPT_loglevel));
     keyspace_apply_settings();
@@ -71,6 +75,8 @@ static enum rc on_option_changed(void *ctx, enum option_id id, struct err *err)
         keyspace_apply_notify(ks);
     if (id == OPT_journal_fsync && keyspace_journal(ks) != NULL)
         journal_set_fsync(keyspace_journal(ks), (enum journal_fsync)option_num(OPT_journal_fsync));
+    if (id == OPT_maxclients)
+        return server_apply_max_clients(((struct running *)ctx)->server, err);
     return RC_OK;
 }
 
@@ -87,6 +93,12 @@ static void on_replay_progress(void *ctx, uint64_t done, uint64_t total)
     process_notify("EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Replaying the journal");
 }
 
+static void on_waiting(void *ctx)
+{
+    (void)ctx;
+    process_notify("EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Waiting for the backend, which is locked");
+}
+
 static enum rc open_keyspace(struct server *server, struct keyspace **out, struct err *err)
 {
     struct keyspace_options options = {
@@ -94,6 +106,7 @@ static enum rc open_keyspace(struct server *server, struct keyspace **out, struc
         .on_journal_progress = server_on_journal_progress,
         .on_event = server_on_event,
         .ctx = server,
+        .on_waiting = on_waiting,
         .on_replay_progress = on_replay_progress,
     };
     return keyspace_open(&options, out, err);
@@ -182,7 +195,8 @@ static int serve(void)
         return EXIT_NOT_STARTED;
     }
     process_exit_on_signal(false);
-    options_on_change(on_option_changed, ks);
+    struct running running = {server, ks};
+    options_on_change(on_option_changed, &running);
     server_attach(server, ks);
     say_ready();
     struct mono end_by;

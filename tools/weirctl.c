@@ -26,7 +26,7 @@ static const char usage[] =
     "       weirctl journal salvage DIR           set aside what is damaged, and what follows "
     "files\n"
     "                                             that are missing, so that the proxy starts; it\n"
-    "                                             is kept in *.damaged\n"
+    "                                             is kept in *.damaged*\n"
     "       weirctl store check [FILE] [--directive value ...]\n"
     "                                             do store and journal belong together?\n"
     "       weirctl store adopt replay|as-is [--yes] [FILE] [--directive value ...]\n"
@@ -119,7 +119,7 @@ static int journal_cut_off(const char *dir)
         return 0;
     }
     printf("mended at %s, offset %" PRIu64 "; the last record is LSN %" PRIu64 "; %" PRIu64
-           " files ending in .damaged hold what was set aside\n",
+           " files named *.damaged* hold what was set aside\n",
            done.at.name, done.at.offset, done.last_lsn, done.set_aside);
     return 0;
 }

@@ -231,16 +231,20 @@ void cmd_flushdb(struct call *c)
 {
     if (!flush_args_valid(c))
         return;
-    txn_flush_db(c->txn, c->session->db);
-    reply_ok(c->reply);
+    if (txn_flush_db(c->txn, c->session->db))
+        reply_ok(c->reply);
+    else
+        reply_error(c->reply, txn_refusal(c->txn));
 }
 
 void cmd_flushall(struct call *c)
 {
     if (!flush_args_valid(c))
         return;
-    txn_flush_all(c->txn);
-    reply_ok(c->reply);
+    if (txn_flush_all(c->txn))
+        reply_ok(c->reply);
+    else
+        reply_error(c->reply, txn_refusal(c->txn));
 }
 
 /* --- OBJECT --- */

@@ -275,6 +275,19 @@ static bool count_match(void *ctx, struct slice value)
     return true;
 }
 
+/* False: the journal cannot say what is removed, replied. */
+static bool may_remove(struct call *c, const struct list *l, int64_t count)
+{
+    enum { SPAN_FRAME = 64 };
+    struct removal r = {.value = c->argv[3]};
+    if (LIKELY(txn_effect_fits(c->txn, list_count(l) * SPAN_FRAME)))
+        return true;
+    list_each(l, 0, list_count(l), false, count_match, &r);
+    uint64_t most = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
+    uint64_t n = count == 0 ? r.skip : min_u64(r.skip, most);
+    return call_effect_fits(c, n * SPAN_FRAME);
+}
+
 /* False: out of memory. */
 static bool remove_matches(struct call *c, struct list **l, int64_t count, size_t *removed)
 {
@@ -307,6 +320,8 @@ void cmd_lrem(struct call *c)
         reply_int(c->reply, 0);
         return;
     }
+    if (!may_remove(c, present, count))
+        return;
     struct list **l = edit_list(c);
     if (l == NULL)
         return;

@@ -173,13 +173,13 @@ static void pop_several(struct call *c)
     bool ready = popped_init(&p, s, n);
     if (ready)
         choose(s, n, pop_one, &p);
-    if (ready && txn_effect_fits(c->txn, p.said)) {
+    if (!ready) {
+        call_out_of_memory(c);
+    } else if (call_effect_fits(c, p.said)) {
         reply_set(c->reply, n);
         for (uint64_t i = 0; i < n; i++)
             reply_bulk(c->reply, p.argv[i]);
         remove_popped(c, &p);
-    } else {
-        call_out_of_memory(c);
     }
     popped_fini(&p);
 }

@@ -289,6 +289,25 @@ void cmd_zrem(struct call *c)
     reply_int(c->reply, removed);
 }
 
+enum { MEMBER_FRAME = 32 };
+
+static bool add_bytes(void *ctx, struct slice member, double score)
+{
+    uint64_t *bytes = ctx;
+    (void)score;
+    *bytes += member.len + MEMBER_FRAME;
+    return true;
+}
+
+bool zset_cmd_may_remove(struct call *c, const struct zset *z, size_t first, size_t n)
+{
+    uint64_t bytes = 0;
+    if (LIKELY(txn_effect_fits(c->txn, zset_ops.memory(z) + n * MEMBER_FRAME)))
+        return true;
+    zset_each(z, first, n, false, add_bytes, &bytes);
+    return call_effect_fits(c, bytes);
+}
+
 struct removal {
     struct call *c;
     uint32_t key, argc;

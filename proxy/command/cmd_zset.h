@@ -19,6 +19,8 @@ void zset_discard(struct zset **z);
 
 /* Journals a score of a member of key 0. */
 void zset_effect_score(struct call *c, struct slice member, double score);
+/* Before n members from a rank on are removed. False: the journal cannot say them, replied. */
+MUST_CHECK bool zset_cmd_may_remove(struct call *c, const struct zset *z, size_t first, size_t n);
 /* Removes n members from a rank on, of those under key number i, and journals it. */
 void zset_cmd_remove_ranks(struct call *c, uint32_t i, struct zset **z, size_t first, size_t n);
 

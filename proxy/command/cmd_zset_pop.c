@@ -28,13 +28,20 @@ struct pop {
     size_t all, n;
 };
 
-/* Makes ready to take up to `count` members, at least one. False: out of memory, replied. */
+static size_t pop_rank(const struct pop *p)
+{
+    return p->end->highest ? p->all - p->n : 0;
+}
+
+/* Makes ready to take up to `count` members, at least one. False: that cannot be, replied. */
 static bool pop_begin(struct call *c, struct pop *p, uint64_t count)
 {
     p->all = zset_count(p->set);
     p->n = min_u64(count, p->all);
     if (p->n == p->all)
         return true;
+    if (!zset_cmd_may_remove(c, p->set, pop_rank(p), p->n))
+        return false;
     p->edited = zset_edit(c, p->key);
     if (p->edited != NULL)
         p->set = *p->edited;
@@ -48,7 +55,7 @@ static void pop_finish(struct call *c, const struct pop *p, enum zset_layout lay
     bool highest = p->end->highest;
     zset_each(p->set, highest ? p->all - 1 : 0, p->n, highest, zset_reply_member, &replying);
     if (p->edited != NULL)
-        zset_cmd_remove_ranks(c, p->key, p->edited, highest ? p->all - p->n : 0, p->n);
+        zset_cmd_remove_ranks(c, p->key, p->edited, pop_rank(p), p->n);
     else
         txn_remove(c->txn, c->key + p->key);
     call_notify(c, NOTIFY_ZSET, p->end->event, p->key);

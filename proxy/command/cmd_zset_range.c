@@ -315,6 +315,8 @@ static void remove_range(struct call *c, struct range *r, const char *event)
     if (all) {
         txn_remove(c->txn, c->key);
     } else if (run.n > 0) {
+        if (!zset_cmd_may_remove(c, present, run.first, run.n))
+            return;
         struct zset **z = zset_edit(c, 0);
         if (z == NULL)
             return;

@@ -226,6 +226,17 @@ void call_out_of_memory(struct call *c)
     reply_error(c->reply, REPLY_OOM);
 }
 
+bool call_effect_fits(struct call *c, uint64_t bytes)
+{
+    if (LIKELY(txn_effect_fits(c->txn, bytes)))
+        return true;
+    txn_effect_nothing(c->txn);
+    reply_error(c->reply,
+                "ERR the command, or its transaction, changes more than one record of the "
+                "journal can say (1 GiB). Change less at a time.");
+    return false;
+}
+
 void call_log(const struct call *c, const char *text)
 {
     const struct session *s = c->session;

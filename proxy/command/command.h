@@ -147,6 +147,9 @@ void call_park(struct call *c);
 void call_depends_on_all(struct call *c);
 /* Replies -OOM. What is journalled are the effects that were said until now, if any. */
 void call_out_of_memory(struct call *c);
+/* Before anything changes, for a command whose effect can be much longer than its request. False:
+ * effects of so many bytes are more than one record of the journal may have, replied. */
+MUST_CHECK bool call_effect_fits(struct call *c, uint64_t bytes);
 /* One line in the log: the command's name and `text`, and which client it was. What is in `text`
  * that a client said is escaped by then. */
 void call_log(const struct call *c, const char *text);

@@ -24,6 +24,7 @@ struct host_session_info { /* what only the connection knows */
 
 struct host_info {
     uint64_t clients, blocked, max_clients_seen;
+    uint64_t max_clients; /* maxclients, or fewer: what the system's limit on open files allows */
     uint64_t input_buffers_bytes, output_buffers_bytes, clients_bytes;
     uint32_t io_threads;
     int tcp_port;

@@ -177,11 +177,13 @@ static void append_journal(struct keyspace *ks, struct buf *out)
     buf_printf(out,
                "journal_state:%s\r\njournal_last_lsn:%lld\r\nwritten_lsn:%lld\r\n"
                "durable_lsn:%lld\r\njournal_trimmed_lsn:%lld\r\njournal_segments:%lld\r\n"
-               "journal_size:%lld\r\njournal_buffered_bytes:%lld\r\njournal_last_sync_us:%lld\r\n"
+               "journal_size:%lld\r\njournal_buffered_bytes:%lld\r\n"
+               "journal_unappended_ms:%lld\r\njournal_last_sync_us:%lld\r\n"
                "journal_error:%s\r\njournal_fsync:",
                journal_state_name(j.state), ll(j.last_lsn), ll(j.written_lsn), ll(j.durable_lsn),
                ll(j.trimmed_lsn), ll(j.segments), ll(j.bytes), ll(j.buffered_bytes),
-               (long long)j.last_sync_us, j.error.code == RC_OK ? "" : j.error.text);
+               (long long)j.unappended_ms, (long long)j.last_sync_us,
+               j.error.code == RC_OK ? "" : j.error.text);
     option_text(OPT_journal_fsync, out);
     buf_append_str(out, "\r\n");
 }

@@ -72,9 +72,8 @@ void info_clients(const struct info_sources *from, struct buf *out)
                "blocked_clients:%lld\r\ntracking_clients:0\r\nclients_in_timeout_table:0\r\n"
                "total_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\n"
                "max_clients_seen:%lld\r\n",
-               ll(host->clients), (long long)option_num(OPT_maxclients),
-               ll(host->input_buffers_bytes), ll(host->output_buffers_bytes), ll(host->blocked),
-               ll(host->max_clients_seen));
+               ll(host->clients), ll(host->max_clients), ll(host->input_buffers_bytes),
+               ll(host->output_buffers_bytes), ll(host->blocked), ll(host->max_clients_seen));
     static const char *const held[] = {"none", "write", "all"};
     int64_t left_ms;
     enum pause_mode mode = pause_now(&left_ms);

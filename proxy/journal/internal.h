@@ -138,7 +138,8 @@ struct journal {
     _Atomic uint64_t trim_lsn;
     _Atomic uint32_t waiters; /* for progress */
     _Atomic int64_t last_sync_us;
-    _Atomic uint64_t room_left; /* in current, for records that are not gathered yet */
+    _Atomic int64_t gap_since_us; /* an LSN that was handed out has not been appended; 0: none */
+    _Atomic uint64_t room_left;   /* in current, for records that are not gathered yet */
     _Atomic bool lost;     /* files are not where they were: nothing is believed, nothing trimmed */
     _Atomic bool removed;  /* for good: the directory has no name any more */
     _Atomic bool suspect;  /* the sync thread thinks so: to be looked at by the journal thread */
@@ -185,7 +186,8 @@ struct journal {
     bool switched;       /* a sync is due because a segment was left */
     bool tidy;           /* marker written, memory given back */
     uint32_t news_seen;
-    uint32_t stalls; /* passes in a row that waited for an LSN that is not appended yet */
+    uint64_t gap_lsn; /* gathered_lsn when a gap was last looked for */
+    uint32_t stalls;  /* passes in a row that waited for an LSN that is not appended yet */
     enum { PASS_NOTHING, PASS_WROTE, PASS_BLOCKED } pass; /* the last one's result */
     uint32_t last_source;       /* producer of the last record, where the next one is likely */
     struct mono unsynced_since; /* us 0: nothing is unsynced */

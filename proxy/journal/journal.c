@@ -105,17 +105,6 @@ enum rc journal_sync(struct journal *j, uint64_t lsn, int64_t timeout_ms, struct
 
 /* ---- appending ---- */
 
-struct room {
-    struct ring *ring;
-    uint64_t bytes;
-};
-
-static bool has_room(struct journal *j, void *arg)
-{
-    struct room *room = arg;
-    return atomic_load(&j->state) != JOURNAL_RUNNING || ring_has_room(room->ring, room->bytes);
-}
-
 /* What has to be free. Much of what a transaction says is not known before it holds its locks. */
 static uint64_t room_for(const struct ring *ring, uint64_t bytes)
 {
@@ -137,10 +126,22 @@ static bool has_room_for_removal(const struct journal *j, uint64_t bytes)
     return need + FORMAT_TAIL_ZEROS <= atomic_load(&j->room_left);
 }
 
-static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, struct err *err)
+/* Nothing but removals is accepted while the journal is full. */
+static bool is_refused(const struct journal *j, uint64_t bytes, bool removal)
+{
+    int state = atomic_load_explicit(&j->state, memory_order_acquire);
+    if (LIKELY(state == JOURNAL_RUNNING))
+        return false;
+    return !removal || state == JOURNAL_FAILING || !has_room_for_removal(j, bytes);
+}
+
+static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, bool removal,
+                       struct err *err)
 {
     must(producer < j->producers_len);
     struct ring *ring = &j->producers[producer].ring;
+    if (UNLIKELY(is_refused(j, bytes, removal)))
+        return err_set(err, RC_READONLY, "the journal cannot be written now");
     uint64_t need = room_for(ring, bytes);
     if (UNLIKELY(bytes > JOURNAL_PAYLOAD_MAX))
         return err_set(err, RC_FULL, "%llu bytes are more than a journal record may have",
@@ -153,31 +154,37 @@ static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, str
 
 enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes, struct err *err)
 {
-    if (UNLIKELY(atomic_load_explicit(&j->state, memory_order_acquire) != JOURNAL_RUNNING))
-        return err_set(err, RC_READONLY, "the journal cannot be written now");
-    return reserve(j, producer, bytes, err);
+    return reserve(j, producer, bytes, false, err);
 }
 
 enum rc journal_reserve_removal(struct journal *j, uint32_t producer, uint64_t bytes,
                                 struct err *err)
 {
-    int state = atomic_load_explicit(&j->state, memory_order_acquire);
-    if (UNLIKELY(state == JOURNAL_FAILING ||
-                 (state == JOURNAL_FULL && !has_room_for_removal(j, bytes))))
-        return err_set(err, RC_READONLY, "the journal cannot be written now");
-    return reserve(j, producer, bytes, err);
+    return reserve(j, producer, bytes, true, err);
 }
 
-enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes, int64_t timeout_ms,
-                          struct err *err)
+struct room {
+    struct ring *ring;
+    uint64_t bytes;
+    bool removal;
+};
+
+static bool is_answered(struct journal *j, void *arg)
 {
-    enum rc rc = journal_reserve(j, producer, bytes, err);
+    const struct room *room = arg;
+    return is_refused(j, room->bytes, room->removal) ||
+           ring_has_room(room->ring, room_for(room->ring, room->bytes));
+}
+
+enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes, bool removal,
+                          int64_t timeout_ms, struct err *err)
+{
+    enum rc rc = reserve(j, producer, bytes, removal, err);
     if (rc != RC_AGAIN)
         return rc;
-    struct ring *ring = &j->producers[producer].ring;
-    struct room room = {ring, room_for(ring, bytes)};
-    wait_until(j, has_room, &room, timeout_ms * 1000);
-    return journal_reserve(j, producer, bytes, err);
+    struct room room = {&j->producers[producer].ring, bytes, removal};
+    wait_until(j, is_answered, &room, timeout_ms * 1000);
+    return reserve(j, producer, bytes, removal, err);
 }
 
 /* Hands the record over where it lies, and stays until it is durable: only then may its memory go
@@ -291,6 +298,9 @@ void journal_get_info(struct journal *j, struct journal_info *out)
     out->last_lsn = journal_lsn(j);
     out->last_sync_us = atomic_load(&j->last_sync_us);
     out->buffered_bytes = buffered_bytes(j);
+    int64_t gap_since_us = atomic_load(&j->gap_since_us);
+    if (gap_since_us != 0)
+        out->unappended_ms = (clock_mono().us - gap_since_us) / 1000;
     lock_acquire(&j->lock);
     out->segments = j->segments_len;
     out->bytes = j->segments_bytes;

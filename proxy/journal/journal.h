@@ -81,6 +81,7 @@ struct journal_info {
     uint64_t first_lsn;       /* oldest record still in a segment, 0: none */
     uint64_t segments, bytes; /* live segments and their sizes on disk */
     uint64_t buffered_bytes;  /* in rings, not written */
+    int64_t unappended_ms;    /* how long all waits for an LSN whose record has not come, 0: none */
     int64_t last_sync_us;     /* duration of the last fdatasync */
     struct err error;         /* why it is FAILING, or the last failure */
 };
@@ -151,9 +152,10 @@ MUST_CHECK enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_
  * room. */
 MUST_CHECK enum rc journal_reserve_removal(struct journal *j, uint32_t producer, uint64_t bytes,
                                            struct err *err);
-/* Blocks up to timeout_ms for room. Thread: the producer. */
+/* Blocks up to timeout_ms for room, then answers as journal_reserve or, for a `removal`,
+ * journal_reserve_removal does. Thread: the producer. */
 MUST_CHECK enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes,
-                                     int64_t timeout_ms, struct err *err);
+                                     bool removal, int64_t timeout_ms, struct err *err);
 
 /* Appends the record of a stamped LSN; the payload is the concatenation of parts. Lock: the
  * transaction's shards are still held. Each producer appends in the order of its stamps (else the

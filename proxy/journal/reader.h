@@ -53,13 +53,13 @@ struct journal_salvage {
     bool was_sound;          /* nothing had to be done */
     struct journal_place at; /* the first bad place */
     uint64_t last_lsn;       /* of what is left, 0: nothing */
-    uint64_t set_aside;      /* files renamed to, or copied to, "<name>.damaged" */
+    uint64_t set_aside; /* files renamed to, or copied to, "<name>.damaged", then ".damaged.2" */
 };
 
 /* Sets aside what would keep the proxy from starting, and nothing that a start would keep: first
  * segments whose header is damaged, what is behind the first bad place of the others, and the rings
  * when what they hold does not follow on (any more). All of it is kept for inspection in files that
- * end in ".damaged". RC_BUSY: the proxy runs. */
+ * are named ".damaged", ".damaged.2" and so on. RC_BUSY: the proxy runs. */
 MUST_CHECK enum rc journal_salvage(const struct fs *fs, const char *dir,
                                    struct journal_salvage *out, struct err *err);
 /* Whether anything is damaged or missing, as a start would find it that needs every record:

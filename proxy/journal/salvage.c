@@ -13,33 +13,45 @@
 
 enum { COPY_BYTES = 1 << 20, ROUNDS_MAX = 8, DAMAGED_NAME_MAX = FORMAT_NAME_MAX + 16 };
 
-static void damaged_name(char out[DAMAGED_NAME_MAX], const char *name)
+/* A name that no file has yet: what an earlier salvage set aside may be all that is left of it. */
+static enum rc damaged_name(const struct chain *c, const char *name, char out[DAMAGED_NAME_MAX],
+                            struct err *err)
 {
+    enum rc rc = RC_OK;
     snprintf(out, DAMAGED_NAME_MAX, "%s.damaged", name);
+    for (unsigned n = 2; rc == RC_OK; n++) {
+        struct fs_id ignored;
+        char *path = chain_path(c->dir, out);
+        rc = c->fs->lookup(c->fs->ctx, path, &ignored, err);
+        free(path);
+        if (rc == RC_OK)
+            snprintf(out, DAMAGED_NAME_MAX, "%s.damaged.%u", name, n);
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 static enum rc rename_aside(const struct chain *c, const char *name, struct err *err)
 {
     char to[DAMAGED_NAME_MAX];
-    damaged_name(to, name);
-    return chain_rename(c->fs, c->dir, name, to, err);
+    enum rc rc = damaged_name(c, name, to, err);
+    return rc == RC_OK ? chain_rename(c->fs, c->dir, name, to, err) : rc;
 }
 
-/* Copies what is behind `offset` to the file for it, then cuts it off: the cut comes last. */
+/* Copies what is behind `offset` to a file of its own, then cuts it off: the cut comes last. An
+ * attempt that was interrupted before leaves its copy, too. */
 static enum rc cut_tail(const struct chain *c, const char *name, uint64_t offset, struct err *err)
 {
     const struct fs *fs = c->fs;
     struct fs_file *from = NULL, *to = NULL;
     char damaged[DAMAGED_NAME_MAX];
-    damaged_name(damaged, name);
+    enum rc rc = damaged_name(c, name, damaged, err);
+    if (rc != RC_OK)
+        return rc;
     char *path = chain_path(c->dir, name), *aside = chain_path(c->dir, damaged);
     char *buf = malloc(COPY_BYTES);
     must(buf != NULL);
-    struct err ignored;
     size_t got = COPY_BYTES;
     uint64_t done = 0;
-    /* An attempt that was interrupted may have left a copy; if not, there is nothing to remove. */
-    enum rc rc = fs->remove(fs->ctx, aside, &ignored);
     rc = fs->open(fs->ctx, path, FS_READ_WRITE, &from, err);
     if (rc == RC_OK)
         rc = fs->open(fs->ctx, aside, FS_CREATE, &to, err);

@@ -310,6 +310,20 @@ static void sync_by_policy(struct journal *j)
     lock_release(&j->lock);
 }
 
+/* An LSN that was handed out is appended at once, unless its worker is held up: everything after it
+ * waits, so how long is a figure. */
+static void watch_gap(struct journal *j)
+{
+    bool stuck = j->broken || j->need_bytes > 0 || j->pass == PASS_BLOCKED || atomic_load(&j->lost);
+    if (LIKELY(stuck || j->gathered_lsn == journal_lsn(j) || j->gap_lsn != j->gathered_lsn)) {
+        j->gap_lsn = j->gathered_lsn; /* looked at again, if it is one, when it is a moment old */
+        if (UNLIKELY(atomic_load_explicit(&j->gap_since_us, memory_order_relaxed) != 0))
+            atomic_store(&j->gap_since_us, 0);
+    } else if (atomic_load_explicit(&j->gap_since_us, memory_order_relaxed) == 0) {
+        atomic_store(&j->gap_since_us, clock_mono().us);
+    }
+}
+
 /* ---- sleeping ---- */
 
 struct nap {
@@ -433,6 +447,7 @@ void *writer_main(void *arg)
             write_groups(j);
             report_written(j);
         }
+        watch_gap(j);
         judge_room(j);
         if (free_to_sync && !lost)
             sync_by_policy(j);

@@ -504,11 +504,9 @@ static bool is_untouched(const struct dbmap *map, uint32_t db)
     return atomic_load(&map->born_empty[store_db]) && !atomic_load(&map->touched[store_db]);
 }
 
-static bool flush_one(struct txn *t, uint32_t db)
+static void flush_one(struct txn *t, uint32_t db)
 {
     struct dbmap *map = &t->ks->wb->map;
-    if (is_untouched(map, db))
-        return false;
     uint32_t old = dbmap_store_db(map, db);
     begin_whole(t);
     dbmap_renew(map, db, t->stamp.lsn);
@@ -516,24 +514,33 @@ static bool flush_one(struct txn *t, uint32_t db)
     watch_databases_changed(t, db, db, old, old);
     block_databases_changed(t, db, db);
     end_whole(t);
+}
+
+/* All of them or none. */
+static bool flush(struct txn *t, const uint32_t *numbers, uint32_t n)
+{
+    if (!txn_may_flush(t, n))
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        flush_one(t, numbers[i]);
+    if (n > 0)
+        effect_say_map(t, numbers, n);
     return true;
 }
 
-void txn_flush_db(struct txn *t, uint32_t db)
+bool txn_flush_db(struct txn *t, uint32_t db)
 {
-    if (flush_one(t, db))
-        effect_say_map(t, &db, 1);
+    return flush(t, &db, is_untouched(&t->ks->wb->map, db) ? 0 : 1);
 }
 
-void txn_flush_all(struct txn *t)
+bool txn_flush_all(struct txn *t)
 {
     uint32_t numbers[BACKEND_DATABASES_MAX], n = 0;
     for (uint32_t db = 0; db < t->ks->wb->map.len; db++) {
-        if (flush_one(t, db))
+        if (!is_untouched(&t->ks->wb->map, db))
             numbers[n++] = db;
     }
-    if (n > 0)
-        effect_say_map(t, numbers, n);
+    return flush(t, numbers, n);
 }
 
 void txn_swap_db(struct txn *t, uint32_t a, uint32_t b)

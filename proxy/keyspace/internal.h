@@ -145,6 +145,7 @@ struct txn {
     uint32_t producer;
     unsigned flags;
     bool open, stamped, lfu;
+    uint32_t evict_next; /* shard, above maxmemory */
     struct wall now;
     struct journal_stamp stamp;
     uint32_t generation; /* grows with each edit: entries may have moved */
@@ -190,6 +191,10 @@ void txn_lock_all(struct keyspace *ks) NO_TSA;
 void txn_unlock_all(struct keyspace *ks) NO_TSA;
 /* Stamps the transaction if that has not happened. */
 void txn_stamp(struct txn *t);
+/* Whether n databases can be flushed now. There was room when the transaction began, but others
+ * have flushed before its locks were held, and a group may flush any number of times. False:
+ * txn_refusal() says why. */
+bool txn_may_flush(struct txn *t, uint32_t n);
 /* Ends the effects of the running request. */
 void txn_close_request(struct txn *t);
 

@@ -12,8 +12,11 @@
 #include "keyspace/join.h"
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { SAY_WAITING_US = 10 * 1000 * 1000, LOCKED_PAUSE_MS = 100 };
 
 static void on_journal_progress(void *ctx)
 {
@@ -54,6 +57,22 @@ static enum rc open_journal(struct keyspace *ks, struct err *err)
     return rc;
 }
 
+/* Whether a store that somebody has locked is to be asked again, after a pause. */
+static bool wait_for_store(struct keyspace *ks, const struct err *err, struct mono *said_at)
+{
+    struct mono now = clock_mono();
+    if (err->code != RC_AGAIN && err->code != RC_BUSY)
+        return false;
+    if (said_at->us == 0 || now.us - said_at->us >= SAY_WAITING_US) {
+        *said_at = now;
+        log_err(LOG_WARNING, "The start waits until the backend is not locked any more", err);
+    }
+    if (ks->options.on_waiting != NULL)
+        ks->options.on_waiting(ks->options.ctx);
+    (void)poll(NULL, 0, LOCKED_PAUSE_MS);
+    return true;
+}
+
 /* The journal's first segment, which says its id, is on disk, and nothing is in it yet: a store
  * that is of no journal becomes this one's. */
 static enum rc join_store(struct keyspace *ks, const struct backend_position *position,
@@ -64,7 +83,22 @@ static enum rc join_store(struct keyspace *ks, const struct backend_position *po
         return RC_OK;
     struct backend_applied applied;
     struct backend_batch batch = {.cut_lsn = position->cut_lsn, .mark = mark, .joins = true};
-    return ks->ops->apply(ks->backend, &batch, &applied, err);
+    struct mono said_at = {0};
+    enum rc rc;
+    do
+        rc = ks->ops->apply(ks->backend, &batch, &applied, err);
+    while (rc == RC_BUSY && wait_for_store(ks, err, &said_at));
+    return rc;
+}
+
+static enum rc open_store(struct keyspace *ks, struct backend_position *position, struct err *err)
+{
+    struct mono said_at = {0};
+    enum rc rc;
+    do
+        rc = join_open_store(&ks->ops, &ks->backend, position, err);
+    while (rc == RC_AGAIN && wait_for_store(ks, err, &said_at));
+    return rc;
 }
 
 static void open_writeback(struct keyspace *ks, const struct backend_position *position)
@@ -156,7 +190,7 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     loader_init(ks);
     enum rc rc = store_open(&ks->store, (uint32_t)option_num(OPT_shards), err);
     if (rc == RC_OK)
-        rc = join_open_store(&ks->ops, &ks->backend, &position, err);
+        rc = open_store(ks, &position, err);
     if (rc == RC_OK)
         rc = open_journal(ks, err);
     if (rc == RC_OK)

@@ -116,7 +116,8 @@ void keyspace_apply_notify(struct keyspace *ks);
 /* --- Wiring: main.c --- */
 
 /* Opens backend, journal, store; recovers; starts the threads. Everything it needs it takes from
- * config/options.h. */
+ * config/options.h. A store that somebody has locked is waited for, however long; the log says for
+ * whom. */
 struct keyspace_options {
     uint32_t workers; /* producers of the journal */
     void (*on_journal_progress)(
@@ -126,6 +127,7 @@ struct keyspace_options {
     /* Whoever listens to keyspace events; called under shard locks, must only pass it on. May be
      * NULL. */
     void (*on_event)(void *ctx, const struct keyspace_event *event);
+    void (*on_waiting)(void *ctx); /* now and then while the store is locked; may be NULL */
     void (*on_replay_progress)(void *ctx, uint64_t done, uint64_t total); /* may be NULL */
     const struct fs *fs; /* the journal's; NULL: the real one */
 };

@@ -253,8 +253,8 @@ static enum rc arrive(void *ctx, const struct backend_item *item)
     return RC_OK;
 }
 
-static uint32_t load_batch(struct keyspace *ks, struct load **loads, uint32_t len, struct err *err,
-                           enum rc *rc)
+static uint32_t load_together(struct keyspace *ks, struct load **loads, uint32_t len,
+                              struct err *err, enum rc *rc)
 {
     struct backend_item keys[LOAD_BATCH];
     struct arriving a = {.ks = ks, .loads = loads, .len = len};
@@ -285,15 +285,25 @@ static uint32_t take_loads(struct loader *l, struct load **loads) REQUIRES(l->lo
     return n;
 }
 
-/* What was not answered has failed. */
-static void end_loads(struct keyspace *ks, struct load **loads, uint32_t n, uint32_t done,
-                      enum rc why)
+/* Loads all of them; who waits for one that cannot be had is told. Returns the last failure. A page
+ * that is damaged concerns the keys that lie on it and no others: then each is asked for alone. */
+static enum rc load_batch(struct keyspace *ks, struct load **loads, uint32_t n, struct err *err)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        if (i >= done)
-            fail(ks, loads[i], why);
-        free(loads[i]);
+    enum rc rc;
+    uint32_t done = load_together(ks, loads, n, err, &rc);
+    bool one_by_one = rc == RC_CORRUPT && n > 1;
+    for (; done < n; done++) {
+        struct err alone;
+        enum rc failed = rc;
+        if (one_by_one && load_together(ks, loads + done, 1, &alone, &failed) == 1)
+            continue;
+        if (one_by_one)
+            *err = alone;
+        fail(ks, loads[done], failed);
     }
+    for (uint32_t i = 0; i < n; i++)
+        free(loads[i]);
+    return rc;
 }
 
 enum rc load_queued(struct keyspace *ks, struct err *err) NO_TSA /* no other thread is there yet */
@@ -303,8 +313,7 @@ enum rc load_queued(struct keyspace *ks, struct err *err) NO_TSA /* no other thr
     enum rc rc = RC_OK;
     while (rc == RC_OK && l->first != NULL) {
         uint32_t n = take_loads(l, loads);
-        uint32_t done = load_batch(ks, loads, n, err, &rc);
-        end_loads(ks, loads, n, done, rc);
+        rc = load_batch(ks, loads, n, err);
     }
     return rc;
 }
@@ -380,11 +389,9 @@ static struct page *take_page(struct loader *l) REQUIRES(l->lock)
 static void run_loads(struct keyspace *ks, struct load **loads, uint32_t n)
 {
     struct err err;
-    enum rc rc;
-    uint32_t done = load_batch(ks, loads, n, &err, &rc);
+    enum rc rc = load_batch(ks, loads, n, &err);
     if (lane_note_read(ks->wb, LANE_READ_KEYS, rc, &err))
         log_err(LOG_WARNING, "cannot read keys from the backend", &err);
-    end_loads(ks, loads, n, done, rc);
 }
 
 static void *loader_main(void *arg)

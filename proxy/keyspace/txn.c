@@ -17,6 +17,7 @@ enum {
     BACKPRESSURE_OFF = 2
 };
 enum { ROOM_WAIT_MS = 1000, EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
+enum { EVICT_SHARDS = 16, EVICT_LOOK = 32, EVICT_LEAST = 128 };
 enum { FRAME_BYTES = 32 }; /* around an argument: MSET says a SET for each two */
 
 static const char REFUSED_JOURNAL[] =
@@ -143,13 +144,13 @@ void txn_announce(struct txn *t, uint64_t bytes)
 static enum txn_state make_room(struct txn *t, uint64_t bytes)
 {
     struct err err;
-    enum rc rc = (t->flags & TXN_REMOVES) != 0
-                     ? journal_reserve_removal(t->ks->journal, t->producer, bytes, &err)
-                     : journal_reserve(t->ks->journal, t->producer, bytes, &err);
+    bool removal = (t->flags & TXN_REMOVES) != 0;
+    enum rc rc = removal ? journal_reserve_removal(t->ks->journal, t->producer, bytes, &err)
+                         : journal_reserve(t->ks->journal, t->producer, bytes, &err);
     if (LIKELY(rc == RC_OK))
         return TXN_READY;
     if (rc == RC_AGAIN)
-        rc = journal_wait_room(t->ks->journal, t->producer, bytes, ROOM_WAIT_MS, &err);
+        rc = journal_wait_room(t->ks->journal, t->producer, bytes, removal, ROOM_WAIT_MS, &err);
     switch (rc) {
     case RC_OK:
         return TXN_READY;
@@ -169,6 +170,14 @@ static bool is_admitted(struct keyspace *ks, const struct waiter *w)
         return true;
     return atomic_load_explicit(&ks->pressed_len, memory_order_relaxed) == 0 &&
            pressure_admits(ks->wb) > 0;
+}
+
+bool txn_may_flush(struct txn *t, uint32_t n)
+{
+    if (dbmap_free(&t->ks->wb->map) >= n)
+        return true;
+    t->refusal = REFUSED_FLUSHES;
+    return false;
 }
 
 static enum txn_state admit(struct txn *t, struct waiter *w)
@@ -623,14 +632,20 @@ static void append_record(struct txn *t)
                    n == 0 ? JOURNAL_NOOP : 0, parts, n);
 }
 
-/* Above maxmemory each write makes room for about what it took. */
-static void evict_some(struct txn *t, struct slot *s) NO_TSA
+/* Above maxmemory each write makes room for about what it took, among the shards that come next. */
+static void evict_some(struct txn *t, size_t bytes)
 {
+    struct keyspace *ks = t->ks;
     bool volatile_only = option_num(OPT_maxmemory_policy) <= 3;
-    for (int i = 0; i < 2; i++) {
-        if (shard_evict(&t->ks->store, s->shard, 32, volatile_only) == 0)
-            break;
-        stat_add(STAT_evicted_keys, 1);
+    size_t freed = 0;
+    for (int i = 0; i < EVICT_SHARDS && freed < bytes; i++) {
+        struct shard *sh = &ks->store.shards[t->evict_next++ % ks->store.shards_len];
+        lock_acquire(&sh->lock);
+        size_t more = shard_evict(&ks->store, sh, EVICT_LOOK, volatile_only);
+        lock_release(&sh->lock);
+        freed += more;
+        if (more > 0)
+            stat_add(STAT_evicted_keys, 1);
     }
 }
 
@@ -648,9 +663,6 @@ uint64_t txn_commit(struct txn *t) NO_TSA
             ks->store.shards[i].last_lsn = t->stamp.lsn;
         if (!ks->replaying)
             append_record(t);
-        if (UNLIKELY(atomic_load_explicit(&ks->wb->memory_high, memory_order_relaxed)) &&
-            t->slots_len > 0)
-            evict_some(t, &t->slots[0]);
     } else {
         for (uint32_t i = 0; i < t->slots_len; i++)
             depends = max_u64(depends, t->slots[i].shard->last_lsn);
@@ -663,6 +675,8 @@ uint64_t txn_commit(struct txn *t) NO_TSA
         buf_fini(&t->effects);
     if (UNLIKELY(t->met_expired != NULL) && !t->stamped)
         expire_on_access(t, t->met_expired);
+    if (t->stamped && UNLIKELY(atomic_load_explicit(&ks->wb->memory_high, memory_order_relaxed)))
+        evict_some(t, EVICT_LEAST + t->effects.len + t->raw.len);
     forget_joined(t);
     if (UNLIKELY(t->slots_cap > SLOTS_KEPT)) {
         free(t->slots);

@@ -171,9 +171,10 @@ MUST_CHECK enum rc txn_copy(struct txn *t, uint32_t from, uint32_t to);
  * txn_notify(t, NOTIFY_LIST, "lpush", k). Nothing when nobody listens. */
 void txn_notify(struct txn *t, enum notify_class class, const char *event, uint32_t k);
 
-/* Whole databases; TXN_WHOLE. Database numbers. */
-void txn_flush_db(struct txn *t, uint32_t db);
-void txn_flush_all(struct txn *t);
+/* Whole databases; TXN_WHOLE. Database numbers. A flush is false, with nothing changed, when too
+ * many databases were flushed before that are not removed yet: txn_refusal() is the reply. */
+MUST_CHECK bool txn_flush_db(struct txn *t, uint32_t db);
+MUST_CHECK bool txn_flush_all(struct txn *t);
 void txn_swap_db(struct txn *t, uint32_t a, uint32_t b);
 
 /* OBJECT IDLETIME / FREQ / MEMORY USAGE of an existing key. */

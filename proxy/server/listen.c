@@ -307,7 +307,7 @@ static void admit(struct acceptor *a, const struct listener *l, int fd,
     uint64_t total;
     struct host_worker *w = choose(a, &total);
     stat_add(STAT_total_connections_received, 1);
-    if (total >= (uint64_t)option_num(OPT_maxclients)) {
+    if (total >= atomic_load_explicit(&a->clients_max, memory_order_relaxed)) {
         refuse(fd, text_max_clients, sizeof(text_max_clients) - 1);
         return;
     }

@@ -24,6 +24,7 @@ struct acceptor {
     int spare_fd;    /* given up for a moment to refuse a client when descriptors run out */
     char *unix_path; /* removed at the end; NULL: none */
     int tcp_port;
+    _Atomic uint64_t clients_max; /* maxclients, or what descriptors allow */
     uint32_t workers_len;
     struct host_worker *workers;
     ev_timer pause; /* accepting goes on when it fires */

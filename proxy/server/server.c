@@ -7,6 +7,7 @@
 #include "config/options.h"
 #include "journal/journal.h"
 #include "server/conn.h"
+#include "server/descriptors.h"
 #include "server/pubsub.h"
 
 #include <errno.h>
@@ -14,13 +15,11 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
     SAMPLES = 16, /* of a rate, a tenth of a second apart: an average over 1.6 s */
     SAMPLE_US = 100 * 1000,
-    FDS_BESIDE_CLIENTS = 128, /* journal, backend, loops, log */
 };
 
 struct rate { /* under the server's lock */
@@ -152,6 +151,7 @@ static void host_info_fill(void *ctx, struct host_info *out)
     struct server *s = ctx;
     *out = (struct host_info){
         .io_threads = s->workers_len,
+        .max_clients = atomic_load_explicit(&s->acceptor.clients_max, memory_order_relaxed),
         .tcp_port = s->acceptor.tcp_port,
         .started_at = s->started_at,
         .started_at_wall = s->started_at_wall,
@@ -205,21 +205,19 @@ void server_sample(struct server *s, struct mono now)
 
 /* --- Opening --- */
 
-/* Descriptors for maxclients; the error of a client too many is clearer than that of accept. */
-static void raise_fd_limit(void)
+enum rc server_apply_max_clients(struct server *s, struct err *err)
 {
-    struct rlimit limit;
-    rlim_t want = (rlim_t)option_num(OPT_maxclients) + FDS_BESIDE_CLIENTS;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want)
-        return;
-    limit.rlim_cur =
-        limit.rlim_max == RLIM_INFINITY || want < limit.rlim_max ? want : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < want)
-        log_line(LOG_WARNING,
-                 "the system allows %llu open files, maxclients %lld needs %llu: more clients than "
-                 "that are refused; raise it with `ulimit -n` or LimitNOFILE=",
-                 (unsigned long long)limit.rlim_cur, (long long)option_num(OPT_maxclients),
-                 (unsigned long long)want);
+    uint64_t clients;
+    enum rc rc = descriptors_fit(s->workers_len, &clients, err);
+    if (rc != RC_OK)
+        return rc;
+    atomic_store(&s->acceptor.clients_max, clients);
+    if (clients < (uint64_t)option_num(OPT_maxclients))
+        rc = err_set(err, RC_INVALID,
+                     "The operating system is not able to handle the specified number of clients, "
+                     "try with %llu",
+                     (unsigned long long)clients);
+    return rc;
 }
 
 static void make_run_id(char out[41])
@@ -234,12 +232,21 @@ enum rc server_new(struct server **out, struct err *err)
 {
     struct server *s = calloc(1, sizeof(*s));
     must(s != NULL);
-    enum rc rc = acceptor_open(&s->acceptor, err);
+    s->workers_len = (uint32_t)max_u64(1, (uint64_t)option_num(OPT_io_threads));
+    uint64_t clients;
+    enum rc rc = descriptors_fit(s->workers_len, &clients, err);
+    if (rc == RC_OK)
+        rc = acceptor_open(&s->acceptor, err);
     if (rc != RC_OK) {
         free(s);
         return rc;
     }
-    raise_fd_limit();
+    atomic_store(&s->acceptor.clients_max, clients);
+    if (clients < (uint64_t)option_num(OPT_maxclients))
+        log_line(LOG_WARNING,
+                 "The system allows no more open files than %llu clients need: more are refused, "
+                 "though maxclients is %lld. Raise it with `ulimit -n` or LimitNOFILE=",
+                 (unsigned long long)clients, (long long)option_num(OPT_maxclients));
     s->request_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     must(s->request_fd >= 0);
     lock_init(&s->lock);
@@ -262,7 +269,6 @@ enum rc server_new(struct server **out, struct err *err)
         .info = host_info_fill,
         .pubsub = &pubsub_host,
     };
-    s->workers_len = (uint32_t)max_u64(1, (uint64_t)option_num(OPT_io_threads));
     s->workers = aligned_alloc(CACHE_LINE, s->workers_len * sizeof(*s->workers));
     s->seen_ticks = calloc(s->workers_len, sizeof(*s->seen_ticks));
     must(s->workers != NULL && s->seen_ticks != NULL);

@@ -45,15 +45,20 @@ int dbmap_number(const struct dbmap *m, uint32_t store_db)
     return -1;
 }
 
+uint32_t dbmap_free(const struct dbmap *m)
+{
+    return STORE_DB_MAX - m->len - atomic_load(&m->dead);
+}
+
 bool dbmap_has_room(const struct dbmap *m)
 {
-    return atomic_load(&m->dead) + 2 * m->len < STORE_DB_MAX;
+    return dbmap_free(m) > m->len;
 }
 
 void dbmap_renew(struct dbmap *m, uint32_t number, uint64_t lsn)
 {
     uint32_t old = dbmap_store_db(m, number), fresh = find_free(m);
-    must(fresh != 0); /* dbmap_has_room was asked */
+    must(fresh != 0); /* dbmap_free() was asked */
     m->dead_lsn[old] = lsn;
     atomic_store(&m->state[old], DBMAP_DEAD);
     atomic_fetch_add(&m->dead, 1);

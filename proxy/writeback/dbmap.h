@@ -43,8 +43,11 @@ static inline uint32_t dbmap_store_db(const struct dbmap *m, uint32_t number)
 }
 /* The number that points to a store database, or -1. */
 int dbmap_number(const struct dbmap *m, uint32_t store_db);
-/* True when a FLUSHALL would find enough free store databases. */
+/* True when a FLUSHALL would find enough free store databases. Without all shard locks it is a
+ * guess. */
 bool dbmap_has_room(const struct dbmap *m);
+/* How many databases can be renewed. Lock: all shards */
+uint32_t dbmap_free(const struct dbmap *m);
 /* Points `number` to a fresh store database; the old one is dead from `lsn` on. Lock: all shards.
  */
 void dbmap_renew(struct dbmap *m, uint32_t number, uint64_t lsn);

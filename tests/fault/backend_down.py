@@ -90,22 +90,55 @@ def a_locked_database_delays_and_loses_nothing():
         assert "lock" in text.lower() or "busy" in text.lower(), (state, text)
         store.server.kill()  # and started again while it is still locked
         other.execute("COMMIT")
-        other.execute("BEGIN IMMEDIATE")
-        refused = False
-        try:
-            store.server.start()
-        except ChildProcessError as e:
-            refused = True
-            assert "locked" in str(e) and store.server.process.returncode == 1, str(e)
-        if refused:
+        for lock in "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE":
+            other.execute(lock)
+            store.server.launch()
+            waits_for(store.server, os.getpid())
+            assert store.server.stop() == 0  # while it waits
+            store.server.launch()
+            waits_for(store.server, os.getpid())
             other.execute("COMMIT")
-            store.server.start()
+            until(store.server.answers, 20, "the server serves")
+            conn = store.connect()
+            expected.update(write_many(conn, "after " + lock, 50))
+            assert conn("GET", "during:7").decode() == expected["during:7"]
+            store.flushed(conn)
+            store.server.kill()
+        store.server.start()
         conn = store.connect()
-        expected.update(write_many(conn, "after", 50))
-        assert conn("GET", "during:7").decode() == expected["during:7"]
-        if not refused:
-            other.execute("COMMIT")
-        store.flushed(conn)
+        assert store.rows() == expected
+        other.close()
+
+
+def waits_for(server, pid):
+    """Until the start says whom it waits for; clients are told to wait, too."""
+    def said():
+        with open(server.log, "rb") as f:
+            f.seek(server.log_start)
+            return b"(pid %d) holds the lock" % pid in f.read()
+    until(said, 20, "a line in the log")
+    assert server.alive()
+    conn = server.connect()
+    try:
+        conn("GET", "k")
+        raise AssertionError("served before the store was read")
+    except ReplyError as e:
+        assert str(e).startswith("LOADING"), e
+    conn.close()
+
+
+def a_store_that_is_locked_at_the_first_start_is_waited_for():
+    """Locked by whoever makes the file: it is of no journal yet."""
+    with Store() as store:
+        other = store.open()
+        other.execute("CREATE TABLE mine(a)")
+        other.execute("BEGIN IMMEDIATE")
+        store.server.launch()
+        waits_for(store.server, os.getpid())
+        other.execute("COMMIT")
+        until(store.server.answers, 20, "the server serves")
+        expected = write_many(store.connect(), "k", 50)
+        store.flushed(store.connect())
         assert store.rows() == expected
         other.close()
 
@@ -384,6 +417,7 @@ def a_renamed_table_is_reported_until_it_is_back():
 
 if __name__ == "__main__":
     run_checks([a_locked_database_delays_and_loses_nothing,
+                a_store_that_is_locked_at_the_first_start_is_waited_for,
                 an_orderly_end_keeps_to_its_time_with_a_locked_database,
                 a_reader_that_holds_up_the_wal_is_seen,
                 a_row_the_backend_refuses_becomes_a_dead_letter,

@@ -111,7 +111,7 @@ static void append(struct simfs *s, struct known *k, struct journal *j, const st
     enum rc rc;
     struct mono until = {clock_mono().us + 60000000};
     do /* failing is refused at once, and ends by itself */
-        rc = journal_wait_room(j, producer, oversize ? h->big_bytes : 600, 60000, &err);
+        rc = journal_wait_room(j, producer, oversize ? h->big_bytes : 600, false, 60000, &err);
     while (rc == RC_READONLY && clock_mono().us < until.us && sched_yield() == 0);
     require(rc == RC_OK, "%s", err.text);
     if (!oversize)

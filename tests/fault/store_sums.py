@@ -103,6 +103,25 @@ def a_turned_bit_is_not_served_after_an_orderly_stop():
         check_damage_is_met(server, server.connect(), page)
 
 
+def a_damaged_page_takes_no_other_key_with_it():
+    """A group loads all of its keys together, and then hears that one of them cannot be had. The
+    others are in memory all the same; loaded alone, from the file, none but the page's is refused.
+    """
+    with Server(**FAST) as server:
+        started_and_filled(server)
+        assert server.stop() == 0
+        turn_a_bit(server.database())
+        server.start()
+        conn = server.connect()
+        keys = ["k%d" % i for i in range(0, KEYS, KEYS // 100)]
+        assert "k%d" % (KEYS // 2) in keys
+        assert isinstance(conn.pipeline([("MGET", *keys)])[0], ReplyError)
+        loads = int(conn.info("writeback")["backend_loads"])
+        refused = [k for k in keys if isinstance(ask(conn, k), ReplyError)]
+        assert "k%d" % (KEYS // 2) in refused and len(refused) <= 6, refused
+        assert int(conn.info("writeback")["backend_loads"]) == loads, "the others were in memory"
+
+
 def a_turned_bit_is_not_served_after_kill_9():
     with Server(**FAST) as server:
         started_and_filled(server)
@@ -207,6 +226,7 @@ def a_backup_that_is_put_in_its_place_is_no_damage():
 
 if __name__ == "__main__":
     run_checks([a_turned_bit_is_not_served_after_an_orderly_stop,
+                a_damaged_page_takes_no_other_key_with_it,
                 a_turned_bit_is_not_served_after_kill_9,
                 a_turned_bit_is_not_served_after_kill_9_with_a_wal,
                 a_turned_bit_is_not_served_while_it_runs,

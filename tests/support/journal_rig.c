@@ -77,7 +77,7 @@ void rig_append(struct journal_rig *r, uint32_t n)
         int64_t until = clock_mono().us + RIG_PATIENCE_MS * INT64_C(1000);
         enum rc rc;
         do
-            rc = journal_wait_room(r->j, producer, 600, RIG_PATIENCE_MS, &r->err);
+            rc = journal_wait_room(r->j, producer, 600, false, RIG_PATIENCE_MS, &r->err);
         while (rc == RC_READONLY && clock_mono().us < until && sched_yield() == 0);
         if (rc != RC_OK)
             fail_msg("no room: %s", r->err.text);

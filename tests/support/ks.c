@@ -260,7 +260,7 @@ void ks_flush_db(struct ks_fixture *f, uint32_t db)
 {
     struct slice argv[] = {SLICE("FLUSHDB")};
     begin(f, 0, NULL, 0, TXN_WRITES | TXN_NO_OOM | TXN_WHOLE, 1, argv);
-    txn_flush_db(f->t[0], db);
+    must(txn_flush_db(f->t[0], db));
     txn_commit(f->t[0]);
 }
 

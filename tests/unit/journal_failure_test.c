@@ -161,7 +161,7 @@ static void fill(bool spare)
 {
     enum rc rc;
     with_spare = spare ? segments() : UINT64_MAX;
-    while ((rc = journal_wait_room(rig.j, 0, 600, 1000, &rig.err)) != RC_READONLY)
+    while ((rc = journal_wait_room(rig.j, 0, 600, false, 1000, &rig.err)) != RC_READONLY)
         if (rc == RC_OK) {
             history_append(&rig.h, rig.j, 0);
             journal_request_sync(rig.j);
@@ -209,6 +209,38 @@ static void a_full_disk_leaves_room_for_removals(void **state)
     assert_true(full > 0);
 }
 
+/* A full ring is soon written, on a full disk too: who may write there waits for it. (How much of
+ * the last segment is used up before the disk is found to be full differs.) */
+static void a_removal_waits_for_its_ring_on_a_full_disk(void **state)
+{
+    (void)state;
+    enum rc rc = RC_READONLY;
+    for (int i = 0; i < 20 && rc != RC_AGAIN; i++) {
+        uint64_t last = rig.j == NULL ? 0 : journal_last_lsn(rig.j);
+        rig_close(&rig);
+        rig_resume(&rig, 0, last);
+        assert_true(rig_wait(has_spare, &rig));
+        simfs_set_space(rig.disk, simfs_used(rig.disk) + (10 << 10));
+        fill(true);
+        struct journal_stamp hole = journal_stamp(rig.j); /* keeps the ring from being drained */
+        while ((rc = journal_reserve_removal(rig.j, 1, 600, &rig.err)) == RC_OK)
+            history_append(&rig.h, rig.j, 1);
+        if (rc == RC_AGAIN) {
+            assert_int_equal(state_of(), JOURNAL_FULL);
+            assert_int_equal(journal_wait_room(rig.j, 1, 600, true, 20, &rig.err), RC_AGAIN);
+            assert_int_equal(journal_wait_room(rig.j, 1, 600, false, 20, &rig.err), RC_READONLY);
+        }
+        journal_append(rig.j, 0, hole, (struct wall){1}, 0, JOURNAL_NOOP, NULL, 0);
+        if (rc == RC_AGAIN)
+            assert_int_equal(journal_wait_room(rig.j, 1, 600, true, RIG_PATIENCE_MS, &rig.err),
+                             RC_OK);
+        simfs_set_space(rig.disk, UINT64_MAX);
+        assert_true(rig_wait(takes_writes, &rig));
+        rig_sync(&rig);
+    }
+    assert_int_equal(rc, RC_AGAIN);
+}
+
 static void a_full_disk_refuses_writes_and_resumes_by_itself(void **state)
 {
     (void)state;
@@ -224,7 +256,7 @@ static void a_full_disk_refuses_writes_and_resumes_by_itself(void **state)
     }
     assert_int_equal(journal_reserve(rig.j, 0, 10, &rig.err), RC_READONLY);
     assert_int_equal(journal_reserve_removal(rig.j, 0, 10, &rig.err), RC_READONLY);
-    assert_int_equal(journal_wait_room(rig.j, 0, 10, 10, &rig.err), RC_READONLY);
+    assert_int_equal(journal_wait_room(rig.j, 0, 10, false, 10, &rig.err), RC_READONLY);
     journal_get_info(rig.j, &i);
     assert_int_equal(i.state, JOURNAL_FAILING);
     assert_int_equal(i.error.code, RC_FULL);
@@ -477,6 +509,7 @@ int main(void)
         FAILURE_TEST(a_failed_write_is_answered_by_a_new_segment),
         FAILURE_TEST(several_failures_in_a_row_are_survived),
         FAILURE_TEST(a_failed_sync_over_several_segments_keeps_all_of_them),
+        FAILURE_TEST(a_removal_waits_for_its_ring_on_a_full_disk),
         FAILURE_TEST(a_full_disk_refuses_writes_and_resumes_by_itself),
         FAILURE_TEST(a_full_disk_leaves_room_for_removals),
         FAILURE_TEST(a_trim_frees_a_full_disk),

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <xxhash.h>
 
 #define FIRST "00000000000000000001.wj"
 
@@ -213,6 +214,32 @@ static void salvage_keeps_what_is_before_the_damage(void **state)
     rig_resume(&rig, 0, 132);
 }
 
+static void a_second_salvage_keeps_what_the_first_set_aside(void **state)
+{
+    (void)state;
+    struct journal_salvage done;
+    uint64_t len, first_len;
+    rig_resume(&rig, 0, 0);
+    write_records(500);
+    rig_close(&rig);
+    damage(FIRST, 123);
+    assert_int_equal(salvage(&done), RC_OK);
+    char *kept = rig_file(&rig, FIRST ".damaged", &first_len);
+    uint64_t sum = first_len == 0 ? 0 : XXH3_64bits(kept, first_len);
+    rig_resume(&rig, 0, 122);
+    history_next_epoch(&rig.h, 122);
+    write_records(10);
+    rig_close(&rig);
+    damage(FIRST, 60);
+    assert_int_equal(salvage(&done), RC_OK);
+    assert_int_equal(done.last_lsn, 59);
+    kept = rig_file(&rig, FIRST ".damaged", &len);
+    assert_int_equal(len, first_len);
+    assert_int_equal(XXH3_64bits(kept, len), sum);
+    assert_non_null(rig_file(&rig, FIRST ".damaged.2", &len)); /* copied, then cut off */
+    assert_non_null(rig_file(&rig, "ring-0.damaged.2", &len)); /* renamed */
+}
+
 static void salvage_leaves_a_sound_journal_alone(void **state)
 {
     (void)state;
@@ -404,6 +431,7 @@ int main(void)
         READER_TEST(a_recycled_segment_ends_cleanly),
         READER_TEST(verifying_finds_the_damage),
         READER_TEST(salvage_keeps_what_is_before_the_damage),
+        READER_TEST(a_second_salvage_keeps_what_the_first_set_aside),
         READER_TEST(salvage_leaves_a_sound_journal_alone),
         READER_TEST(salvage_may_be_interrupted_and_repeated),
         READER_TEST(salvage_keeps_what_is_behind_a_first_segment_without_header),

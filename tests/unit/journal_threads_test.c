@@ -74,7 +74,7 @@ static void *work(void *arg)
 {
     struct worker *w = arg;
     for (int i = 0; i < RECORDS && w->rc == RC_OK; i++) {
-        w->rc = journal_wait_room(w->j, w->producer, 600, 60000, &w->err);
+        w->rc = journal_wait_room(w->j, w->producer, 600, false, 60000, &w->err);
         if (w->rc != RC_OK)
             break;
         w->appended_last = history_append(&history, w->j, w->producer);

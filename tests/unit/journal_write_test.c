@@ -195,6 +195,39 @@ static void a_gap_is_waited_for_and_never_passed(void **state)
     assert_int_equal(info().durable_lsn, 4);
 }
 
+static bool tells_of_a_gap(struct journal_rig *r)
+{
+    struct journal_info i;
+    journal_get_info(r->j, &i);
+    return i.unappended_ms >= 2;
+}
+
+static bool tells_of_none(struct journal_rig *r)
+{
+    struct journal_info i;
+    journal_get_info(r->j, &i);
+    return i.unappended_ms == 0;
+}
+
+static void how_long_a_record_does_not_come_is_told(void **state)
+{
+    (void)state;
+    for (int policy = JOURNAL_FSYNC_ALWAYS; policy <= JOURNAL_FSYNC_NO; policy++) {
+        rig_fini(&rig);
+        rig_init(&rig, (enum journal_fsync)policy);
+        rig_resume(&rig, 0, 0);
+        rig_append(&rig, 3);
+        assert_true(rig_wait(tells_of_none, &rig));
+        struct journal_stamp hole = journal_stamp(rig.j);
+        journal_append(rig.j, 1, journal_stamp(rig.j), (struct wall){1}, 0, JOURNAL_NOOP, NULL, 0);
+        journal_kick(rig.j);
+        assert_true(rig_wait(tells_of_a_gap, &rig));
+        journal_append(rig.j, 0, hole, (struct wall){1}, 0, JOURNAL_NOOP, NULL, 0);
+        assert_true(rig_wait(tells_of_none, &rig));
+        rig_sync(&rig);
+    }
+}
+
 static void reserving_tells_when_there_is_no_room(void **state)
 {
     (void)state;
@@ -205,10 +238,10 @@ static void reserving_tells_when_there_is_no_room(void **state)
     while ((rc = journal_reserve(rig.j, 1, 600, &rig.err)) == RC_OK && n++ < 1000)
         history_append(&rig.h, rig.j, 1);
     assert_int_equal(rc, RC_AGAIN);
-    assert_int_equal(journal_wait_room(rig.j, 1, 600, 20, &rig.err), RC_AGAIN);
+    assert_int_equal(journal_wait_room(rig.j, 1, 600, false, 20, &rig.err), RC_AGAIN);
     assert_true(info().buffered_bytes > 8 << 10);
     journal_append(rig.j, 0, hole, (struct wall){1}, 0, JOURNAL_NOOP, NULL, 0);
-    assert_int_equal(journal_wait_room(rig.j, 1, 600, RIG_PATIENCE_MS, &rig.err), RC_OK);
+    assert_int_equal(journal_wait_room(rig.j, 1, 600, false, RIG_PATIENCE_MS, &rig.err), RC_OK);
     assert_int_equal(journal_reserve(rig.j, 1, JOURNAL_PAYLOAD_MAX + 1, &rig.err), RC_FULL);
 }
 
@@ -398,6 +431,7 @@ int main(void)
         WRITE_TEST(without_syncs_a_request_syncs),
         WRITE_TEST(changing_to_always_syncs_what_is_there),
         WRITE_TEST(a_gap_is_waited_for_and_never_passed),
+        WRITE_TEST(how_long_a_record_does_not_come_is_told),
         WRITE_TEST(reserving_tells_when_there_is_no_room),
         WRITE_TEST(a_sixteenth_of_a_ring_is_free_whatever_was_asked_for),
         WRITE_TEST(a_record_larger_than_the_ring_and_the_segment_is_kept),

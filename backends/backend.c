@@ -111,3 +111,13 @@ bool backend_dbmap_names(const struct backend_dbmap *map, int64_t store_db)
             return true;
     return false;
 }
+
+enum rc backend_next_piece(const struct backend_batch *batch, struct backend_batch *piece,
+                           struct err *err)
+{
+    bool first = piece->items == NULL;
+    *piece = *batch;
+    if (batch->next_piece != NULL)
+        return batch->next_piece(batch->ctx, &piece->items, &piece->items_len, err);
+    return first && batch->items_len > 0 ? RC_OK : RC_NOT_FOUND;
+}

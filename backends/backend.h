@@ -106,6 +106,13 @@ struct backend_batch {
                    Not while a proxy works with it. */
     const struct backend_item *items; /* each key once, sorted by backend_item_order() */
     uint32_t items_len;
+    /* A large batch comes in pieces instead, each key in one of them; each is sorted, and they
+     * mostly follow each other. Gives the first one after on_begin(), then the others, and may wait
+     * for them. What it gave before is applied by then and no longer valid. RC_NOT_FOUND: that was
+     * all. Any other code but RC_OK ends the batch, which is not committed. The other callbacks
+     * count items from the beginning of their piece. See backend_next_piece(). */
+    enum rc (*next_piece)(void *ctx, const struct backend_item **items, uint32_t *items_len,
+                          struct err *err);
     const struct backend_dbmap
         *dbmap; /* NULL: unchanged. Store databases it no longer names are emptied, in this
                    transaction or by maintain() later, and are invisible at once */
@@ -151,6 +158,7 @@ struct backend_config {
     const char *dir;      /* what relative paths in the URL are relative to */
     int64_t timeout_ms;   /* a call that waits longer fails with RC_UNAVAILABLE or RC_BUSY */
     bool discards_unused; /* a store that open() made, and that got no batch, goes with close() */
+    uint64_t memory;      /* bytes that its caches may take; 0: as it likes */
 };
 
 struct backend; /* each backend defines its own, with `struct backend_base` first */
@@ -231,6 +239,8 @@ struct backend_ops {
     /* Figures for people, as of the last batch or maintenance: looks at no file. NULL: it has none.
      * Thread: any. */
     void (*status)(struct backend *b, struct backend_status *out);
+    /* Bytes from the proxy's allocator that the backend's caches take. NULL: none. Thread: any. */
+    size_t (*memory)(struct backend *b);
     /* For an orderly end: from `until` on every call ends with RC_UNAVAILABLE or RC_BUSY, also one
      * that is under way. May be called again, with an earlier instant. NULL: none takes long.
      * Thread: any, also during a call. */
@@ -244,6 +254,10 @@ struct backend_base {
 /* The order of items in a batch: by store database, then text keys before binary ones, then by
  * bytes (the order of SQLite's index, so that a batch walks the tree once). */
 int backend_item_order(const struct backend_item *a, const struct backend_item *b);
+/* Goes through the pieces of a batch, also where there is only one: *piece is the batch with the
+ * items of one, {0} before the first. RC_NOT_FOUND behind the last. */
+enum rc backend_next_piece(const struct backend_batch *batch, struct backend_batch *piece,
+                           struct err *err);
 /* Which element it is: by position (lists), then by name. */
 int backend_element_order(const struct backend_element *a, const struct backend_element *b);
 /* The rule of conflicts, for an item whose key somebody else has changed: true when each element of

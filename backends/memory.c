@@ -347,49 +347,61 @@ static void refuse(const struct backend_batch *batch, uint32_t item)
     batch->on_refused(batch->ctx, item, &why);
 }
 
-void memory_merge(struct memory_store *s, const struct backend_batch *batch, bool ours,
-                  struct memory_merged *out)
-{
-    size_t room = s->keys_len + batch->items_len + 1, from_old = 0;
-    *out = (struct memory_merged){.keys = calloc(room, sizeof(struct memory_key *))};
-    must(out->keys != NULL);
-    for (uint32_t i = 0; i < batch->items_len; i++) {
-        const struct backend_item *item = &batch->items[i];
-        must(i == 0 || backend_item_order(&batch->items[i - 1], item) < 0);
-        if (ours && is_refused(s, item)) {
-            refuse(batch, i);
-            continue;
-        }
-        struct overlap overlap = {.elements = NULL};
-        if (ours)
-            item = settle_item(s, batch, i, &overlap);
-        if (item == NULL) {
-            free(overlap.elements);
-            continue;
-        }
-        while (from_old < s->keys_len && backend_item_order(&s->keys[from_old]->item, item) < 0)
-            out->keys[out->len++] = memory_key_ref(s->keys[from_old++]);
-        struct memory_key *old = NULL;
-        if (from_old < s->keys_len && same_key(&s->keys[from_old]->item, item))
-            old = s->keys[from_old];
-        struct memory_key *next = key_after(old, item);
-        if (next != NULL)
-            out->keys[out->len++] = next;
-        from_old += old != NULL;
-        out->items++;
-        out->applied.rows += rows_of(item);
-        out->applied.bytes += backend_item_bytes(item);
-        free(overlap.elements);
-    }
-    while (from_old < s->keys_len)
-        out->keys[out->len++] = memory_key_ref(s->keys[from_old++]);
-}
-
 static void free_keys(struct memory_key **keys, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         memory_key_unref(keys[i]);
     free(keys);
+}
+
+void memory_merge_begin(const struct memory_store *s, struct memory_merged *m)
+{
+    *m = (struct memory_merged){.keys = calloc(s->keys_len + 1, sizeof(*m->keys)),
+                                .len = s->keys_len};
+    must(m->keys != NULL);
+    for (size_t i = 0; i < s->keys_len; i++)
+        m->keys[i] = memory_key_ref(s->keys[i]);
+}
+
+void memory_merge(struct memory_store *s, const struct backend_batch *piece, bool ours,
+                  struct memory_merged *m)
+{
+    size_t room = m->len + piece->items_len + 1, from_old = 0, len = 0;
+    struct memory_key **keys = calloc(room, sizeof(*keys));
+    must(keys != NULL);
+    for (uint32_t i = 0; i < piece->items_len; i++) {
+        const struct backend_item *item = &piece->items[i];
+        must(i == 0 || backend_item_order(&piece->items[i - 1], item) < 0);
+        if (ours && is_refused(s, item)) {
+            refuse(piece, i);
+            continue;
+        }
+        struct overlap overlap = {.elements = NULL};
+        if (ours)
+            item = settle_item(s, piece, i, &overlap);
+        if (item == NULL) {
+            free(overlap.elements);
+            continue;
+        }
+        while (from_old < m->len && backend_item_order(&m->keys[from_old]->item, item) < 0)
+            keys[len++] = memory_key_ref(m->keys[from_old++]);
+        struct memory_key *old = NULL;
+        if (from_old < m->len && same_key(&m->keys[from_old]->item, item))
+            old = m->keys[from_old];
+        struct memory_key *next = key_after(old, item);
+        if (next != NULL)
+            keys[len++] = next;
+        from_old += old != NULL;
+        m->items++;
+        m->applied.rows += rows_of(item);
+        m->applied.bytes += backend_item_bytes(item);
+        free(overlap.elements);
+    }
+    while (from_old < m->len)
+        keys[len++] = memory_key_ref(m->keys[from_old++]);
+    free_keys(m->keys, m->len);
+    m->keys = keys;
+    m->len = len;
 }
 
 void memory_take(struct memory_store *s, struct memory_merged *merged)
@@ -438,11 +450,16 @@ static enum rc attempt(struct memory_store *s, const struct backend_batch *batch
                        struct backend_applied *out, struct err *err) REQUIRES(s->lock)
 {
     struct memory_merged merged;
-    enum rc rc = RC_OK;
+    struct backend_batch piece = {0};
+    enum rc rc;
     if (batch->on_begin != NULL)
         batch->on_begin(batch->ctx);
-    memory_merge(s, batch, true, &merged);
-    if (batch->before_commit != NULL)
+    memory_merge_begin(s, &merged);
+    while ((rc = backend_next_piece(batch, &piece, err)) == RC_OK)
+        memory_merge(s, &piece, true, &merged);
+    if (rc == RC_NOT_FOUND)
+        rc = RC_OK;
+    if (rc == RC_OK && batch->before_commit != NULL)
         rc = batch->before_commit(batch->ctx, err);
     end_attempt(s, rc == RC_OK);
     if (rc != RC_OK) {

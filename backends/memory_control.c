@@ -129,6 +129,7 @@ void memory_edit(const char *name, const struct backend_item *item)
         .base = old,
         .name = memory_key_new(&(struct backend_item){.db = item->db, .key = item->key})};
     struct memory_merged merged;
+    memory_merge_begin(s, &merged);
     memory_merge(s, &(struct backend_batch){.items = item, .items_len = 1}, false, &merged);
     memory_take(s, &merged);
     lock_release(&s->lock);

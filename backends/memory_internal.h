@@ -70,16 +70,18 @@ void memory_key_unref(struct memory_key *k);
 /* NULL when it is not there. */
 struct memory_key *memory_key_find(const struct memory_store *s, const struct backend_item *item);
 
-/* What the keys become with a sorted batch. */
+/* What the keys become with a batch, piece by piece. */
 struct memory_merged {
     struct memory_key **keys; /* each with a reference */
     size_t len;
     uint64_t items;
     struct backend_applied applied;
 };
-/* `ours`: the proxy's batch, of which items may be refused or conflict. */
-void memory_merge(struct memory_store *s, const struct backend_batch *batch, bool ours,
-                  struct memory_merged *out);
+/* As the keys are. */
+void memory_merge_begin(const struct memory_store *s, struct memory_merged *m);
+/* `ours`: a piece of the proxy's batch, of which items may be refused or conflict. */
+void memory_merge(struct memory_store *s, const struct backend_batch *piece, bool ours,
+                  struct memory_merged *m);
 void memory_take(struct memory_store *s, struct memory_merged *merged);
 
 #endif

@@ -20,9 +20,8 @@
 
 enum {
     MAINTAIN_CHUNK_ROWS = 2000,
-    WRITER_CACHE_KIB = 64 * 1024,
-    READER_CACHE_KIB = 32 * 1024,
-    WALKER_CACHE_KIB = 2 * 1024, /* it reads each page once */
+    CACHES_MOST = 96 * 1024 * 1024, /* the writer's takes two thirds, the reader's one */
+    WALKER_CACHE_KIB = 2 * 1024,    /* it reads each page once */
     CACHE_IDLE_US = 2000000,
     SUMS_PAUSE_MS = 5,
     WAL_BYTES_KEPT = 64 * 1024 * 1024, /* of the WAL file after a checkpoint emptied it */
@@ -319,7 +318,7 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
     if (rc == RC_OK)
         rc = sqlite_label_check(b->path, err);
     if (rc == RC_OK)
-        rc = conn_open(&b->writer, b, WRITER_CACHE_KIB, err);
+        rc = conn_open(&b->writer, b, b->cache_kib / 3 * 2, err);
     if (rc == RC_OK) {
         start_sums(b);
         rc = sqlite_schema_prepare(&b->writer, err);
@@ -327,7 +326,7 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
     if (rc == RC_OK)
         rc = conn_prepare(&b->writer, err);
     if (rc == RC_OK)
-        rc = open_side(&b->reader, b, READER_CACHE_KIB, err);
+        rc = open_side(&b->reader, b, b->cache_kib / 3, err);
     if (rc == RC_OK)
         rc = open_side(&b->walker, b, WALKER_CACHE_KIB, err);
     if (rc == RC_OK)
@@ -372,6 +371,8 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
     b->file.fd = -1;
     b->discards_unused = config->discards_unused;
     b->timeout_ms = config->timeout_ms > INT32_MAX ? INT32_MAX : (int)config->timeout_ms;
+    uint64_t caches = config->memory == 0 ? CACHES_MOST : min_u64(config->memory, CACHES_MOST);
+    b->cache_kib = (int)(caches / 1024);
     b->data_version = -1;
     b->held_seq = INT64_MAX;
     b->reaped.expires_at_ms = INT64_MIN;
@@ -623,6 +624,12 @@ static void backend_status(struct backend *pb, struct backend_status *out)
     out->verified_at_ms = sums.full_pass_ms;
 }
 
+static size_t caches_memory(struct backend *pb)
+{
+    (void)pb;
+    return (size_t)sqlite3_memory_used(); /* of all connections there are, and that is meant */
+}
+
 static void backend_set_deadline(struct backend *pb, struct mono until)
 {
     struct sqlite_backend *b = of(pb);
@@ -645,5 +652,6 @@ const struct backend_ops backend_sqlite = {
     .reap = backend_reap,
     .poll = backend_poll,
     .status = backend_status,
+    .memory = caches_memory,
     .set_deadline = backend_set_deadline,
 };

@@ -340,14 +340,13 @@ static void tell_refused(struct work *w, uint32_t item)
         w->batch->on_refused(w->batch->ctx, item, w->err);
 }
 
-static enum rc apply_items(struct work *w)
+static enum rc apply_piece(struct work *w, const struct backend_batch *piece, bool changes)
 {
-    bool changes;
-    enum rc rc = sqlite_change_any(w->c, &changes, w->err);
-    for (uint32_t i = 0; i < w->batch->items_len && rc == RC_OK; i++) {
-        const struct backend_item *item = &w->batch->items[i];
+    enum rc rc = RC_OK;
+    for (uint32_t i = 0; i < piece->items_len && rc == RC_OK; i++) {
+        const struct backend_item *item = &piece->items[i];
         if (changes)
-            rc = sqlite_change_settle(w->b, w->batch, i, &item, w->err);
+            rc = sqlite_change_settle(w->b, piece, i, &item, w->err);
         if (rc == RC_OK && item != NULL)
             rc = apply_item(w, item);
         if (rc == RC_REJECTED && !w->begin_again) {
@@ -356,6 +355,16 @@ static enum rc apply_items(struct work *w)
         }
     }
     return rc;
+}
+
+static enum rc apply_pieces(struct work *w)
+{
+    bool changes;
+    struct backend_batch piece = {0};
+    enum rc rc = sqlite_change_any(w->c, &changes, w->err);
+    while (rc == RC_OK && (rc = backend_next_piece(w->batch, &piece, w->err)) == RC_OK)
+        rc = apply_piece(w, &piece, changes);
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 static enum rc put_meta(struct work *w, struct slice name, int64_t number)
@@ -416,7 +425,7 @@ static enum rc attempt(struct work *w)
     if (rc == RC_OK && batch->dbmap != NULL)
         rc = apply_map(w, batch->dbmap);
     if (rc == RC_OK)
-        rc = apply_items(w);
+        rc = apply_pieces(w);
     if (rc == RC_OK)
         rc = put_mark(w, batch);
     if (rc == RC_OK && batch->before_commit != NULL)

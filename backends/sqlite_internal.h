@@ -253,6 +253,7 @@ struct sqlite_backend {
     struct sqlite_file file;
     struct sqlite_sums *sums;
     int timeout_ms;
+    int cache_kib; /* of both connections */
     int64_t page_bytes;
     bool discards_unused;
 

@@ -171,6 +171,8 @@ static void append_letters(const struct option_row *row, int64_t set, struct buf
 
 static enum rc check_bounds(const struct option_row *row, int64_t *n, struct err *err)
 {
+    if (*n == 0 && (row->flags & OPTION_OR_0) != 0)
+        return RC_OK;
     if ((row->flags & OPTION_CLAMP) != 0)
         *n = *n < row->min ? row->min : *n > row->max ? row->max : *n;
     if (*n >= row->min && *n <= row->max) {

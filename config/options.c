@@ -97,16 +97,46 @@ void options_match(struct slice glob, void (*each)(void *ctx, const char *name, 
 
 /* --- putting a set in force --- */
 
-/* What a 0 stands for where it means "as the machine is". */
-static int64_t effective(enum option_id id, int64_t num)
+enum {
+    BUFFER_MEMORY_LEAST = 8 << 20,
+    BUFFER_MEMORY_MOST = 160 << 20,
+    RING_SHARE = 20,
+    RING_SIZE_MIN = 64 << 10,
+    RING_SIZE_MOST = 8 << 20
+};
+
+static int64_t between(int64_t least, int64_t n, int64_t most)
 {
+    return n < least ? least : n > most ? most : n;
+}
+
+/* A power of two, from 64 KB to 8 MB. */
+static int64_t ring_size(int64_t buffer_memory)
+{
+    int64_t size = RING_SIZE_MIN;
+    while (size < RING_SIZE_MOST && size * 2 <= buffer_memory / RING_SHARE)
+        size *= 2;
+    return size;
+}
+
+/* What a 0 stands for where it means "as the machine is". */
+static int64_t effective(const struct option_set *set, enum option_id id)
+{
+    int64_t num = set->values[id].num;
     if (num != 0)
         return num;
-    if (id == OPT_maxmemory)
+    switch (id) {
+    case OPT_maxmemory:
         return option_machine_memory() / 2;
-    if (id == OPT_io_threads)
+    case OPT_io_threads:
         return (int64_t)min_u64((uint64_t)option_machine_cores(), (uint64_t)option_rows[id].max);
-    return num;
+    case OPT_buffer_memory:
+        return between(BUFFER_MEMORY_LEAST, effective(set, OPT_maxmemory) / 4, BUFFER_MEMORY_MOST);
+    case OPT_journal_ring_size:
+        return ring_size(effective(set, OPT_buffer_memory));
+    default:
+        return 0;
+    }
 }
 
 /* Exchanges *set and the set in force. */
@@ -115,7 +145,7 @@ static void exchange(struct option_set *set)
     int64_t new_nums[OPT_COUNT];
     struct output_limit new_limits[OUTPUT_CLASSES];
     for (size_t i = 0; i < OPT_COUNT; i++)
-        new_nums[i] = effective((enum option_id)i, set->values[i].num);
+        new_nums[i] = effective(set, (enum option_id)i);
     option_value_limits(&set->values[OPT_client_output_buffer_limit], new_limits);
     lock_acquire(&values_lock);
     struct option_set old = values;

@@ -26,7 +26,12 @@ enum option_flag {
     OPTION_CLAMP = 16,       /* a number out of bounds becomes the nearest one within */
     OPTION_INERT = 32,       /* of Redis: without effect here, for OPTION_FIXED with the reason */
     OPTION_UNLISTED = 64,    /* CONFIG GET and SET do not know it */
+    OPTION_OR_0 = 128,       /* a number: 0 is allowed too, and means that others decide */
 };
+
+/* Per cent of buffer-memory. Batches take theirs twice, waiting and applied; the journal's rings and
+ * what it retains take the rest. */
+enum { BUFFER_SHARE_CACHES = 55, BUFFER_SHARE_BATCH = 10 };
 
 enum option_id {
 #define OPTION(id, name, kind, def, min, max, flags, words, help) OPT_##id,

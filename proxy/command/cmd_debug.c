@@ -156,6 +156,12 @@ static void debug_stringmatch_len(struct call *c)
 
 /* --- The protocol --- */
 
+static void debug_check(struct call *c)
+{
+    keyspace_check(c->keyspace);
+    reply_ok(c->reply);
+}
+
 static void debug_error(struct call *c)
 {
     reply_errorf(c->reply, "%.*s", (int)min_u64(c->argv[2].len, 512), c->argv[2].ptr);
@@ -254,6 +260,8 @@ static const struct {
     void (*run)(struct call *c);
     const char *arguments, *help;
 } rows[] = {
+    {"check", 2, 2, debug_check, "",
+     "Counts everything anew and ends the process where a sum differs."},
     {"digest-value", 2, UINT32_MAX, debug_digest_value, "<key> [<key> ...]",
      "Signatures of values: equal values have equal ones, in this process."},
     {"error", 3, 3, debug_error, "<string>", "Replies with an error of this text."},

@@ -60,13 +60,13 @@ void cmd_memory_stats(struct call *c)
     memory_get_info(&m);
     c->host->info(c->host->ctx, &host);
     uint64_t overhead = memory_at_start() + host.clients_bytes;
-    uint64_t dataset = m.allocated > overhead ? m.allocated - overhead : 0;
+    uint64_t dataset = m.data > overhead ? m.data - overhead : 0;
     uint64_t keys = count_keys(c->keyspace);
     call_depends_on_all(c);
     struct reply *r = c->reply;
     reply_map(r, 21);
     reply_count(r, "peak.allocated", m.peak);
-    reply_count(r, "total.allocated", m.allocated);
+    reply_count(r, "total.allocated", m.data);
     reply_count(r, "startup.allocated", memory_at_start());
     reply_count(r, "replication.backlog", 0);
     reply_count(r, "clients.slaves", 0);
@@ -79,8 +79,8 @@ void cmd_memory_stats(struct call *c)
     reply_count(r, "keys.count", keys);
     reply_count(r, "keys.bytes-per-key", keys == 0 ? 0 : dataset / keys);
     reply_count(r, "dataset.bytes", dataset);
-    reply_ratio(r, "dataset.percentage", (double)dataset * 100, (double)m.allocated);
-    reply_ratio(r, "peak.percentage", (double)m.allocated * 100, (double)m.peak);
+    reply_ratio(r, "dataset.percentage", (double)dataset * 100, (double)m.data);
+    reply_ratio(r, "peak.percentage", (double)m.data * 100, (double)m.peak);
     reply_count(r, "allocator.allocated", m.allocated);
     reply_count(r, "allocator.active", m.active);
     reply_count(r, "allocator.resident", m.resident);
@@ -95,13 +95,13 @@ void cmd_memory_doctor(struct call *c)
     memory_refresh();
     memory_get_info(&m);
     uint64_t limit = (uint64_t)option_num(OPT_maxmemory);
-    if (limit > 0 && (double)m.allocated > (double)limit * 0.95)
+    if (limit > 0 && (double)m.data > (double)limit * 0.95)
         buf_append_str(&out, "Memory is within five per cent of maxmemory: clean keys are being "
                              "dropped, and each comes back from the backend when it is read.\n");
     if ((double)m.resident > (double)m.allocated * 1.5 && m.resident > (64u << 20))
         buf_append_str(&out, "The allocator holds half as much again as is in use: memory is "
                              "fragmented, or much was freed of late.\n");
-    if ((double)m.peak > (double)m.allocated * 1.5 && m.peak > (64u << 20))
+    if ((double)m.peak > (double)m.data * 1.5 && m.peak > (64u << 20))
         buf_append_str(&out, "There was a peak well above what is used now; the system may not "
                              "have got all of that memory back.\n");
     if (out.len == 0)

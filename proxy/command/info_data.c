@@ -147,7 +147,7 @@ static const char *breaker_name(enum breaker_state state)
 
 static void append_lane(const struct writeback_info *wb, struct buf *out)
 {
-    static const char *const pressure[] = {"none", "hurrying", "holding-back"};
+    static const char *const pressure[] = {"none", "slowing", "holding-back"};
     buf_printf(out,
                "dirty_keys:%lld\r\ndirty_bytes:%lld\r\nin_flight_keys:%lld\r\n"
                "in_flight_bytes:%lld\r\noldest_dirty_ms:%lld\r\nflushing:%d\r\npaused:%d\r\n"
@@ -155,9 +155,8 @@ static void append_lane(const struct writeback_info *wb, struct buf *out)
                "last_flush_us:%lld\r\nlast_flush_age_ms:%lld\r\nlag_records:%lld\r\n",
                ll(wb->dirty_keys), ll(wb->dirty_bytes), ll(wb->in_flight_keys),
                ll(wb->in_flight_bytes), (long long)wb->oldest_dirty_ms, wb->flushing, wb->paused,
-               pressure[wb->backpressure < 0 || wb->backpressure > 2 ? 0 : wb->backpressure],
-               ll(wb->last_cut_lsn), ll(wb->applied_lsn), (long long)wb->last_flush_us,
-               (long long)wb->last_flush_age_ms, ll(wb->lag_records));
+               pressure[wb->backpressure], ll(wb->last_cut_lsn), ll(wb->applied_lsn),
+               (long long)wb->last_flush_us, (long long)wb->last_flush_age_ms, ll(wb->lag_records));
     buf_printf(out,
                "exposure_records:%lld\r\nbackend:%s\r\nbackend_state:%s\r\nbreaker:%s\r\n"
                "backend_failures:%lld\r\nbackend_next_retry_ms:%lld\r\nbackend_last_error:%s\r\n"

@@ -113,9 +113,9 @@ void info_memory(const struct info_sources *from, struct buf *out)
     uint64_t rss = resident_bytes();
     uint64_t system = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t startup = memory_at_start(), overhead = startup + from->host.clients_bytes;
-    uint64_t dataset = m.allocated > overhead ? m.allocated - overhead : 0;
-    uint64_t besides = m.allocated > startup ? m.allocated - startup : 0;
-    append_size(out, "used_memory", m.allocated);
+    uint64_t dataset = m.data > overhead ? m.data - overhead : 0;
+    uint64_t besides = m.data > startup ? m.data - startup : 0;
+    append_size(out, "used_memory", m.data);
     append_size(out, "used_memory_rss", rss);
     append_size(out, "used_memory_peak", m.peak);
     buf_printf(out,
@@ -123,7 +123,7 @@ void info_memory(const struct info_sources *from, struct buf *out)
                "used_memory_startup:%lld\r\nused_memory_dataset:%lld\r\n"
                "used_memory_dataset_perc:%.2f%%\r\nallocator_allocated:%lld\r\n"
                "allocator_active:%lld\r\nallocator_resident:%lld\r\n",
-               ratio(m.allocated, m.peak) * 100, ll(overhead), ll(startup), ll(dataset),
+               ratio(m.data, m.peak) * 100, ll(overhead), ll(startup), ll(dataset),
                ratio(dataset, besides) * 100, ll(m.allocated), ll(m.active), ll(m.resident));
     append_size(out, "total_system_memory", system);
     buf_append_str(out, "used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"

@@ -10,7 +10,8 @@ void retained_init(struct retained *r, uint64_t record_max)
     memset(r, 0, sizeof(*r));
     uint64_t least = record_max + FORMAT_MARKER_BYTES;
     r->chunk_bytes = format_round_up(max_u64(CHUNK_BYTES_MIN, least), FORMAT_PAGE);
-    r->pool_len = (uint32_t)max_u64(4, RETAINED_BYTES_MAX / r->chunk_bytes);
+    r->pool_len = (uint32_t)max_u64(4, min_u64(RETAINED_BYTES_MAX, RETAINED_RECORDS * record_max) /
+                                           r->chunk_bytes);
     r->pool = calloc(r->pool_len, sizeof(*r->pool));
     must(r->pool != NULL);
     for (uint32_t i = r->pool_len; i > 0; i--) {

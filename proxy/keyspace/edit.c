@@ -2,8 +2,9 @@
  *
  * Every change goes the same way: begin_edit() stamps the transaction, captures the entry for a cut
  * that is still owed it, and clears away what has expired; then the store changes; end_edit() makes
- * the entry dirty and tells WATCH. What changes a whole key says its effect here, too (effect.h).
- * No other place makes an entry dirty on behalf of a command.
+ * the entry dirty, keeps the sums of what is dirty, and tells WATCH. An aggregate stays open until
+ * its request ends, for the command goes on changing it. What changes a whole key says its effect
+ * here, too (effect.h). No other place makes an entry dirty on behalf of a command.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
@@ -77,6 +78,7 @@ void txn_notify(struct txn *t, enum notify_class class, const char *event, uint3
 
 struct edit {
     struct slot *slot;
+    struct slot *open; /* the one whose object is open already: this or another of the same key */
     struct entry *entry;
     int64_t weight_before;
     bool was_none; /* the entry stood for the absence of the key, or its time was over */
@@ -94,6 +96,24 @@ static void journal_expired(struct txn *t, const struct slot *s)
     stat_add(STAT_expired_keys, 1);
 }
 
+int64_t edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e)
+{
+    txn_stamp(t);
+    if (writeback_must_capture(e, t->stamp.cut))
+        writeback_capture(t->ks->wb, t->producer, sh, e);
+    return writeback_weight(e);
+}
+
+static struct slot *find_open(struct txn *t, const struct slot *s)
+{
+    for (uint32_t n = t->open_objects; n != 0; n = t->slots[n - 1].next_open) {
+        struct slot *other = &t->slots[n - 1];
+        if (other->hash == s->hash && slice_eq(other->key->name, s->key->name))
+            return other;
+    }
+    return NULL;
+}
+
 static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
 {
     must(t->open && k < t->slots_len && (t->flags & TXN_WRITES) != 0);
@@ -104,13 +124,14 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
     struct entry *e = slot_entry(t, s);
     if (e == NULL)
         return (struct edit){.slot = s};
-    if (writeback_must_capture(e, t->stamp.cut))
-        writeback_capture(ks->wb, t->producer, s->shard, e);
+    struct slot *open = find_open(t, s);
+    int64_t before = edit_begin_entry(t, s->shard, e);
+    if (open != NULL)
+        before = open->weight;
     if ((e->flags & ENTRY_LOADING) != 0) {
         load_cancel(ks, s->hash, s->store_db, s->key->name);
         e->flags &= (uint8_t)~ENTRY_LOADING;
     }
-    int64_t before = writeback_weight(e);
     if (e->type != VALUE_NONE && entry_expired(e, t->now)) {
         struct entry *gone =
             entry_set_none(&ks->store, s->shard, e, s->hash, s->store_db, s->key->name);
@@ -122,8 +143,20 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
         e->flags &= (uint8_t)~ENTRY_REPLACE;
         journal_expired(t, s); /* before it was looked for */
     }
-    return (struct edit){
-        .slot = s, .entry = e, .weight_before = before, .was_none = e->type == VALUE_NONE};
+    return (struct edit){.slot = s,
+                         .open = open,
+                         .entry = e,
+                         .weight_before = before,
+                         .was_none = e->type == VALUE_NONE};
+}
+
+/* The entry as it is now is dirty, and stands so in the sums. */
+static void note_changed(struct txn *t, const struct edit *edit, struct entry *e) NO_TSA
+{
+    writeback_changed(t->ks->wb, t->producer, edit->slot->shard, e, t->stamp.cut,
+                      edit->weight_before);
+    if (edit->open != NULL)
+        edit->open->weight = writeback_weight(e);
 }
 
 /* `e` is the entry at its place now, or NULL when memory ran out and nothing changed. */
@@ -137,12 +170,12 @@ static enum rc end_edit(struct txn *t, struct edit *edit, struct entry *e) NO_TS
             return RC_NOMEM;  /* as it was */
         e = slot_entry(t, s); /* an expired key may have been cleared away: that must be flushed */
         must(e != NULL);
-        writeback_changed(t->ks->wb, t->producer, s->shard, e, t->stamp.cut, edit->weight_before);
+        note_changed(t, edit, e);
         return RC_NOMEM;
     }
     s->entry = e;
     s->generation = t->generation;
-    writeback_changed(t->ks->wb, t->producer, s->shard, e, t->stamp.cut, edit->weight_before);
+    note_changed(t, edit, e);
     atomic_store_explicit(&t->ks->wb->map.touched[s->store_db], true, memory_order_relaxed);
     if (UNLIKELY(s->shard->watch != NULL))
         watch_touch(t->ks, s->shard, s->store_db, s->key->name);
@@ -261,39 +294,76 @@ static enum rc put(struct txn *t, uint32_t to, const struct value *v, void *obje
     struct value whole = *v;
     whole.object = object;
     bool said = effect_say_whole(t, to, &whole);
-    enum rc rc = end_edit(t, &edit, said ? place_value(t, &edit, v, object) : NULL);
+    struct entry *e = said ? place_value(t, &edit, v, object) : NULL;
+    if (e != NULL && v->type == VALUE_LIST)
+        list_renumber(object); /* what replay makes of a payload has the canonical positions */
+    enum rc rc = end_edit(t, &edit, e);
     if (rc != RC_OK)
         t->effects.len = mark;
-    else if (v->type == VALUE_LIST)
-        list_renumber(object); /* what replay makes of a payload has the canonical positions */
     return rc;
 }
 
 /* --- Aggregates --- */
+
+static void **open_object(struct txn *t, const struct edit *edit, struct entry *e)
+{
+    struct slot *s = edit->slot;
+    if (edit->open == NULL) {
+        s->weight = writeback_weight(e);
+        s->next_open = t->open_objects;
+        t->open_objects = slot_number(t, s) + 1;
+    }
+    return entry_object_place(e);
+}
 
 void **txn_edit_object(struct txn *t, uint32_t k, enum value_type type, bool *created) NO_TSA
 {
     const struct value_ops *ops = value_ops(type);
     struct edit edit = begin_edit(t, k);
     struct slot *s = edit.slot;
-    t->objects_edited = true;
-    bool creates = edit.entry == NULL || edit.entry->type == VALUE_NONE;
+    struct entry *e = edit.entry;
+    bool creates = e == NULL || e->type == VALUE_NONE;
     if (created != NULL)
         *created = creates;
-    if (!creates) {
-        must(edit.entry->type == type);
-        return end_edit(t, &edit, edit.entry) == RC_OK ? entry_object_place(edit.entry) : NULL;
+    if (creates) {
+        void *object = ops->try_new();
+        e = NULL;
+        if (object != NULL)
+            e = entry_set_object(&t->ks->store, s->shard, edit.entry, s->hash, s->store_db,
+                                 s->key->name, type, object, 0);
+        if (e != NULL)
+            e->flags |= ENTRY_REPLACE;
+        else if (object != NULL)
+            ops->free(object);
+    } else {
+        must(e->type == type);
     }
-    void *object = ops->try_new();
-    struct entry *e = NULL;
-    if (object != NULL)
-        e = entry_set_object(&t->ks->store, s->shard, edit.entry, s->hash, s->store_db,
-                             s->key->name, type, object, 0);
-    if (e != NULL)
-        e->flags |= ENTRY_REPLACE;
-    else if (object != NULL)
-        ops->free(object);
-    return end_edit(t, &edit, e) == RC_OK ? entry_object_place(e) : NULL;
+    return end_edit(t, &edit, e) == RC_OK ? open_object(t, &edit, e) : NULL;
+}
+
+/* Nothing is left of an aggregate: it is gone. */
+static struct entry *remove_empty(struct txn *t, struct slot *s, struct entry *e) NO_TSA
+{
+    struct entry *gone =
+        entry_set_none(&t->ks->store, s->shard, e, s->hash, s->store_db, s->key->name);
+    if (gone != NULL)
+        t->generation++;
+    txn_close_request(t); /* it comes first */
+    effect_del(t, s->store_db, s->key->name);
+    return gone != NULL ? gone : e;
+}
+
+void edit_close_objects(struct txn *t) NO_TSA
+{
+    for (uint32_t n = t->open_objects; n != 0; n = t->slots[n - 1].next_open) {
+        struct slot *s = &t->slots[n - 1];
+        struct entry *e = slot_entry(t, s);
+        if (e->type > VALUE_STRING &&
+            value_ops((enum value_type)e->type)->count(entry_object(e)) == 0)
+            e = remove_empty(t, s, e);
+        writeback_reweighed(t->ks->wb, t->producer, e, s->weight);
+    }
+    t->open_objects = 0;
 }
 
 enum rc txn_put_object(struct txn *t, uint32_t k, enum value_type type, void **object)

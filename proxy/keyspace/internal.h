@@ -110,15 +110,20 @@ struct keyspace {
     uint32_t producers; /* workers and the cutter */
     bool replaying;     /* before the threads start */
     _Atomic bool active_expire, expiry_held;
-    _Atomic unsigned notify; /* enum notify_class bits that somebody wants */
-    _Atomic bool stuck;      /* above maxmemory and nothing left to evict */
+    _Atomic unsigned notify;     /* enum notify_class bits that somebody wants */
+    _Atomic bool stuck;          /* above maxmemory and nothing left to evict */
+    _Atomic uint32_t barren_len; /* workers that found nothing */
+    bool *barren;                /* by worker, which alone uses it */
+    uint32_t *empty_rounds;      /* the same: rounds of eviction that found nothing, in a row */
 
     struct loader loader;
     struct walker walker;
     struct cold_count cold;
 
     struct lock wait_lock;
-    struct waiter *pressed GUARDED_BY(wait_lock); /* writers held back */
+    struct waiter *pressed GUARDED_BY(wait_lock); /* writers held back, oldest first */
+    struct waiter **pressed_last GUARDED_BY(wait_lock);
+    _Atomic uint32_t pressed_len;
     struct lsn_wait *lsn_waits GUARDED_BY(wait_lock);
     _Atomic uint32_t waiting; /* length of both lists */
 
@@ -135,6 +140,8 @@ struct slot {
     uint32_t generation; /* entry is right while this is the transaction's */
     uint32_t store_db;
     struct value view;
+    uint32_t next_open; /* see txn.open_objects */
+    int64_t weight;     /* while its object is open: as it stands in the sums */
 };
 
 struct joined_keys {
@@ -153,6 +160,7 @@ struct txn {
     uint32_t producer;
     unsigned flags;
     bool open, stamped, lfu;
+    uint32_t evict_next; /* shard, above maxmemory */
     struct wall now;
     struct journal_stamp stamp;
     uint32_t generation; /* grows with each edit: entries may have moved */
@@ -175,7 +183,9 @@ struct txn {
     uint32_t request_db; /* of the keys of a request that is its own effect */
     bool edited;         /* by the running request */
     enum txn_said said;  /* by the running request, of its effects */
-    bool objects_edited;
+    /* Slots whose aggregates the running request may go on changing: the first one's number plus
+     * one, 0: none. What they weigh, and whether anything is left of them, is known at its end. */
+    uint32_t open_objects;
     struct buf effects;
     bool met_expired;          /* a key was found whose time is over */
     struct block_ready *ready; /* keys that somebody waits for, changed since they were taken */
@@ -227,6 +237,13 @@ MUST_CHECK bool effect_try_reserve(struct txn *t, uint32_t k, size_t bytes);
 /* --- edit.c --- */
 /* The key is deleted, whatever is known of it. */
 MUST_CHECK enum rc edit_clear(struct txn *t, uint32_t k);
+/* Before an entry is changed, by a request or because its time is over: stamps the transaction and
+ * captures the entry for a cut that is still owed it. Returns what it weighs, for
+ * writeback_changed(). */
+int64_t edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e) REQUIRES(sh->lock);
+/* At the end of a request: what was edited weighs what it weighs now, and aggregates that were left
+ * empty are gone. */
+void edit_close_objects(struct txn *t);
 
 /* --- replay.c --- */
 /* Applies one effect. Whatever is there, it succeeds, unless memory ends, a base cannot be loaded,

@@ -42,7 +42,9 @@ enum rc join_open_store(const struct backend_ops **ops, struct backend **b,
     struct backend_config config = {.url = url,
                                     .dir = ".",
                                     .timeout_ms = option_num(OPT_backend_timeout_ms),
-                                    .discards_unused = true};
+                                    .discards_unused = true,
+                                    .memory = (uint64_t)option_num(OPT_buffer_memory) / 100 *
+                                              BUFFER_SHARE_CACHES};
     *ops = backend_find(url);
     enum rc rc = join_check_url(slice_str(url), err);
     if (rc == RC_OK)

@@ -142,6 +142,8 @@ static void release(struct keyspace **ksp)
         buf_fini(&ks->places[i].after);
     buf_fini(&ks->cold.after);
     buf_fini(&ks->walker.untold);
+    free(ks->barren);
+    free(ks->empty_rounds);
     free(ks);
 }
 
@@ -179,6 +181,10 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
     must(ks != NULL);
     ks->options = *options;
     ks->producers = options->workers + 1;
+    ks->barren = calloc(options->workers, sizeof(*ks->barren));
+    ks->empty_rounds = calloc(options->workers, sizeof(*ks->empty_rounds));
+    must(ks->barren != NULL && ks->empty_rounds != NULL);
+    memory_begin((uint64_t)option_num(OPT_maxmemory));
     atomic_store(&ks->active_expire, true);
     keyspace_apply_settings();
     keyspace_apply_notify(ks);
@@ -255,6 +261,9 @@ enum rc keyspace_close(struct keyspace **ksp, bool want_drain, int64_t timeout_m
     if (!all && ks->ops->set_deadline != NULL) /* ends a batch that still waits for its store */
         ks->ops->set_deadline(ks->backend, clock_mono());
     writeback_stop(ks->wb);
+#ifdef WEIR_SLOW_CHECKS
+    keyspace_check(ks);
+#endif
     uint64_t left = journal_last_lsn(ks->journal) - writeback_applied_lsn(ks->wb);
     release(ksp);
     if (all)
@@ -263,6 +272,16 @@ enum rc keyspace_close(struct keyspace **ksp, bool want_drain, int64_t timeout_m
                    "%" PRIu64
                    " changes are not in the backend yet; the journal keeps them for the next start",
                    left);
+}
+
+void keyspace_check(struct keyspace *ks) NO_TSA
+{
+    txn_lock_all(ks);
+    for (uint32_t i = 0; i < ks->store.shards_len; i++)
+        store_check(&ks->store, &ks->store.shards[i]);
+    store_check_sums(&ks->store);
+    writeback_check(ks->wb);
+    txn_unlock_all(ks);
 }
 
 struct journal *keyspace_journal(struct keyspace *ks)

@@ -95,6 +95,9 @@ struct keyspace_db_info {
     int64_t avg_ttl_ms; /* from samples */
 };
 void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info *out);
+/* Counts everything and breaks (must) where a sum or an index says something else; holds all locks
+ * meanwhile. For tests, and DEBUG CHECK. Thread: any. */
+void keyspace_check(struct keyspace *ks);
 /* Frozen by DEBUG SET-ACTIVE-EXPIRE. */
 void keyspace_set_active_expire(struct keyspace *ks, bool on);
 /* While CLIENT PAUSE holds writers back, keyspace_tick() expires nothing. Thread: any. */

@@ -9,22 +9,36 @@
 
 #include "config/options.h"
 
-enum { EXPIRE_PIECE = 64, EXPIRE_SLACK = 256, EVICT_LOOK = 256, CHECK_EVERY = 16 };
+enum {
+    EXPIRE_PIECE = 64,
+    EXPIRE_SLACK = 256,
+    EVICT_LOOK = 256,
+    CHECK_EVERY = 16,
+    ROUNDS_TO_CLEAR = 3
+};
+
+static void leave_expiry_index(struct keyspace *ks, uint32_t producer, struct shard *sh,
+                               struct entry *e, uint64_t hash) REQUIRES(sh->lock)
+{
+    if (writeback_must_capture(e, journal_cut(ks->journal))) /* a cut from before the flush */
+        writeback_capture(ks->wb, producer, sh, e);
+    int64_t before = writeback_weight(e);
+    e = entry_set_expiry(&ks->store, sh, e, hash, 0);
+    must(e != NULL); /* it becomes smaller */
+    if ((e->flags & ENTRY_DIRTY) != 0)
+        writeback_reweighed(ks->wb, producer, e, before);
+}
 
 static void expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_t hash) NO_TSA
 {
     struct keyspace *ks = t->ks;
     int number = dbmap_number(&ks->wb->map, e->db);
-    if (number <
-        0) { /* of a flushed database: the sweep takes it; only its place in the index goes */
-        entry_set_expiry(&ks->store, sh, e, hash, 0);
+    if (number < 0) { /* of a flushed database: the sweep takes it */
+        leave_expiry_index(ks, t->producer, sh, e, hash);
         return;
     }
-    txn_stamp(t);
-    if (writeback_must_capture(e, t->stamp.cut))
-        writeback_capture(ks->wb, t->producer, sh, e);
+    int64_t before = edit_begin_entry(t, sh, e);
     effect_del(t, e->db, entry_key(e));
-    int64_t before = writeback_weight(e);
     uint32_t store_db = e->db;
     struct entry *gone = entry_set_none(&ks->store, sh, e, hash, store_db, entry_key(e));
     must(gone != NULL); /* it becomes smaller */
@@ -117,27 +131,55 @@ static size_t evict_shard(struct keyspace *ks, struct shard *sh, bool volatile_o
     return freed;
 }
 
+/* Nothing of this worker's shards can be evicted: its rounds over them have found nothing for as
+ * long as it takes to clear every mark and to come by twice again. Where all workers say so, the
+ * proxy is stuck. */
+static void note_barren(struct keyspace *ks, uint32_t worker, uint32_t workers, bool barren)
+{
+    if (ks->barren[worker] == barren)
+        return;
+    ks->barren[worker] = barren;
+    uint32_t many = barren ? atomic_fetch_add(&ks->barren_len, 1) + 1
+                           : atomic_fetch_sub(&ks->barren_len, 1) - 1;
+    atomic_store(&ks->stuck, many == workers);
+}
+
+static bool is_round_in_vain(struct keyspace *ks, uint32_t worker, uint32_t workers)
+{
+    size_t most = 0;
+    for (uint32_t i = worker; i < ks->store.shards_len; i += workers) {
+        struct shard *sh = &ks->store.shards[i];
+        lock_acquire(&sh->lock);
+        size_t slots = shard_slots(sh);
+        lock_release(&sh->lock);
+        most = slots > most ? slots : most;
+    }
+    return (size_t)++ks->empty_rounds[worker] * EVICT_LOOK > ROUNDS_TO_CLEAR * most;
+}
+
 /* Above maxmemory: frees what this worker's share of the excess is. */
 static void evict(struct keyspace *ks, uint32_t worker, uint32_t workers, int64_t until_us)
 {
     bool volatile_only = option_num(OPT_maxmemory_policy) <= 3;
-    size_t limit = (size_t)option_num(OPT_maxmemory), used = memory_allocated();
+    size_t limit = (size_t)option_num(OPT_maxmemory), used = memory_data();
     size_t excess = used > limit ? (used - limit) / workers + 1 : 0, freed = 0;
-    bool any = false;
     while (freed < excess && clock_mono().us < until_us) {
         size_t round = 0;
-        for (uint32_t i = worker; i < ks->store.shards_len && freed + round < excess;
+        bool whole = true;
+        for (uint32_t i = worker; i < ks->store.shards_len && freed + round < excess && whole;
              i += workers) {
             round += evict_shard(ks, &ks->store.shards[i], volatile_only);
-            if (i / workers % CHECK_EVERY == 0 && clock_mono().us >= until_us)
-                break;
+            whole = i / workers % CHECK_EVERY != 0 || clock_mono().us < until_us;
         }
-        any |= round > 0;
         freed += round;
-        if (round == 0)
+        if (round > 0) {
+            ks->empty_rounds[worker] = 0;
+            note_barren(ks, worker, workers, false);
+        } else if (whole && is_round_in_vain(ks, worker, workers)) {
+            note_barren(ks, worker, workers, true);
             break;
+        }
     }
-    atomic_store(&ks->stuck, excess > 0 && !any);
     store_free_later_run();
 }
 
@@ -192,7 +234,7 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
     if (atomic_load(&ks->wb->memory_high))
         evict(ks, worker, workers, until + budget_us);
     else
-        atomic_store(&ks->stuck, false);
+        note_barren(ks, worker, workers, false);
     return more;
 }
 

@@ -18,6 +18,7 @@ enum {
     BACKPRESSURE_OFF = 2
 };
 enum { ROOM_WAIT_MS = 1000, EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
+enum { EVICT_SHARDS = 16, EVICT_LOOK = 32, EVICT_LEAST = 128 };
 enum { FRAME_BYTES = 32 }; /* around an argument: MSET says a SET for each two */
 
 static const char REFUSED_JOURNAL[] =
@@ -115,6 +116,9 @@ static enum txn_state refuse_held(struct txn *t, const char *text)
 static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *text)
 {
     int64_t policy = option_num(OPT_backpressure_policy), now = clock_mono().us;
+    bool slowed = writeback_is_slowing(t->ks->wb) && text == REFUSED_PRESSURE;
+    if (slowed && (policy != BACKPRESSURE_DELAY || w == NULL))
+        return TXN_READY;
     if (policy == BACKPRESSURE_OFF) /* maxmemory alone refuses */
         return text == REPLY_OOM ? refuse_held(t, text) : TXN_READY;
     if ((t->flags & TXN_TRY) != 0)
@@ -124,7 +128,8 @@ static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *tex
         w->since_us = now;
         stat_add(STAT_backpressure_delays, 1);
     }
-    if (!may_wait || now - w->since_us >= option_num(OPT_backpressure_max_delay_ms) * 1000) {
+    int64_t most_us = option_num(OPT_backpressure_max_delay_ms) * 1000;
+    if (!may_wait || (now - w->since_us >= most_us && !slowed)) {
         stat_add(STAT_backpressure_refusals, 1);
         if (w != NULL)
             w->since_us = 0;
@@ -169,6 +174,15 @@ static enum txn_state make_room(struct txn *t, uint64_t bytes)
     }
 }
 
+/* Who waited and was called may go on, others only if nobody waits. */
+static bool is_admitted(struct keyspace *ks, const struct waiter *w)
+{
+    if (w != NULL && w->admitted)
+        return true;
+    return atomic_load_explicit(&ks->pressed_len, memory_order_relaxed) == 0 &&
+           pressure_admits(ks->wb) > 0;
+}
+
 bool txn_may_flush(struct txn *t, uint32_t n)
 {
     if (dbmap_free(&t->ks->wb->map) >= n)
@@ -190,13 +204,17 @@ static enum txn_state admit(struct txn *t, struct waiter *w)
             state = writeback_dirty_keys(ks->wb) > 0 || !lane_is_idle(ks->wb)
                         ? hold_back(t, w, REPLY_OOM)
                         : refuse(t, REPLY_OOM);
-        else if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) == 2))
+        else if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) !=
+                          PRESSURE_NONE) &&
+                 !is_admitted(ks, w))
             state = hold_back(
                 t, w, atomic_load(&ks->wb->lane.letters_full) ? REFUSED_LETTERS : REFUSED_PRESSURE);
         if (state != TXN_READY)
             return state;
-        if (w != NULL)
+        if (w != NULL) {
             w->since_us = 0;
+            w->admitted = false;
+        }
     }
     return make_room(t, txn_request_bytes(t->raw, t->argc, t->argv) + t->following + EFFECT_SLACK);
 }
@@ -290,7 +308,7 @@ bool txn_is_live(const struct txn *t, const struct entry *e)
         return false;
     if (entry_expired(e, t->now))
         return false;
-    if (UNLIKELY(t->objects_edited) && e->type != VALUE_STRING)
+    if (UNLIKELY(t->open_objects != 0) && e->type != VALUE_STRING)
         return value_ops((enum value_type)e->type)->count(entry_object(e)) > 0;
     return true;
 }
@@ -530,8 +548,8 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     must(!t->open);
     struct keyspace *ks = t->ks;
     t->flags = flags;
-    t->stamped = t->objects_edited = false;
-    t->met_expired = false;
+    t->stamped = t->met_expired = false;
+    t->open_objects = 0;
     t->generation++;
     t->effects.len = 0;
     t->following = t->announced;
@@ -594,27 +612,10 @@ void txn_close_request(struct txn *t)
         buf_append_bulk(&t->effects, t->argv[i]);
 }
 
-/* Aggregates that were left empty are gone. */
-static void remove_empty(struct txn *t) NO_TSA
-{
-    for (uint32_t i = 0; i < t->slots_len; i++) {
-        struct slot *s = &t->slots[i];
-        struct entry *e = slot_entry(t, s);
-        if (e == NULL || e->type == VALUE_NONE || e->type == VALUE_STRING ||
-            value_ops((enum value_type)e->type)->count(entry_object(e)) > 0)
-            continue;
-        if (entry_set_none(&t->ks->store, s->shard, e, s->hash, s->store_db, s->key->name) != NULL)
-            t->generation++;
-        txn_close_request(t); /* it comes first */
-        effect_del(t, s->store_db, s->key->name);
-    }
-}
-
 void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv)
 {
     txn_close_request(t);
-    if (t->objects_edited)
-        remove_empty(t);
+    edit_close_objects(t);
     t->following -= min_u64(t->following, txn_request_bytes(raw, argc, argv));
     begin_request(t, raw, argc, argv);
 }
@@ -633,18 +634,28 @@ static void append_record(struct txn *t)
         parts[n++] = buf_slice(&t->effects);
     if (verbatim)
         parts[n++] = t->raw;
+    uint64_t bytes = FRAME_BYTES;
+    for (uint32_t i = 0; i < n; i++)
+        bytes += parts[i].len;
+    writeback_journalled(t->ks->wb, bytes);
     journal_append(t->ks->journal, t->producer, t->stamp, t->now, t->record_db,
                    n == 0 ? JOURNAL_NOOP : 0, parts, n);
 }
 
-/* Above maxmemory each write makes room for about what it took. */
-static void evict_some(struct txn *t, struct slot *s) NO_TSA
+/* Above maxmemory each write makes room for about what it took, among the shards that come next. */
+static void evict_some(struct txn *t, size_t bytes)
 {
+    struct keyspace *ks = t->ks;
     bool volatile_only = option_num(OPT_maxmemory_policy) <= 3;
-    for (int i = 0; i < 2; i++) {
-        if (shard_evict(&t->ks->store, s->shard, 32, volatile_only) == 0)
-            break;
-        stat_add(STAT_evicted_keys, 1);
+    size_t freed = 0;
+    for (int i = 0; i < EVICT_SHARDS && freed < bytes; i++) {
+        struct shard *sh = &ks->store.shards[t->evict_next++ % ks->store.shards_len];
+        lock_acquire(&sh->lock);
+        size_t more = shard_evict(&ks->store, sh, EVICT_LOOK, volatile_only);
+        lock_release(&sh->lock);
+        freed += more;
+        if (more > 0)
+            stat_add(STAT_evicted_keys, 1);
     }
 }
 
@@ -653,8 +664,7 @@ uint64_t txn_commit(struct txn *t) NO_TSA
     must(t->open);
     struct keyspace *ks = t->ks;
     uint64_t depends = 0;
-    if (t->objects_edited)
-        remove_empty(t);
+    edit_close_objects(t);
     if (t->stamped) {
         depends = t->stamp.lsn;
         for (uint32_t i = 0; i < t->slots_len; i++)
@@ -663,9 +673,6 @@ uint64_t txn_commit(struct txn *t) NO_TSA
             ks->store.shards[i].last_lsn = t->stamp.lsn;
         if (!ks->replaying)
             append_record(t);
-        if (UNLIKELY(atomic_load_explicit(&ks->wb->memory_high, memory_order_relaxed)) &&
-            t->slots_len > 0)
-            evict_some(t, &t->slots[0]);
     } else {
         for (uint32_t i = 0; i < t->slots_len; i++)
             depends = max_u64(depends, t->slots[i].shard->last_lsn);
@@ -674,6 +681,8 @@ uint64_t txn_commit(struct txn *t) NO_TSA
     }
     unlock(t);
     t->open = false;
+    if (t->stamped && UNLIKELY(atomic_load_explicit(&ks->wb->memory_high, memory_order_relaxed)))
+        evict_some(t, EVICT_LEAST + t->effects.len + t->raw.len);
     if (t->effects.cap > 64 * 1024)
         buf_fini(&t->effects);
     for (uint32_t i = 0; UNLIKELY(t->met_expired) && i < t->slots_len; i++)

@@ -57,6 +57,7 @@ struct waiter {
     enum rc
         failed; /* why it was called, when not for good news; txn_begin turns it into a refusal */
     int64_t since_us; /* back-pressure: when the wait began, 0: not waiting for that */
+    bool admitted;    /* and it is this one's turn */
 };
 
 enum txn_state { TXN_READY, TXN_PARKED, TXN_REFUSED };

@@ -68,25 +68,29 @@ bool keyspace_cancel_wait(struct keyspace *ks, struct waiter *w)
 void wait_for_relief(struct keyspace *ks, struct waiter *w)
 {
     lock_acquire(&ks->wait_lock);
-    w->next = ks->pressed;
-    ks->pressed = w;
+    w->next = NULL;
+    *(ks->pressed == NULL ? &ks->pressed : ks->pressed_last) = w;
+    ks->pressed_last = &w->next;
+    atomic_fetch_add(&ks->pressed_len, 1);
     atomic_fetch_add(&ks->waiting, 1);
     lock_release(&ks->wait_lock);
 }
 
 /* Waiters are called under the lock: once keyspace_cancel_wait() says that one will not be called,
- * that is so. A call only passes the news on. */
+ * that is so. A call only passes the news on. First come, first served. */
 static void release_pressed(struct keyspace *ks) REQUIRES(ks->wait_lock)
 {
-    bool relief = atomic_load(&ks->wb->pressure) < 2 && !atomic_load(&ks->stuck);
+    uint32_t admits = atomic_load(&ks->stuck) ? 0 : pressure_admits(ks->wb);
+    bool refuses = !writeback_is_slowing(ks->wb) || atomic_load(&ks->stuck);
     int64_t now = clock_mono().us, most = option_num(OPT_backpressure_max_delay_ms) * 1000;
-    for (struct waiter **at = &ks->pressed; *at != NULL;) {
-        struct waiter *w = *at;
-        if (!relief && now - w->since_us < most) {
-            at = &w->next;
-            continue;
-        }
-        *at = w->next;
+    while (ks->pressed != NULL) {
+        struct waiter *w = ks->pressed;
+        if (admits == 0 && !(refuses && now - w->since_us >= most))
+            break;
+        w->admitted = admits > 0;
+        admits -= admits > 0;
+        ks->pressed = w->next;
+        atomic_fetch_sub(&ks->pressed_len, 1);
         atomic_fetch_sub(&ks->waiting, 1);
         w->ready(w);
     }

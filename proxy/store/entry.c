@@ -111,6 +111,30 @@ size_t entry_memory(const struct entry *e)
     return bytes;
 }
 
+/* An average element for each change: what an aggregate knows without looking through it. */
+static size_t unflushed_of_object(const struct entry *e, const struct value_ops *ops,
+                                  const void *object)
+{
+    bool everything =
+        (e->flags & ENTRY_REPLACE) != 0 || (ops->must_replace != NULL && ops->must_replace(object));
+    size_t memory = ops->memory(object);
+    if (everything)
+        return memory;
+    size_t changes = ops->changes(object, false), elements = ops->count(object);
+    return changes >= elements ? memory : memory / elements * changes;
+}
+
+size_t entry_unflushed(const struct entry *e)
+{
+    size_t bytes = entry_own_class(e);
+    struct content c = entry_content(e);
+    if (c.blob != NULL)
+        bytes += alloc_size_class(sizeof(*c.blob) + c.blob->cap);
+    else if (c.object != NULL)
+        bytes += unflushed_of_object(e, value_ops(c.type), c.object);
+    return bytes;
+}
+
 /* --- Laying out --- */
 
 /* A new entry in the table: of type NONE, with key and room for the payload, not accounted. */

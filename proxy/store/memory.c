@@ -7,6 +7,7 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -26,6 +27,8 @@ size_t __sanitizer_get_heap_size(void);
 #elif !defined(WEIR_NO_JEMALLOC)
 #include <jemalloc/jemalloc.h>
 #endif
+
+#define HUGE_PAGES_FROM (UINT64_C(512) << 20) /* below that the unused part of each counts */
 
 bool (*alloc_should_fail)(void);
 
@@ -86,7 +89,7 @@ uint64_t alloc_hash_seed(void)
 }
 
 /* The figures as of the last refresh. */
-static _Atomic size_t allocated, active, resident, mapped, peak, at_start;
+static _Atomic size_t allocated, data, active, resident, mapped, peak, at_start;
 
 #if defined(UNDER_SANITIZER) || defined(WEIR_NO_JEMALLOC)
 
@@ -169,28 +172,62 @@ static void read_figures(struct memory_info *out)
 
 #endif
 
+static void give_back_at_once(void)
+{
+#if !defined(UNDER_SANITIZER) && !defined(WEIR_NO_JEMALLOC)
+    ssize_t decay_ms = 20;
+    unsigned arenas = 0;
+    size_t len = sizeof(arenas);
+    (void)mallctl("arenas.narenas", &arenas, &len, NULL, 0);
+    (void)mallctl("arenas.dirty_decay_ms", NULL, NULL, &decay_ms, sizeof(decay_ms));
+    for (unsigned i = 0; i < arenas; i++) {
+        char name[64];
+        snprintf(name, sizeof(name), "arena.%u.dirty_decay_ms", i);
+        (void)mallctl(name, NULL, NULL, &decay_ms, sizeof(decay_ms));
+    }
+#endif
+}
+
+void memory_begin(uint64_t limit)
+{
+    if (limit >= HUGE_PAGES_FROM)
+        return;
+    (void)prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);
+    give_back_at_once();
+}
+
+static _Atomic size_t caches;
+
+void memory_set_caches(size_t bytes)
+{
+    atomic_store_explicit(&caches, bytes, memory_order_relaxed);
+}
+
 void memory_refresh(void)
 {
     struct memory_info now = {0};
     read_figures(&now);
+    size_t apart = atomic_load_explicit(&caches, memory_order_relaxed);
+    now.data = now.allocated > apart ? now.allocated - apart : 0;
     atomic_store_explicit(&allocated, now.allocated, memory_order_relaxed);
+    atomic_store_explicit(&data, now.data, memory_order_relaxed);
     atomic_store_explicit(&active, now.active, memory_order_relaxed);
     atomic_store_explicit(&resident, now.resident, memory_order_relaxed);
     atomic_store_explicit(&mapped, now.mapped, memory_order_relaxed);
     size_t highest = atomic_load_explicit(&peak, memory_order_relaxed);
-    while (highest < now.allocated && !atomic_compare_exchange_weak(&peak, &highest, now.allocated))
+    while (highest < now.data && !atomic_compare_exchange_weak(&peak, &highest, now.data))
         ;
 }
 
-size_t memory_allocated(void)
+size_t memory_data(void)
 {
-    return atomic_load_explicit(&allocated, memory_order_relaxed);
+    return atomic_load_explicit(&data, memory_order_relaxed);
 }
 
 void memory_mark_started(void)
 {
     memory_refresh();
-    atomic_store_explicit(&at_start, memory_allocated(), memory_order_relaxed);
+    atomic_store_explicit(&at_start, memory_data(), memory_order_relaxed);
 }
 
 size_t memory_at_start(void)
@@ -200,7 +237,8 @@ size_t memory_at_start(void)
 
 void memory_get_info(struct memory_info *out)
 {
-    out->allocated = memory_allocated();
+    out->allocated = atomic_load_explicit(&allocated, memory_order_relaxed);
+    out->data = memory_data();
     out->active = atomic_load_explicit(&active, memory_order_relaxed);
     out->resident = atomic_load_explicit(&resident, memory_order_relaxed);
     out->mapped = atomic_load_explicit(&mapped, memory_order_relaxed);

@@ -126,6 +126,18 @@ void store_prefetch_element(const struct store *s, uint64_t hash, struct slice n
     lock_release(&sh->lock);
 }
 
+struct entry *shard_find_dirty(struct shard *sh, uint64_t hash, bool odd)
+{
+    struct table_probe probe;
+    for (uint64_t *slot = table_first(sh->table, table_position(hash), &probe); slot != NULL;
+         slot = table_next(&probe)) {
+        struct entry *e = slot_pointer(*slot);
+        if ((e->flags & ENTRY_DIRTY) != 0 && ((e->flags & ENTRY_CUT_ODD) != 0) != odd)
+            return e;
+    }
+    return NULL;
+}
+
 /* --- Counting --- */
 
 static void count(_Atomic int64_t *n, bool was, bool is)

@@ -132,6 +132,9 @@ void store_prefetch_element(const struct store *s, uint64_t hash, struct slice n
 struct entry *entry_find(struct store *s, struct shard *sh, uint64_t hash, uint32_t db,
                          struct slice key) REQUIRES(sh->lock);
 
+/* A dirty entry of this hash whose ENTRY_CUT_ODD is not `odd`; NULL: none. */
+struct entry *shard_find_dirty(struct shard *sh, uint64_t hash, bool odd) REQUIRES(sh->lock);
+
 /* Create or change. Each returns the entry at its (new) place, or NULL when out of memory with
  * everything unchanged. The dirty list, the expiry index, live counters and memory follow; flags
  * DIRTY, IN_FLIGHT, CUT_ODD are kept. What was there before is released (large objects: see
@@ -175,6 +178,9 @@ void **entry_object_place(struct entry *e); /* the same, to change: valid until 
 /* Allocation, value included, its table slot and expiry item; from the sizes, without asking the
  * allocator. */
 size_t entry_memory(const struct entry *e);
+/* Bytes that its next capture will take, about: of an aggregate, its changes' share. A function of
+ * the entry as it is, so that sums of it can be kept. */
+size_t entry_unflushed(const struct entry *e);
 static inline bool entry_expired(const struct entry *e, struct wall now)
 {
     return (e->flags & ENTRY_EXPIRES) != 0 && entry_expires_at(e) <= now.ms;
@@ -231,6 +237,8 @@ void shard_sample_ttl(struct store *s, struct shard *sh, uint32_t db, struct wal
  * through a tenth of the memory. */
 size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile_only)
     REQUIRES(sh->lock);
+/* Slots that the hand goes over in a round. */
+size_t shard_slots(const struct shard *sh) REQUIRES(sh->lock);
 /* Drops keys that are known to be absent, and nothing else, `look` slots a call; *position moves
  * on, 0 at the end. */
 void shard_forget_absent(struct store *s, struct shard *sh, uint32_t *position, size_t look)
@@ -243,18 +251,23 @@ void shard_sweep(struct store *s, struct shard *sh, uint32_t *position, size_t l
 /* Walks everything of a shard and breaks (must) where its parts do not agree: table, dirty list,
  * expiry index. For tests and debugging. Lock: the shard's. */
 void store_check(struct store *s, struct shard *sh) REQUIRES(sh->lock);
+/* The same for what is counted over all shards. Lock: all of them. */
+void store_check_sums(struct store *s);
 
 /* Large objects and blobs released under a lock are put on a list and freed by whoever calls this
  * without one; returns how many. */
 size_t store_free_later_run(void);
 
 /* Allocator's figures (jemalloc): bytes allocated by the application, resident, and so on;
- * refreshed by memory_refresh(). */
+ * refreshed by memory_refresh(). `data` is what counts against maxmemory: all that is allocated,
+ * without the caches of the backend; `peak` is the highest of that. */
 struct memory_info {
-    size_t allocated, active, resident, mapped, peak;
+    size_t allocated, data, active, resident, mapped, peak;
 };
+void memory_begin(uint64_t limit); /* once, before threads: fits the allocator to maxmemory */
 void memory_refresh(void);
-size_t memory_allocated(void);
+void memory_set_caches(size_t bytes); /* as of the next refresh */
+size_t memory_data(void);
 void memory_get_info(struct memory_info *out);
 /* Gives what is free back to the system. Takes milliseconds where much is. */
 void memory_purge(void);

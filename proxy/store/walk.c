@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "store/shard.h"
 
+#include <stdlib.h>
+
 /* --- SCAN --- */
 
 struct scan {
@@ -113,6 +115,11 @@ size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile
     }
     entry_remove(s, sh, victim, entry_hash(s, victim));
     return bytes;
+}
+
+size_t shard_slots(const struct shard *sh)
+{
+    return table_slots(sh->table);
 }
 
 /* --- Dropping what is known to be absent --- */
@@ -240,4 +247,38 @@ void store_check(struct store *s, struct shard *sh)
     check_heap(sh->expiry, expiring);
     if (table_len(sh->table) <= 1024)
         check_passed(sh->table);
+}
+
+/* Takes what is there from a copy of the counters, which must leave nothing. */
+static void take_counted(const struct shard *sh, int64_t *keys, int64_t *expires,
+                         int64_t *negatives)
+{
+    for (size_t i = 0; i < table_slots(sh->table); i++) {
+        const struct entry *e = table_at(sh->table, i);
+        if (e == NULL)
+            continue;
+        bool live = e->type != VALUE_NONE;
+        keys[e->db] -= live;
+        expires[e->db] -= live && (e->flags & ENTRY_EXPIRES) != 0;
+        *negatives -= !live;
+    }
+}
+
+void store_check_sums(struct store *s)
+{
+    int64_t *keys = malloc((STORE_DB_MAX + 1) * sizeof(*keys));
+    int64_t *expires = malloc((STORE_DB_MAX + 1) * sizeof(*expires));
+    int64_t negatives = atomic_load(&s->negatives);
+    must(keys != NULL && expires != NULL);
+    for (uint32_t db = 0; db <= STORE_DB_MAX; db++) {
+        keys[db] = atomic_load(&s->dbs[db].keys);
+        expires[db] = atomic_load(&s->dbs[db].expires);
+    }
+    for (uint32_t i = 0; i < s->shards_len; i++)
+        take_counted(&s->shards[i], keys, expires, &negatives);
+    for (uint32_t db = 0; db <= STORE_DB_MAX; db++)
+        must(keys[db] == 0 && expires[db] == 0);
+    must(negatives == 0);
+    free(keys);
+    free(expires);
 }

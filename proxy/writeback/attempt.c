@@ -17,17 +17,19 @@
 #include "config/options.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 struct attempt {
     struct writeback *wb;
     struct batch *batch;
-    struct backend_item *items; /* of the batch, without those that need not go */
-    uint32_t *index;            /* of each in the batch */
-    uint32_t len;
-    uint32_t refused, conflicts, first_refused, first_conflict;
-    struct err first_reason; /* of a refusal */
-    const char *first_verdict;
+    struct piece *piece; /* the one that the backend has; NULL: none yet */
+    uint64_t items;      /* of all pieces so far */
+    uint32_t refused, conflicts, kept_theirs;
+    struct told {     /* of the first one of a kind */
+        char key[80]; /* printable */
+        struct err why;
+    } first_refused, first_conflict;
     struct err records; /* why something could not be recorded; RC_OK: it could */
     struct backend_applied applied;
     bool reached_commit;
@@ -83,54 +85,102 @@ enum rc record_lost_changes(struct writeback *wb, const struct backend_item *our
 static void on_begin(void *ctx)
 {
     struct attempt *a = ctx;
-    for (uint32_t i = 0; i < a->len; i++)
-        a->batch->outcomes[a->index[i]] = BATCH_APPLIED;
-    a->refused = a->conflicts = 0;
+    a->piece = NULL;
+    a->batch->in_memory = 0;
+    a->items = 0;
+    a->refused = a->conflicts = a->kept_theirs = 0;
     a->records.code = RC_OK;
     a->reached_commit = false;
     records_begin(a->wb->records, a->batch->cut_lsn);
-    a->records.code = records_supersede(a->wb->records, a->items, a->len, &a->records);
+}
+
+/* What the transaction has is only needed for another attempt: beyond a bound it waits on disk. */
+static void put_by(struct attempt *a)
+{
+    struct batch *b = a->batch;
+    uint64_t bytes = a->piece != NULL ? piece_memory(a->piece) : 0;
+    if (bytes == 0)
+        return;
+    b->in_memory += bytes;
+    if (b->in_memory > batch_memory()) {
+        spool_put(&a->wb->lane.spool, a->piece);
+        b->in_memory -= bytes;
+    }
+}
+
+static enum rc next_piece(void *ctx, const struct backend_item **items, uint32_t *items_len,
+                          struct err *err)
+{
+    struct attempt *a = ctx;
+    struct piece *p;
+    put_by(a);
+    if (a->records.code != RC_OK) { /* nothing will be committed */
+        *err = a->records;
+        return err->code;
+    }
+    enum rc rc = lane_next_piece(a->wb, a->batch, a->piece, &p, err);
+    if (rc == RC_OK && p->outcomes == NULL)
+        piece_seal(p, &a->batch->map);
+    else if (rc == RC_OK)
+        rc = spool_get(&a->wb->lane.spool, p, err);
+    if (rc != RC_OK)
+        return rc;
+    memset(p->outcomes, BATCH_APPLIED, p->live);
+    a->piece = p;
+    atomic_store_explicit(&a->wb->applied_keys, a->items, memory_order_relaxed);
+    a->items += p->live;
+    a->records.code = records_supersede(a->wb->records, p->items, p->live, &a->records);
+    *items = p->items;
+    *items_len = p->live;
+    return RC_OK;
+}
+
+static void note_first(struct told *first, struct slice key, const struct err *why)
+{
+    struct buf text = {0};
+    buf_append_escaped(&text, key, 64);
+    snprintf(first->key, sizeof(first->key), "%.*s", (int)text.len, text.data);
+    first->why = *why;
+    buf_fini(&text);
 }
 
 static void on_refused(void *ctx, uint32_t item, const struct err *why)
 {
     struct attempt *a = ctx;
-    must(item < a->len);
+    must(item < a->piece->live);
     struct record r = {.kind = RECORD_DEAD_LETTER, .reason = slice_str(why->text)};
-    if (a->refused++ == 0) {
-        a->first_refused = item;
-        a->first_reason = *why;
-    }
-    keep(a, &r, &a->items[item]);
-    a->batch->outcomes[a->index[item]] = BATCH_DEAD;
+    if (a->refused++ == 0)
+        note_first(&a->first_refused, a->piece->items[item].key, why);
+    keep(a, &r, &a->piece->items[item]);
+    a->piece->outcomes[item] = BATCH_DEAD;
 }
 
 static enum backend_verdict on_conflict(void *ctx, uint32_t item, const struct backend_conflict *c)
 {
     struct attempt *a = ctx;
-    must(item < a->len);
+    must(item < a->piece->live);
     enum backend_verdict verdict = conflict_decide();
+    struct err why;
     struct record r = {.kind = RECORD_CONFLICT,
                        .reason = slice_str(conflict_verdict_name(verdict)),
                        .ours_lost = verdict == BACKEND_KEEP,
                        .base = c->base,
                        .theirs = c->theirs};
-    if (a->conflicts++ == 0) {
-        a->first_conflict = item;
-        a->first_verdict = conflict_verdict_name(verdict);
-    }
+    (void)err_set(&why, RC_INVALID, "%s", conflict_verdict_name(verdict));
+    if (a->conflicts++ == 0)
+        note_first(&a->first_conflict, c->ours->key, &why);
     keep(a, &r, c->ours);
     if (verdict == BACKEND_KEEP && a->records.code == RC_OK)
-        a->records.code = records_add_kept(a->wb->records, &a->items[item], &a->records);
-    a->batch->outcomes[a->index[item]] =
-        verdict == BACKEND_KEEP ? BATCH_KEPT_THEIRS : BATCH_APPLIED_OVER;
+        a->records.code = records_add_kept(a->wb->records, &a->piece->items[item], &a->records);
+    a->kept_theirs += verdict == BACKEND_KEEP;
+    a->piece->outcomes[item] = verdict == BACKEND_KEEP ? BATCH_KEPT_THEIRS : BATCH_APPLIED_OVER;
     return verdict;
 }
 
 static void on_merged(void *ctx, uint32_t item)
 {
     struct attempt *a = ctx;
-    uint8_t *outcome = &a->batch->outcomes[a->index[item]];
+    uint8_t *outcome = &a->piece->outcomes[item];
     if (*outcome != BATCH_KEPT_THEIRS)
         *outcome = BATCH_MERGED;
 }
@@ -161,27 +211,13 @@ static struct attempt *attempt_new(struct writeback *wb, struct batch *b)
     struct attempt *a = calloc(1, sizeof(*a));
     must(a != NULL);
     *a = (struct attempt){.wb = wb, .batch = b};
-    a->items = malloc((b->items_len + 1) * sizeof(*a->items));
-    a->index = malloc((b->items_len + 1) * sizeof(*a->index));
-    must(a->items != NULL && a->index != NULL);
-    for (uint32_t i = 0; i < b->items_len; i++) {
-        if (b->outcomes[i] == BATCH_SKIPPED)
-            continue;
-        a->items[a->len] = b->items[i];
-        a->index[a->len++] = i;
-    }
     return a;
 }
 
 void attempt_free(struct attempt **ap)
 {
-    struct attempt *a = *ap;
+    free(*ap);
     *ap = NULL;
-    if (a == NULL)
-        return;
-    free(a->items);
-    free(a->index);
-    free(a);
 }
 
 /* RC_OK: the backend has this batch. RC_NOT_FOUND: it has not. Any other code: it cannot say. A cut
@@ -206,34 +242,21 @@ static enum rc ask_outcome(struct writeback *wb, const struct batch *b, struct e
 /* One line of each kind for a batch, however many keys it is about. */
 static void tell(const struct attempt *a)
 {
-    struct buf key = {0};
     if (a->refused > 0) {
         stat_add(STAT_dead_letters_total, a->refused);
-        buf_append_escaped(&key, a->items[a->first_refused].key, 64);
         log_line(LOG_WARNING,
                  "the backend refuses %u keys of a batch, dead letters now (WEIR DEADLETTER); the "
-                 "first is '%.*s': %s",
-                 a->refused, (int)key.len, key.data, a->first_reason.text);
+                 "first is '%s': %s",
+                 a->refused, a->first_refused.key, a->first_refused.why.text);
     }
-    key.len = 0;
     if (a->conflicts > 0) {
         stat_add(STAT_conflicts_total, a->conflicts);
-        buf_append_escaped(&key, a->items[a->first_conflict].key, 64);
         log_line(
             LOG_WARNING,
             "%u keys of a batch were changed in the backend too, see WEIR CONFLICTS; the first "
-            "is '%.*s': %s",
-            a->conflicts, (int)key.len, key.data, a->first_verdict);
+            "is '%s': %s",
+            a->conflicts, a->first_conflict.key, a->first_conflict.why.text);
     }
-    buf_fini(&key);
-}
-
-static uint32_t count_kept(const struct attempt *a)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; a->conflicts > 0 && i < a->len; i++)
-        n += a->batch->outcomes[a->index[i]] == BATCH_KEPT_THEIRS;
-    return n;
 }
 
 static enum rc apply(struct attempt *a, struct err *err)
@@ -243,8 +266,7 @@ static enum rc apply(struct attempt *a, struct err *err)
     struct backend_batch batch = {
         .cut_lsn = b->cut_lsn,
         .mark = b->mark,
-        .items = a->items,
-        .items_len = a->len,
+        .next_piece = next_piece,
         .dbmap = b->map_changed ? &b->map : NULL,
         .on_begin = on_begin,
         .on_conflict = on_conflict,
@@ -259,10 +281,10 @@ static enum rc apply(struct attempt *a, struct err *err)
 static void account(struct attempt *a)
 {
     struct writeback *wb = a->wb;
-    stat_add(STAT_flushed_items, a->len - a->refused);
+    stat_add(STAT_flushed_items, a->items - a->refused);
     stat_add(STAT_flushed_rows, a->applied.rows);
     stat_add(STAT_flushed_bytes, a->applied.bytes);
-    losses_add(wb, writeback_applied_lsn(wb), a->batch->cut_lsn, a->refused, count_kept(a));
+    losses_add(wb, writeback_applied_lsn(wb), a->batch->cut_lsn, a->refused, a->kept_theirs);
     tell(a);
 }
 

@@ -1,33 +1,23 @@
-/* A cut's batch: what every key that was dirty at the cut is to become in the backend.
+/* A cut on its way to the backend: in pieces, so that no more of it than some pieces is in memory.
  *
  * Captures come from the cutter and, where a writer reaches an entry first, from that writer's
- * thread; each thread adds to a part of its own, under the lock of the entry's shard. When the
- * cutter has walked all shards the batch is complete, and the shard locks have made every part
- * visible to it. Then the flusher sorts it and owns it.
+ * thread; each thread adds to a part of its own. What the parts hold is handed to the lane as a
+ * piece, again and again until every entry that was owed is captured: then the batch is complete.
+ * The flusher takes the pieces in that order through one transaction of the backend, which may have
+ * to be repeated. Pieces that it has are kept for that until it is committed: in memory, or, beyond
+ * a bound, in the spool.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef WRITEBACK_BATCH_H
 #define WRITEBACK_BATCH_H
 
-#include "backends/backend.h"
 #include "base/clock.h"
-#include "store/store.h"
-
-enum batch_outcome {
-    BATCH_APPLIED,
-    BATCH_APPLIED_OVER, /* a conflict was decided for ours */
-    BATCH_MERGED,       /* applied, beside what others changed of other elements */
-    BATCH_KEPT_THEIRS,  /* a conflict was decided for theirs: ours was not applied */
-    BATCH_DEAD,         /* the backend refused it: a dead letter now */
-    BATCH_SKIPPED,      /* its database was flushed within the same cut */
-};
-
-struct batch_chunk;
+#include "base/lock.h"
+#include "writeback/piece.h"
 
 struct batch_part {
-    struct batch_chunk *items, *bytes; /* newest first */
-    uint32_t items_len;
-    uint64_t payload; /* bytes of keys and values */
+    struct lock lock;
+    struct piece *open GUARDED_BY(lock); /* NULL: nothing captured since the last was taken */
 } __attribute__((aligned(CACHE_LINE)));
 
 struct batch {
@@ -40,19 +30,27 @@ struct batch {
     struct backend_dbmap map; /* as of the cut */
     bool map_captured;        /* Lock: all shards, or the first one */
     bool map_changed;         /* the backend does not have it yet */
-    /* after batch_seal: */
-    struct backend_item *items; /* in backend_item_order */
-    uint32_t items_len;
-    uint8_t *outcomes; /* enum batch_outcome, by item */
-    uint64_t payload;
+
+    /* Lock: the lane's */
+    struct piece *first, **last; /* in order */
+    uint32_t waiting;            /* of them, not taken by the flusher yet, ... */
+    uint64_t waiting_bytes;      /* ... and their payload */
+    bool complete;               /* no other will come */
+
+    uint64_t in_memory; /* flusher only: payload of the pieces that it has taken */
 };
 
 struct batch *batch_new(uint32_t parts_len);
 void batch_free(struct batch **b);
-/* Copies the entry as it is now; aggregates: their changes, which are then forgotten, or everything
- * where the entry says REPLACE. Lock: the entry's shard. */
-void batch_capture(struct batch *b, uint32_t part, struct entry *e);
-/* Sorts everything into items. No captures after this. Thread: flusher. */
-void batch_seal(struct batch *b);
+/* Bytes that pieces wait in before others go to the spool. */
+uint64_t batch_memory(void);
+/* Captures the entry into a part; returns what that counts as: its weight, and what is copied
+ * where nothing else bounds it: `ahead` of the cutter. Lock: the entry's shard. */
+uint64_t batch_capture(struct batch *b, uint32_t part, struct entry *e, uint64_t weight,
+                       bool ahead);
+/* What has been captured since the last time, by everybody; NULL: nothing. Owns: the caller. */
+struct piece *batch_take(struct batch *b);
+/* How much the part holds now: whether it is time for batch_take(). */
+void batch_part_size(struct batch *b, uint32_t part, uint32_t *keys, uint64_t *bytes);
 
 #endif

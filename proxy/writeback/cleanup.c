@@ -20,10 +20,19 @@
 
 enum { PREFETCH_AHEAD = 16, SUSPECT_SLOTS = 256 };
 
+/* The next capture is to be one of everything. */
+static void replace_all(struct writeback *wb, struct entry *e)
+{
+    int64_t before = writeback_weight(e);
+    e->flags |= ENTRY_REPLACE;
+    if ((e->flags & ENTRY_DIRTY) != 0)
+        writeback_reweighed(wb, wb->producers_len - 1, e, before);
+}
+
 bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct entry *e)
 {
     uint32_t producer = wb->producers_len - 1;
-    e->flags |= ENTRY_REPLACE;
+    replace_all(wb, e);
     if ((e->flags & ENTRY_DIRTY) != 0)
         return true;
     if (!shard_try_reserve_dirty(sh, 1))
@@ -52,8 +61,8 @@ static void settle(struct writeback *wb, const struct backend_item *item,
         lock_release(&sh->lock); /* its whole database was flushed away meanwhile */
         return;
     }
-    if (outcome == BATCH_DEAD) {   /* stays in flight: never evicted, so it stays readable */
-        e->flags |= ENTRY_REPLACE; /* the backend lacks changes that will not be captured again */
+    if (outcome == BATCH_DEAD) { /* stays in flight: never evicted, so it stays readable */
+        replace_all(wb, e);      /* the backend lacks changes that will not be captured again */
         e->apart = 1;
         lock_release(&sh->lock);
         return;
@@ -83,23 +92,38 @@ static void settle(struct writeback *wb, const struct backend_item *item,
     lock_release(&sh->lock);
 }
 
-void cleanup_batch(struct writeback *wb, const struct batch *b)
+static void settle_piece(struct writeback *wb, const struct piece *p, struct lost *lost)
 {
     uint64_t hashes[PREFETCH_AHEAD];
-    struct lost lost = {0};
-    for (uint32_t i = 0; i < b->items_len; i += PREFETCH_AHEAD) {
-        uint32_t n = (uint32_t)min_u64(PREFETCH_AHEAD, b->items_len - i);
+    for (uint32_t i = 0; i < p->len; i += PREFETCH_AHEAD) {
+        uint32_t n = (uint32_t)min_u64(PREFETCH_AHEAD, p->len - i);
         for (uint32_t k = 0; k < n; k++) {
-            hashes[k] = store_hash(wb->store, b->items[i + k].db, b->items[i + k].key);
+            hashes[k] = store_hash(wb->store, p->items[i + k].db, p->items[i + k].key);
             store_prefetch_bucket(wb->store, hashes[k]);
         }
         for (uint32_t k = 0; k < n; k++)
             store_prefetch_entry(wb->store, hashes[k]);
         for (uint32_t k = 0; k < n; k++) {
-            enum batch_outcome outcome = (enum batch_outcome)b->outcomes[i + k];
-            settle(wb, &b->items[i + k], outcome, hashes[k], &lost);
+            enum batch_outcome outcome = (enum batch_outcome)p->outcomes[i + k];
+            settle(wb, &p->items[i + k], outcome, hashes[k], lost);
         }
+        pressure_tick(wb);
     }
+    atomic_fetch_sub_explicit(&wb->in_flight_bytes, p->weight, memory_order_relaxed);
+}
+
+void cleanup_batch(struct writeback *wb, const struct batch *b)
+{
+    struct lost lost = {0};
+    struct err err;
+    for (struct piece *p = b->first; p != NULL; p = p->next) {
+        if (spool_get(&wb->lane.spool, p, &err) == RC_OK)
+            settle_piece(wb, p, &lost);
+        else /* its entries stay in memory, and are settled when they are changed again */
+            log_err(LOG_WARNING, "a batch is committed, but cannot be cleaned up behind", &err);
+        piece_drop_items(p);
+    }
+    spool_clear(&wb->lane.spool);
     losses_add(wb, b->cut_lsn, lost.lsn, 0, lost.len);
     lost_record(wb, &lost);
 }

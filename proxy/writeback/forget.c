@@ -41,10 +41,8 @@ static void forget_effect(struct writeback *wb, struct shard *sh, uint32_t db, s
 
 void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash)
 {
-    if ((e->flags & ENTRY_DIRTY) != 0) {
-        writeback_count_clean(wb, e);
-        entry_unmark_dirty(sh, e);
-    }
+    if ((e->flags & ENTRY_DIRTY) != 0)
+        writeback_unmark(wb, wb->producers_len - 1, sh, e);
     e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
     sh->evicted = true;
     if (e->type != VALUE_NONE)
@@ -58,19 +56,18 @@ void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e,
 static void lost_keep(struct lost *lost, struct entry *e)
 {
     if (lost->items == NULL)
-        lost->items = batch_new(1);
+        lost->items = piece_new();
     lost->len++;
-    batch_capture(lost->items, 0, e);
+    piece_capture(lost->items, e);
 }
 
 static enum rc try_record(struct writeback *wb, struct lost *lost)
 {
     struct err err = {0};
-    enum rc rc =
-        record_lost_changes(wb, lost->items->items, lost->items->items_len, lost->lsn, &err);
+    enum rc rc = record_lost_changes(wb, lost->items->items, lost->items->len, lost->lsn, &err);
     lane_note_records(wb, rc, &err);
     if (rc == RC_OK)
-        batch_free(&lost->items);
+        piece_free(&lost->items);
     return rc;
 }
 
@@ -78,7 +75,7 @@ void lost_record(struct writeback *wb, struct lost *lost)
 {
     if (lost->items == NULL)
         return;
-    batch_seal(lost->items);
+    piece_seal(lost->items, NULL);
     if (wb->unrecorded == NULL && try_record(wb, lost) == RC_OK)
         return;
     struct lost *waits = malloc(sizeof(*waits));
@@ -109,7 +106,7 @@ void lost_fini(struct writeback *wb)
     while (wb->unrecorded != NULL) {
         struct lost *first = wb->unrecorded;
         wb->unrecorded = first->next;
-        batch_free(&first->items);
+        piece_free(&first->items);
         free(first);
     }
 }
@@ -117,8 +114,10 @@ void lost_fini(struct writeback *wb)
 static void drop(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
                  struct lost *lost) REQUIRES(sh->lock)
 {
-    if ((e->flags & ENTRY_DIRTY) != 0)
+    if ((e->flags & ENTRY_DIRTY) != 0) {
+        writeback_unmark(wb, wb->producers_len - 1, sh, e);
         lost_keep(lost, e);
+    }
     writeback_take_out(wb, sh, e, hash);
 }
 
@@ -221,7 +220,7 @@ enum rc forget_end_replay(struct writeback *wb, struct err *err)
     if (rc == RC_OK)
         lost_record(wb, &u.lost);
     else
-        batch_free(&u.lost.items);
+        piece_free(&u.lost.items);
     free(wb->kept.keys);
     wb->kept = (struct kept){0};
     return rc;

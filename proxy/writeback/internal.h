@@ -12,6 +12,8 @@
 #include "writeback/batch.h"
 #include "writeback/dbmap.h"
 #include "writeback/records.h"
+#include "writeback/select.h"
+#include "writeback/spool.h"
 #include "writeback/writeback.h"
 
 #include <stdatomic.h>
@@ -66,8 +68,26 @@ struct lane {
     atomic_bool letters_full;  /* a look without the lock: the batch waits for room for records */
     atomic_bool reading_fails; /* a look without the lock: one of `reading` is a failure */
     struct attempt *unsure;    /* flusher only: the last one, while nobody knows what came of it */
+    struct spool spool;        /* flusher; cutter, when a batch is done */
     uint64_t random;           /* flusher only: jitter */
     bool maintenance_left;     /* flusher only */
+};
+
+/* What writers may take of a bounded resource until the cutter looks again. */
+enum allowance_of { ALLOWANCE_MEMORY, ALLOWANCE_JOURNAL, ALLOWANCES };
+struct allowance {
+    _Atomic int64_t left;             /* bytes; below 0: owed */
+    _Atomic uint64_t spent, spenders; /* lately, for the average */
+} __attribute__((aligned(CACHE_LINE)));
+
+/* Cutter only; see pressure.c. */
+struct pace {
+    int64_t ticked_us, refreshed_us; /* when pressure and memory were looked at */
+    int64_t cut_us, moved_us;        /* when the running cut was made, and when it last got on */
+    uint64_t cut_keys, cut_bytes;    /* 0: none runs */
+    uint64_t cut_journal_bytes;      /* of the journal then */
+    uint64_t seen_done;              /* of its keys, applied */
+    double us_per_byte;              /* of the last cuts; 0: none yet */
 };
 
 /* Where changes were lost lately. When there is no more room the oldest two become one. */
@@ -110,7 +130,12 @@ struct writeback {
     _Atomic int64_t first_in_flight_us; /* the same of the cut that is not committed; 0: none is */
     _Atomic uint64_t applied_lsn, last_cut_lsn;
     _Atomic uint64_t in_flight_keys, in_flight_bytes;
-    _Atomic int pressure;     /* see writeback_info.backpressure */
+    _Atomic uint64_t ahead_bytes;  /* of in_flight_bytes: copies that writers made */
+    _Atomic uint64_t applied_keys; /* of the cut that is in flight: what the backend has taken */
+    _Atomic int pressure;          /* enum pressure_level */
+    _Atomic bool moves;            /* the backend takes something now and then */
+    struct allowance allowances[ALLOWANCES];
+    struct pace pace;
     _Atomic bool memory_high; /* above maxmemory: evict, and refuse what needs more */
     atomic_bool pausing;
 
@@ -126,12 +151,17 @@ struct writeback {
     struct mono surge_at;                  /* cutter only: when the rate of changes was measured */
     uint64_t surge_writes;                 /* and how many there had been */
     bool surging;                          /* cutter only: more than SURGE_PER_S changes a second */
-    struct mono refreshed;                 /* cutter only: when memory figures were read */
     struct mono high_at, calm_at;          /* cutter only: why_say_pressure() */
     uint64_t refused_before;               /* cutter only: the same */
     uint32_t sweep_shard, sweep_position;  /* cutter only */
     uint32_t swept_dead;                   /* cutter only: dead databases when it began */
     uint64_t sweep_lsn; /* cutter only: what the running sweep will have cleared */
+    char *spool_dir;    /* immutable */
+    struct capturing {
+        struct batch *batch;         /* NULL: no cut is being captured */
+        struct selection *selection; /* NULL: shard by shard, from this one on */
+        uint32_t shard;
+    } capturing; /* cutter only */
     struct lane lane;
     struct kept kept;        /* start only */
     struct lost *unrecorded; /* cutter, start: what could not be recorded yet, oldest first */
@@ -177,15 +207,21 @@ static inline bool writeback_must_capture(const struct entry *e, uint16_t cut)
 }
 void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
     REQUIRES(sh->lock);
-/* Bytes that an entry will cost to keep until it is flushed; cheap. */
+/* What a dirty entry adds to dirty_bytes. */
 static inline int64_t writeback_weight(const struct entry *e)
 {
-    return (int64_t)sizeof(*e) + e->key_len + e->value_len;
+    return (int64_t)entry_unflushed(e);
 }
 /* After a change: makes the entry dirty, or notes that one more change was folded into it.
  * `before`: its weight before, when it was dirty already. */
 void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e,
                        uint16_t cut, int64_t before) REQUIRES(sh->lock);
+/* Takes a dirty entry off the dirty list and out of the sums. */
+void writeback_unmark(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
+    REQUIRES(sh->lock);
+/* A dirty entry weighs something else than it did, and nothing more is to be noted. */
+void writeback_reweighed(struct writeback *wb, uint32_t producer, const struct entry *e,
+                         int64_t before);
 /* Before the map of databases changes. Lock: all shards. */
 void writeback_capture_map(struct writeback *wb, uint16_t cut);
 
@@ -212,20 +248,54 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
  * loader; holds a shard's lock for a bounded number of entries. */
 void writeback_suspect_all(struct writeback *wb);
 
+/* Writers wait for their turn, which comes: none is refused for having waited long. */
+static inline bool writeback_is_slowing(const struct writeback *wb)
+{
+    return atomic_load_explicit(&wb->pressure, memory_order_relaxed) == PRESSURE_PACING &&
+           atomic_load_explicit(&wb->moves, memory_order_relaxed);
+}
+
 /* What a batch says of the journal now. Thread: any. */
 struct backend_mark writeback_mark(const struct writeback *wb);
 /* The backend has everything that had been changed when this was asked. Thread: any. */
 bool writeback_is_settled(struct writeback *wb);
 /* Everything that is dirty now leaves with the next cut, which is due. Thread: any. */
 void writeback_cut_soon(struct writeback *wb);
+/* Counts what is dirty and breaks (must) where the sums say something else. Lock: all shards. */
+void writeback_check(struct writeback *wb);
 int64_t writeback_dirty_keys(const struct writeback *wb);
 int64_t writeback_dirty_bytes(const struct writeback *wb);
+
+/* --- pressure.c. Thread: cutter, where nothing else is said. --- */
+/* Looks at memory and journal, and fills the allowances, if it is time to: to be called often. */
+void pressure_tick(struct writeback *wb);
+void pressure_cut_begins(struct writeback *wb, uint64_t keys, uint64_t bytes);
+void pressure_cut_ends(struct writeback *wb);
+/* A writer has taken so much. Thread: any. */
+void pressure_spend(struct writeback *wb, enum allowance_of what, int64_t amount);
+/* How many writers may go on now; one that comes anew waits behind those that wait. Thread: any. */
+uint32_t pressure_admits(struct writeback *wb);
+
+/* A record of so many bytes is on its way to the journal. Thread: any. */
+static inline void writeback_journalled(struct writeback *wb, uint64_t bytes)
+{
+    if (UNLIKELY(atomic_load_explicit(&wb->pressure, memory_order_relaxed) != PRESSURE_NONE))
+        pressure_spend(wb, ALLOWANCE_JOURNAL, (int64_t)bytes);
+}
 
 /* --- lane.c --- */
 void lane_init(struct writeback *wb);
 void lane_start(struct writeback *wb);
 void lane_stop(struct writeback *wb);
+/* A batch begins; its pieces come while it is applied. Thread: cutter, and the next three too. */
 void lane_submit(struct writeback *wb, struct batch *b);
+bool lane_wants_piece(struct writeback *wb, struct batch *b); /* or has enough to do */
+void lane_add_piece(struct writeback *wb, struct batch *b, struct piece *p); /* takes it over */
+void lane_complete(struct writeback *wb, struct batch *b);                   /* that was all */
+/* The piece behind another one (NULL: the first); waits for it. RC_NOT_FOUND: there is none.
+ * RC_UNAVAILABLE: the proxy ends. Thread: flusher. */
+MUST_CHECK enum rc lane_next_piece(struct writeback *wb, struct batch *b, struct piece *after,
+                                   struct piece **out, struct err *err);
 /* The committed batch, if there is one; the caller frees it. */
 struct batch *lane_take_done(struct writeback *wb);
 bool lane_is_idle(struct writeback *wb);
@@ -240,6 +310,13 @@ void lane_note_records(struct writeback *wb, enum rc rc, const struct err *err);
 bool lane_note_read(struct writeback *wb, enum lane_read what, enum rc rc, const struct err *err);
 void lane_hurry(struct writeback *wb); /* an operator asks: no backoff now */
 
+/* --- capture.c. Thread: cutter. --- */
+/* Makes a cut. */
+void capture_begin(struct writeback *wb);
+/* Captures some of it, as much as the lane wants now; false when there is nothing to capture. */
+bool capture_some(struct writeback *wb);
+void capture_fini(struct writeback *wb); /* when nobody writes any more */
+
 /* --- cleanup.c --- */
 /* Makes an entry dirty, so that the next cut writes all of it. False: out of memory.
  * Thread: cutter. */
@@ -248,14 +325,11 @@ MUST_CHECK bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct
 /* After the commit: entries that were not changed again are clean, tombstones go, kept-theirs
  * entries are dropped. */
 void cleanup_batch(struct writeback *wb, const struct batch *b);
-/* An entry that is dirty is not to be flushed after all. Thread: cutter, or recovery. */
-void writeback_count_clean(struct writeback *wb, const struct entry *e);
-
 /* --- forget.c --- */
 #define WRITEBACK_FORGET "FORGET" /* the effect that says so in the journal */
 /* Changes that lost what they rest on, for a record of each. */
 struct lost {
-    struct batch *items; /* NULL while there are none */
+    struct piece *items; /* NULL while there are none */
     uint32_t len;
     uint64_t lsn; /* of the newest FORGET */
     struct lost *next;

@@ -3,6 +3,8 @@
  *   pending ──> attempt ──OK──> done ──> (the cutter cleans up)
  *                  └──anything else──> wait, and try again
  *
+ * The pieces of a batch come while it is applied. The cutter is asked for no more than some ahead.
+ *
  * What the backend says of single items is the attempt's business, see attempt.c.
  *
  * The wait is exponential with jitter (Brooker, "Exponential Backoff And Jitter", 2015). After
@@ -25,7 +27,9 @@ enum {
     MAINTAIN_BUDGET_MS = 50,
     MAINTAIN_IDLE_MS = 200,
     READ_FAILURE_SHOWN_US = 5000000,
-    REMIND_US = 60000000
+    REMIND_US = 60000000,
+    PIECES_AHEAD = 2,
+    PIECE_WAIT_US = 100000
 };
 
 static int64_t backoff_us(struct lane *l, uint64_t failures)
@@ -138,6 +142,8 @@ static struct batch *next_batch(struct lane *l)
     lock_acquire(&l->lock);
     int64_t now = clock_mono().us, wait_us = MAINTAIN_IDLE_MS * 1000;
     struct batch *b = l->paused ? NULL : l->pending;
+    if (b != NULL && b->first == NULL && !b->complete)
+        b = NULL; /* nothing has come yet */
     if (b != NULL && !l->hurry && l->retry_at.us > now) {
         wait_us = l->retry_at.us - now < wait_us ? l->retry_at.us - now : wait_us;
         b = NULL;
@@ -173,6 +179,75 @@ static void maintain(struct writeback *wb)
         log_err(LOG_WARNING, "backend maintenance", &err);
 }
 
+static void wake_cutter(struct writeback *wb)
+{
+    lock_acquire(&wb->lock);
+    cond_signal(&wb->cond);
+    lock_release(&wb->lock);
+}
+
+enum rc lane_next_piece(struct writeback *wb, struct batch *b, struct piece *after,
+                        struct piece **out, struct err *err)
+{
+    struct lane *l = &wb->lane;
+    enum rc rc = RC_OK;
+    lock_acquire(&l->lock);
+    for (;;) {
+        *out = after != NULL ? after->next : b->first;
+        if (*out != NULL || b->complete || l->stopping)
+            break;
+        cond_wait_us(&l->cond, &l->lock, PIECE_WAIT_US);
+    }
+    if (*out != NULL) {
+        if (!(*out)->was_taken) {
+            b->waiting--;
+            b->waiting_bytes -= (*out)->payload;
+        }
+        (*out)->was_taken = true;
+    } else {
+        rc = b->complete ? RC_NOT_FOUND : RC_UNAVAILABLE;
+    }
+    lock_release(&l->lock);
+    if (rc == RC_UNAVAILABLE)
+        return err_set(err, rc, "the proxy ends; the journal keeps what is not in the backend");
+    if (rc == RC_OK)
+        wake_cutter(wb);
+    return rc;
+}
+
+void lane_add_piece(struct writeback *wb, struct batch *b, struct piece *p)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    must(l->pending == b && !b->complete);
+    p->next = NULL;
+    *b->last = p;
+    b->last = &p->next;
+    b->waiting++;
+    b->waiting_bytes += p->payload;
+    cond_signal(&l->cond);
+    lock_release(&l->lock);
+}
+
+void lane_complete(struct writeback *wb, struct batch *b)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    b->complete = true;
+    cond_signal(&l->cond);
+    lock_release(&l->lock);
+}
+
+bool lane_wants_piece(struct writeback *wb, struct batch *b)
+{
+    struct lane *l = &wb->lane;
+    lock_acquire(&l->lock);
+    bool wants =
+        b->waiting == 0 || (b->waiting < PIECES_AHEAD && b->waiting_bytes < batch_memory() / 2);
+    lock_release(&l->lock);
+    return wants;
+}
+
 static void *lane_main(void *arg)
 {
     struct writeback *wb = arg;
@@ -184,16 +259,12 @@ static void *lane_main(void *arg)
             continue;
         }
         struct err err;
-        if (b->items == NULL)
-            batch_seal(b);
         bool records_failed;
         if (attempt_batch(wb, b, &records_failed, &err) == RC_OK) {
             note_success(wb, b);
-            lock_acquire(&wb->lock);
-            cond_signal(&wb->cond);
-            lock_release(&wb->lock);
+            wake_cutter(wb);
             maintain(wb);
-        } else {
+        } else if (!is_stopping(l)) {
             note_failure(wb, &err, records_failed);
         }
     }

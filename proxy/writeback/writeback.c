@@ -1,11 +1,7 @@
 /* The cutter: decides when dirty data leaves, makes the cut, and cleans up behind it.
  *
  * A cut is a bump of the cut number in the journal's clock word. Whatever was stamped before
- * belongs to it. The cutter then walks the shards and captures what was dirty; a writer that
- * reaches such an entry first captures it itself. The walk holds each shard's lock for a few
- * entries at a time and goes down the dirty list from its end: what a writer adds meanwhile lies
- * behind the place of the walk and belongs to the next cut, and what a writer's capture moves
- * forward does too.
+ * belongs to it, and is captured: see capture.c.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
@@ -16,10 +12,8 @@
 #include <stdlib.h>
 
 enum {
-    CAPTURE_PIECE = 64,
-    BUSY_TICK_US = 5000,
+    BUSY_TICK_US = 2000,
     IDLE_TICK_US = 50000,
-    REFRESH_US = 100000,
     SWEEP_SLOTS = 4096,
     SURGE_WINDOW_US = 100000,
     SURGE_PER_S = 10000
@@ -48,23 +42,52 @@ static void count(_Atomic int64_t *counter, int64_t by)
                           memory_order_relaxed);
 }
 
-void writeback_count_clean(struct writeback *wb, const struct entry *e)
+void writeback_unmark(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
 {
-    struct wb_producer *mine = &wb->producers[wb->producers_len - 1];
-    count(&mine->dirty_keys, -1);
-    count(&mine->dirty_bytes, -writeback_weight(e));
+    count(&wb->producers[producer].dirty_keys, -1);
+    count(&wb->producers[producer].dirty_bytes, -writeback_weight(e));
+    entry_unmark_dirty(sh, e);
 }
 
 void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
 {
     struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
     must(b != NULL);
-    count(&wb->producers[producer].dirty_keys, -1);
-    count(&wb->producers[producer].dirty_bytes, -writeback_weight(e));
-    entry_unmark_dirty(sh, e);
+    uint64_t weight = (uint64_t)writeback_weight(e);
+    writeback_unmark(wb, producer, sh, e); /* first: what is captured weighs less */
     e->flags |= ENTRY_IN_FLIGHT;
-    batch_capture(b, producer, e);
+    uint64_t all = batch_capture(b, producer, e, weight, producer != wb->producers_len - 1);
+    atomic_fetch_add_explicit(&wb->in_flight_keys, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&wb->in_flight_bytes, all, memory_order_relaxed);
+    atomic_fetch_add_explicit(&wb->ahead_bytes, all - weight, memory_order_relaxed);
     e->apart = 0;
+}
+
+void writeback_reweighed(struct writeback *wb, uint32_t producer, const struct entry *e,
+                         int64_t before)
+{
+    must((e->flags & ENTRY_DIRTY) != 0);
+    count(&wb->producers[producer].dirty_bytes, writeback_weight(e) - before);
+}
+
+static void spend(struct writeback *wb, int64_t grown)
+{
+    if (UNLIKELY(atomic_load_explicit(&wb->pressure, memory_order_relaxed) != PRESSURE_NONE) &&
+        grown > 0)
+        pressure_spend(wb, ALLOWANCE_MEMORY, grown);
+}
+
+void writeback_check(struct writeback *wb) NO_TSA
+{
+    int64_t keys = 0, bytes = 0;
+    for (uint32_t i = 0; i < wb->store->shards_len; i++) {
+        const struct shard *sh = &wb->store->shards[i];
+        keys += sh->dirty_len;
+        for (uint32_t k = 0; k < sh->dirty_len; k++)
+            bytes += writeback_weight(sh->dirty[k]);
+    }
+    must(keys == writeback_dirty_keys(wb));
+    must(bytes == writeback_dirty_bytes(wb));
 }
 
 void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e,
@@ -73,12 +96,14 @@ void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh
     stat_add(STAT_writes, 1);
     if ((e->flags & ENTRY_DIRTY) != 0) {
         stat_add(STAT_coalesced_writes, 1);
-        count(&wb->producers[producer].dirty_bytes, writeback_weight(e) - before);
+        writeback_reweighed(wb, producer, e, before);
+        spend(wb, writeback_weight(e) - before);
         return;
     }
     must(entry_mark_dirty(sh, e, cut));
     count(&wb->producers[producer].dirty_keys, 1);
     count(&wb->producers[producer].dirty_bytes, writeback_weight(e));
+    spend(wb, writeback_weight(e));
     if (UNLIKELY(atomic_load_explicit(&wb->first_dirty_us, memory_order_relaxed) == 0)) {
         int64_t none = 0;
         atomic_compare_exchange_strong(&wb->first_dirty_us, &none, clock_mono().us);
@@ -95,25 +120,6 @@ void writeback_capture_map(struct writeback *wb, uint16_t cut)
     b->map_captured = true;
 }
 
-static void capture_shard(struct writeback *wb, struct shard *sh, uint16_t next_cut)
-{
-    uint32_t part = wb->producers_len - 1;
-    lock_acquire(&sh->lock);
-    uint32_t at = sh->dirty_len;
-    while (at > 0) {
-        for (int n = 0; n < CAPTURE_PIECE && at > 0; n++) {
-            struct entry *e = sh->dirty[--at];
-            if (writeback_must_capture(e, next_cut))
-                writeback_capture(wb, part, sh, e);
-        }
-        lock_release(&sh->lock);
-        lock_acquire(&sh->lock);
-        if (at > sh->dirty_len)
-            at = sh->dirty_len;
-    }
-    lock_release(&sh->lock);
-}
-
 struct backend_mark writeback_mark(const struct writeback *wb)
 {
     struct backend_mark mark = {.durable_lsn = journal_durable_lsn(wb->journal),
@@ -122,44 +128,14 @@ struct backend_mark writeback_mark(const struct writeback *wb)
     return mark;
 }
 
-static void make_cut(struct writeback *wb)
-{
-    struct batch *b = batch_new(wb->producers_len);
-    b->cut_at = clock_mono();
-    b->next_cut = (uint16_t)(journal_cut(wb->journal) + 1);
-    atomic_store_explicit(&wb->current, b, memory_order_release);
-    int64_t first_us = atomic_load(&wb->first_dirty_us);
-    atomic_store(&wb->first_in_flight_us, first_us != 0 ? first_us : b->cut_at.us);
-    atomic_store(&wb->first_dirty_us, 0);
-    b->cut_lsn = journal_bump_cut(wb->journal);
-    b->mark = writeback_mark(wb);
-    atomic_store(&wb->last_cut_lsn, b->cut_lsn);
-
-    struct shard *first = &wb->store->shards[0];
-    lock_acquire(&first->lock);
-    writeback_capture_map(wb, b->next_cut);
-    lock_release(&first->lock);
-    for (uint32_t i = 0; i < wb->store->shards_len; i++)
-        capture_shard(wb, &wb->store->shards[i], b->next_cut);
-
-    uint64_t keys = 0, bytes = 0;
-    for (uint32_t i = 0; i < b->parts_len; i++) {
-        keys += b->parts[i].items_len;
-        bytes += b->parts[i].payload;
-    }
-    atomic_store(&wb->in_flight_keys, keys);
-    atomic_store(&wb->in_flight_bytes, bytes);
-    stat_add(STAT_cuts, 1);
-    lane_submit(wb, b);
-    atomic_store_explicit(&wb->current, NULL, memory_order_release); /* see writeback_is_settled */
-}
-
 static void finish_batch(struct writeback *wb, struct batch *b)
 {
+    pressure_cut_ends(wb);
     cleanup_batch(wb, b);
     atomic_store(&wb->in_flight_keys, 0);
     atomic_store(&wb->in_flight_bytes, 0);
     atomic_store(&wb->first_in_flight_us, 0);
+    atomic_store(&wb->ahead_bytes, 0);
     atomic_store_explicit(&wb->applied_lsn, b->cut_lsn, memory_order_release);
     journal_trim(wb->journal, b->cut_lsn);
     batch_free(&b);
@@ -179,11 +155,6 @@ void writeback_cut_soon(struct writeback *wb)
     wb->flush_requested = true;
     cond_signal(&wb->cond);
     lock_release(&wb->lock);
-}
-
-static bool is_over(int64_t value, int64_t limit)
-{
-    return limit > 0 && value > limit;
 }
 
 /* A backend that takes long gets as long a rest: it is spared, and more updates are folded. */
@@ -233,7 +204,8 @@ static bool is_behind(struct writeback *wb, bool requested)
 
 static bool should_cut(struct writeback *wb, bool requested)
 {
-    if (!lane_is_idle(wb) || !lost_record_rest(wb) || atomic_load(&wb->pausing))
+    if (wb->capturing.batch != NULL || !lane_is_idle(wb) || !lost_record_rest(wb) ||
+        atomic_load(&wb->pausing))
         return false;
     if (atomic_load(&wb->map.changed))
         return true;
@@ -243,37 +215,12 @@ static bool should_cut(struct writeback *wb, bool requested)
     wb->behind_since.us = 0;
     int64_t first = atomic_load(&wb->first_dirty_us);
     int64_t age_us = first == 0 ? 0 : clock_mono().us - first;
-    if (requested || atomic_load(&wb->pressure) > 0 || atomic_load(&wb->memory_high))
+    if (requested || atomic_load(&wb->pressure) != PRESSURE_NONE || atomic_load(&wb->memory_high))
         return true;
     bool due = age_us >= option_num(OPT_write_delay_ms) * 1000 ||
                keys >= option_num(OPT_write_batch_keys) ||
                writeback_dirty_bytes(wb) >= option_num(OPT_write_batch_bytes);
     return due && !is_deferred(wb, age_us) && !is_resting(wb);
-}
-
-static void look_at_pressure(struct writeback *wb)
-{
-    struct mono now = clock_mono();
-    bool high = atomic_load(&wb->memory_high);
-    if (now.us - wb->refreshed.us < (high ? REFRESH_US / 10 : REFRESH_US))
-        return;
-    wb->refreshed = now;
-    memory_refresh();
-    int64_t limit = option_num(OPT_maxmemory);
-    int64_t held = writeback_dirty_bytes(wb) + (int64_t)atomic_load(&wb->in_flight_bytes);
-    struct journal_info journal;
-    journal_get_info(wb->journal, &journal);
-    int pressure = 0;
-    if (is_over(held, limit / 100 * option_num(OPT_dirty_low_watermark)))
-        pressure = 1;
-    bool dirty_is_high = is_over(held, limit / 100 * option_num(OPT_dirty_high_watermark));
-    bool journal_is_high = is_over((int64_t)journal.bytes, option_num(OPT_journal_max_size));
-    if (dirty_is_high || journal_is_high)
-        pressure = 2;
-    atomic_store(&wb->pressure, pressure);
-    why_say_pressure(wb, dirty_is_high, journal_is_high);
-    atomic_store(&wb->memory_high, is_over((int64_t)memory_allocated(), limit));
-    wb->on_applied(wb->ctx); /* whoever waits for pressure to fall looks again */
 }
 
 static bool is_dead(void *ctx, const struct entry *e)
@@ -318,16 +265,18 @@ static void *cutter_main(void *arg)
         struct batch *done = lane_take_done(wb);
         if (done != NULL)
             finish_batch(wb, done);
-        look_at_pressure(wb);
+        pressure_tick(wb);
         measure_surge(wb);
         if (orders_run(wb))
             wanted = journal_last_lsn(wb->journal);
         bool requested = wanted > atomic_load(&wb->last_cut_lsn) || journal_is_removed(wb->journal);
         if (should_cut(wb, requested))
-            make_cut(wb);
+            capture_begin(wb);
+        bool capturing = capture_some(wb);
         bool sweeping = sweep(wb);
         store_free_later_run();
-        bool busy = sweeping || requested || writeback_dirty_keys(wb) > 0 || !lane_is_idle(wb) ||
+        bool busy = sweeping || capturing || requested || writeback_dirty_keys(wb) > 0 ||
+                    !lane_is_idle(wb) ||
                     atomic_load(&wb->memory_high); /* writers are refused until that is looked at */
         lock_acquire(&wb->lock);
         if (!wb->stopping && !wb->flush_requested && (wb->orders == NULL || wb->orders_busy))
@@ -363,6 +312,9 @@ struct writeback *writeback_open(const struct writeback_options *o)
     cond_init(&wb->cond);
     lock_init(&wb->losses_lock);
     lane_init(wb);
+    wb->spool_dir = strdup(o->records_dir);
+    must(wb->spool_dir != NULL);
+    spool_init(&wb->lane.spool, wb->spool_dir);
     dbmap_init(&wb->map, o->position, o->databases);
     atomic_store(&wb->applied_lsn, o->position->cut_lsn);
     atomic_store(&wb->last_cut_lsn, o->position->cut_lsn);
@@ -398,6 +350,9 @@ void writeback_close(struct writeback **wbp) NO_TSA /* the last user */
         return;
     attempt_free(&wb->lane.unsure);
     batch_free(&wb->lane.pending);
+    capture_fini(wb);
+    spool_clear(&wb->lane.spool);
+    free(wb->spool_dir);
     records_close(&wb->records);
     lost_fini(wb);
     orders_fini(wb);

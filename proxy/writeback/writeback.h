@@ -21,6 +21,10 @@ struct writeback;
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
+/* Above the low watermark writers are slowed to what the backend takes; above the high one they
+ * wait, and are refused in the end. */
+enum pressure_level { PRESSURE_NONE, PRESSURE_PACING, PRESSURE_HIGH };
+
 struct writeback_info {
     /* What the backend does not have: waiting for the next cut, or in flight. A key that was
      * changed again while it was in flight counts as both. */
@@ -49,7 +53,7 @@ struct writeback_info {
     int64_t next_retry_ms;            /* until the next try; 0: none pending */
     struct err last_error;            /* code RC_OK: none since start */
     uint64_t dead_letters, conflicts; /* records kept now */
-    int backpressure; /* 0 none, 1 hurrying (low watermark), 2 delaying or refusing (high) */
+    enum pressure_level backpressure;
 };
 
 void writeback_get_info(struct writeback *wb, struct writeback_info *out);

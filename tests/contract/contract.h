@@ -1,8 +1,9 @@
 /* What the contract suites share: a backend of each kind on a store of its own, and short words for
  * building batches and for saying what a key holds.
  *
- * A backend takes part by its row in backends.def. One that others can write to beside the proxy
- * gets a row in `outsiders` too, so that its conflicts are tested.
+ * A backend takes part by its row in backends.def: each test runs with batches as they are, and
+ * with batches that come in pieces, of one item where they are few. One that others can write to
+ * beside the proxy gets a row in `outsiders` too, so that its conflicts are tested.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef TESTS_CONTRACT_H
@@ -25,8 +26,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+struct contract_variant {
+    const struct backend_ops *ops;
+    bool in_pieces; /* batches come item by item */
+};
+
 struct contract {
     const struct backend_ops *ops;
+    bool in_pieces;
     char dir[64];
     char url[64];
     struct backend *b;
@@ -64,6 +71,15 @@ static inline int contract_setup(void **state)
     contract_open(c);
     *state = c;
     return 0;
+}
+
+static inline int contract_setup_variant(void **state)
+{
+    const struct contract_variant *v = *state;
+    *state = (void *)(uintptr_t)v->ops;
+    int rc = contract_setup(state);
+    contract_of(state)->in_pieces = v->in_pieces;
+    return rc;
 }
 
 static inline int contract_remove_file(const char *path, const struct stat *st, int flag,
@@ -109,7 +125,8 @@ static inline void outside(const struct contract *c, const char *sql)
 
 /* ---- running ---- */
 
-/* Every test of the list for every backend; names read "sqlite: a_batch_is_all_or_nothing". */
+/* Every test of the list for every backend; names read "sqlite: a_batch_is_all_or_nothing" and
+ * "sqlite, in pieces: ...". */
 struct contract_test {
     const char *name;
     CMUnitTestFunction run;
@@ -117,19 +134,20 @@ struct contract_test {
 
 static inline int contract_run(const char *group, const struct contract_test *tests, size_t n)
 {
-    static const struct backend_ops *const backends[] = {
-#define BACKEND(name, help) &name,
+    static const struct contract_variant variants[] = {
+#define BACKEND(name, help) {&name, false}, {&name, true},
 #include "backends/backends.def"
 #undef BACKEND
     };
-    struct CMUnitTest *all = calloc(n * COUNT_OF(backends), sizeof(*all));
+    struct CMUnitTest *all = calloc(n * COUNT_OF(variants), sizeof(*all));
     size_t len = 0;
-    for (size_t i = 0; i < COUNT_OF(backends); i++) {
+    for (size_t i = 0; i < COUNT_OF(variants); i++) {
         for (size_t j = 0; j < n; j++) {
             struct buf name = {0};
-            buf_printf(&name, "%s: %s", backends[i]->scheme, tests[j].name);
-            all[len++] = (struct CMUnitTest){name.data, tests[j].run, contract_setup,
-                                             contract_teardown, (void *)(uintptr_t)backends[i]};
+            buf_printf(&name, "%s%s: %s", variants[i].ops->scheme,
+                       variants[i].in_pieces ? ", in pieces" : "", tests[j].name);
+            all[len++] = (struct CMUnitTest){name.data, tests[j].run, contract_setup_variant,
+                                             contract_teardown, (void *)(uintptr_t)&variants[i]};
         }
     }
     int failed = _cmocka_run_group_tests(group, all, len, NULL, NULL);
@@ -198,6 +216,80 @@ static inline int contract_order(const void *a, const void *b)
     return backend_item_order(a, b);
 }
 
+/* A batch of which the items come in pieces; who is told of them hears their numbers in the whole.
+ */
+enum { CONTRACT_PIECES = 64 };
+struct contract_pieces {
+    struct backend_batch whole;
+    uint32_t at, given; /* where the piece at hand begins and ends */
+};
+
+static inline enum rc pieces_next(void *ctx, const struct backend_item **items, uint32_t *items_len,
+                                  struct err *err)
+{
+    struct contract_pieces *p = ctx;
+    (void)err;
+    if (p->given == p->whole.items_len)
+        return RC_NOT_FOUND;
+    uint32_t most = p->whole.items_len / CONTRACT_PIECES + 1;
+    p->at = p->given;
+    *items = &p->whole.items[p->at];
+    *items_len = (uint32_t)min_u64(most, p->whole.items_len - p->at);
+    p->given += *items_len;
+    return RC_OK;
+}
+
+static inline void pieces_begin(void *ctx)
+{
+    struct contract_pieces *p = ctx;
+    p->at = p->given = 0;
+    if (p->whole.on_begin != NULL)
+        p->whole.on_begin(p->whole.ctx);
+}
+
+static inline enum backend_verdict pieces_conflict(void *ctx, uint32_t item,
+                                                   const struct backend_conflict *conflict)
+{
+    struct contract_pieces *p = ctx;
+    return p->whole.on_conflict(p->whole.ctx, p->at + item, conflict);
+}
+
+static inline void pieces_merged(void *ctx, uint32_t item)
+{
+    struct contract_pieces *p = ctx;
+    p->whole.on_merged(p->whole.ctx, p->at + item);
+}
+
+static inline void pieces_refused(void *ctx, uint32_t item, const struct err *why)
+{
+    struct contract_pieces *p = ctx;
+    p->whole.on_refused(p->whole.ctx, p->at + item, why);
+}
+
+static inline enum rc pieces_commit(void *ctx, struct err *err)
+{
+    struct contract_pieces *p = ctx;
+    assert_int_equal(p->given, p->whole.items_len);
+    return p->whole.before_commit != NULL ? p->whole.before_commit(p->whole.ctx, err) : RC_OK;
+}
+
+static inline enum rc apply_in_pieces(struct contract *c, const struct backend_batch *batch,
+                                      struct backend_applied *out, struct err *err)
+{
+    struct contract_pieces p = {.whole = *batch};
+    struct backend_batch in_pieces = *batch;
+    in_pieces.items = NULL;
+    in_pieces.items_len = 0;
+    in_pieces.next_piece = pieces_next;
+    in_pieces.on_begin = pieces_begin;
+    in_pieces.on_conflict = batch->on_conflict != NULL ? pieces_conflict : NULL;
+    in_pieces.on_merged = batch->on_merged != NULL ? pieces_merged : NULL;
+    in_pieces.on_refused = batch->on_refused != NULL ? pieces_refused : NULL;
+    in_pieces.before_commit = pieces_commit;
+    in_pieces.ctx = &p;
+    return c->ops->apply(c->b, &in_pieces, out, err);
+}
+
 /* Sorts a copy and applies it; returns what apply returns. */
 static inline enum rc try_apply(struct contract *c, struct backend_batch batch,
                                 struct backend_applied *out, struct err *err)
@@ -207,7 +299,8 @@ static inline enum rc try_apply(struct contract *c, struct backend_batch batch,
         memcpy(sorted, batch.items, batch.items_len * sizeof(*sorted));
     qsort(sorted, batch.items_len, sizeof(*sorted), contract_order);
     batch.items = sorted;
-    enum rc rc = c->ops->apply(c->b, &batch, out, err);
+    enum rc rc =
+        c->in_pieces ? apply_in_pieces(c, &batch, out, err) : c->ops->apply(c->b, &batch, out, err);
     free(sorted);
     return rc;
 }

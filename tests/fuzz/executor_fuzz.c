@@ -655,9 +655,9 @@ static void evict_all(void) NO_TSA
         for (int in_vain = 0; in_vain < 3; in_vain++)
             while (shard_evict(store, sh, EVICT_LOOK, false) > 0)
                 continue;
-        store_check(store, sh);
         lock_release(&sh->lock);
     }
+    keyspace_check(fuzz.ks);
 }
 
 static bool run_line(struct slice line, unsigned mode)

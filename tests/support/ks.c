@@ -59,6 +59,7 @@ void ks_start(struct ks_fixture *f)
 void ks_stop(struct ks_fixture *f, bool drain)
 {
     struct err err;
+    keyspace_check(f->ks);
     for (int i = 0; i < 3; i++)
         txn_free(&f->t[i]);
     enum rc rc = keyspace_close(&f->ks, drain, 10000, &err);

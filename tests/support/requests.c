@@ -556,10 +556,5 @@ uint64_t requests_digest(const char *key, bool exact)
 
 void requests_check_store(void)
 {
-    struct store *store = &fixture->ks->store;
-    for (uint32_t i = 0; i < store->shards_len; i++) {
-        lock_acquire(&store->shards[i].lock);
-        store_check(store, &store->shards[i]);
-        lock_release(&store->shards[i].lock);
-    }
+    keyspace_check(fixture->ks);
 }

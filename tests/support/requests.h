@@ -80,7 +80,7 @@ struct slice requests_say_text(const char *text); /* words apart by spaces */
  * counts, else whether there is one. Needs no memory beyond what
  * loading it takes. */
 uint64_t requests_digest(const char *key, bool exact);
-/* store_check() of every shard. */
+/* Everything that the keyspace counts is counted anew. */
 void requests_check_store(void);
 
 #endif

@@ -50,7 +50,8 @@ struct steps {
     bool rewound;             /* the next commit writes what the backend has already */
     uint64_t rewound_at;      /* the newest cut then */
     struct shard *stuck;      /* of which the lock is held: !split */
-    uint64_t cuts_before;
+    uint64_t cuts_before;     /* when a cut was allowed */
+    uint16_t cut_before;      /* the number of the one that was open then */
     uint64_t rows_before, rows_written;
     uint64_t faded_used;       /* rows that were due to expired keys */
     sqlite3 *reader, *blocker; /* NULL: the memory backend */

@@ -344,11 +344,13 @@ static void open_step(struct sequence *s, enum kind kind)
              "!open %s --shards %s --hash-max-listpack-entries %s --hash-max-listpack-value %s "
              "--list-max-listpack-size %s --set-max-intset-entries %s "
              "--set-max-listpack-entries %s --zset-max-listpack-entries %s "
-             "--conflict-policy %s --negative-cache-keys %s",
+             "--conflict-policy %s --negative-cache-keys %s "
+             "--write-batch-keys %s --write-batch-bytes %s",
              kind == ON_SQLITE ? "sqlite" : "", kind == LOOSE ? PICK("64", "4096") : "64",
              PICK("0", "4", "128"), PICK("8", "64"), PICK("1", "3", "-2"), PICK("0", "3", "512"),
              PICK("2", "6", "128"), PICK("2", "6", "128"),
-             kind == OVERRULED ? "proxy-wins" : "backend-wins", PICK("0", "100000"));
+             kind == OVERRULED ? "proxy-wins" : "backend-wins", PICK("0", "100000"),
+             PICK("1", "8", "100000"), PICK("1", "100", "64mb"));
     if (kind == LOOSE)
         strcat(line, " --write-delay-ms 1");
     add(s, line);

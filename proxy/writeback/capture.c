@@ -1,0 +1,224 @@
+/* Capturing a cut: what every entry that was dirty at the cut is then, each exactly once.
+ *
+ * A writer that reaches an owed entry captures it before it changes it; the cutter captures all
+ * others, piece by piece, as fast as the lane takes pieces, and hands over what writers captured
+ * meanwhile. A cut of one piece is captured as the dirty lists come, a larger one in the order of
+ * the backend (select.h).
+ *
+ * The lists are walked down from their ends, a few entries under each hold of a shard's lock: what
+ * a writer adds meanwhile lies behind the place of the walk and belongs to the next cut, and what a
+ * writer's capture moves forward does too.
+ *
+ * Thread: cutter.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "writeback/internal.h"
+
+#include "config/options.h"
+
+enum {
+    UNDER_ONE_HOLD = 64,
+    PIECE_SHARE = 4, /* of write-batch-keys, and of what a batch takes of memory: a piece */
+    FETCH_AHEAD = 16
+};
+
+static uint32_t piece_keys(void)
+{
+    return (uint32_t)(option_num(OPT_write_batch_keys) / PIECE_SHARE) + 1;
+}
+
+static uint64_t piece_bytes(void)
+{
+    return batch_memory() / PIECE_SHARE + 1;
+}
+
+/* Calls `each` for every entry of a shard that the cut is still owed. */
+static void each_owed(struct writeback *wb, struct shard *sh,
+                      void (*each)(struct writeback *wb, struct shard *sh, struct entry *e))
+{
+    uint16_t next_cut = wb->capturing.batch->next_cut;
+    lock_acquire(&sh->lock);
+    uint32_t at = sh->dirty_len;
+    while (at > 0) {
+        for (int n = 0; n < UNDER_ONE_HOLD && at > 0; n++) {
+            struct entry *e = sh->dirty[--at];
+            if (writeback_must_capture(e, next_cut))
+                each(wb, sh, e);
+        }
+        lock_release(&sh->lock);
+        lock_acquire(&sh->lock);
+        if (at > sh->dirty_len)
+            at = sh->dirty_len;
+    }
+    lock_release(&sh->lock);
+}
+
+/* --- The order --- */
+
+static void add_to_selection(struct writeback *wb, struct shard *sh, struct entry *e)
+{
+    (void)sh;
+    uint64_t hash = store_hash(wb->store, e->db, entry_key(e));
+    selection_add(wb->capturing.selection, e->db, entry_key(e), hash);
+}
+
+static void sample_shard(struct writeback *wb, struct shard *sh, uint32_t stride, uint32_t *skip)
+{
+    lock_acquire(&sh->lock);
+    uint32_t at = *skip;
+    for (; at < sh->dirty_len; at += stride) {
+        const struct entry *e = sh->dirty[at];
+        selection_sample(wb->capturing.selection, e->db, entry_key(e));
+    }
+    *skip = at - sh->dirty_len;
+    lock_release(&sh->lock);
+}
+
+static void select_order(struct writeback *wb, uint64_t keys, uint32_t pieces)
+{
+    struct selection *s = wb->capturing.selection = selection_new(pieces);
+    uint32_t stride = (uint32_t)(keys / ((uint64_t)pieces * SELECT_SAMPLES)) + 1, skip = 0;
+    for (uint32_t i = 0; i < wb->store->shards_len; i++)
+        sample_shard(wb, &wb->store->shards[i], stride, &skip);
+    selection_divide(s);
+    for (uint32_t i = 0; i < wb->store->shards_len; i++)
+        each_owed(wb, &wb->store->shards[i], add_to_selection);
+}
+
+/* --- A cut begins --- */
+
+static uint32_t pieces_of(uint64_t keys, uint64_t bytes)
+{
+    uint64_t pieces = max_u64(keys / piece_keys(), bytes / piece_bytes()) + 1;
+    return (uint32_t)min_u64(pieces, SELECT_BUCKETS_MAX);
+}
+
+void capture_begin(struct writeback *wb)
+{
+    struct capturing *c = &wb->capturing;
+    struct batch *b = c->batch = batch_new(wb->producers_len);
+    int64_t keys = writeback_dirty_keys(wb), bytes = writeback_dirty_bytes(wb);
+    uint32_t pieces = pieces_of(keys > 0 ? (uint64_t)keys : 0, bytes > 0 ? (uint64_t)bytes : 0);
+    b->cut_at = clock_mono();
+    b->next_cut = (uint16_t)(journal_cut(wb->journal) + 1);
+    atomic_store_explicit(&wb->current, b, memory_order_release);
+    int64_t first_us = atomic_load(&wb->first_dirty_us);
+    atomic_store(&wb->first_in_flight_us, first_us != 0 ? first_us : b->cut_at.us);
+    atomic_store(&wb->first_dirty_us, 0);
+    b->cut_lsn = journal_bump_cut(wb->journal);
+    b->mark = writeback_mark(wb);
+    atomic_store(&wb->last_cut_lsn, b->cut_lsn);
+    pressure_cut_begins(wb, keys > 0 ? (uint64_t)keys : 0, bytes > 0 ? (uint64_t)bytes : 0);
+
+    struct shard *first = &wb->store->shards[0];
+    lock_acquire(&first->lock);
+    writeback_capture_map(wb, b->next_cut);
+    lock_release(&first->lock);
+    lane_submit(wb, b);
+    c->shard = 0;
+    if (pieces > 1)
+        select_order(wb, (uint64_t)keys, pieces);
+}
+
+/* --- Its pieces --- */
+
+static bool has_piece(struct writeback *wb)
+{
+    uint32_t keys;
+    uint64_t bytes;
+    batch_part_size(wb->capturing.batch, wb->producers_len - 1, &keys, &bytes);
+    return keys >= piece_keys() || bytes >= piece_bytes();
+}
+
+static void capture_one(struct writeback *wb, struct shard *sh, struct entry *e)
+{
+    writeback_capture(wb, wb->producers_len - 1, sh, e);
+}
+
+/* Unless a writer has captured it meanwhile. Entries of one hash that are owed are all captured, in
+ * whatever order. */
+static void capture_hash(struct writeback *wb, uint64_t hash)
+{
+    struct shard *sh = store_shard(wb->store, hash);
+    lock_acquire(&sh->lock);
+    struct entry *e = shard_find_dirty(sh, hash, (wb->capturing.batch->next_cut & 1) != 0);
+    if (e != NULL)
+        capture_one(wb, sh, e);
+    lock_release(&sh->lock);
+}
+
+/* False: all is captured. */
+static bool capture_selected(struct writeback *wb)
+{
+    uint64_t hashes[FETCH_AHEAD];
+    uint32_t n = selection_take(wb->capturing.selection, hashes, FETCH_AHEAD);
+    for (uint32_t i = 0; i < n; i++)
+        store_prefetch_bucket(wb->store, hashes[i]);
+    for (uint32_t i = 0; i < n; i++)
+        store_prefetch_entry(wb->store, hashes[i]);
+    for (uint32_t i = 0; i < n; i++)
+        capture_hash(wb, hashes[i]);
+    pressure_tick(wb);
+    return n > 0;
+}
+
+static bool capture_next_shard(struct writeback *wb)
+{
+    struct capturing *c = &wb->capturing;
+    if (c->shard == wb->store->shards_len)
+        return false;
+    each_owed(wb, &wb->store->shards[c->shard++], capture_one);
+    pressure_tick(wb);
+    return true;
+}
+
+static void hand_over(struct writeback *wb)
+{
+    struct piece *p = batch_take(wb->capturing.batch);
+    if (p != NULL)
+        lane_add_piece(wb, wb->capturing.batch, p);
+}
+
+static void must_be_whole(struct writeback *wb, struct shard *sh, struct entry *e)
+{
+    (void)wb, (void)sh, (void)e;
+    must(false);
+}
+
+static void finish(struct writeback *wb)
+{
+    struct capturing *c = &wb->capturing;
+#ifdef WEIR_SLOW_CHECKS
+    for (uint32_t i = 0; i < wb->store->shards_len; i++)
+        each_owed(wb, &wb->store->shards[i], must_be_whole);
+#else
+    (void)must_be_whole;
+#endif
+    hand_over(wb);
+    stat_add(STAT_cuts, 1);
+    lane_complete(wb, c->batch);
+    atomic_store_explicit(&wb->current, NULL, memory_order_release); /* see writeback_is_settled */
+    selection_free(&c->selection);
+    c->batch = NULL;
+}
+
+bool capture_some(struct writeback *wb)
+{
+    struct capturing *c = &wb->capturing;
+    while (c->batch != NULL && lane_wants_piece(wb, c->batch)) {
+        bool more = true;
+        while (more && !has_piece(wb))
+            more = c->selection != NULL ? capture_selected(wb) : capture_next_shard(wb);
+        if (more)
+            hand_over(wb);
+        else
+            finish(wb);
+    }
+    return c->batch != NULL;
+}
+
+void capture_fini(struct writeback *wb)
+{
+    selection_free(&wb->capturing.selection);
+    wb->capturing.batch = NULL; /* the lane's */
+}

@@ -1,0 +1,399 @@
+/* See piece.h. Memory comes in chunks, so that a capture is a copy and not an allocation.
+ *
+ * Sorting compares eight bytes of each key first, taken behind the prefix that all keys share: keys
+ * of one application mostly begin alike.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "writeback/piece.h"
+
+#include <stdlib.h>
+
+enum { ITEMS_PER_CHUNK = 512, BYTES_PER_CHUNK = 64 * 1024 };
+#define SKIPPED (UINT32_C(1) << 31) /* in sort_key.group: behind all others */
+
+struct piece_chunk {
+    struct piece_chunk *next;
+    size_t used, size;
+    char data[];
+};
+
+static _Atomic size_t memory; /* of all pieces */
+
+size_t pieces_memory(void)
+{
+    return atomic_load_explicit(&memory, memory_order_relaxed);
+}
+
+static void count(size_t bytes)
+{
+    atomic_fetch_add_explicit(&memory, bytes, memory_order_relaxed);
+}
+
+static void discount(size_t bytes)
+{
+    atomic_fetch_sub_explicit(&memory, bytes, memory_order_relaxed);
+}
+
+/* Memory for a captured value is not a size that a client may fail on: without it the change could
+ * not leave. */
+static void *chunk_take(struct piece_chunk **list, size_t want, size_t chunk_size)
+{
+    struct piece_chunk *c = *list;
+    if (c == NULL || c->size - c->used < want) {
+        size_t size = want > chunk_size ? want : chunk_size;
+        c = malloc(sizeof(*c) + size);
+        must(c != NULL);
+        count(sizeof(*c) + size);
+        c->size = size;
+        c->used = 0;
+        c->next = *list;
+        *list = c;
+    }
+    void *at = c->data + c->used;
+    c->used += (want + 7) & ~(size_t)7;
+    if (c->used > c->size)
+        c->used = c->size;
+    return at;
+}
+
+static void chunks_free(struct piece_chunk **list)
+{
+    while (*list != NULL) {
+        struct piece_chunk *next = (*list)->next;
+        discount(sizeof(**list) + (*list)->size);
+        free(*list);
+        *list = next;
+    }
+}
+
+static struct slice keep_bytes(struct piece *p, struct slice s)
+{
+    if (s.len == 0)
+        return SLICE("");
+    char *at = chunk_take(&p->bytes, s.len, BYTES_PER_CHUNK);
+    memcpy(at, s.ptr, s.len);
+    p->payload += s.len;
+    return slice_of(at, s.len);
+}
+
+struct piece *piece_new(void)
+{
+    struct piece *p = calloc(1, sizeof(*p));
+    must(p != NULL);
+    return p;
+}
+
+static size_t chunks_memory(const struct piece_chunk *c)
+{
+    size_t bytes = 0;
+    for (; c != NULL; c = c->next)
+        bytes += sizeof(*c) + c->size;
+    return bytes;
+}
+
+/* Of a sealed one, beside its chunks. */
+static size_t items_memory(const struct piece *p)
+{
+    return p->len * sizeof(*p->items) + (p->block != NULL ? p->spooled_len : 0);
+}
+
+size_t piece_memory(const struct piece *p)
+{
+    size_t items = p->items != NULL ? items_memory(p) : 0;
+    return items + chunks_memory(p->taken) + chunks_memory(p->bytes);
+}
+
+void piece_drop_items(struct piece *p)
+{
+    chunks_free(&p->bytes);
+    if (p->items != NULL)
+        discount(items_memory(p));
+    free(p->block);
+    free(p->items);
+    p->block = NULL;
+    p->items = NULL;
+}
+
+void piece_free(struct piece **pp)
+{
+    struct piece *p = *pp;
+    *pp = NULL;
+    if (p == NULL)
+        return;
+    chunks_free(&p->taken);
+    piece_drop_items(p);
+    free(p->outcomes);
+    free(p);
+}
+
+struct element_sink {
+    struct piece *piece;
+    struct backend_element *elements;
+    uint32_t len, cap;
+};
+
+static void take_element(void *ctx, struct slice name, struct slice value, int64_t position,
+                         double score, bool removed)
+{
+    struct element_sink *sink = ctx;
+    must(sink->len < sink->cap);
+    sink->elements[sink->len++] = (struct backend_element){
+        .name = keep_bytes(sink->piece, name),
+        .value = keep_bytes(sink->piece, value),
+        .position = position,
+        .score = score,
+        .removed = removed,
+    };
+}
+
+static void capture_object(struct piece *p, struct entry *e, struct backend_item *item)
+{
+    const struct value_ops *ops = value_ops(item->type);
+    void *object = entry_object(e);
+    item->replace =
+        (e->flags & ENTRY_REPLACE) != 0 || (ops->must_replace != NULL && ops->must_replace(object));
+    size_t changes = ops->changes(object, item->replace);
+    must(changes <= UINT32_MAX);
+    struct element_sink elements = {.piece = p, .cap = (uint32_t)changes};
+    if (changes > 0)
+        elements.elements =
+            chunk_take(&p->bytes, changes * sizeof(*elements.elements), BYTES_PER_CHUNK);
+    struct change_sink sink = {.ctx = &elements, .element = take_element};
+    ops->capture(entry_object_place(e), item->replace, &sink);
+    item->elements = elements.elements;
+    item->elements_len = elements.len;
+    e->flags &= (uint8_t)~ENTRY_REPLACE;
+}
+
+static struct backend_item *add_item(struct piece *p)
+{
+    must(p->items == NULL);
+    p->len++;
+    return chunk_take(&p->taken, sizeof(struct backend_item),
+                      ITEMS_PER_CHUNK * sizeof(struct backend_item));
+}
+
+void piece_capture(struct piece *p, struct entry *e)
+{
+    struct backend_item *item = add_item(p);
+    *item = (struct backend_item){
+        .db = e->db,
+        .type = (enum value_type)e->type,
+        .key = keep_bytes(p, entry_key(e)),
+        .expires_at_ms = entry_expires_at(e),
+        .apart = e->apart,
+    };
+    if (item->type == VALUE_STRING) {
+        struct value value;
+        entry_value(e, &value);
+        item->value = keep_bytes(p, value.str);
+    } else if (item->type != VALUE_NONE) {
+        capture_object(p, e, item);
+    }
+}
+
+/* The newest chunk of a list is the one that is filled: ours stays in front. */
+static void append_chunks(struct piece_chunk **list, struct piece_chunk **other)
+{
+    while (*list != NULL)
+        list = &(*list)->next;
+    *list = *other;
+    *other = NULL;
+}
+
+void piece_absorb(struct piece *p, struct piece **other)
+{
+    struct piece *o = *other;
+    must(p->items == NULL && o->items == NULL);
+    append_chunks(&p->taken, &o->taken);
+    append_chunks(&p->bytes, &o->bytes);
+    p->len += o->len;
+    p->payload += o->payload;
+    p->weight += o->weight;
+    piece_free(other);
+}
+
+struct sort_key {
+    uint64_t bytes; /* eight bytes of the key behind the common prefix, big-endian */
+    uint32_t group; /* store database and text before binary */
+    const struct backend_item *item;
+};
+
+static int sort_order(const void *a, const void *b)
+{
+    const struct sort_key *x = a, *y = b;
+    if (x->group != y->group)
+        return x->group < y->group ? -1 : 1;
+    if (x->bytes != y->bytes)
+        return x->bytes < y->bytes ? -1 : 1;
+    return slice_cmp(x->item->key, y->item->key);
+}
+
+static uint64_t bytes_behind(struct slice key, size_t prefix)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < 8; i++)
+        bytes = bytes << 8 | (prefix + i < key.len ? (unsigned char)key.ptr[prefix + i] : 0);
+    return bytes;
+}
+
+static size_t common_prefix(struct slice a, struct slice b, size_t at_most)
+{
+    size_t n = 0;
+    while (n < at_most && n < a.len && n < b.len && a.ptr[n] == b.ptr[n])
+        n++;
+    return n;
+}
+
+static void collect(const struct piece *p, struct sort_key *keys)
+{
+    uint32_t n = 0;
+    for (const struct piece_chunk *c = p->taken; c != NULL; c = c->next) {
+        const struct backend_item *items = (const void *)c->data;
+        for (size_t i = 0; i < c->used / sizeof(*items); i++)
+            keys[n++].item = &items[i];
+    }
+    must(n == p->len);
+}
+
+static void set_keys(struct sort_key *keys, uint32_t n, const struct backend_dbmap *map)
+{
+    size_t prefix = SIZE_MAX;
+    uint32_t db = 0;
+    bool skipped = false; /* of the last one: neighbours are mostly of one database */
+    for (uint32_t i = 0; i < n; i++)
+        prefix = common_prefix(keys[0].item->key, keys[i].item->key, prefix);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct backend_item *item = keys[i].item;
+        if (item->db != db && map != NULL)
+            skipped = !backend_dbmap_names(map, item->db);
+        db = item->db;
+        keys[i].bytes = bytes_behind(item->key, prefix);
+        keys[i].group =
+            (skipped ? SKIPPED : 0) | item->db << 1 | (backend_is_text(item->key) ? 0 : 1);
+    }
+}
+
+void piece_seal(struct piece *p, const struct backend_dbmap *map)
+{
+    struct sort_key *keys = malloc((p->len + (size_t)1) * sizeof(*keys));
+    p->items = malloc((p->len + (size_t)1) * sizeof(*p->items));
+    p->outcomes = calloc(p->len + (size_t)1, 1);
+    must(keys != NULL && p->items != NULL && p->outcomes != NULL);
+    count(items_memory(p));
+    collect(p, keys);
+    set_keys(keys, p->len, map);
+    qsort(keys, p->len, sizeof(*keys), sort_order);
+    for (uint32_t i = 0; i < p->len; i++) {
+        p->items[i] = *keys[i].item;
+        if ((keys[i].group & SKIPPED) != 0)
+            p->outcomes[i] = BATCH_SKIPPED;
+        else
+            p->live++;
+    }
+    free(keys);
+    chunks_free(&p->taken);
+}
+
+/* --- As bytes --- */
+
+/* What is written of an item, before its bytes: key, value, elements, and then theirs. */
+struct written_item {
+    int64_t expires_at_ms;
+    uint64_t key_len, value_len;
+    uint32_t db, elements_len;
+    uint8_t type, replace, apart;
+};
+
+void piece_write(const struct piece *p, struct buf *out)
+{
+    for (uint32_t i = 0; i < p->len; i++) {
+        const struct backend_item *item = &p->items[i];
+        struct written_item head = {.expires_at_ms = item->expires_at_ms,
+                                    .key_len = item->key.len,
+                                    .value_len = item->value.len,
+                                    .db = item->db,
+                                    .elements_len = item->elements_len,
+                                    .type = (uint8_t)item->type,
+                                    .replace = item->replace,
+                                    .apart = item->apart};
+        buf_append(out, &head, sizeof(head));
+        buf_append(out, item->elements, item->elements_len * sizeof(*item->elements));
+        buf_append_slice(out, item->key);
+        buf_append_slice(out, item->value);
+        for (uint32_t k = 0; k < item->elements_len; k++) {
+            buf_append_slice(out, item->elements[k].name);
+            buf_append_slice(out, item->elements[k].value);
+        }
+    }
+}
+
+struct reading {
+    const char *at;
+    size_t left;
+};
+
+static const char *take(struct reading *r, size_t len)
+{
+    const char *at = r->at;
+    if (len > r->left)
+        return NULL;
+    r->at += len;
+    r->left -= len;
+    return at;
+}
+
+static bool take_slice(struct reading *r, uint64_t len, struct slice *out)
+{
+    const char *at = take(r, len);
+    *out = at == NULL ? SLICE("") : slice_of(at, len);
+    return at != NULL;
+}
+
+static bool read_elements(struct piece *p, struct reading *r, struct backend_item *item)
+{
+    size_t bytes = item->elements_len * sizeof(*item->elements);
+    const char *at = take(r, bytes);
+    if (at == NULL || bytes == 0)
+        return bytes == 0;
+    struct backend_element *elements = chunk_take(&p->bytes, bytes, BYTES_PER_CHUNK);
+    memcpy(elements, at, bytes);
+    item->elements = elements;
+    return true;
+}
+
+static bool read_item(struct piece *p, struct reading *r, struct backend_item *item)
+{
+    struct written_item head;
+    const char *at = take(r, sizeof(head));
+    if (at == NULL)
+        return false;
+    memcpy(&head, at, sizeof(head));
+    *item = (struct backend_item){.db = head.db,
+                                  .type = (enum value_type)head.type,
+                                  .expires_at_ms = head.expires_at_ms,
+                                  .replace = head.replace != 0,
+                                  .apart = head.apart != 0,
+                                  .elements_len = head.elements_len};
+    bool whole = read_elements(p, r, item) && take_slice(r, head.key_len, &item->key) &&
+                 take_slice(r, head.value_len, &item->value);
+    for (uint32_t k = 0; whole && k < item->elements_len; k++) {
+        struct backend_element *e = (struct backend_element *)(uintptr_t)&item->elements[k];
+        whole = take_slice(r, e->name.len, &e->name) && take_slice(r, e->value.len, &e->value);
+    }
+    return whole;
+}
+
+bool piece_read(struct piece *p, char *bytes, size_t len)
+{
+    struct reading r = {bytes, len};
+    bool whole = true;
+    must(p->items == NULL && p->block == NULL);
+    p->items = malloc((p->len + (size_t)1) * sizeof(*p->items));
+    must(p->items != NULL);
+    p->block = bytes;
+    count(items_memory(p));
+    for (uint32_t i = 0; i < p->len && whole; i++)
+        whole = read_item(p, &r, &p->items[i]);
+    return whole && r.left == 0;
+}

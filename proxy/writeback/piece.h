@@ -1,0 +1,60 @@
+/* A piece of a cut: what some keys that were dirty at the cut are to become in the backend.
+ *
+ * Whoever captures adds to it; then it is sealed, which sorts it, and goes through the backend.
+ * Lock: the owner's, see batch.h.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef WRITEBACK_PIECE_H
+#define WRITEBACK_PIECE_H
+
+#include "backends/backend.h"
+#include "base/buf.h"
+#include "store/store.h"
+
+enum batch_outcome {
+    BATCH_APPLIED,
+    BATCH_APPLIED_OVER, /* a conflict was decided for ours */
+    BATCH_MERGED,       /* applied, beside what others changed of other elements */
+    BATCH_KEPT_THEIRS,  /* a conflict was decided for theirs: ours was not applied */
+    BATCH_DEAD,         /* the backend refused it: a dead letter now */
+    BATCH_SKIPPED,      /* its database was flushed within the same cut */
+};
+
+struct piece_chunk;
+
+struct piece {
+    struct piece *next;                /* for its owner */
+    bool was_taken;                    /* for its owner: an attempt has begun with it */
+    struct piece_chunk *taken, *bytes; /* newest first; `taken`: items, until it is sealed */
+    uint32_t len;                      /* items */
+    uint64_t payload;                  /* bytes of keys and values */
+    uint64_t weight;                   /* for its owner: of the entries, in in_flight_bytes */
+    /* after piece_seal: */
+    struct backend_item *items;       /* in backend_item_order; those to be skipped come last */
+    uint8_t *outcomes;                /* enum batch_outcome, by item */
+    uint32_t live;                    /* items that are not to be skipped */
+    char *block;                      /* the bytes of items that were read back */
+    uint64_t spooled_at, spooled_len; /* items NULL: where they are in the spool */
+};
+
+struct piece *piece_new(void);
+void piece_free(struct piece **p);
+/* Copies the entry as it is now; aggregates: their changes, which are then forgotten, or everything
+ * where the entry says REPLACE. Lock: the entry's shard. */
+void piece_capture(struct piece *p, struct entry *e);
+/* Takes over what the other one has captured. */
+void piece_absorb(struct piece *p, struct piece **other);
+/* A sealed piece as bytes, without its outcomes, and back: items lie in `bytes` then, which the
+ * piece takes over (from malloc). False: they are no piece of this length. */
+void piece_write(const struct piece *p, struct buf *out);
+MUST_CHECK bool piece_read(struct piece *p, char *bytes, size_t len);
+/* Bytes that the items of all pieces take in memory. Thread: any. */
+size_t pieces_memory(void);
+/* The same of one. */
+size_t piece_memory(const struct piece *p);
+/* Forgets the items of a sealed piece; its length and outcomes stay. */
+void piece_drop_items(struct piece *p);
+/* Sorts the items. No captures after this. map: of the cut; NULL: nothing is to be skipped. */
+void piece_seal(struct piece *p, const struct backend_dbmap *map);
+
+#endif

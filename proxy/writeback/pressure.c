@@ -1,0 +1,195 @@
+/* Back-pressure: how fast writers may go on, so that what is not flushed stays within its bounds.
+ *
+ * From the low watermark on, writers spend from an allowance that the cutter fills every few
+ * milliseconds. A cut leaves memory as a whole when it is committed, so what must not happen is
+ * that the next one, which grows meanwhile, does not fit beside it:
+ *
+ *     rate = room for the next cut / time until the running one is committed
+ *
+ * where the room is what is left of half the high watermark, which makes two equal cuts fill it.
+ * The time is extrapolated from how much of the cut the backend has taken already. So the rate
+ * settles at what the backend takes, without a step; while nothing moves, it falls towards zero.
+ * The journal, which a commit trims, is treated alike.
+ *
+ * Thread: cutter, unless it says otherwise.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "writeback/internal.h"
+
+#include "base/log.h"
+#include "config/options.h"
+
+enum {
+    TICK_US = 2000,
+    LOOK_IDLE_US = 100000,
+    LOOK_SOON_US = 5000,   /* near maxmemory */
+    BURST_US = 10000,      /* an allowance holds what comes in this time */
+    DEBT_US = 50000,       /* and owes no more than what comes in this one */
+    LEFT_LEAST_US = 10000, /* a commit takes so long at least */
+    STALLED_US = 1000000,  /* no progress for so long: nothing moves */
+};
+
+/* Pacing of the journal begins at half of its bound. */
+enum { JOURNAL_LOW = 50 };
+
+static bool is_over(int64_t value, int64_t limit)
+{
+    return limit > 0 && value > limit;
+}
+
+/* Microseconds until the running cut is committed, as far as one can tell. */
+static int64_t time_left(struct writeback *wb, int64_t now_us)
+{
+    struct pace *p = &wb->pace;
+    if (p->cut_keys == 0)
+        return LEFT_LEAST_US;
+    uint64_t done = min_u64(atomic_load(&wb->applied_keys), p->cut_keys);
+    if (done != p->seen_done) {
+        p->seen_done = done;
+        p->moved_us = now_us;
+    }
+    int64_t passed = now_us - p->cut_us;
+    double part = (double)done / (double)p->cut_keys, left;
+    if (part > 0.05)
+        left = (double)passed * (1 - part) / part;
+    else
+        left = p->us_per_byte * (double)p->cut_bytes - (double)passed;
+    left = left > (double)passed / 10 ? left : (double)passed / 10;
+    int64_t still = now_us - p->moved_us;
+    return LEFT_LEAST_US + (left > (double)still ? (int64_t)left : still);
+}
+
+void pressure_cut_begins(struct writeback *wb, uint64_t keys, uint64_t bytes)
+{
+    struct journal_info journal;
+    journal_get_info(wb->journal, &journal);
+    struct pace *p = &wb->pace;
+    p->cut_us = p->moved_us = clock_mono().us;
+    p->cut_keys = keys;
+    p->cut_bytes = bytes;
+    p->cut_journal_bytes = journal.bytes;
+    p->seen_done = 0;
+    atomic_store(&wb->applied_keys, 0);
+}
+
+void pressure_cut_ends(struct writeback *wb)
+{
+    struct pace *p = &wb->pace;
+    if (p->cut_bytes > 0) {
+        double took = (double)(clock_mono().us - p->cut_us) / (double)p->cut_bytes;
+        p->us_per_byte = p->us_per_byte == 0 ? took : (p->us_per_byte + took) / 2;
+    }
+    p->cut_keys = p->cut_bytes = p->cut_journal_bytes = 0;
+}
+
+/* Room for what will be the next cut, when `held` is held and the running cut's part of it is
+ * `cut`. */
+static int64_t room(int64_t held, int64_t cut, int64_t high)
+{
+    int64_t next = held > cut ? held - cut : 0;
+    int64_t whole = high - held, half = cut > 0 ? high / 2 - next : whole;
+    return whole < half ? whole : half;
+}
+
+static void fill(struct allowance *b, int64_t room_left, int64_t left_us, int64_t passed_us)
+{
+    double rate = room_left <= 0 ? 0 : (double)room_left / (double)left_us;
+    int64_t most = (int64_t)(rate * BURST_US), least = -(int64_t)(rate * DEBT_US);
+    int64_t has = atomic_load_explicit(&b->left, memory_order_relaxed), now;
+    do {
+        now = has + (int64_t)(rate * (double)passed_us);
+        now = now > most ? most : now < least ? least : now;
+    } while (!atomic_compare_exchange_weak(&b->left, &has, now));
+}
+
+static void look(struct writeback *wb, int64_t now_us)
+{
+    struct pace *p = &wb->pace;
+    int64_t limit = option_num(OPT_maxmemory), journal_max = option_num(OPT_journal_max_size);
+    int64_t high = limit / 100 * option_num(OPT_dirty_high_watermark);
+    int64_t held = writeback_dirty_bytes(wb) + (int64_t)atomic_load(&wb->in_flight_bytes);
+    struct journal_info journal;
+    journal_get_info(wb->journal, &journal);
+    int64_t logged = (int64_t)journal.bytes;
+    int level = PRESSURE_NONE;
+    if (is_over(held, limit / 100 * option_num(OPT_dirty_low_watermark)) ||
+        is_over(logged, journal_max / 100 * JOURNAL_LOW))
+        level = PRESSURE_PACING;
+    bool memory_is_high = is_over(held, high), journal_is_high = is_over(logged, journal_max);
+    if (memory_is_high || journal_is_high)
+        level = PRESSURE_HIGH;
+    int64_t left_us = time_left(wb, now_us), passed_us = now_us - p->ticked_us;
+    fill(&wb->allowances[ALLOWANCE_MEMORY],
+         limit > 0 ? room(held, (int64_t)p->cut_bytes, high) : INT64_MAX, left_us, passed_us);
+    fill(&wb->allowances[ALLOWANCE_JOURNAL],
+         journal_max > 0 ? room(logged, (int64_t)p->cut_journal_bytes, journal_max) : INT64_MAX,
+         left_us, passed_us);
+    p->ticked_us = now_us;
+    atomic_store(&wb->moves, now_us - p->moved_us < STALLED_US || p->cut_keys == 0);
+    int before = atomic_exchange(&wb->pressure, level);
+    why_say_pressure(wb, memory_is_high, journal_is_high);
+    if (level != PRESSURE_NONE || before != PRESSURE_NONE)
+        wb->on_applied(wb->ctx); /* whoever waits looks again */
+}
+
+static void look_at_memory(struct writeback *wb, int64_t now_us)
+{
+    int64_t limit = option_num(OPT_maxmemory);
+    bool near = is_over((int64_t)memory_data(), limit / 8 * 7);
+    if (now_us - wb->pace.refreshed_us < (near ? LOOK_SOON_US : LOOK_IDLE_US))
+        return;
+    wb->pace.refreshed_us = now_us;
+    size_t caches = wb->ops->memory != NULL ? wb->ops->memory(wb->backend) : 0;
+    size_t pieces = pieces_memory(), ahead = atomic_load(&wb->ahead_bytes);
+    memory_set_caches(caches + selection_memory(wb->capturing.selection) +
+                      (pieces > ahead ? pieces - ahead : 0));
+    memory_refresh();
+    bool high = is_over((int64_t)memory_data(), limit);
+    if (atomic_exchange(&wb->memory_high, high) || high)
+        wb->on_applied(wb->ctx);
+}
+
+void pressure_tick(struct writeback *wb)
+{
+    int64_t now_us = clock_mono().us;
+    if (now_us - wb->pace.ticked_us < TICK_US)
+        return;
+    look(wb, now_us);
+    look_at_memory(wb, now_us);
+}
+
+void pressure_spend(struct writeback *wb, enum allowance_of what, int64_t amount)
+{
+    struct allowance *b = &wb->allowances[what];
+    atomic_fetch_sub_explicit(&b->left, amount, memory_order_relaxed);
+    atomic_fetch_add_explicit(&b->spent, amount, memory_order_relaxed);
+    atomic_fetch_add_explicit(&b->spenders, 1, memory_order_relaxed);
+}
+
+/* How many can go on if they spend what others did on average. */
+static uint32_t affords(struct allowance *b)
+{
+    int64_t left = atomic_load_explicit(&b->left, memory_order_relaxed);
+    uint64_t spenders = atomic_load_explicit(&b->spenders, memory_order_relaxed);
+    uint64_t spent = (uint64_t)atomic_load_explicit(&b->spent, memory_order_relaxed);
+    if (left <= 0)
+        return 0;
+    uint64_t each = spenders == 0 ? 1 : spent / spenders + 1;
+    if (spenders > 1000) { /* the average follows what happens now */
+        atomic_store_explicit(&b->spenders, spenders / 2, memory_order_relaxed);
+        atomic_store_explicit(&b->spent, (int64_t)(spent / 2), memory_order_relaxed);
+    }
+    return (uint32_t)min_u64((uint64_t)left / each + 1, UINT32_MAX);
+}
+
+uint32_t pressure_admits(struct writeback *wb)
+{
+    int level = atomic_load_explicit(&wb->pressure, memory_order_relaxed);
+    if (level == PRESSURE_NONE)
+        return UINT32_MAX;
+    if (level == PRESSURE_HIGH)
+        return 0;
+    uint32_t memory = affords(&wb->allowances[ALLOWANCE_MEMORY]);
+    uint32_t journal = affords(&wb->allowances[ALLOWANCE_JOURNAL]);
+    return memory < journal ? memory : journal;
+}

@@ -30,6 +30,8 @@ enum {
     PAGE_MAX = 65536,
     INDEX_REGION = 32 * 1024, /* of the WAL's index, as SQLite maps it */
     INDEX_FRAMES = 16,
+    INDEX_BACKFILLED = 96,
+    CHECKPOINT_LOCK = 1,
 };
 
 /* One database, while any file of it is open. */
@@ -133,7 +135,7 @@ static void tell(struct sync_file *f)
     else
         log_line(LOG_WARNING,
                  "%s: a sync of it failed: the disk may not have what was last written to it. The "
-                 "WAL has it, and it is written again; nothing is lost. If that goes on, look at "
+                 "WAL has it, and it is moved again; nothing is lost. If that goes on, look at "
                  "the disk (dmesg)",
                  f->name);
 }
@@ -141,7 +143,8 @@ static void tell(struct sync_file *f)
 static int sync_sync(sqlite3_file *file, int flags)
 {
     struct sync_file *f = of(file);
-    if (f->is_wal && atomic_load(&f->state->in_doubt))
+    bool has_wal = atomic_load(&f->state->wals) > 0;
+    if (has_wal && atomic_load(&f->state->in_doubt))
         return SQLITE_IOERR_FSYNC;
     int result = real_of(file)->pMethods->xSync(real_of(file), flags);
     if (LIKELY(result == SQLITE_OK)) {
@@ -149,7 +152,7 @@ static int sync_sync(sqlite3_file *file, int flags)
             atomic_store(&f->state->told, false);
         return SQLITE_OK;
     }
-    if (f->is_wal)
+    if (has_wal)
         atomic_store(&f->state->in_doubt, true);
     tell(f);
     return result;
@@ -285,6 +288,14 @@ static int renew_locked(sqlite3 *db)
         result = file->pMethods->xShmMap(file, 0, INDEX_REGION, 0, &index);
     if (result != SQLITE_OK || index == NULL)
         return result != SQLITE_OK ? result : SQLITE_IOERR_SHMMAP;
+    result =
+        file->pMethods->xShmLock(file, CHECKPOINT_LOCK, 1, SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);
+    if (result != SQLITE_OK)
+        return result;
+    /* A checkpoint that a reader holds up moves pages and does not sync them. */
+    ((volatile uint32_t *)index)[INDEX_BACKFILLED / sizeof(uint32_t)] = 0;
+    (void)file->pMethods->xShmLock(file, CHECKPOINT_LOCK, 1,
+                                   SQLITE_SHM_UNLOCK | SQLITE_SHM_EXCLUSIVE);
     uint32_t frames = ((const volatile uint32_t *)index)[INDEX_FRAMES / sizeof(uint32_t)];
     return wal->pMethods->xFileControl(wal, WRITE_WAL_AGAIN, &frames);
 }

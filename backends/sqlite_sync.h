@@ -7,15 +7,15 @@
  * in a WAL that no disk has. So:
  *
  *   file         what a failed sync has lost             so
- *   database     pages that a checkpoint has moved       the checkpoint has not been: SQLite moves
- *                                                        all of them again, the WAL has them still
+ *   database     pages that this checkpoint has moved,   all of the WAL is moved again: how far
+ *                or one before that synced nothing       checkpoints have come is set back to none
  *   -journal     what is needed to roll back             SQLite does not touch the database then
- *   -wal         commits that nobody had synced, and     the WAL is in doubt: no sync of it is
- *                with them all that comes after them     tried, until all of it has been written
- *                                                        again, and synced
+ *   -wal         commits that nobody had synced, and     all of it is written again, in its place,
+ *                with them all that comes after them     and synced
  *
- * A WAL that is not empty when it is opened is in doubt, too. "No sync of it is tried": every
- * commit and every checkpoint ends with SQLITE_IOERR_FSYNC, whoever of the process makes it. A page
+ * Until both is done they are in doubt: no sync of either is tried, and every commit and checkpoint
+ * of the process ends with SQLITE_IOERR_FSYNC. A WAL that is not empty when it is opened, and its
+ * database, are in doubt from the start. A page
  * that is written again with the same bytes is dirty again, so that the next sync covers it.
  *
  * Used by the store and by the records for people. Whoever opens a database by this VFS calls

@@ -52,6 +52,13 @@ static int count_row(void *ctx, int n, char **values, char **names)
     return 0;
 }
 
+static int keep_text(void *out, int n, char **values, char **names)
+{
+    (void)n, (void)names;
+    snprintf(out, 64, "%s", values[0]);
+    return 0;
+}
+
 static int rows(void)
 {
     int n = -1;
@@ -143,6 +150,35 @@ static void what_a_start_reads_in_a_wal_survives_once_it_is_renewed(void **state
     assert_int_equal(rows(), n);
 }
 
+/* A reader holds up the first checkpoint, which syncs nothing then; the second one fails. */
+static void pages_that_a_checkpoint_moved_are_moved_again(void **state)
+{
+    sqlite3 *reader;
+    char last[64];
+    (void)state;
+    assert_int_equal(run("CREATE TABLE u(a); INSERT INTO t VALUES (randomblob(200000))"),
+                     SQLITE_OK);
+    assert_int_equal(
+        sqlite3_open_v2(path, &reader, SQLITE_OPEN_READWRITE, sqlite_sync_vfs()->zName), SQLITE_OK);
+    sqlite3_db_config(reader, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT * FROM t", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(run("INSERT INTO u VALUES (1)"), SQLITE_OK);
+    sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+    simfs_fail_file(disk, "x.db", SIMFS_SYNC, 1, 1, EIO);
+    assert_int_equal(sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL),
+                     SQLITE_IOERR_FSYNC);
+    assert_int_equal(renew(), RC_OK);
+    assert_int_equal(sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(run("INSERT INTO u VALUES (2)"), SQLITE_OK); /* the WAL begins anew */
+    lose_power();
+    int n = sqlite3_exec(db, "PRAGMA integrity_check", keep_text, last, NULL);
+    assert_int_equal(n, SQLITE_OK);
+    assert_string_equal(last, "ok");
+    assert_int_equal(rows(), 1);
+}
+
 static void a_commit_that_has_failed_does_not_come_back(void **state)
 {
     (void)state;
@@ -189,6 +225,7 @@ int main(void)
         T(no_sync_is_believed_until_the_wal_is_written_again),
         T(commits_that_nobody_had_synced_are_written_again),
         T(what_a_start_reads_in_a_wal_survives_once_it_is_renewed),
+        T(pages_that_a_checkpoint_moved_are_moved_again),
         T(a_commit_that_has_failed_does_not_come_back),
         T(a_wal_stays_in_doubt_while_it_cannot_be_synced),
         T(a_wal_that_cannot_be_read_any_more_is_not_written),

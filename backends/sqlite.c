@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
 
+#include "backends/sqlite_sync.h"
 #include "base/clock.h"
 #include "base/buf.h"
 
@@ -224,14 +225,12 @@ static enum rc conn_prepare(struct sqlite_conn *c, struct err *err)
     return RC_OK;
 }
 
-/* A connection of which what it writes may be lost with the power: deletions from the change log,
- * and of what has expired. */
+/* A connection beside the writer's. It syncs what it commits, as that one does: an owner's commit
+ * that comes behind is not to rest on something that no disk has. */
 static enum rc open_side(struct sqlite_conn *c, struct sqlite_backend *b, int cache_kib,
                          struct err *err)
 {
     enum rc rc = conn_open(c, b, cache_kib, err);
-    if (rc == RC_OK)
-        rc = pragma(c, err, "PRAGMA synchronous = NORMAL");
     return rc == RC_OK ? conn_prepare(c, err) : rc;
 }
 
@@ -312,6 +311,16 @@ static void start_sums(struct sqlite_backend *b)
         (void)poll(NULL, 0, SUMS_PAUSE_MS);
 }
 
+/* What a WAL has that was left here may be on no disk: nothing is committed, and no position is
+ * told, before it is. Then its pages are moved. If either must wait, it is tried again then. */
+static enum rc settle_wal(struct sqlite_backend *b, bool move, struct err *err)
+{
+    enum rc rc = sqlite_sync_renew(b->writer.db, err);
+    if (rc == RC_OK && move)
+        rc = sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
+    return rc == RC_FULL || rc == RC_BUSY ? RC_OK : rc;
+}
+
 static enum rc open_both(struct sqlite_backend *b, struct err *err)
 {
     enum rc rc = sqlite_file_open(&b->file, b->path, err);
@@ -319,6 +328,8 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
         rc = sqlite_label_check(b->path, err);
     if (rc == RC_OK)
         rc = conn_open(&b->writer, b, b->cache_kib / 3 * 2, err);
+    if (rc == RC_OK)
+        rc = settle_wal(b, false, err);
     if (rc == RC_OK) {
         start_sums(b);
         rc = sqlite_schema_prepare(&b->writer, err);
@@ -339,9 +350,7 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
         rc = sqlite_guard_identity(b, &b->committed, err);
     if (rc == RC_OK) {
         sqlite_wal_watch(b);
-        rc = sqlite_wal_checkpoint(b, SQLITE_CHECKPOINT_PASSIVE, err);
-        if (rc == RC_FULL || rc == RC_BUSY)
-            rc = RC_OK; /* the WAL can be read as it is; maintain() tries again */
+        rc = settle_wal(b, true, err);
     }
     return rc;
 }

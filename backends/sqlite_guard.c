@@ -13,6 +13,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
 
+#include "backends/sqlite_sync.h"
 #include "base/log.h"
 
 #include <unistd.h>
@@ -49,7 +50,7 @@ enum rc sqlite_guard_write(struct sqlite_backend *b, struct err *err)
     }
     enum sqlite_place place = sqlite_file_place(&b->file);
     if (LIKELY(place == SQLITE_PLACE_OURS && !b->rescued))
-        return RC_OK;
+        return sqlite_sync_renew(b->writer.db, err);
     if (place != SQLITE_PLACE_OURS) {
         sqlite_sums_suspend(b->sums);
         if (!b->rescued)
@@ -62,7 +63,7 @@ enum rc sqlite_guard_write(struct sqlite_backend *b, struct err *err)
                        "place; the journal keeps what is new: restart Weir",
                        b->path, b->path);
     b->rescued = false;
-    return RC_OK;
+    return sqlite_sync_renew(b->writer.db, err);
 }
 
 static enum rc repair_schema(struct sqlite_backend *b, struct err *err)

@@ -1,11 +1,12 @@
 /* What the files of the SQLite backend share. Nobody else includes this, except its own tests.
  *
  *   sqlite.c         the ops table: open, close, position, maintain; errors
- *   sqlite_value.h   result codes, text or blob; the one file that others may use too
+ *   sqlite_value.h   result codes, text or blob; others may use it too
  *   sqlite_file.c    the lock on the file; does its name still point to it?
  *   sqlite_overwrite.c  was the file overwritten where it lies?
  *   sqlite_label.c   which database a WAL belongs to
  *   sqlite_sums.h    checksums of pages
+ *   sqlite_sync.h    what a failed sync may have lost is written again; others may use it too
  *   sqlite_wal.c     the size of the WAL, who holds it up; waiting for locks
  *   sqlite_guard.c   what is checked before a commit or an answer is believed
  *   sqlite_schema.c  tables, views, triggers; is this database ours?

@@ -1,4 +1,4 @@
-/* The VFS between SQLite and its default one, and the table of sums. See sqlite_sums.h.
+/* The VFS between SQLite and the one of sqlite_sync.h, and the table of sums. See sqlite_sums.h.
  *
  *   what SQLite does to the database file      what happens here
  *   writes a page (a checkpoint)               its sum is kept first
@@ -23,6 +23,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_sums.h"
 
+#include "backends/sqlite_sync.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -40,7 +41,7 @@ enum {
     NAME_OF_PAGE = 0x9e3779b1, /* a page in the place of another is damage too */
 };
 
-/* An open file; the default VFS's own comes behind it. */
+/* An open file; that of the VFS below comes behind it. */
 struct sums_file {
     sqlite3_file base;
     struct sqlite_sums *s;
@@ -382,7 +383,7 @@ struct sqlite_sums *sqlite_sums_new(void)
     struct sqlite_sums *s = calloc(1, sizeof(*s));
     if (s == NULL)
         return NULL;
-    s->real = sqlite3_vfs_find(NULL);
+    s->real = sqlite_sync_vfs();
     s->vfs = *s->real; /* its functions look at nothing that is different here, but for xOpen */
     s->vfs.szOsFile = (int)sizeof(struct sums_file) + s->real->szOsFile;
     s->vfs.zName = s->name;

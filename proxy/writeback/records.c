@@ -23,6 +23,8 @@ static enum rc begin(struct records *r, struct err *err) REQUIRES(r->lock)
     enum rc rc = records_ready(r, err);
     if (rc == RC_OK)
         rc = records_stay(r, err);
+    if (rc == RC_OK)
+        rc = records_renew(r, err);
     r->before = r->tally;
     return rc == RC_OK ? records_run(r, RS_BEGIN, err) : rc;
 }

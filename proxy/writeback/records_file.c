@@ -13,6 +13,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/records_internal.h"
 
+#include "backends/sqlite_sync.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -186,7 +187,7 @@ static enum rc conn_open(const struct records *r, struct records_conn *c, int pa
                          struct err *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(r->path, &c->db, flags, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(r->path, &c->db, flags, sqlite_sync_vfs()->zName) != SQLITE_OK)
         return records_fail(r, c, "opening", err);
     sqlite3_extended_result_codes(c->db, 1);
     sqlite3_busy_timeout(c->db, patience_ms);
@@ -301,6 +302,8 @@ static void look_up(const struct records *r, struct records_place *out)
 static enum rc open_conn(const struct records *r, struct records_conn *c, struct err *err)
 {
     enum rc rc = conn_open(r, c, WRITER_PATIENCE_MS, err);
+    if (rc == RC_OK)
+        rc = sqlite_sync_renew(c->db, err);
     if (rc == RC_OK)
         rc = check_bytes(r, c, err);
     if (rc == RC_OK)
@@ -505,6 +508,18 @@ enum rc records_check(struct records *r, struct err *err)
     lock_acquire(&r->lock);
     enum rc rc = r->in_batch ? RC_OK : records_stay(r, err);
     lock_release(&r->lock);
+    return rc;
+}
+
+enum rc records_renew(struct records *r, struct err *err)
+{
+    enum rc rc = sqlite_sync_renew(r->writer.db, err);
+    if (rc != RC_CORRUPT)
+        return rc;
+    conn_close(&r->writer); /* it is opened again, and ends before what cannot be read */
+    lock_acquire(&r->read_lock);
+    conn_close(&r->reader);
+    lock_release(&r->read_lock);
     return rc;
 }
 

@@ -555,30 +555,22 @@ static void fail_each(const char *only, enum simfs_call kind, int why)
     finish(worst);
 }
 
-/* SQLite repeats a failed sync on the same file, and about one seed in eight does not survive that
- * yet: asked by those who give FAULT_ROUNDS. */
-static void fail_syncs(const char *only)
-{
-    if (getenv("FAULT_ROUNDS") != NULL)
-        fail_each(only, SIMFS_SYNC, EIO);
-}
-
 static void survives_records_that_cannot_be_written(void **state)
 {
     (void)state;
     fail_each("records.db-wal", SIMFS_PWRITE, ENOSPC);
-    fail_syncs("records.db-wal");
+    fail_each("records.db-wal", SIMFS_SYNC, EIO);
     fail_each("records.db", SIMFS_PWRITE, EIO);
-    fail_syncs("records.db");
+    fail_each("records.db", SIMFS_SYNC, EIO);
 }
 
 static void survives_a_database_that_cannot_be_written(void **state)
 {
     (void)state;
     fail_each("weir.db-wal", SIMFS_PWRITE, ENOSPC);
-    fail_syncs("weir.db-wal");
+    fail_each("weir.db-wal", SIMFS_SYNC, EIO);
     fail_each("weir.db", SIMFS_PWRITE, ENOSPC);
-    fail_syncs("weir.db");
+    fail_each("weir.db", SIMFS_SYNC, EIO);
 }
 
 int main(void)

@@ -29,7 +29,8 @@ struct sim_inode {
     char tail[32];          /* the end of the path that it was created under */
     uint32_t refs;          /* names, open files, maps, operations */
     uint32_t maps;
-    bool dead; /* a sync has failed: nothing reaches the disk any more */
+    bool dead;         /* a sync has failed: nothing reaches the disk any more */
+    uint64_t failures; /* of syncs */
     struct sim_content now, durable;
     struct sim_write *writes, **writes_end;
     struct sim_inode *copy; /* while the disk is being copied */
@@ -59,6 +60,7 @@ struct sim_fault {
 
 struct fs_file {
     struct sim_inode *inode;
+    uint64_t failures; /* of the inode's syncs that this one has been told of */
 };
 
 struct simfs {

@@ -80,6 +80,7 @@ static enum rc sim_open(void *ctx, const char *path, enum fs_mode mode, struct f
             file->inode = name->inode;
         }
         file->inode->refs++;
+        file->failures = file->inode->failures;
         *out = file;
     }
     lock_release(&s->lock);
@@ -153,6 +154,7 @@ static enum rc sim_sync(void *ctx, struct fs_file *file, struct err *err)
     lock_acquire(&s->lock);
     struct sim_inode *i = file->inode;
     int why = enter(s, SIMFS_SYNC, i);
+    i->failures += why != 0;
     i->dead |= why != 0 && s->pessimistic;
     for (const struct sim_write *w = i->writes; w != NULL && !i->dead; w = w->next)
         if (why == 0 || sim_roll(s, 2) == 0)
@@ -160,6 +162,9 @@ static enum rc sim_sync(void *ctx, struct fs_file *file, struct err *err)
     sim_drop_writes(i);
     if (why == 0 && i->maps > 0 && !i->dead)
         sim_content_copy(&i->durable, &i->now);
+    if (why == 0 && file->failures != i->failures)
+        why = EIO; /* that of another one */
+    file->failures = i->failures;
     lock_release(&s->lock);
     return why == 0 ? RC_OK : refuse(err, why, "sync", "a file");
 }

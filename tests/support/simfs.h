@@ -3,8 +3,9 @@
  *
  * What is known about a file: its content as the system shows it, the content that is certain to
  * survive, and the writes in between. A failed sync drops some of these writes for good, although
- * reading still shows them, as Linux does. Names behave the same: what was done to a directory and
- * not synced survives as some prefix of the operations.
+ * reading still shows them, and everybody who has the file open is told once, as Linux does. Names
+ * behave the same: what was done to a directory and not synced survives as some prefix of the
+ * operations.
  *
  * All random choices follow from seeds. Thread-safe.
  *

@@ -103,7 +103,7 @@ struct keyspace {
     struct cold_count cold;
 
     struct lock wait_lock;
-    struct waiter *pressed GUARDED_BY(wait_lock); /* writers held back */
+    struct waiter *pressed GUARDED_BY(wait_lock); /* writers held back, or without journal room */
     struct lsn_wait *lsn_waits GUARDED_BY(wait_lock);
     _Atomic uint32_t waiting; /* length of both lists */
 
@@ -152,6 +152,7 @@ struct txn {
     uint64_t announced; /* for the next txn_begin */
     uint64_t following; /* what the requests after the running one may say, at the most */
     struct slice raw;   /* the running request */
+    char *raw_copy;     /* from malloc: of a request that is longer than a ring, else NULL */
     uint32_t argc;
     const struct slice *argv;
     uint32_t effects_db; /* store database at the end of effects */
@@ -264,7 +265,8 @@ void block_look_again_shard(struct shard *sh) REQUIRES(sh->lock); /* any of its 
 void block_databases_changed(struct txn *t, uint32_t a, uint32_t b);
 
 /* --- wait.c --- */
-/* A writer is held back; woken when pressure falls or its time is over. */
+/* A writer is held back; woken when pressure falls or its time is over, or, when room_since_us is
+ * set, whenever the journal has moved on. */
 void wait_for_relief(struct keyspace *ks, struct waiter *w);
 void wait_look(struct keyspace *ks);
 

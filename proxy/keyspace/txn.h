@@ -56,7 +56,8 @@ struct waiter {
     struct waiter *next; /* for the list it waits in */
     enum rc
         failed; /* why it was called, when not for good news; txn_begin turns it into a refusal */
-    int64_t since_us; /* back-pressure: when the wait began, 0: not waiting for that */
+    int64_t since_us;      /* back-pressure: when the wait began, 0: not waiting for that */
+    int64_t room_since_us; /* the same of a wait for room in the journal */
 };
 
 enum txn_state { TXN_READY, TXN_PARKED, TXN_REFUSED };

@@ -82,7 +82,8 @@ static void release_pressed(struct keyspace *ks) REQUIRES(ks->wait_lock)
     int64_t now = clock_mono().us, most = option_num(OPT_backpressure_max_delay_ms) * 1000;
     for (struct waiter **at = &ks->pressed; *at != NULL;) {
         struct waiter *w = *at;
-        if (!relief && now - w->since_us < most) {
+        bool again = w->room_since_us != 0; /* whether there is room for it, it sees itself */
+        if (!again && !relief && now - w->since_us < most) {
             at = &w->next;
             continue;
         }

@@ -338,7 +338,7 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
     b->data_version = -1;
     b->held_seq = INT64_MAX;
     b->wal_pages_max = WAL_PAGES_MAX;
-    lock_init(&b->lock);
+    lock_init_kind(&b->lock, LOCK_SLOW);
     struct backend *opened = (struct backend *)b;
     enum rc rc = open_both(b, err);
     if (rc != RC_OK)

@@ -273,6 +273,11 @@ void **txn_edit_object(struct txn *t, uint32_t k, enum value_type type, bool *cr
     struct edit edit = begin_edit(t, k);
     struct slot *s = edit.slot;
     t->objects_edited = true;
+    if (!s->object_edited) {
+        s->object_edited = true;
+        s->next_edited_slot = t->edited_slot;
+        t->edited_slot = k + 1;
+    }
     bool creates = edit.entry == NULL || edit.entry->type == VALUE_NONE;
     if (created != NULL)
         *created = creates;

@@ -119,6 +119,8 @@ struct slot {
     struct entry *entry;
     uint32_t generation; /* entry is right while this is the transaction's */
     uint32_t store_db;
+    bool object_edited;        /* by the running request: it may be left empty */
+    uint32_t next_edited_slot; /* as edited_slot */
     struct value view;
 };
 
@@ -164,6 +166,9 @@ struct txn {
     struct buf effects;
     struct shard *met_expired; /* where a key was found whose time is over */
     struct block_ready *ready; /* keys that somebody waits for, changed since they were taken */
+    struct block_ready *ready_last; /* valid while there is one */
+    uint64_t ready_round;           /* how often they were taken */
+    uint32_t edited_slot; /* of what the running request edited: its number and one, or 0 */
 };
 
 /* Whether somebody wants to hear of a class of events. */
@@ -250,7 +255,8 @@ void watch_touch(struct keyspace *ks, struct shard *sh, uint32_t store_db, struc
 /* Any key of the shard may have changed. */
 void watch_touch_shard(struct shard *sh) REQUIRES(sh->lock);
 /* A key's time is over: who watched it when it was over already has lost nothing. */
-void watch_expired(struct shard *sh, uint32_t store_db, struct slice key) REQUIRES(sh->lock);
+void watch_expired(struct keyspace *ks, struct shard *sh, uint32_t store_db, struct slice key)
+    REQUIRES(sh->lock);
 /* Databases were flushed (b == a) or exchanged. Lock: all shards; the map has changed already;
  * old_a, old_b: store databases before. */
 void watch_databases_changed(struct txn *t, uint32_t a, uint32_t b, uint32_t old_a, uint32_t old_b);

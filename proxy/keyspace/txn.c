@@ -449,6 +449,7 @@ static bool take_slots(struct txn *t, const struct txn_key *keys, uint32_t keys_
     for (uint32_t i = 0; i < keys_len; i++) {
         t->slots[i].key = &keys[i];
         t->slots[i].generation = t->generation - 1;
+        t->slots[i].object_edited = false;
     }
     return true;
 }
@@ -558,6 +559,7 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     struct keyspace *ks = t->ks;
     t->flags = flags;
     t->stamped = t->objects_edited = false;
+    t->edited_slot = 0;
     t->met_expired = NULL;
     t->generation++;
     t->effects.len = 0;
@@ -623,11 +625,13 @@ void txn_close_request(struct txn *t)
         buf_append_bulk(&t->effects, t->argv[i]);
 }
 
-/* Aggregates that were left empty are gone. */
+/* Aggregates that the running request has left empty are gone. */
 static void remove_empty(struct txn *t) NO_TSA
 {
-    for (uint32_t i = 0; i < t->slots_len; i++) {
-        struct slot *s = &t->slots[i];
+    while (t->edited_slot != 0) {
+        struct slot *s = &t->slots[t->edited_slot - 1];
+        t->edited_slot = s->next_edited_slot;
+        s->object_edited = false;
         struct entry *e = slot_entry(t, s);
         if (e == NULL || e->type == VALUE_NONE || e->type == VALUE_STRING ||
             value_ops((enum value_type)e->type)->count(entry_object(e)) > 0)

@@ -17,6 +17,8 @@ enum {
     BACKPRESSURE_OFF = 2
 };
 enum { ROOM_WAIT_MS = 1000, EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
+/* Each round loads all that is missing then: more are needed only when it is evicted meanwhile. */
+enum { LOAD_ROUNDS_MAX = 32 };
 enum { FRAME_BYTES = 32 }; /* around an argument: MSET says a SET for each two */
 
 static const char REFUSED_JOURNAL[] =
@@ -37,6 +39,9 @@ static const char REFUSED_LOAD[] =
 static const char REFUSED_LOAD_SIZE[] =
     "ERR the value of this key is larger in the backend than load-max-bytes allows. Raise it with "
     "CONFIG SET, or delete the key.";
+static const char REFUSED_LOADS[] =
+    "OOM the keys of this command are evicted before all of them are loaded. Raise maxmemory, or "
+    "name fewer keys at once.";
 static const char REFUSED_ABSENT[] =
     "TRYAGAIN a key that this command names by a value is being loaded, which it cannot wait for "
     "within a transaction";
@@ -406,14 +411,21 @@ static enum txn_state make_resident(struct txn *t, struct waiter *w)
         missing |= must_load(t, &t->slots[i]);
         note_use(t, &t->slots[i]);
     }
-    if (LIKELY(!missing))
+    if (LIKELY(!missing)) {
+        if (UNLIKELY(w != NULL && w->load_rounds > 0))
+            w->load_rounds = 0;
         return TXN_READY;
+    }
     if (t->ks->replaying)
         return load_all_now(t) ? TXN_READY : refuse(t, REFUSED_LOAD);
     if ((t->flags & TXN_TRY) != 0)
         return TXN_PARKED;
     if (w == NULL)
         return TXN_READY;
+    if (++w->load_rounds > LOAD_ROUNDS_MAX) {
+        w->load_rounds = 0;
+        return refuse(t, REFUSED_LOADS);
+    }
     return load_missing(t, w) ? TXN_PARKED : refuse(t, REPLY_OOM);
 }
 
@@ -570,6 +582,7 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     if (waiter != NULL && waiter->failed != RC_OK) {
         bool too_large = waiter->failed == RC_FULL;
         waiter->failed = RC_OK;
+        waiter->load_rounds = 0;
         return refuse(t, too_large ? REFUSED_LOAD_SIZE : REFUSED_LOAD);
     }
     if (!take_slots(t, keys, keys_len))

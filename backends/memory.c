@@ -17,7 +17,7 @@ struct memory_backend {
     struct memory_store *store;
 };
 
-struct lock memory_stores_lock = {PTHREAD_MUTEX_INITIALIZER};
+struct lock memory_stores_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 struct memory_store *memory_stores; /* under memory_stores_lock */
 
 void *memory_grow(void *array, size_t len, size_t item_size)
@@ -662,7 +662,7 @@ static struct memory_store *store_new(const char *name)
 {
     struct memory_store *s = calloc(1, sizeof(*s));
     must(s != NULL);
-    lock_init(&s->lock);
+    lock_init_kind(&s->lock, LOCK_SLOW); /* as that of a store on a disk is */
     cond_init(&s->changed);
     if (name != NULL) {
         s->name = strdup(name);

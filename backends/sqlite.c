@@ -386,7 +386,7 @@ static enum rc backend_open(const struct backend_config *config, struct backend 
     b->held_seq = INT64_MAX;
     b->reaped.expires_at_ms = INT64_MIN;
     b->wal_pages_max = WAL_PAGES_MAX;
-    lock_init(&b->lock);
+    lock_init_kind(&b->lock, LOCK_SLOW);
     struct backend *opened = (struct backend *)b;
     enum rc rc = open_both(b, err);
     if (rc == RC_BUSY && b->file.listed)

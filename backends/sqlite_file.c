@@ -34,7 +34,7 @@ enum {
     OUR_LOCK_BYTE = 0x40000000 + 4096,
 };
 
-static struct lock open_files_lock = {PTHREAD_MUTEX_INITIALIZER};
+static struct lock open_files_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 static struct sqlite_file *open_files GUARDED_BY(open_files_lock);
 
 static bool same(const struct sqlite_file_id *a, const struct sqlite_file_id *b)

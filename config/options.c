@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct lock values_lock = {PTHREAD_MUTEX_INITIALIZER};
+static struct lock values_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 static struct option_set values GUARDED_BY(values_lock);
 
 /* The same once more, for readers without a lock. */
@@ -29,7 +29,8 @@ static struct {
     _Atomic int64_t soft_seconds;
 } limits[OUTPUT_CLASSES];
 
-static struct lock change_lock = {PTHREAD_MUTEX_INITIALIZER}; /* taken before values_lock */
+static struct lock change_lock = {.mutex =
+                                      PTHREAD_MUTEX_INITIALIZER}; /* taken before values_lock */
 static char loaded_path[PATH_MAX];
 static int args_len GUARDED_BY(change_lock);
 static char **args GUARDED_BY(change_lock); /* copies */

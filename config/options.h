@@ -29,8 +29,8 @@ enum option_flag {
     OPTION_OR_0 = 128,       /* a number: 0 is allowed too, and means that others decide */
 };
 
-/* Per cent of buffer-memory. Batches take theirs twice, waiting and applied; the journal's rings and
- * what it retains take the rest. */
+/* Per cent of buffer-memory. Batches take theirs twice, waiting and applied; the journal's rings
+ * and what it retains take the rest. */
 enum { BUFFER_SHARE_CACHES = 55, BUFFER_SHARE_BATCH = 10 };
 
 enum option_id {

@@ -2,14 +2,59 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/lock.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef WEIR_SLOW_CHECKS
+static _Thread_local uint32_t brief_held;
+static _Thread_local struct mono held_since;
+static _Atomic int64_t longest_us;
+
+void lock_may_wait(void)
+{
+    must(brief_held == 0);
+}
+
+void lock_check_wanted(enum lock_kind kind)
+{
+    if (kind == LOCK_SLOW)
+        lock_may_wait();
+}
+
+void lock_check_acquired(enum lock_kind kind)
+{
+    if (kind == LOCK_BRIEF && brief_held++ == 0)
+        held_since = clock_mono();
+}
+
+void lock_check_released(enum lock_kind kind)
+{
+    if (kind != LOCK_BRIEF || --brief_held > 0)
+        return;
+    int64_t us = clock_mono().us - held_since.us, longest = atomic_load(&longest_us);
+    while (us > longest && !atomic_compare_exchange_weak(&longest_us, &longest, us))
+        continue;
+}
+
+int64_t lock_longest_hold_us(void)
+{
+    return atomic_load(&longest_us);
+}
+#else
+int64_t lock_longest_hold_us(void)
+{
+    return -1;
+}
+#endif
 
 void cond_init(struct cond *c)
 {
@@ -27,12 +72,14 @@ void cond_fini(struct cond *c)
 
 void cond_wait(struct cond *c, struct lock *l)
 {
+    lock_may_wait();
     must(pthread_cond_wait(&c->cond, &l->mutex) == 0);
 }
 
 bool cond_wait_us(struct cond *c, struct lock *l, int64_t timeout_us)
 {
     struct timespec until;
+    lock_may_wait();
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += timeout_us / 1000000;
     until.tv_nsec += (timeout_us % 1000000) * 1000;

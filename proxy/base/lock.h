@@ -4,6 +4,10 @@
  * would keep the holder from running. Threads of lowered priority (flushers, loaders) never take a
  * shard lock: a preempted holder of low priority would stall every worker behind it.
  *
+ * A lock may be *brief*: whoever holds it waits for nothing, neither a condition nor a file, nor a
+ * *slow* lock, which others hold while they wait for such a thing. The debug build aborts where
+ * that is broken, and measures how long brief locks are held.
+ *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BASE_LOCK_H
 #define BASE_LOCK_H
@@ -27,13 +31,51 @@
 #define TRY_ACQUIRES(...) TSA(try_acquire_capability(__VA_ARGS__))
 #define NO_TSA            TSA(no_thread_safety_analysis) /* say why where it is used */
 
+enum lock_kind { LOCK_PLAIN, LOCK_BRIEF, LOCK_SLOW };
+
 struct CAPABILITY("mutex") lock {
     pthread_mutex_t mutex;
+#ifdef WEIR_SLOW_CHECKS
+    enum lock_kind kind;
+#endif
 };
+
+#ifdef WEIR_SLOW_CHECKS
+/* Before a lock of this kind is acquired, after it was, and before it is released. */
+void lock_check_wanted(enum lock_kind kind);
+void lock_check_acquired(enum lock_kind kind);
+void lock_check_released(enum lock_kind kind);
+#define LOCK_CHECK(what, l) lock_check_##what((l)->kind)
+#else
+#define LOCK_CHECK(what, l) ((void)(l))
+#endif
+
+/* Says that the caller may wait here for a disk or for another thread: the debug build aborts when
+ * it holds a brief lock. */
+#ifdef WEIR_SLOW_CHECKS
+void lock_may_wait(void);
+#else
+static inline void lock_may_wait(void)
+{
+}
+#endif
+/* The longest time for which a thread held brief locks without a pause, since the process started,
+ * in microseconds; -1: not measured in this build. */
+int64_t lock_longest_hold_us(void);
+
+static inline void lock_init_kind(struct lock *l, enum lock_kind kind)
+{
+    must(pthread_mutex_init(&l->mutex, NULL) == 0);
+#ifdef WEIR_SLOW_CHECKS
+    l->kind = kind;
+#else
+    (void)kind;
+#endif
+}
 
 static inline void lock_init(struct lock *l)
 {
-    must(pthread_mutex_init(&l->mutex, NULL) == 0);
+    lock_init_kind(l, LOCK_PLAIN);
 }
 
 static inline void lock_fini(struct lock *l)
@@ -43,16 +85,22 @@ static inline void lock_fini(struct lock *l)
 
 static inline void lock_acquire(struct lock *l) ACQUIRES(l) NO_TSA
 {
+    LOCK_CHECK(wanted, l);
     must(pthread_mutex_lock(&l->mutex) == 0);
+    LOCK_CHECK(acquired, l);
 }
 
 static inline bool lock_try_acquire(struct lock *l) TRY_ACQUIRES(true, l) NO_TSA
 {
-    return pthread_mutex_trylock(&l->mutex) == 0;
+    if (pthread_mutex_trylock(&l->mutex) != 0)
+        return false;
+    LOCK_CHECK(acquired, l);
+    return true;
 }
 
 static inline void lock_release(struct lock *l) RELEASES(l) NO_TSA
 {
+    LOCK_CHECK(released, l);
     must(pthread_mutex_unlock(&l->mutex) == 0);
 }
 

@@ -17,7 +17,7 @@
 
 _Atomic unsigned attention_bits;
 
-static struct lock pause_lock = {PTHREAD_MUTEX_INITIALIZER};
+static struct lock pause_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 /* Changed under the lock, read by everybody. */
 static _Atomic int pause_mode;      /* enum pause_mode */
 static _Atomic int64_t pause_until; /* monotonic, in microseconds */

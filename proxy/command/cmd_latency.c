@@ -26,7 +26,7 @@ struct event {
     int64_t max_ms;
 };
 
-static struct lock monitor_lock = {PTHREAD_MUTEX_INITIALIZER};
+static struct lock monitor_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 static struct event events[EVENTS_MAX] GUARDED_BY(monitor_lock);
 static uint32_t events_len GUARDED_BY(monitor_lock);
 

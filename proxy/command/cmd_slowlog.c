@@ -21,7 +21,7 @@ struct slow_entry {
     char name[64]; /* cut */
 };
 
-static struct lock log_lock = {PTHREAD_MUTEX_INITIALIZER};
+static struct lock log_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 static struct slow_entry *newest GUARDED_BY(log_lock);
 static uint64_t entries GUARDED_BY(log_lock), next_id GUARDED_BY(log_lock);
 

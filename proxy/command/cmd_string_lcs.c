@@ -1,31 +1,24 @@
-/* LCS: the longest common subsequence of two strings, by the textbook table.
- *
- *   length(i, j) of the first i bytes of a and the first j of b:
- *       a[i-1] == b[j-1]   length(i-1, j-1) + 1
- *       else               the larger of length(i-1, j) and length(i, j-1)
+/* LCS: the longest common subsequence of two strings; the table is compute/lcs.h.
  *
  * The table is walked back from its far corner to find the bytes and where they lie; of two equal
  * neighbours the walk drops the last byte of b, which decides among several answers as Redis does.
- * The table is transient and may not be larger than proto-max-bulk-len.
+ * Redis's table, of a number for each pair of bytes, may not be larger than proto-max-bulk-len: so
+ * what is refused is the same, though ours is far smaller.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/args.h"
 
+#include "compute/lcs.h"
 #include "config/options.h"
 
 #include <stdlib.h>
 
 struct lcs {
     struct slice a, b;
-    uint32_t *table; /* (a.len + 1) rows of (b.len + 1) */
+    struct lcs_table *table;
     bool index, length_only, with_length;
     int64_t min_match;
 };
-
-static uint32_t *lcs_cell(const struct lcs *l, size_t i, size_t j)
-{
-    return &l->table[i * (l->b.len + 1) + j];
-}
 
 static bool parse_options(struct call *c, struct lcs *l)
 {
@@ -69,31 +62,17 @@ static bool fill_table(struct call *c, struct lcs *l)
 {
     uint64_t cells, bytes;
     if (__builtin_mul_overflow((uint64_t)l->a.len + 1, (uint64_t)l->b.len + 1, &cells) ||
-        __builtin_mul_overflow(cells, (uint64_t)sizeof(*l->table), &bytes) ||
+        __builtin_mul_overflow(cells, (uint64_t)sizeof(uint32_t), &bytes) ||
         bytes > (uint64_t)option_num(OPT_proto_max_bulk_len)) {
         reply_error(c->reply, "ERR Insufficient memory, transient memory for LCS exceeds "
                               "proto-max-bulk-len");
         return false;
     }
-    l->table = malloc(bytes);
-    if (l->table == NULL) {
+    l->table = lcs_table_try_new(l->a, l->b, !l->length_only);
+    if (l->table == NULL)
         reply_error(c->reply,
                     "ERR Insufficient memory, failed allocating transient memory for LCS");
-        return false;
-    }
-    memset(l->table, 0, (l->b.len + 1) * sizeof(*l->table));
-    for (size_t i = 1; i <= l->a.len; i++) {
-        uint32_t *row = lcs_cell(l, i, 0);
-        const uint32_t *above = lcs_cell(l, i - 1, 0);
-        row[0] = 0;
-        for (size_t j = 1; j <= l->b.len; j++) {
-            if (l->a.ptr[i - 1] == l->b.ptr[j - 1])
-                row[j] = above[j - 1] + 1;
-            else
-                row[j] = above[j] > row[j - 1] ? above[j] : row[j - 1];
-        }
-    }
-    return true;
+    return l->table != NULL;
 }
 
 /* Moves (*i, *j) back to just behind the next common byte; false: there is none left. */
@@ -102,7 +81,7 @@ static bool previous_match(const struct lcs *l, size_t *i, size_t *j)
     while (*i > 0 && *j > 0) {
         if (l->a.ptr[*i - 1] == l->b.ptr[*j - 1])
             return true;
-        if (*lcs_cell(l, *i - 1, *j) > *lcs_cell(l, *i, *j - 1))
+        if (lcs_table_grows(l->table, *i, *j)) /* so without the byte of a it is as long */
             --*i;
         else
             --*j;
@@ -112,7 +91,7 @@ static bool previous_match(const struct lcs *l, size_t *i, size_t *j)
 
 static void reply_bytes(struct call *c, const struct lcs *l)
 {
-    size_t len = *lcs_cell(l, l->a.len, l->b.len);
+    size_t len = lcs_table_length(l->table);
     char *bytes = malloc(len + 1);
     if (bytes == NULL) {
         call_out_of_memory(c);
@@ -158,7 +137,7 @@ static void reply_matches(struct call *c, const struct lcs *l)
     }
     reply_array_end(c->reply, begin, matches);
     reply_bulk_str(c->reply, "len");
-    reply_int(c->reply, *lcs_cell(l, l->a.len, l->b.len));
+    reply_int(c->reply, (int64_t)lcs_table_length(l->table));
 }
 
 void cmd_lcs(struct call *c)
@@ -167,10 +146,10 @@ void cmd_lcs(struct call *c)
     if (!read_strings(c, &l) || !parse_options(c, &l) || !fill_table(c, &l))
         return;
     if (l.length_only)
-        reply_int(c->reply, *lcs_cell(&l, l.a.len, l.b.len));
+        reply_int(c->reply, (int64_t)lcs_table_length(l.table));
     else if (l.index)
         reply_matches(c, &l);
     else
         reply_bytes(c, &l);
-    free(l.table);
+    lcs_table_free(&l.table);
 }

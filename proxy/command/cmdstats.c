@@ -10,7 +10,7 @@
 
 enum { BLOCKS_MAX = 1024 };
 
-static struct lock blocks_lock = {PTHREAD_MUTEX_INITIALIZER};
+static struct lock blocks_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 static struct cmdstats *blocks[BLOCKS_MAX] GUARDED_BY(blocks_lock);
 static uint32_t blocks_len GUARDED_BY(blocks_lock);
 

@@ -390,15 +390,19 @@ unsigned worker_txn_flags(const struct command *command, const struct session *s
 
 void worker_depends_on_all(struct command_worker *w, struct session *s)
 {
-    if (LIKELY(!w->withholds) || w->ks == NULL)
+    if (w->ks == NULL)
         return;
-    s->depends_lsn = max_u64(s->depends_lsn, journal_last_lsn(keyspace_journal(w->ks)));
+    const struct journal *j = keyspace_journal(w->ks);
+    uint64_t last = journal_last_lsn(j);
+    if (UNLIKELY(w->withholds || last >= journal_oversize_lsn(j)))
+        s->depends_lsn = max_u64(s->depends_lsn, last);
 }
 
 void worker_commit(struct command_worker *w, struct session *s, bool writes)
 {
     uint64_t lsn = txn_commit(w->txn);
-    if (UNLIKELY(w->withholds) && lsn > s->depends_lsn)
+    bool withholds = w->withholds || lsn >= journal_oversize_lsn(keyspace_journal(w->ks));
+    if (UNLIKELY(withholds) && lsn > s->depends_lsn)
         s->depends_lsn = lsn;
     if (writes)
         session_note_write(s, lsn);

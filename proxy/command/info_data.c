@@ -3,6 +3,7 @@
  * What Redis calls a save is a flush to the backend here, and its append-only file is the journal.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/lock.h"
 #include "base/stats.h"
 #include "command/info.h"
 #include "config/options.h"
@@ -107,6 +108,8 @@ void info_stats(const struct info_sources *from, struct buf *out)
                ll(from->host.pubsub_topics[PUBSUB_CHANNEL]),
                ll(from->host.pubsub_topics[PUBSUB_PATTERN]),
                ll(from->host.pubsub_topics[PUBSUB_SHARD]));
+    if (lock_longest_hold_us() >= 0) /* in the debug build */
+        buf_printf(out, "longest_shard_hold_us:%lld\r\n", (long long)lock_longest_hold_us());
     buf_append_str(out, absent_stats);
 }
 

@@ -79,22 +79,24 @@ void session_reset(struct session *s, struct keyspace *ks, bool authenticated)
  * own, so that no change can come between the check and the commit. */
 bool session_watch(struct session *s, struct txn *t, uint32_t at, struct slice key)
 {
-    for (uint32_t i = 0; i < s->watched_len; i++)
-        if (s->watched[i].db == s->db && slice_eq(s->watched[i].name, key))
-            return true;
-    struct session_watched *grown =
-        realloc(s->watched, ((size_t)s->watched_len + 1) * sizeof(*grown));
-    if (grown == NULL)
-        return false;
-    s->watched = grown;
+    if (s->watched_len == s->watched_cap) {
+        uint32_t cap = s->watched_cap == 0 ? 4 : s->watched_cap * 2;
+        struct session_watched *grown = realloc(s->watched, (size_t)cap * sizeof(*grown));
+        if (grown == NULL)
+            return false;
+        s->watched = grown;
+        s->watched_cap = cap;
+    }
     char *copy = malloc(key.len + 1);
     if (copy == NULL)
         return false;
-    memcpy(copy, key.ptr, key.len);
-    if (!watch_add(t, at, &s->watch)) {
+    enum watch_result result = watch_add(t, at, &s->watch);
+    if (result != WATCH_ADDED) {
         free(copy);
-        return false;
+        return result == WATCH_PRESENT;
     }
+    if (key.len > 0)
+        memcpy(copy, key.ptr, key.len);
     s->watched[s->watched_len++] = (struct session_watched){.db = s->db, .name = {copy, key.len}};
     s->queue_bytes += key.len + sizeof(struct session_watched);
     return true;
@@ -108,7 +110,7 @@ void session_unwatch(struct session *s, struct keyspace *ks)
     }
     free(s->watched);
     s->watched = NULL;
-    s->watched_len = 0;
+    s->watched_len = s->watched_cap = 0;
     if (ks != NULL && (s->watch.keys != NULL || atomic_load(&s->watch.broken)))
         watch_clear(ks, &s->watch);
 }

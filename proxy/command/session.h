@@ -62,7 +62,7 @@ struct session {
     size_t queue_bytes; /* memory of the queue and of `watched` */
     struct watch watch;
     struct session_watched *watched; /* WATCH: the same keys, for EXEC to lock */
-    uint32_t watched_len;
+    uint32_t watched_len, watched_cap;
     struct waiter waiter; /* set up by server/; ready() resumes the connection */
     void *pending; /* state of the parked command, freed by pending_free when the client leaves */
     void (*pending_free)(void *pending);

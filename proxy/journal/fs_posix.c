@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "journal/fs.h"
 
+#include "base/lock.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +23,7 @@ struct fs_file {
 static enum rc posix_open(void *ctx, const char *path, enum fs_mode mode, struct fs_file **out,
                           struct err *err)
 {
+    lock_may_wait();
     (void)ctx;
     size_t len = strlen(path) + 1;
     struct fs_file *file = malloc(sizeof(*file) + len);
@@ -59,6 +62,7 @@ static void posix_close(void *ctx, struct fs_file **file)
 static enum rc posix_pread(void *ctx, struct fs_file *file, void *to, size_t len, uint64_t offset,
                            size_t *got, struct err *err)
 {
+    lock_may_wait();
     (void)ctx;
     *got = 0;
     while (*got < len) {
@@ -78,6 +82,7 @@ static enum rc posix_pread(void *ctx, struct fs_file *file, void *to, size_t len
 static enum rc posix_pwrite(void *ctx, struct fs_file *file, const void *from, size_t len,
                             uint64_t offset, struct err *err)
 {
+    lock_may_wait();
     (void)ctx;
     size_t done = 0;
     while (done < len) {
@@ -95,6 +100,7 @@ static enum rc posix_pwrite(void *ctx, struct fs_file *file, const void *from, s
 /* Never restarted: after any failure the kernel may have dropped the pages. */
 static enum rc posix_sync(void *ctx, struct fs_file *file, struct err *err)
 {
+    lock_may_wait();
     (void)ctx;
     if (fdatasync(file->fd) != 0)
         return err_sys(err, errno, "cannot sync '%s'", file->path);
@@ -103,6 +109,7 @@ static enum rc posix_sync(void *ctx, struct fs_file *file, struct err *err)
 
 static enum rc posix_truncate(void *ctx, struct fs_file *file, uint64_t size, struct err *err)
 {
+    lock_may_wait();
     (void)ctx;
     int rc;
     do
@@ -125,6 +132,7 @@ static enum rc posix_identify(void *ctx, struct fs_file *file, struct fs_id *out
 
 static enum rc posix_lookup(void *ctx, const char *path, struct fs_id *out, struct err *err)
 {
+    lock_may_wait();
     (void)ctx;
     struct stat st;
     if (stat(path, &st) != 0) {
@@ -164,6 +172,7 @@ static void posix_unmap(void *ctx, void *at, size_t len)
 
 static enum rc posix_rename(void *ctx, const char *from, const char *to, struct err *err)
 {
+    lock_may_wait();
     (void)ctx;
     if (rename(from, to) != 0)
         return err_sys(err, errno, "cannot rename '%s' to '%s'", from, to);
@@ -172,6 +181,7 @@ static enum rc posix_rename(void *ctx, const char *from, const char *to, struct 
 
 static enum rc posix_remove(void *ctx, const char *path, struct err *err)
 {
+    lock_may_wait();
     (void)ctx;
     if (unlink(path) != 0)
         return err_sys(err, errno, "cannot remove '%s'", path);
@@ -180,6 +190,7 @@ static enum rc posix_remove(void *ctx, const char *path, struct err *err)
 
 static enum rc posix_sync_dir(void *ctx, const char *dir, struct err *err)
 {
+    lock_may_wait();
     (void)ctx;
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
@@ -204,6 +215,7 @@ static enum rc posix_make_dir(void *ctx, const char *dir, struct err *err)
 static enum rc posix_list(void *ctx, const char *dir, enum rc (*each)(void *arg, const char *name),
                           void *arg, struct err *err)
 {
+    lock_may_wait();
     (void)ctx;
     DIR *d = opendir(dir);
     if (d == NULL)

@@ -103,6 +103,12 @@ void group_set_durable(struct journal *j, uint64_t lsn)
     for (uint32_t p = 0; p < j->producers_len; p++)
         atomic_store_explicit(&j->producers[p].ring.page->durable_lsn, lsn, memory_order_relaxed);
     atomic_store(&j->durable_lsn, lsn);
+    if (LIKELY(atomic_load(&j->oversize_first) > lsn))
+        return;
+    lock_acquire(&j->lock);
+    if (j->oversize_newest <= lsn)
+        atomic_store(&j->oversize_first, UINT64_MAX);
+    lock_release(&j->lock);
 }
 
 /* Writes a record that lies in parts; `mix` is that of the segment. */
@@ -122,12 +128,22 @@ static enum rc write_parts(struct journal *j, const struct oversize *o, struct f
     return rc != RC_OK ? rc : j->fs->pwrite(j->fs->ctx, file, zeros, (size_t)pad, offset, err);
 }
 
+static void dequeue_oversize(struct journal *j, struct oversize *o)
+{
+    struct producer *p = &j->producers[j->last_source];
+    lock_acquire(&j->lock);
+    must(atomic_load(&p->oversize) == o);
+    atomic_store(&p->oversize, o->next);
+    lock_release(&j->lock);
+}
+
 static enum rc write_oversize(struct journal *j, struct oversize *o, struct err *err)
 {
     struct segment *s = j->current;
     struct chunk *c = &o->chunk;
     uint64_t bytes = format_record_bytes(o->head.len);
-    atomic_store(&j->producers[j->last_source].oversize, NULL);
+    o->head.checksum = format_hash_parts(&j->key, &o->head, o->parts, o->parts_len);
+    dequeue_oversize(j, o);
     *c = (struct chunk){.number = s->number,
                         .offset = j->offset,
                         .len = bytes,

@@ -1,7 +1,7 @@
 /* What the files of the journal share with each other: the journal itself and who owns which part
  * of it.
  *
- *   producers      append to rings, hand over oversize records, wait for room         (journal.c)
+ *   producers      append to rings, hand over oversize records                        (journal.c)
  *   journal thread the only one that writes records and moves written_lsn, durable_lsn (writer.c)
  *   sync thread    syncs under everysec, prepares spare segments, trims                (syncer.c)
  *
@@ -17,6 +17,8 @@
 enum {
     SEGMENT_BYTES_MIN = 64 << 10,
     RESERVED_SHARE = 16, /* a sixteenth of a ring is free when a transaction begins */
+    OVERSIZE_RINGS_MAX =
+        8, /* in memory, in sizes of a ring: beyond, transactions wait before they begin */
     UNSYNCED_SEGMENTS_MAX = 8,
     POOL_MAX = 2,               /* trimmed segments kept to be used again, besides the spare */
     FULL_DIVISOR = 2,           /* on a full disk the last half of a segment is for removals */
@@ -94,8 +96,11 @@ struct old_ring {
 
 struct producer {
     struct ring ring;
+    /* Records that are too long for the ring and not written yet, oldest first; changed under
+     * j->lock. */
     _Alignas(CACHE_LINE) _Atomic(struct oversize *) oversize;
-    struct fs_id ring_id; /* immutable after start */
+    struct oversize *oversize_last; /* under j->lock; valid while there is one */
+    struct fs_id ring_id;           /* immutable after start */
 };
 
 struct journal {
@@ -138,8 +143,10 @@ struct journal {
     _Atomic uint64_t trim_lsn;
     _Atomic uint32_t waiters; /* for progress */
     _Atomic int64_t last_sync_us;
-    _Atomic int64_t gap_since_us; /* an LSN that was handed out has not been appended; 0: none */
-    _Atomic uint64_t room_left;   /* in current, for records that are not gathered yet */
+    _Atomic int64_t gap_since_us;    /* an LSN that was handed out has not been appended; 0: none */
+    _Atomic uint64_t oversize_first; /* not durable; UINT64_MAX: none. Changed under lock */
+    _Atomic uint64_t oversize_bytes; /* of all records that lie in memory */
+    _Atomic uint64_t room_left;      /* in current, for records that are not gathered yet */
     _Atomic bool lost;     /* files are not where they were: nothing is believed, nothing trimmed */
     _Atomic bool removed;  /* for good: the directory has no name any more */
     _Atomic bool suspect;  /* the sync thread thinks so: to be looked at by the journal thread */
@@ -149,8 +156,9 @@ struct journal {
     struct lock lock;
     struct cond wake_cond; /* to the journal thread */
     bool wake;
-    struct cond progress;  /* durable_lsn, room in rings or the state changed */
-    struct cond sync_cond; /* to the sync thread */
+    uint64_t oversize_newest; /* LSN */
+    struct cond progress;     /* durable_lsn, room in rings or the state changed */
+    struct cond sync_cond;    /* to the sync thread */
     bool sync_stop;
     struct sync_job job;
     struct segment *oldest;

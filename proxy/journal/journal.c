@@ -105,10 +105,24 @@ enum rc journal_sync(struct journal *j, uint64_t lsn, int64_t timeout_ms, struct
 
 /* ---- appending ---- */
 
+static bool oversize_is_bounded(const struct journal *j)
+{
+    return atomic_load_explicit(&j->oversize_bytes, memory_order_relaxed) <=
+           OVERSIZE_RINGS_MAX * j->options.ring_bytes;
+}
+
 /* What has to be free. Much of what a transaction says is not known before it holds its locks. */
 static uint64_t room_for(const struct ring *ring, uint64_t bytes)
 {
     return max_u64(format_record_bytes(bytes), ring->bytes / RESERVED_SHARE);
+}
+
+/* A record that no ring takes goes to memory of its own, of which there is only so much. */
+static bool has_room(const struct journal *j, struct ring *ring, uint64_t bytes)
+{
+    uint64_t need = room_for(ring, bytes);
+    return LIKELY(oversize_is_bounded(j)) &&
+           (LIKELY(ring_has_room(ring, need)) || need > ring_record_max(ring));
 }
 
 static uint64_t buffered_bytes(const struct journal *j)
@@ -142,11 +156,10 @@ static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, boo
     struct ring *ring = &j->producers[producer].ring;
     if (UNLIKELY(is_refused(j, bytes, removal)))
         return err_set(err, RC_READONLY, "the journal cannot be written now");
-    uint64_t need = room_for(ring, bytes);
     if (UNLIKELY(bytes > JOURNAL_PAYLOAD_MAX))
         return err_set(err, RC_FULL, "%llu bytes are more than a journal record may have",
                        (unsigned long long)bytes);
-    if (LIKELY(ring_has_room(ring, need)) || need > ring_record_max(ring))
+    if (LIKELY(has_room(j, ring, bytes)))
         return RC_OK;
     journal_wake(j, SLEEP_TICK);
     return err_set(err, RC_AGAIN, "the journal is behind");
@@ -172,8 +185,7 @@ struct room {
 static bool is_answered(struct journal *j, void *arg)
 {
     const struct room *room = arg;
-    return is_refused(j, room->bytes, room->removal) ||
-           ring_has_room(room->ring, room_for(room->ring, room->bytes));
+    return is_refused(j, room->bytes, room->removal) || has_room(j, room->ring, room->bytes);
 }
 
 enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes, bool removal,
@@ -187,36 +199,78 @@ enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes, 
     return reserve(j, producer, bytes, removal, err);
 }
 
-/* Hands the record over where it lies, and stays until it is durable: only then may its memory go
- * away, because a failed sync makes the journal write it again. */
+/* Memory for it, with all parts in it that are not in memory of their own. Running out of memory
+ * here ends the process: the change is made, and what was acknowledged is in the rings. */
+static struct oversize *oversize_new(const struct record_header *head, struct journal_entry *e)
+{
+    struct oversize *o = calloc(1, sizeof(*o));
+    must(o != NULL);
+    o->head = *head;
+    o->parts_len = e->parts_len;
+    for (uint32_t i = 0; i < e->parts_len; i++) {
+        struct slice part = e->parts[i];
+        o->parts[i] = part;
+        if (e->memory[i] != NULL) {
+            o->memory[i] = e->memory[i];
+            e->memory[i] = NULL;
+        } else if (part.len > 0) {
+            char *copy = malloc(part.len);
+            must(copy != NULL);
+            memcpy(copy, part.ptr, part.len);
+            o->memory[i] = copy;
+            o->parts[i].ptr = copy;
+        }
+    }
+    return o;
+}
+
+/* Hands the record over. Nobody waits here: the transaction's locks are held. */
 static void append_oversize(struct journal *j, struct producer *p, struct oversize *o)
 {
-    o->head.checksum = format_hash_parts(&j->key, &o->head, o->parts, o->parts_len);
     uint64_t lsn = o->head.lsn;
-    atomic_store(&p->oversize, o);
+    o->account = &j->oversize_bytes;
+    atomic_fetch_add(o->account, o->head.len);
+    lock_acquire(&j->lock);
+    if (atomic_load(&p->oversize) == NULL)
+        atomic_store(&p->oversize, o);
+    else
+        p->oversize_last->next = o;
+    p->oversize_last = o;
+    j->oversize_newest = max_u64(j->oversize_newest, lsn);
+    if (atomic_load(&j->oversize_first) > lsn)
+        atomic_store(&j->oversize_first, lsn);
+    lock_release(&j->lock);
     ask_for_sync(j, lsn);
-    wait_until(j, is_durable, &lsn, INT64_MAX);
 }
 
 void journal_append(struct journal *j, uint32_t producer, struct journal_stamp stamp,
                     struct wall now, uint32_t db, uint32_t flags, const struct slice *parts,
                     uint32_t parts_len)
 {
-    must(producer < j->producers_len && parts_len <= JOURNAL_PARTS_MAX);
+    struct journal_entry e = {.stamp = stamp, .now = now, .db = db, .flags = flags};
+    must(parts_len <= JOURNAL_PARTS_MAX);
+    for (uint32_t i = 0; i < parts_len; i++)
+        e.parts[i] = parts[i];
+    e.parts_len = parts_len;
+    journal_append_entry(j, producer, &e);
+}
+
+void journal_append_entry(struct journal *j, uint32_t producer, struct journal_entry *e)
+{
+    must(producer < j->producers_len);
     struct producer *p = &j->producers[producer];
     uint64_t len = 0;
-    for (uint32_t i = 0; i < parts_len; i++)
-        len += parts[i].len;
+    for (uint32_t i = 0; i < e->parts_len; i++)
+        len += e->parts[i].len;
     must(len <= JOURNAL_PAYLOAD_MAX);
-    struct record_header head = {.lsn = stamp.lsn,
-                                 .time_ms = now.ms,
+    struct record_header head = {.lsn = e->stamp.lsn,
+                                 .time_ms = e->now.ms,
                                  .len = (uint32_t)len,
-                                 .db = db,
-                                 .flags = flags & ~FORMAT_MARKER};
+                                 .db = e->db,
+                                 .flags = e->flags & ~FORMAT_MARKER};
     if (UNLIKELY(format_record_bytes(len) > ring_record_max(&p->ring) ||
-                 !ring_put(&p->ring, &j->key, &head, parts, parts_len))) {
-        struct oversize o = {.head = head, .parts = parts, .parts_len = parts_len};
-        append_oversize(j, p, &o);
+                 !ring_put(&p->ring, &j->key, &head, e->parts, e->parts_len))) {
+        append_oversize(j, p, oversize_new(&head, e));
         return;
     }
     int sleeping = atomic_load(&j->sleeping);
@@ -238,6 +292,16 @@ void journal_kick(struct journal *j)
 }
 
 /* ---- state ---- */
+
+uint64_t journal_ring_max(const struct journal *j, uint32_t producer)
+{
+    return ring_record_max(&j->producers[producer].ring) - sizeof(struct record_header);
+}
+
+uint64_t journal_oversize_lsn(const struct journal *j)
+{
+    return atomic_load_explicit(&j->oversize_first, memory_order_acquire);
+}
 
 uint64_t journal_durable_lsn(const struct journal *j)
 {
@@ -358,8 +422,13 @@ void journal_close(struct journal **journal)
         j->fs->close(j->fs->ctx, &j->ready.file);
     if (j->making.file != NULL)
         j->fs->close(j->fs->ctx, &j->making.file);
-    for (uint32_t p = 0; p < j->producers_len; p++)
+    for (uint32_t p = 0; p < j->producers_len; p++) {
+        for (struct oversize *o = j->producers[p].oversize, *next; o != NULL; o = next) {
+            next = o->next;
+            oversize_free(o);
+        }
         ring_close(j->fs, &j->producers[p].ring);
+    }
     free(j->producers);
     retained_fini(&j->retained);
     if (j->lock_handle >= 0)

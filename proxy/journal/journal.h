@@ -30,7 +30,7 @@
 
 enum journal_fsync { JOURNAL_FSYNC_ALWAYS, JOURNAL_FSYNC_EVERYSEC, JOURNAL_FSYNC_NO };
 
-enum { JOURNAL_LSN_BITS = 48, JOURNAL_PARTS_MAX = 8, JOURNAL_ID_BYTES = 16 };
+enum { JOURNAL_LSN_BITS = 48, JOURNAL_PARTS_MAX = 4, JOURNAL_ID_BYTES = 16 };
 #define JOURNAL_LSN_MASK ((UINT64_C(1) << JOURNAL_LSN_BITS) - 1)
 /* A larger payload is refused by journal_reserve, and a larger length in a file is corruption. */
 #define JOURNAL_PAYLOAD_MAX (UINT64_C(1) << 30)
@@ -142,8 +142,8 @@ uint16_t journal_cut(const struct journal *j);
  * what is stored are not known yet. RC_AGAIN: not now, the journal thread has been woken and the
  * caller may wait with journal_wait_room. RC_READONLY: JOURNAL_FULL or JOURNAL_FAILING. RC_FULL:
  * longer than JOURNAL_PAYLOAD_MAX. A transaction that turns out to need more, or more than half of
- * a ring, is still appended: straight from its parts, and then it blocks in journal_append until it
- * is durable, however long a failing disk may take. */
+ * a ring, is still appended, see journal_append; while such records together hold more than 64 MiB
+ * of memory, RC_AGAIN. */
 MUST_CHECK enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes,
                                    struct err *err);
 /* The same for a transaction that only takes away, by a record of about the length of its request:
@@ -159,11 +159,31 @@ MUST_CHECK enum rc journal_wait_room(struct journal *j, uint32_t producer, uint6
 
 /* Appends the record of a stamped LSN; the payload is the concatenation of parts. Lock: the
  * transaction's shards are still held. Each producer appends in the order of its stamps (else the
- * journal waits for the missing one forever). Never fails. Under everysec/no it wakes the journal
- * thread only from a deep sleep, or when the ring is filling. */
+ * journal waits for the missing one forever). Never fails, and never waits. Under everysec/no it
+ * wakes the journal thread only from a deep sleep, or when the ring is filling.
+ *
+ * A record that does not fit into the ring lies in memory until it is written: it is copied, and
+ * would not outlive the process. So no reply that depends on journal_oversize_lsn() or a later LSN
+ * may leave before that LSN is durable, whatever the policy. */
 void journal_append(struct journal *j, uint32_t producer, struct journal_stamp stamp,
                     struct wall now, uint32_t db, uint32_t flags, const struct slice *parts,
                     uint32_t parts_len);
+
+/* The same, for a record that is long: of a part that lies in memory of its own, from malloc, the
+ * memory is taken over (and NULLed) instead of copied. */
+struct journal_entry {
+    struct journal_stamp stamp;
+    struct wall now;
+    uint32_t db, flags;
+    struct slice parts[JOURNAL_PARTS_MAX];
+    void *memory[JOURNAL_PARTS_MAX];
+    uint32_t parts_len;
+};
+void journal_append_entry(struct journal *j, uint32_t producer, struct journal_entry *e);
+/* The oldest LSN that may be in memory only; UINT64_MAX: none. Thread: any. */
+uint64_t journal_oversize_lsn(const struct journal *j);
+/* What a producer can have in its ring at most; a longer record is an oversize one. */
+uint64_t journal_ring_max(const struct journal *j, uint32_t producer);
 
 /* End of a worker's loop iteration: under `always`, wakes the journal thread if there is something
  * to sync. */

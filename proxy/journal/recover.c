@@ -150,6 +150,7 @@ static struct journal *new_journal(const struct journal_options *options)
     j->options.dir = j->dir;
     j->lock_handle = -1;
     j->policy = options->fsync;
+    j->oversize_first = UINT64_MAX;
     lock_init(&j->lock);
     cond_init(&j->wake_cond);
     cond_init(&j->progress);

@@ -20,10 +20,24 @@ void retained_init(struct retained *r, uint64_t record_max)
     }
 }
 
+void oversize_free(struct oversize *o)
+{
+    if (o->account != NULL)
+        atomic_fetch_sub(o->account, o->head.len);
+    for (uint32_t i = 0; i < o->parts_len; i++)
+        free(o->memory[i]);
+    free(o);
+}
+
 void retained_fini(struct retained *r)
 {
     if (r->pool == NULL)
         return;
+    for (struct chunk *c = r->head, *next; c != NULL; c = next) {
+        next = c->next;
+        if (c->oversize != NULL)
+            oversize_free(c->oversize);
+    }
     for (uint32_t i = 0; i < r->pool_len; i++)
         if (r->pool[i].data != NULL)
             munmap(r->pool[i].data, r->chunk_bytes + CHUNK_SLACK);
@@ -75,8 +89,10 @@ void retained_drop(struct retained *r, uint64_t durable_lsn)
         if (r->head == NULL)
             r->tail = NULL;
         r->bytes -= c->len;
-        if (c->oversize != NULL)
-            continue; /* its producer owns it */
+        if (c->oversize != NULL) {
+            oversize_free(c->oversize);
+            continue;
+        }
         c->next = r->free;
         r->free = c;
         r->used--;

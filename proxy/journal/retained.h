@@ -3,7 +3,7 @@
  *
  * A list of chunks in LSN order. Groups are built in a chunk and written from there, so keeping
  * them costs no copy. The number of chunks is bounded; when all are in use, writing waits for a
- * sync. Oversize records stay with their producers, which wait until they are durable.
+ * sync. An oversize record lies in memory of its own, from its append until it is durable.
  *
  * Thread: the journal thread.
  *
@@ -12,6 +12,7 @@
 #define JOURNAL_RETAINED_H
 
 #include "journal/format.h"
+#include "journal/journal.h"
 
 enum {
     RETAINED_BYTES_MAX = 64 << 20,
@@ -30,13 +31,18 @@ struct chunk {
     char *data;                /* retained.chunk_bytes + CHUNK_SLACK, mapped; else NULL */
 };
 
-/* A record that does not fit into the ring; lives on the stack of its producer. */
+/* A record that does not fit into the ring, with the memory that it lies in. */
 struct oversize {
-    struct record_header head; /* checksum without any mix */
-    const struct slice *parts;
+    struct oversize *next;     /* of its producer's queue, until it is written; under j->lock */
+    struct record_header head; /* checksum without any mix, as soon as it is written */
+    struct slice parts[JOURNAL_PARTS_MAX];
+    void *memory[JOURNAL_PARTS_MAX]; /* from malloc; NULL: none, or another part's */
     uint32_t parts_len;
+    _Atomic uint64_t *account; /* NULL, or what counts head.len until it is freed */
     struct chunk chunk;
 };
+
+void oversize_free(struct oversize *o);
 
 struct retained {
     struct chunk *head, *tail;
@@ -52,8 +58,9 @@ void retained_init(struct retained *r, uint64_t record_max);
 void retained_fini(struct retained *r);
 /* A fresh chunk at the end; NULL when the bound is reached or memory is short. */
 struct chunk *retained_add(struct retained *r, uint64_t number, uint64_t offset);
+/* Takes the record over. */
 void retained_add_oversize(struct retained *r, struct oversize *o);
-/* Drops chunks that are durable as a whole. */
+/* Drops chunks that are durable as a whole, and frees the oversize records among them. */
 void retained_drop(struct retained *r, uint64_t durable_lsn);
 /* Gives the memory of unused chunks back to the system. */
 void retained_shrink(struct retained *r);

@@ -1,4 +1,4 @@
-/* See block.h. The queues of a shard hang on it in a list: keys that are waited for are few.
+/* See block.h. The queues of a shard are in a table that hangs on it while there are any.
  *
  * A queue is bound to a numbered database: SWAPDB and FLUSHDB, which change what a number points
  * to, move the queues to the shards where their keys are then.
@@ -8,14 +8,19 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
 
+#include "base/chains.h"
+
+#include <assert.h>
 #include <stdlib.h>
 
 struct block_queue {
-    struct block_queue *next; /* of the shard */
+    struct chain_node node; /* first; in the shard's table, by the hash of the key */
+    struct block_queue *moving;
     struct block_place *first, **last;
     struct shard *shard; /* changes only with all shards locked (SWAPDB, FLUSHDB) */
-    uint64_t hash;
     uint32_t db, store_db;
+    const struct txn *noted_by; /* its key is among what this one made ready, */
+    uint64_t noted_round;       /* since it was last asked for that so often */
     size_t len;
     char key[];
 };
@@ -34,34 +39,46 @@ static bool try_move(struct blocked *b, enum block_state from, enum block_state 
 
 /* --- Queues --- */
 
-static struct block_queue **find_place(struct shard *sh, uint64_t hash, uint32_t store_db,
-                                       struct slice key) REQUIRES(sh->lock)
+static struct chains **table_of(struct shard *sh)
 {
-    struct block_queue **at = (struct block_queue **)(void *)&sh->blocked;
-    while (*at != NULL && ((*at)->hash != hash || (*at)->store_db != store_db ||
-                           !slice_eq(slice_of((*at)->key, (*at)->len), key)))
-        at = &(*at)->next;
-    return at;
+    return (struct chains **)(void *)&sh->blocked;
+}
+
+static struct block_queue *find_queue(struct shard *sh, uint64_t hash, uint32_t store_db,
+                                      struct slice key) REQUIRES(sh->lock)
+{
+    if (sh->blocked == NULL)
+        return NULL;
+    struct chain_node *n = chains_first(sh->blocked, hash);
+    for (; n != NULL; n = chains_next(n)) {
+        struct block_queue *q = (struct block_queue *)n;
+        if (q->store_db == store_db && slice_eq(slice_of(q->key, q->len), key))
+            return q;
+    }
+    return NULL;
 }
 
 static struct block_queue *get_queue(const struct slot *s) NO_TSA
 {
     struct slice key = s->key->name;
-    struct block_queue **at = find_place(s->shard, s->hash, s->store_db, key);
-    if (*at != NULL)
-        return *at;
-    struct block_queue *q = malloc(sizeof(*q) + key.len);
+    struct block_queue *q = find_queue(s->shard, s->hash, s->store_db, key);
+    if (q != NULL)
+        return q;
+    q = malloc(sizeof(*q) + key.len);
     if (q == NULL)
         return NULL;
-    *q = (struct block_queue){.shard = s->shard,
-                              .hash = s->hash,
+    *q = (struct block_queue){.node.hash = s->hash,
+                              .shard = s->shard,
                               .db = s->key->db,
                               .store_db = s->store_db,
                               .len = key.len};
     if (key.len > 0)
         memcpy(q->key, key.ptr, key.len);
     q->last = &q->first;
-    *at = q;
+    if (!chains_try_put(table_of(s->shard), &q->node)) {
+        free(q);
+        return NULL;
+    }
     return q;
 }
 
@@ -69,10 +86,7 @@ static void free_if_empty(struct block_queue *q) NO_TSA
 {
     if (q->first != NULL)
         return;
-    struct block_queue **at = (struct block_queue **)(void *)&q->shard->blocked;
-    while (*at != q)
-        at = &(*at)->next;
-    *at = q->next;
+    chains_take(table_of(q->shard), &q->node);
     free(q);
 }
 
@@ -94,13 +108,11 @@ static void leave(struct block_place *p)
     free_if_empty(q);
 }
 
+/* Of a client that is just entering: nobody else came after it, since all shards are locked. */
 static bool stands_in(const struct blocked *b, const struct block_queue *q)
 {
-    for (uint32_t i = 0; i < b->places_len; i++) {
-        if (b->places[i].queue == q)
-            return true;
-    }
-    return false;
+    static_assert(offsetof(struct block_place, next) == 0, "`last` points to the last place");
+    return q->first != NULL && ((const struct block_place *)(void *)q->last)->owner == b;
 }
 
 /* --- Waiting and leaving --- */
@@ -172,20 +184,22 @@ void block_leave(struct blocked *b) NO_TSA
 void block_note(struct txn *t, const struct slot *s) NO_TSA
 {
     struct slice key = s->key->name;
-    if (t->ks->replaying || *find_place(s->shard, s->hash, s->store_db, key) == NULL)
+    struct block_queue *q =
+        t->ks->replaying ? NULL : find_queue(s->shard, s->hash, s->store_db, key);
+    if (q == NULL || (q->noted_by == t && q->noted_round == t->ready_round))
         return;
-    struct block_ready **at = &t->ready;
-    for (; *at != NULL; at = &(*at)->next) {
-        if ((*at)->hash == s->hash && (*at)->store_db == s->store_db &&
-            slice_eq(slice_of((*at)->key, (*at)->len), key))
-            return;
-    }
+    q->noted_by = t;
+    q->noted_round = t->ready_round;
     struct block_ready *r = malloc(sizeof(*r) + key.len);
     must(r != NULL); /* a client would wait for ever; keys that somebody waits for are short */
     *r = (struct block_ready){.store_db = s->store_db, .hash = s->hash, .len = key.len};
     if (key.len > 0)
         memcpy(r->key, key.ptr, key.len);
-    *at = r;
+    if (t->ready == NULL)
+        t->ready = r;
+    else
+        t->ready_last->next = r;
+    t->ready_last = r;
 }
 
 bool txn_has_ready(const struct txn *t)
@@ -198,6 +212,7 @@ struct block_ready *txn_take_ready(struct txn *t)
     struct block_ready *r = t->ready;
     must(!t->open);
     t->ready = NULL;
+    t->ready_round++;
     return r;
 }
 
@@ -207,7 +222,7 @@ struct blocked *block_claim(struct keyspace *ks, const struct block_ready *ready
     struct slice key = slice_of(ready->key, ready->len);
     struct blocked *claimed = NULL;
     lock_acquire(&sh->lock);
-    struct block_queue *q = *find_place(sh, ready->hash, ready->store_db, key);
+    struct block_queue *q = find_queue(sh, ready->hash, ready->store_db, key);
     struct entry *e = entry_find(&ks->store, sh, ready->hash, ready->store_db, key);
     if (q != NULL && e != NULL && e->type != VALUE_NONE && !entry_expired(e, clock_wall())) {
         for (struct block_place *p = q->first; p != NULL && claimed == NULL; p = p->next) {
@@ -236,44 +251,57 @@ void block_look_again(struct keyspace *ks, uint64_t hash, uint32_t store_db, str
 {
     struct shard *sh = store_shard(&ks->store, hash);
     lock_acquire(&sh->lock);
-    struct block_queue *q = *find_place(sh, hash, store_db, key);
+    struct block_queue *q = find_queue(sh, hash, store_db, key);
     if (q != NULL)
         call_all(q);
     lock_release(&sh->lock);
 }
 
+static void call_all_of(void *ctx, struct chain_node *node)
+{
+    (void)ctx;
+    call_all((struct block_queue *)node);
+}
+
 void block_look_again_shard(struct shard *sh)
 {
-    for (struct block_queue *q = (struct block_queue *)sh->blocked; q != NULL; q = q->next)
-        call_all(q);
+    if (sh->blocked != NULL)
+        chains_each(sh->blocked, call_all_of, NULL);
+}
+
+struct moving_queues {
+    uint32_t a, b;
+    struct block_queue *first;
+};
+
+static void take_out(void *ctx, struct chain_node *node) NO_TSA
+{
+    struct moving_queues *m = ctx;
+    struct block_queue *q = (struct block_queue *)node;
+    if (q->db != m->a && q->db != m->b)
+        return;
+    chains_remove(q->shard->blocked, node);
+    q->moving = m->first;
+    m->first = q;
 }
 
 void block_databases_changed(struct txn *t, uint32_t a, uint32_t b) NO_TSA
 {
     struct keyspace *ks = t->ks;
-    struct block_queue *moving = NULL;
-    for (uint32_t i = 0; i < ks->store.shards_len; i++) {
-        struct block_queue **at = (struct block_queue **)(void *)&ks->store.shards[i].blocked;
-        while (*at != NULL) {
-            struct block_queue *q = *at;
-            if (q->db != a && q->db != b) {
-                at = &q->next;
-                continue;
-            }
-            *at = q->next;
-            q->next = moving;
-            moving = q;
-        }
-    }
-    while (moving != NULL) {
-        struct block_queue *q = moving;
-        moving = q->next;
+    struct moving_queues m = {a, b, NULL};
+    for (uint32_t i = 0; i < ks->store.shards_len; i++)
+        if (ks->store.shards[i].blocked != NULL)
+            chains_each(ks->store.shards[i].blocked, take_out, &m);
+    while (m.first != NULL) {
+        struct block_queue *q = m.first;
+        m.first = q->moving;
         q->store_db = dbmap_store_db(&ks->wb->map, q->db);
-        q->hash = store_hash(&ks->store, q->store_db, slice_of(q->key, q->len));
-        struct shard *sh = store_shard(&ks->store, q->hash);
+        q->node.hash = store_hash(&ks->store, q->store_db, slice_of(q->key, q->len));
+        struct shard *sh = store_shard(&ks->store, q->node.hash);
         __atomic_store_n(&q->shard, sh, __ATOMIC_RELEASE);
-        q->next = sh->blocked;
-        sh->blocked = q;
+        must(chains_try_put(table_of(sh), &q->node));
         call_all(q);
     }
+    for (uint32_t i = 0; i < ks->store.shards_len; i++)
+        chains_trim(table_of(&ks->store.shards[i]));
 }

@@ -121,7 +121,8 @@ struct keyspace {
     struct cold_count cold;
 
     struct lock wait_lock;
-    struct waiter *pressed GUARDED_BY(wait_lock); /* writers held back, oldest first */
+    /* Writers held back, or without journal room; oldest first. */
+    struct waiter *pressed GUARDED_BY(wait_lock);
     struct waiter **pressed_last GUARDED_BY(wait_lock);
     _Atomic uint32_t pressed_len;
     struct lsn_wait *lsn_waits GUARDED_BY(wait_lock);
@@ -176,6 +177,7 @@ struct txn {
     uint64_t announced; /* for the next txn_begin */
     uint64_t following; /* what the requests after the running one may say, at the most */
     struct slice raw;   /* the running request */
+    char *raw_copy;     /* from malloc: of a request that is longer than a ring, else NULL */
     uint32_t argc;
     const struct slice *argv;
     uint32_t effects_db; /* store database at the end of effects */
@@ -189,6 +191,8 @@ struct txn {
     struct buf effects;
     bool met_expired;          /* a key was found whose time is over */
     struct block_ready *ready; /* keys that somebody waits for, changed since they were taken */
+    struct block_ready *ready_last; /* valid while there is one */
+    uint64_t ready_round;           /* how often they were taken */
 };
 
 /* Whether somebody wants to hear of a class of events. */
@@ -297,7 +301,8 @@ void watch_touch(struct keyspace *ks, struct shard *sh, uint32_t store_db, struc
 /* Any key of the shard may have changed. */
 void watch_touch_shard(struct shard *sh) REQUIRES(sh->lock);
 /* A key's time is over: who watched it when it was over already has lost nothing. */
-void watch_expired(struct shard *sh, uint32_t store_db, struct slice key) REQUIRES(sh->lock);
+void watch_expired(struct keyspace *ks, struct shard *sh, uint32_t store_db, struct slice key)
+    REQUIRES(sh->lock);
 /* Databases were flushed (b == a) or exchanged. Lock: all shards; the map has changed already;
  * old_a, old_b: store databases before. */
 void watch_databases_changed(struct txn *t, uint32_t a, uint32_t b, uint32_t old_a, uint32_t old_b);
@@ -312,7 +317,8 @@ void block_look_again_shard(struct shard *sh) REQUIRES(sh->lock); /* any of its 
 void block_databases_changed(struct txn *t, uint32_t a, uint32_t b);
 
 /* --- wait.c --- */
-/* A writer is held back; woken when pressure falls or its time is over. */
+/* A writer is held back; woken when pressure falls or its time is over, or, when room_since_us is
+ * set, whenever the journal has moved on. */
 void wait_for_relief(struct keyspace *ks, struct waiter *w);
 void wait_look(struct keyspace *ks);
 

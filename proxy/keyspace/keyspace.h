@@ -53,11 +53,12 @@ enum walk_state walk_random(struct walk *w, struct txn *t, struct buf *key, bool
 struct watch {           /* one client's watched keys; part of its session */
     _Atomic bool broken; /* set by whoever changes a watched key */
     struct watch_key **keys;
-    uint32_t keys_len;
+    uint32_t keys_len, keys_cap;
 };
 /* Watches a key of the open transaction, which made it resident: whether it lives, and until when,
- * is part of what is watched. Thread: the client's worker. False: out of memory. */
-MUST_CHECK bool watch_add(struct txn *t, uint32_t key, struct watch *w);
+ * is part of what is watched. Thread: the client's worker. PRESENT: watched already. */
+enum watch_result { WATCH_ADDED, WATCH_PRESENT, WATCH_OOM };
+MUST_CHECK enum watch_result watch_add(struct txn *t, uint32_t key, struct watch *w);
 void watch_clear(struct keyspace *ks, struct watch *w); /* forgets all keys, resets broken */
 /* True when EXEC must fail: a watched key was changed, or has expired since. */
 bool watch_is_broken(struct watch *w);

@@ -44,7 +44,7 @@ static void expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_
     must(gone != NULL); /* it becomes smaller */
     writeback_changed(ks->wb, t->producer, sh, gone, t->stamp.cut, before);
     if (sh->watch != NULL)
-        watch_expired(sh, store_db, entry_key(gone));
+        watch_expired(t->ks, sh, store_db, entry_key(gone));
     stat_add(STAT_expired_keys, 1);
     if (keyspace_tells(ks, NOTIFY_EXPIRED)) {
         struct keyspace_event told = {NOTIFY_EXPIRED, "expired", (uint32_t)number, entry_key(gone),
@@ -214,6 +214,7 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
     must(!t->open);
     int64_t until = clock_mono().us + budget_us;
     bool more = false;
+    wait_look(ks); /* where nothing moves, a wait ends by its time */
     t->now = clock_wall();
     store_clock_tick(t->now);
     if (worker == 0)

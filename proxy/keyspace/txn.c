@@ -19,6 +19,8 @@ enum {
 };
 enum { ROOM_WAIT_MS = 1000, EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
 enum { EVICT_SHARDS = 16, EVICT_LOOK = 32, EVICT_LEAST = 128 };
+/* Each round loads all that is missing then: more are needed only when it is evicted meanwhile. */
+enum { LOAD_ROUNDS_MAX = 32 };
 enum { FRAME_BYTES = 32 }; /* around an argument: MSET says a SET for each two */
 
 static const char REFUSED_JOURNAL[] =
@@ -39,6 +41,9 @@ static const char REFUSED_LOAD[] =
 static const char REFUSED_LOAD_SIZE[] =
     "ERR the value of this key is larger in the backend than load-max-bytes allows. Raise it with "
     "CONFIG SET, or delete the key.";
+static const char REFUSED_LOADS[] =
+    "OOM the keys of this command are evicted before all of them are loaded. Raise maxmemory, or "
+    "name fewer keys at once.";
 static const char REFUSED_ABSENT[] =
     "TRYAGAIN a key that this command names by a value is being loaded, which it cannot wait for "
     "within a transaction";
@@ -152,15 +157,35 @@ void txn_announce(struct txn *t, uint64_t bytes)
     t->announced = bytes;
 }
 
-static enum txn_state make_room(struct txn *t, uint64_t bytes)
+/* The journal is behind. A worker does not stand still for that: others wait for it, too. */
+static enum txn_state await_room(struct txn *t, struct waiter *w)
+{
+    int64_t now = clock_mono().us;
+    if ((t->flags & TXN_TRY) != 0)
+        return TXN_PARKED;
+    if (w->room_since_us == 0)
+        w->room_since_us = now;
+    if (now - w->room_since_us >= ROOM_WAIT_MS * 1000) {
+        w->room_since_us = 0;
+        return refuse(t, REFUSED_ROOM);
+    }
+    wait_for_relief(t->ks, w);
+    return TXN_PARKED;
+}
+
+static enum txn_state make_room(struct txn *t, struct waiter *w, uint64_t bytes)
 {
     struct err err;
     bool removal = (t->flags & TXN_REMOVES) != 0;
     enum rc rc = removal ? journal_reserve_removal(t->ks->journal, t->producer, bytes, &err)
                          : journal_reserve(t->ks->journal, t->producer, bytes, &err);
+    if (rc == RC_AGAIN && (w != NULL || (t->flags & TXN_TRY) != 0))
+        return await_room(t, w);
+    if (UNLIKELY(w != NULL && w->room_since_us != 0))
+        w->room_since_us = 0;
     if (LIKELY(rc == RC_OK))
         return TXN_READY;
-    if (rc == RC_AGAIN)
+    if (rc == RC_AGAIN) /* nobody could be called */
         rc = journal_wait_room(t->ks->journal, t->producer, bytes, removal, ROOM_WAIT_MS, &err);
     switch (rc) {
     case RC_OK:
@@ -191,6 +216,21 @@ bool txn_may_flush(struct txn *t, uint32_t n)
     return false;
 }
 
+/* What is longer than a ring goes to the journal in memory of its own. That is filled before any
+ * lock is taken. */
+static bool prepare_oversize(struct txn *t)
+{
+    uint64_t bytes = txn_request_bytes(t->raw, t->argc, t->argv);
+    if (LIKELY(bytes + t->following <= journal_ring_max(t->ks->journal, t->producer)))
+        return true;
+    if (t->raw.len == 0)
+        return buf_try_reserve(&t->effects, bytes + t->following);
+    t->raw_copy = malloc(t->raw.len);
+    if (t->raw_copy != NULL)
+        memcpy(t->raw_copy, t->raw.ptr, t->raw.len);
+    return t->raw_copy != NULL;
+}
+
 static enum txn_state admit(struct txn *t, struct waiter *w)
 {
     struct keyspace *ks = t->ks;
@@ -216,7 +256,11 @@ static enum txn_state admit(struct txn *t, struct waiter *w)
             w->admitted = false;
         }
     }
-    return make_room(t, txn_request_bytes(t->raw, t->argc, t->argv) + t->following + EFFECT_SLACK);
+    enum txn_state state =
+        make_room(t, w, txn_request_bytes(t->raw, t->argc, t->argv) + t->following + EFFECT_SLACK);
+    if (state == TXN_READY && !prepare_oversize(t))
+        return refuse(t, REPLY_OOM);
+    return state;
 }
 
 /* --- Locks --- */
@@ -404,14 +448,21 @@ static enum txn_state make_resident(struct txn *t, struct waiter *w)
         missing |= must_load(t, &t->slots[i]);
         note_use(t, &t->slots[i]);
     }
-    if (LIKELY(!missing))
+    if (LIKELY(!missing)) {
+        if (UNLIKELY(w != NULL && w->load_rounds > 0))
+            w->load_rounds = 0;
         return TXN_READY;
+    }
     if (t->ks->replaying)
         return load_all_now(t) ? TXN_READY : refuse(t, REFUSED_LOAD);
     if ((t->flags & TXN_TRY) != 0)
         return TXN_PARKED;
     if (w == NULL)
         return TXN_READY;
+    if (++w->load_rounds > LOAD_ROUNDS_MAX) {
+        w->load_rounds = 0;
+        return refuse(t, REFUSED_LOADS);
+    }
     return load_missing(t, w) ? TXN_PARKED : refuse(t, REPLY_OOM);
 }
 
@@ -497,6 +548,12 @@ static void forget_joined(struct txn *t)
     }
 }
 
+static void forget_raw_copy(struct txn *t)
+{
+    free(t->raw_copy);
+    t->raw_copy = NULL;
+}
+
 enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
                         struct waiter *waiter, uint32_t *first)
 {
@@ -527,6 +584,7 @@ enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys
     if (state == TXN_PARKED) {
         unlock(t);
         forget_joined(t);
+        forget_raw_copy(t);
         t->open = false;
     }
     return state;
@@ -559,6 +617,7 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     if (waiter != NULL && waiter->failed != RC_OK) {
         bool too_large = waiter->failed == RC_FULL;
         waiter->failed = RC_OK;
+        waiter->load_rounds = 0;
         return refuse(t, too_large ? REFUSED_LOAD_SIZE : REFUSED_LOAD);
     }
     if (!take_slots(t, keys, keys_len))
@@ -577,9 +636,11 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     enum txn_state state = make_resident(t, waiter);
     if (state == TXN_READY && (flags & TXN_WRITES) != 0 && UNLIKELY(!reserve_dirty(t)))
         state = refuse(t, REPLY_OOM);
-    if (state != TXN_READY)
-        unlock(t);
     t->open = state == TXN_READY;
+    if (state != TXN_READY) {
+        unlock(t);
+        forget_raw_copy(t);
+    }
     return state;
 }
 
@@ -622,7 +683,7 @@ void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const stru
 
 static void append_record(struct txn *t)
 {
-    struct slice parts[2];
+    struct journal_entry e = {.stamp = t->stamp, .now = t->now};
     uint32_t n = 0;
     bool verbatim = t->edited && t->said == SAID_REQUEST && t->raw.len > 0 &&
                     (t->effects.len == 0 || t->effects_db == t->request_db);
@@ -630,16 +691,27 @@ static void append_record(struct txn *t)
         txn_close_request(t);
     else if (t->effects.len == 0)
         t->record_db = t->request_db;
-    if (t->effects.len > 0)
-        parts[n++] = buf_slice(&t->effects);
-    if (verbatim)
-        parts[n++] = t->raw;
+    void *effects = t->effects.data;
+    if (t->effects.len > 0) {
+        e.memory[n] = effects;
+        e.parts[n++] = buf_slice(&t->effects);
+    }
+    if (verbatim) {
+        e.memory[n] = t->raw_copy;
+        e.parts[n++] = t->raw_copy != NULL ? slice_of(t->raw_copy, t->raw.len) : t->raw;
+    }
+    e.db = t->record_db;
+    e.flags = n == 0 ? JOURNAL_NOOP : 0;
+    e.parts_len = n;
     uint64_t bytes = FRAME_BYTES;
     for (uint32_t i = 0; i < n; i++)
-        bytes += parts[i].len;
+        bytes += e.parts[i].len;
     writeback_journalled(t->ks->wb, bytes);
-    journal_append(t->ks->journal, t->producer, t->stamp, t->now, t->record_db,
-                   n == 0 ? JOURNAL_NOOP : 0, parts, n);
+    journal_append_entry(t->ks->journal, t->producer, &e);
+    if (t->effects.len > 0 && e.memory[0] == NULL)
+        t->effects = (struct buf){0};
+    if (verbatim && e.memory[n - 1] == NULL)
+        t->raw_copy = NULL;
 }
 
 /* Above maxmemory each write makes room for about what it took, among the shards that come next. */
@@ -683,6 +755,7 @@ uint64_t txn_commit(struct txn *t) NO_TSA
     t->open = false;
     if (t->stamped && UNLIKELY(atomic_load_explicit(&ks->wb->memory_high, memory_order_relaxed)))
         evict_some(t, EVICT_LEAST + t->effects.len + t->raw.len);
+    forget_raw_copy(t);
     if (t->effects.cap > 64 * 1024)
         buf_fini(&t->effects);
     for (uint32_t i = 0; UNLIKELY(t->met_expired) && i < t->slots_len; i++)

@@ -85,9 +85,10 @@ static void release_pressed(struct keyspace *ks) REQUIRES(ks->wait_lock)
     int64_t now = clock_mono().us, most = option_num(OPT_backpressure_max_delay_ms) * 1000;
     while (ks->pressed != NULL) {
         struct waiter *w = ks->pressed;
-        if (admits == 0 && !(refuses && now - w->since_us >= most))
+        bool again = w->room_since_us != 0; /* whether there is room for it, it sees itself */
+        if (admits == 0 && !again && !(refuses && now - w->since_us >= most))
             break;
-        w->admitted = admits > 0;
+        w->admitted = admits > 0 || again;
         admits -= admits > 0;
         ks->pressed = w->next;
         atomic_fetch_sub(&ks->pressed_len, 1);

@@ -132,7 +132,7 @@ static void note_reaped(struct keyspace *ks, uint32_t store_db, struct slice key
     if (e != NULL && is_clean_absent(e))
         entry_remove(&ks->store, sh, e, hash);
     if (sh->watch != NULL)
-        watch_expired(sh, store_db, key);
+        watch_expired(ks, sh, store_db, key);
     lock_release(&sh->lock);
     stat_add(STAT_expired_keys, 1);
     ks->cold.reaped++;

@@ -10,13 +10,15 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
 
+#include "base/chains.h"
+
 #include <stdlib.h>
 
 struct watch_key {
-    struct watch_key *next, **link; /* in the shard's list */
+    struct chain_node node; /* first; in the shard's table, by the hash of the key */
+    struct watch_key *moving;
     struct watch *owner;
     struct shard *shard; /* changes only with all shards locked (SWAPDB, FLUSHDB) */
-    uint64_t hash;
     uint32_t db, store_db;
     /* when it was watched */
     bool live;
@@ -24,52 +26,73 @@ struct watch_key {
     struct slice name;
 };
 
-static void link_key(struct watch_key *w) NO_TSA
+static struct chains **table_of(struct shard *sh)
 {
-    struct watch_key **head = (struct watch_key **)(void *)&w->shard->watch;
-    w->next = *head;
-    w->link = head;
-    if (w->next != NULL)
-        w->next->link = &w->next;
-    *head = w;
+    return (struct chains **)(void *)&sh->watch;
 }
 
-static void unlink_key(struct watch_key *w)
+static struct watch_key *first_of(struct shard *sh, uint64_t hash) REQUIRES(sh->lock)
 {
-    *w->link = w->next;
-    if (w->next != NULL)
-        w->next->link = w->link;
+    struct chains *table = sh->watch;
+    return table == NULL ? NULL : (struct watch_key *)chains_first(table, hash);
 }
 
-bool watch_add(struct txn *t, uint32_t key, struct watch *w) NO_TSA /* the shard is locked */
+static struct watch_key *next_of(const struct watch_key *k)
+{
+    return (struct watch_key *)chains_next(&k->node);
+}
+
+static bool watches(struct watch *w, const struct slot *s) NO_TSA /* the shard is locked */
+{
+    for (struct watch_key *k = first_of(s->shard, s->hash); k != NULL; k = next_of(k)) {
+        if (k->owner == w && k->db == s->key->db && slice_eq(k->name, s->key->name))
+            return true;
+    }
+    return false;
+}
+
+static bool reserve(struct watch *w)
+{
+    if (w->keys_len < w->keys_cap)
+        return true;
+    uint32_t cap = w->keys_cap == 0 ? 4 : w->keys_cap * 2;
+    struct watch_key **grown = realloc(w->keys, (size_t)cap * sizeof(*grown));
+    if (grown == NULL)
+        return false;
+    w->keys = grown;
+    w->keys_cap = cap;
+    return true;
+}
+
+enum watch_result watch_add(struct txn *t, uint32_t key,
+                            struct watch *w) NO_TSA /* the shard is locked */
 {
     must(t->open && key < t->slots_len);
     struct slot *s = &t->slots[key];
     struct slice bytes = s->key->name;
-    for (uint32_t i = 0; i < w->keys_len; i++) {
-        if (w->keys[i]->db == s->key->db && slice_eq(w->keys[i]->name, bytes))
-            return true;
-    }
-    struct watch_key *k = malloc(sizeof(*k) + bytes.len);
+    if (watches(w, s))
+        return WATCH_PRESENT;
+    struct watch_key *k = reserve(w) ? malloc(sizeof(*k) + bytes.len) : NULL;
     if (k == NULL)
-        return false;
-    struct watch_key **grown = realloc(w->keys, (w->keys_len + 1) * sizeof(*grown));
-    if (grown == NULL) {
-        free(k);
-        return false;
-    }
-    w->keys = grown;
-    w->keys[w->keys_len++] = k;
-    *k = (struct watch_key){
-        .owner = w, .db = s->key->db, .store_db = s->store_db, .hash = s->hash, .shard = s->shard};
+        return WATCH_OOM;
+    *k = (struct watch_key){.node.hash = s->hash,
+                            .owner = w,
+                            .db = s->key->db,
+                            .store_db = s->store_db,
+                            .shard = s->shard};
     char *name = (char *)(k + 1);
-    memcpy(name, bytes.ptr, bytes.len);
+    if (bytes.len > 0)
+        memcpy(name, bytes.ptr, bytes.len);
     k->name = slice_of(name, bytes.len);
     const struct entry *e = slot_entry(t, s);
     k->live = txn_is_live(t, e);
     k->expires_at_ms = k->live ? entry_expires_at(e) : 0;
-    link_key(k);
-    return true;
+    if (!chains_try_put(table_of(s->shard), &k->node)) {
+        free(k);
+        return WATCH_OOM;
+    }
+    w->keys[w->keys_len++] = k;
+    return WATCH_ADDED;
 }
 
 /* The shard of a key that is on a list changes only under all locks: read it, lock it, and see
@@ -90,13 +113,13 @@ void watch_clear(struct keyspace *ks, struct watch *w) NO_TSA
     (void)ks;
     for (uint32_t i = 0; i < w->keys_len; i++) {
         struct shard *sh = lock_linked(w->keys[i]);
-        unlink_key(w->keys[i]);
+        chains_take(table_of(sh), &w->keys[i]->node);
         lock_release(&sh->lock);
         free(w->keys[i]);
     }
     free(w->keys);
     w->keys = NULL;
-    w->keys_len = 0;
+    w->keys_len = w->keys_cap = 0;
     atomic_store(&w->broken, false);
 }
 
@@ -115,22 +138,30 @@ bool watch_is_broken(struct watch *w)
 
 void watch_touch(struct keyspace *ks, struct shard *sh, uint32_t store_db, struct slice key)
 {
-    (void)ks;
-    for (struct watch_key *k = sh->watch; k != NULL; k = k->next) {
+    uint64_t hash = store_hash(&ks->store, store_db, key);
+    for (struct watch_key *k = first_of(sh, hash); k != NULL; k = next_of(k)) {
         if (k->store_db == store_db && slice_eq(k->name, key))
             atomic_store(&k->owner->broken, true);
     }
 }
 
-void watch_touch_shard(struct shard *sh)
+static void break_watch(void *ctx, struct chain_node *node)
 {
-    for (struct watch_key *k = sh->watch; k != NULL; k = k->next)
-        atomic_store(&k->owner->broken, true);
+    (void)ctx;
+    atomic_store(&((struct watch_key *)node)->owner->broken, true);
 }
 
-void watch_expired(struct shard *sh, uint32_t store_db, struct slice key) NO_TSA
+void watch_touch_shard(struct shard *sh)
 {
-    for (struct watch_key *k = sh->watch; k != NULL; k = k->next) {
+    if (sh->watch != NULL)
+        chains_each(sh->watch, break_watch, NULL);
+}
+
+void watch_expired(struct keyspace *ks, struct shard *sh, uint32_t store_db,
+                   struct slice key) NO_TSA
+{
+    uint64_t hash = store_hash(&ks->store, store_db, key);
+    for (struct watch_key *k = first_of(sh, hash); k != NULL; k = next_of(k)) {
         if (k->live && k->store_db == store_db && slice_eq(k->name, key))
             atomic_store(&k->owner->broken, true);
     }
@@ -153,16 +184,18 @@ static bool exists(struct txn *t, uint32_t store_db, struct slice key) NO_TSA
     return txn_is_live(t, e);
 }
 
-static void look(struct changed_databases *c, struct watch_key *k)
+static void look(void *ctx, struct chain_node *node)
 {
+    struct changed_databases *c = ctx;
+    struct watch_key *k = (struct watch_key *)node;
     if (k->db != c->a && k->db != c->b)
         return;
     bool was = exists(c->t, k->db == c->a ? c->old_a : c->old_b, k->name);
     bool is = c->a != c->b && exists(c->t, k->db == c->a ? c->old_b : c->old_a, k->name);
     if (was || is)
         atomic_store(&k->owner->broken, true);
-    unlink_key(k);
-    k->next = c->moving;
+    chains_remove(k->shard->watch, &k->node);
+    k->moving = c->moving;
     c->moving = k;
 }
 
@@ -172,18 +205,18 @@ void watch_databases_changed(struct txn *t, uint32_t a, uint32_t b, uint32_t old
     struct keyspace *ks = t->ks;
     struct changed_databases c = {.t = t, .a = a, .b = b, .old_a = old_a, .old_b = old_b};
     for (uint32_t i = 0; i < ks->store.shards_len; i++) {
-        struct watch_key *next;
-        for (struct watch_key *k = ks->store.shards[i].watch; k != NULL; k = next) {
-            next = k->next;
-            look(&c, k);
-        }
+        if (ks->store.shards[i].watch != NULL)
+            chains_each(ks->store.shards[i].watch, look, &c);
     }
     while (c.moving != NULL) {
         struct watch_key *k = c.moving;
-        c.moving = k->next;
+        c.moving = k->moving;
         k->store_db = dbmap_store_db(&ks->wb->map, k->db);
-        k->hash = store_hash(&ks->store, k->store_db, k->name);
-        __atomic_store_n(&k->shard, store_shard(&ks->store, k->hash), __ATOMIC_RELEASE);
-        link_key(k);
+        k->node.hash = store_hash(&ks->store, k->store_db, k->name);
+        struct shard *sh = store_shard(&ks->store, k->node.hash);
+        __atomic_store_n(&k->shard, sh, __ATOMIC_RELEASE);
+        must(chains_try_put(table_of(sh), &k->node));
     }
+    for (uint32_t i = 0; i < ks->store.shards_len; i++)
+        chains_trim(table_of(&ks->store.shards[i]));
 }

@@ -13,7 +13,8 @@
  * the command was done, and nobody knows whether that will survive. Messages (pub/sub, MONITOR) are
  * no replies; nobody waits for them, so they go on waiting.
  *
- * Under the other policies no command reports a dependence, and none of this costs anything.
+ * Under the other policies a command reports a dependence only while a record that was too long for
+ * its ring lies in memory (journal_append), on that or a later one.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "server/conn.h"

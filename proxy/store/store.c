@@ -17,7 +17,7 @@ struct shard_body {
 
 static void init_shard(struct shard *sh, struct shard_body *body, uint32_t index)
 {
-    lock_init(&sh->lock);
+    lock_init_kind(&sh->lock, LOCK_BRIEF);
     sh->table = &body->table;
     sh->expiry = &body->expiry;
     atomic_init(&sh->index, index);

@@ -567,8 +567,8 @@ struct records *records_open(const struct records_options *o)
     snprintf(r->path, sizeof(r->path), "%s/records.db", o->dir);
     memcpy(r->journal_id, o->journal_id, sizeof(r->journal_id));
     atomic_store(&r->settled_lsn, o->position->cut_lsn);
-    lock_init(&r->lock);
-    lock_init(&r->read_lock);
+    lock_init_kind(&r->lock, LOCK_SLOW);
+    lock_init_kind(&r->read_lock, LOCK_SLOW);
     lock_acquire(&r->lock);
     r->applied_lsn = o->position->cut_lsn;
     look_around(r, o->dir, r->applied_lsn);

@@ -117,6 +117,8 @@ static void append(struct simfs *s, struct known *k, struct journal *j, const st
     if (!oversize)
         simfs_lock(s);
     uint64_t lsn = history_append(h, j, producer);
+    if (oversize) /* it lies in memory until it is written: who waits for it is not told before */
+        require(journal_sync(j, lsn, 60000, &err) == RC_OK, "%s", err.text);
     atomic_store(&k->appended, lsn);
     if (!oversize)
         simfs_unlock(s);

@@ -2,10 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Memory is bounded: whatever is written, and however fast, Weir stays within maxmemory.
 
-Each fill is faster than the store. Nobody may hear an error while data only waits for its turn, what
-INFO calls used_memory stays within five per cent of the limit, and afterwards as many keys are
-resident as fit. In a container that gives half of its memory to the data, the kernel has no reason
-to kill the proxy.
+Each fill is faster than the store. Nobody may hear an error while data only waits for its turn, and
+what INFO calls used_memory stays within five per cent of the limit. In a container that gives half
+of its memory to the data, the kernel has no reason to kill the proxy.
 """
 import contextlib
 import os

@@ -51,13 +51,15 @@ static void oversize_records_take_their_place_and_no_chunk(void **state)
 {
     (void)state;
     struct retained r;
-    struct oversize o = {.chunk = {.first_lsn = 11, .last_lsn = 11, .len = 5, .oversize = &o}};
+    struct oversize *o = calloc(1, sizeof(*o));
+    assert_non_null(o);
+    o->chunk = (struct chunk){.first_lsn = 11, .last_lsn = 11, .len = 5, .oversize = o};
     retained_init(&r, 4096);
     add(&r, 1, 10);
-    retained_add_oversize(&r, &o);
+    retained_add_oversize(&r, o);
     r.bytes += 5;
     add(&r, 12, 20);
-    assert_ptr_equal(r.head->next, &o.chunk);
+    assert_ptr_equal(r.head->next, &o->chunk);
     assert_int_equal(r.used, 2);
     retained_drop(&r, 11);
     assert_int_equal(r.head->first_lsn, 12);

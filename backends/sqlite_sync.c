@@ -51,7 +51,7 @@ struct sync_file {
     bool is_wal;
 };
 
-static struct lock states_lock = {PTHREAD_MUTEX_INITIALIZER};
+static struct lock states_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 static struct sync_state *states GUARDED_BY(states_lock);
 static sqlite3_vfs sync_vfs, *real_vfs;
 static pthread_once_t once = PTHREAD_ONCE_INIT;

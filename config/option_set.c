@@ -27,7 +27,7 @@ struct place {
  * read again has its name already. */
 static const char *keep_name(const char *file)
 {
-    static struct lock names_lock = {PTHREAD_MUTEX_INITIALIZER};
+    static struct lock names_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
     static char **names;
     static size_t len;
     if (file == NULL)

@@ -75,6 +75,8 @@ static const char *const aborting[] = {
     "take_element",
     "capture_object",
     "batch_capture",
+    /* A record that is longer than a ring: its change is made. */
+    "oversize_new",
     /* Waiting clients: once for each worker, and the key's name; else they would wait for ever. */
     "serving_session",
     "blocking_serve",

@@ -368,7 +368,8 @@ static bool has_room_again(struct journal_rig *r)
 static void what_oversize_records_hold_in_memory_is_bounded(void **state)
 {
     (void)state;
-    enum { MOST = 64 << 20, RECORD = 200 << 10 };
+    enum { RING = 256 << 10, MOST = 8 * RING, RECORD = 200 << 10 };
+    rig.options.ring_bytes = RING;
     rig_resume(&rig, 0, 0);
     struct journal_stamp hole = journal_stamp(rig.j); /* nothing after it is written */
     uint32_t n = 0;

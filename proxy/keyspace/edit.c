@@ -509,12 +509,26 @@ static bool is_untouched(const struct dbmap *map, uint32_t db)
     return atomic_load(&map->born_empty[store_db]) && !atomic_load(&map->touched[store_db]);
 }
 
+/* Nothing of a new store database has been dropped, whatever was dropped of the one before that had
+ * its bit. One that is in use and shares it keeps what it says. */
+static void begin_complete(struct txn *t, uint32_t db) NO_TSA
+{
+    const struct dbmap *map = &t->ks->wb->map;
+    uint64_t bit = shard_database_bit(dbmap_store_db(map, db));
+    for (uint32_t n = 0; n < map->len; n++)
+        if (n != db && shard_database_bit(dbmap_store_db(map, n)) == bit)
+            return;
+    for (uint32_t i = 0; i < t->ks->store.shards_len; i++)
+        t->ks->store.shards[i].incomplete &= ~bit;
+}
+
 static void flush_one(struct txn *t, uint32_t db)
 {
     struct dbmap *map = &t->ks->wb->map;
     uint32_t old = dbmap_store_db(map, db);
     begin_whole(t);
     dbmap_renew(map, db, t->stamp.lsn);
+    begin_complete(t, db);
     atomic_store(&t->ks->store.dbs[dbmap_store_db(map, db)].cold, 0);
     watch_databases_changed(t, db, db, old, old);
     block_databases_changed(t, db, db);

@@ -141,7 +141,7 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
             struct entry *loaded = install_entry(&ks->store, sh, e, load->hash, item, object);
             if (loaded == NULL) {
                 entry_remove(&ks->store, sh, e, load->hash);
-                sh->evicted = true;
+                shard_note_dropped(sh, load->store_db);
                 failed = RC_NOMEM;
             } else {
                 loaded->flags |= ENTRY_VISITED;

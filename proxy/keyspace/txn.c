@@ -200,12 +200,13 @@ static enum txn_state make_room(struct txn *t, struct waiter *w, uint64_t bytes)
 }
 
 /* Who waited and was called may go on, others only if nobody waits. */
-static bool is_admitted(struct keyspace *ks, const struct waiter *w)
+static bool is_admitted(struct txn *t, const struct waiter *w)
 {
+    struct keyspace *ks = t->ks;
     if (w != NULL && w->admitted)
         return true;
     return atomic_load_explicit(&ks->pressed_len, memory_order_relaxed) == 0 &&
-           pressure_admits(ks->wb) > 0;
+           pressure_admits(ks->wb) > 0 && !pressure_runs_ahead(ks->wb, t->producer);
 }
 
 bool txn_may_flush(struct txn *t, uint32_t n)
@@ -245,8 +246,9 @@ static enum txn_state admit(struct txn *t, struct waiter *w)
                         ? hold_back(t, w, REPLY_OOM)
                         : refuse(t, REPLY_OOM);
         else if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) !=
-                          PRESSURE_NONE) &&
-                 !is_admitted(ks, w))
+                              PRESSURE_NONE ||
+                          pressure_runs_ahead(ks->wb, t->producer)) &&
+                 !is_admitted(t, w))
             state = hold_back(
                 t, w, atomic_load(&ks->wb->lane.letters_full) ? REFUSED_LETTERS : REFUSED_PRESSURE);
         if (state != TXN_READY)

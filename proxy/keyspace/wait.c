@@ -88,8 +88,8 @@ static void release_pressed(struct keyspace *ks) REQUIRES(ks->wait_lock)
         bool again = w->room_since_us != 0; /* whether there is room for it, it sees itself */
         if (admits == 0 && !again && !(refuses && now - w->since_us >= most))
             break;
-        w->admitted = admits > 0 || again;
-        admits -= admits > 0;
+        w->admitted = (admits > 0 && admits != PRESSURE_ADMITS_ALL) || again;
+        admits -= admits > 0 && admits != PRESSURE_ADMITS_ALL;
         ks->pressed = w->next;
         atomic_fetch_sub(&ks->pressed_len, 1);
         atomic_fetch_sub(&ks->waiting, 1);

@@ -83,11 +83,22 @@ struct shard {
     uint32_t proven;         /* entries that are */
     uint32_t looked_in_vain; /* slots since the hand last found something */
     uint64_t last_lsn;       /* newest effect on any key here: what a read depends on */
-    bool evicted;            /* something was dropped: a miss is no longer proof of absence */
+    uint64_t incomplete;     /* a bit for each store database, see shard_note_dropped() */
     void *watch;             /* keyspace/watch.c: watched keys, NULL mostly */
     void *blocked;           /* keyspace/block.c: keys that clients wait for, NULL mostly */
     _Atomic uint32_t index;
 } __attribute__((aligned(CACHE_LINE)));
+
+/* Something of a store database was dropped here: a miss is no longer proof of absence. Databases
+ * that are 64 numbers apart share a bit. */
+static inline uint64_t shard_database_bit(uint32_t store_db)
+{
+    return UINT64_C(1) << (store_db % 64);
+}
+static inline void shard_note_dropped(struct shard *sh, uint32_t store_db) REQUIRES(sh->lock)
+{
+    sh->incomplete |= shard_database_bit(store_db);
+}
 
 struct store {
     uint32_t shards_len; /* immutable; a power of two */
@@ -229,7 +240,7 @@ void shard_sample_ttl(struct store *s, struct shard *sh, uint32_t db, struct wal
                       double *sum_ms, uint64_t *n) REQUIRES(sh->lock);
 /* Eviction: the hand goes over at most `look` slots and removes the first clean, idle, matching
  * entry. Returns the bytes freed, 0: none found (not yet: the hand stays where it is).
- * volatile_only: only keys with an expiry. Sets sh->evicted, except for known-absent keys.
+ * volatile_only: only keys with an expiry. Noted as dropped, except for known-absent keys.
  *
  * CLOCK over the table with probation, in the manner of S3-FIFO (Yang et al., SOSP 2023) without
  * its queues: a new entry that was not used again when the hand comes by goes at once; one that was

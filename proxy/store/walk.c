@@ -110,7 +110,7 @@ size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile
     sh->looked_in_vain = 0;
     size_t bytes = entry_memory(victim);
     if (victim->type != VALUE_NONE) {
-        sh->evicted = true;
+        shard_note_dropped(sh, victim->db);
         store_note_cold(s, victim->db, 1);
     }
     entry_remove(s, sh, victim, entry_hash(s, victim));

@@ -108,16 +108,26 @@ static void put_by(struct attempt *a)
     }
 }
 
+/* What could not be recorded, for people. */
+static enum rc records_error(const struct attempt *a, struct err *err)
+{
+    if (a->records.code == RC_FULL && a->refused > 0)
+        return err_set(err, RC_FULL,
+                       "%s; a batch with %u refused keys waits, and all behind it: WEIR DEADLETTER "
+                       "RETRY or DROP some, or CONFIG SET a higher bound",
+                       a->records.text, a->refused);
+    *err = a->records;
+    return err->code;
+}
+
 static enum rc next_piece(void *ctx, const struct backend_item **items, uint32_t *items_len,
                           struct err *err)
 {
     struct attempt *a = ctx;
     struct piece *p;
     put_by(a);
-    if (a->records.code != RC_OK) { /* nothing will be committed */
-        *err = a->records;
-        return err->code;
-    }
+    if (a->records.code != RC_OK) /* nothing will be committed */
+        return records_error(a, err);
     enum rc rc = lane_next_piece(a->wb, a->batch, a->piece, &p, err);
     if (rc == RC_OK && p->outcomes == NULL)
         piece_seal(p, &a->batch->map);
@@ -196,14 +206,7 @@ static enum rc before_commit(void *ctx, struct err *err)
         rc = records_commit(r, &a->records);
     a->reached_commit = rc == RC_OK;
     a->records.code = rc;
-    if (rc == RC_FULL && a->refused > 0)
-        return err_set(err, rc,
-                       "%s; a batch with %u refused keys waits, and all behind it: WEIR DEADLETTER "
-                       "RETRY or DROP some, or CONFIG SET a higher bound",
-                       a->records.text, a->refused);
-    if (rc != RC_OK)
-        *err = a->records;
-    return rc;
+    return rc == RC_OK ? RC_OK : records_error(a, err);
 }
 
 static struct attempt *attempt_new(struct writeback *wb, struct batch *b)

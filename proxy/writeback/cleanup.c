@@ -138,7 +138,7 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
     unsigned held = e != NULL ? e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT | ENTRY_LOADING) : 0;
     atomic_store_explicit(&wb->map.touched[store_db], true, memory_order_relaxed);
     if (held == 0) {
-        sh->evicted = true;
+        shard_note_dropped(sh, store_db);
         wb->on_dropped(wb->ctx, sh, store_db, key);
         if (e != NULL)
             writeback_take_out(wb, sh, e, hash);
@@ -178,7 +178,7 @@ void writeback_suspect_all(struct writeback *wb)
         uint32_t position = 0;
         do {
             lock_acquire(&sh->lock);
-            sh->evicted = true;
+            sh->incomplete = UINT64_MAX;
             shard_sweep(wb->store, sh, &position, SUSPECT_SLOTS, is_suspect, wb);
             wb->on_suspected(wb->ctx, sh);
             lock_release(&sh->lock);

@@ -143,7 +143,7 @@ void dead_letter_release(struct writeback *wb, uint32_t db, struct slice key)
         e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
         wb->on_dropped(wb->ctx, sh, db, key);
         entry_remove(wb->store, sh, e, hash);
-        sh->evicted = true;
+        shard_note_dropped(sh, db);
     }
     lock_release(&sh->lock);
 }

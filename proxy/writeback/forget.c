@@ -44,7 +44,7 @@ void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e,
     if ((e->flags & ENTRY_DIRTY) != 0)
         writeback_unmark(wb, wb->producers_len - 1, sh, e);
     e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
-    sh->evicted = true;
+    shard_note_dropped(sh, e->db);
     if (e->type != VALUE_NONE)
         store_note_cold(wb->store, e->db, 1);
     entry_remove(wb->store, sh, e, hash);

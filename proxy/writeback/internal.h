@@ -23,6 +23,9 @@ enum { LANE_NICE = 10 };
 /* Dirty totals, one block per thread that changes entries; only the sum means something. */
 struct wb_producer {
     _Atomic int64_t dirty_keys, dirty_bytes;
+    /* The producer's own: its dirty bytes when it saw that the cutter had looked once more. */
+    int64_t bytes_then;
+    uint32_t look_then;
 } __attribute__((aligned(CACHE_LINE)));
 
 /* How those fare who ask the backend for something else than a flush, and the file of the records.
@@ -84,10 +87,11 @@ struct allowance {
 struct pace {
     int64_t ticked_us, refreshed_us; /* when pressure and memory were looked at */
     int64_t cut_us, moved_us;        /* when the running cut was made, and when it last got on */
-    uint64_t cut_keys, cut_bytes;    /* 0: none runs */
-    uint64_t cut_journal_bytes;      /* of the journal then */
-    uint64_t seen_done;              /* of its keys, applied */
-    double us_per_byte;              /* of the last cuts; 0: none yet */
+    bool cut_runs;
+    uint64_t cut_keys, cut_bytes; /* of it */
+    uint64_t cut_journal_bytes;   /* of the journal then */
+    uint64_t seen_done;           /* of its keys, applied */
+    double us_per_byte;           /* of the last cuts; 0: none yet */
 };
 
 /* Where changes were lost lately. When there is no more room the oldest two become one. */
@@ -133,6 +137,8 @@ struct writeback {
     _Atomic uint64_t ahead_bytes;  /* of in_flight_bytes: copies that writers made */
     _Atomic uint64_t applied_keys; /* of the cut that is in flight: what the backend has taken */
     _Atomic int pressure;          /* enum pressure_level */
+    _Atomic uint32_t looks;        /* how often the cutter has looked at it */
+    _Atomic int64_t share;         /* bytes that a worker may add until it looks again */
     _Atomic bool moves;            /* the backend takes something now and then */
     struct allowance allowances[ALLOWANCES];
     struct pace pace;
@@ -234,7 +240,7 @@ static inline uint64_t writeback_applied_lsn(const struct writeback *wb)
 static inline bool writeback_is_complete(const struct writeback *wb, const struct shard *sh,
                                          uint32_t store_db) REQUIRES(sh->lock)
 {
-    return !sh->evicted &&
+    return (sh->incomplete & shard_database_bit(store_db)) == 0 &&
            atomic_load_explicit(&wb->map.born_empty[store_db], memory_order_relaxed);
 }
 
@@ -251,7 +257,7 @@ void writeback_suspect_all(struct writeback *wb);
 /* Writers wait for their turn, which comes: none is refused for having waited long. */
 static inline bool writeback_is_slowing(const struct writeback *wb)
 {
-    return atomic_load_explicit(&wb->pressure, memory_order_relaxed) == PRESSURE_PACING &&
+    return atomic_load_explicit(&wb->pressure, memory_order_relaxed) != PRESSURE_HIGH &&
            atomic_load_explicit(&wb->moves, memory_order_relaxed);
 }
 
@@ -273,6 +279,21 @@ void pressure_cut_begins(struct writeback *wb, uint64_t keys, uint64_t bytes);
 void pressure_cut_ends(struct writeback *wb);
 /* A writer has taken so much. Thread: any. */
 void pressure_spend(struct writeback *wb, enum allowance_of what, int64_t amount);
+/* True: this worker has added so much since the cutter looked that others could not add as much.
+ * The cutter may be late. */
+static inline bool pressure_runs_ahead(struct writeback *wb, uint32_t producer)
+{
+    struct wb_producer *p = &wb->producers[producer];
+    uint32_t look = atomic_load_explicit(&wb->looks, memory_order_relaxed);
+    int64_t bytes = atomic_load_explicit(&p->dirty_bytes, memory_order_relaxed);
+    if (p->look_then != look) {
+        p->look_then = look;
+        p->bytes_then = bytes;
+    }
+    return bytes - p->bytes_then > atomic_load_explicit(&wb->share, memory_order_relaxed);
+}
+/* Nobody is slowed, and each looks itself whether it runs ahead. */
+#define PRESSURE_ADMITS_ALL UINT32_MAX
 /* How many writers may go on now; one that comes anew waits behind those that wait. Thread: any. */
 uint32_t pressure_admits(struct writeback *wb);
 

@@ -24,10 +24,12 @@ enum {
     LOOK_IDLE_US = 100000,
     LOOK_SOON_US = 5000,   /* near maxmemory */
     BURST_US = 10000,      /* an allowance holds what comes in this time */
-    DEBT_US = 50000,       /* and owes no more than what comes in this one */
     LEFT_LEAST_US = 10000, /* a commit takes so long at least */
     STALLED_US = 1000000,  /* no progress for so long: nothing moves */
 };
+
+/* Workers may take half of what is left before the cutter looks again. */
+enum { SHARE_OF_ROOM = 2 };
 
 /* Pacing of the journal begins at half of its bound. */
 enum { JOURNAL_LOW = 50 };
@@ -41,7 +43,7 @@ static bool is_over(int64_t value, int64_t limit)
 static int64_t time_left(struct writeback *wb, int64_t now_us)
 {
     struct pace *p = &wb->pace;
-    if (p->cut_keys == 0)
+    if (!p->cut_runs)
         return LEFT_LEAST_US;
     uint64_t done = min_u64(atomic_load(&wb->applied_keys), p->cut_keys);
     if (done != p->seen_done) {
@@ -49,7 +51,7 @@ static int64_t time_left(struct writeback *wb, int64_t now_us)
         p->moved_us = now_us;
     }
     int64_t passed = now_us - p->cut_us;
-    double part = (double)done / (double)p->cut_keys, left;
+    double part = p->cut_keys == 0 ? 0 : (double)done / (double)p->cut_keys, left;
     if (part > 0.05)
         left = (double)passed * (1 - part) / part;
     else
@@ -65,6 +67,7 @@ void pressure_cut_begins(struct writeback *wb, uint64_t keys, uint64_t bytes)
     journal_get_info(wb->journal, &journal);
     struct pace *p = &wb->pace;
     p->cut_us = p->moved_us = clock_mono().us;
+    p->cut_runs = true;
     p->cut_keys = keys;
     p->cut_bytes = bytes;
     p->cut_journal_bytes = journal.bytes;
@@ -79,6 +82,10 @@ void pressure_cut_ends(struct writeback *wb)
         double took = (double)(clock_mono().us - p->cut_us) / (double)p->cut_bytes;
         p->us_per_byte = p->us_per_byte == 0 ? took : (p->us_per_byte + took) / 2;
     }
+    p->cut_runs = false;
+    for (int i = 0; i < ALLOWANCES; i++) /* a large write is paid for: there is room again */
+        if (atomic_load(&wb->allowances[i].left) < 0)
+            atomic_store(&wb->allowances[i].left, 0);
     p->cut_keys = p->cut_bytes = p->cut_journal_bytes = 0;
 }
 
@@ -94,11 +101,11 @@ static int64_t room(int64_t held, int64_t cut, int64_t high)
 static void fill(struct allowance *b, int64_t room_left, int64_t left_us, int64_t passed_us)
 {
     double rate = room_left <= 0 ? 0 : (double)room_left / (double)left_us;
-    int64_t most = (int64_t)(rate * BURST_US), least = -(int64_t)(rate * DEBT_US);
+    int64_t most = (int64_t)(rate * BURST_US);
     int64_t has = atomic_load_explicit(&b->left, memory_order_relaxed), now;
     do {
         now = has + (int64_t)(rate * (double)passed_us);
-        now = now > most ? most : now < least ? least : now;
+        now = now > most ? most : now;
     } while (!atomic_compare_exchange_weak(&b->left, &has, now));
 }
 
@@ -124,12 +131,14 @@ static void look(struct writeback *wb, int64_t now_us)
     fill(&wb->allowances[ALLOWANCE_JOURNAL],
          journal_max > 0 ? room(logged, (int64_t)p->cut_journal_bytes, journal_max) : INT64_MAX,
          left_us, passed_us);
+    int64_t share = limit > 0 ? (high - held) / SHARE_OF_ROOM / (wb->producers_len - 1) : INT64_MAX;
+    atomic_store(&wb->share, share > 0 ? share : 0);
+    atomic_fetch_add(&wb->looks, 1);
     p->ticked_us = now_us;
-    atomic_store(&wb->moves, now_us - p->moved_us < STALLED_US || p->cut_keys == 0);
-    int before = atomic_exchange(&wb->pressure, level);
+    atomic_store(&wb->moves, now_us - p->moved_us < STALLED_US || !p->cut_runs);
+    atomic_store(&wb->pressure, level);
     why_say_pressure(wb, memory_is_high, journal_is_high);
-    if (level != PRESSURE_NONE || before != PRESSURE_NONE)
-        wb->on_applied(wb->ctx); /* whoever waits looks again */
+    wb->on_applied(wb->ctx); /* whoever waits looks again */
 }
 
 static void look_at_memory(struct writeback *wb, int64_t now_us)
@@ -179,14 +188,14 @@ static uint32_t affords(struct allowance *b)
         atomic_store_explicit(&b->spenders, spenders / 2, memory_order_relaxed);
         atomic_store_explicit(&b->spent, (int64_t)(spent / 2), memory_order_relaxed);
     }
-    return (uint32_t)min_u64((uint64_t)left / each + 1, UINT32_MAX);
+    return (uint32_t)min_u64((uint64_t)left / each + 1, PRESSURE_ADMITS_ALL - 1);
 }
 
 uint32_t pressure_admits(struct writeback *wb)
 {
     int level = atomic_load_explicit(&wb->pressure, memory_order_relaxed);
     if (level == PRESSURE_NONE)
-        return UINT32_MAX;
+        return PRESSURE_ADMITS_ALL;
     if (level == PRESSURE_HIGH)
         return 0;
     uint32_t memory = affords(&wb->allowances[ALLOWANCE_MEMORY]);

@@ -54,10 +54,12 @@ void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh
     struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
     must(b != NULL);
     uint64_t weight = (uint64_t)writeback_weight(e);
+    /* Before it is no longer dirty: whoever looks at dirty and then at this sees it in one of the
+     * two. */
+    atomic_fetch_add_explicit(&wb->in_flight_keys, 1, memory_order_release);
     writeback_unmark(wb, producer, sh, e); /* first: what is captured weighs less */
     e->flags |= ENTRY_IN_FLIGHT;
     uint64_t all = batch_capture(b, producer, e, weight, producer != wb->producers_len - 1);
-    atomic_fetch_add_explicit(&wb->in_flight_keys, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&wb->in_flight_bytes, all, memory_order_relaxed);
     atomic_fetch_add_explicit(&wb->ahead_bytes, all - weight, memory_order_relaxed);
     e->apart = 0;
@@ -311,6 +313,7 @@ struct writeback *writeback_open(const struct writeback_options *o)
     lock_init(&wb->lock);
     cond_init(&wb->cond);
     lock_init(&wb->losses_lock);
+    atomic_store(&wb->share, INT64_MAX); /* until the cutter looks */
     lane_init(wb);
     wb->spool_dir = strdup(o->records_dir);
     must(wb->spool_dir != NULL);

@@ -298,6 +298,11 @@ uint64_t journal_ring_max(const struct journal *j, uint32_t producer)
     return ring_record_max(&j->producers[producer].ring) - sizeof(struct record_header);
 }
 
+uint64_t journal_oversize_bytes(const struct journal *j)
+{
+    return atomic_load_explicit(&j->oversize_bytes, memory_order_relaxed);
+}
+
 uint64_t journal_oversize_lsn(const struct journal *j)
 {
     return atomic_load_explicit(&j->oversize_first, memory_order_acquire);

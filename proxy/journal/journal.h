@@ -182,6 +182,8 @@ struct journal_entry {
 void journal_append_entry(struct journal *j, uint32_t producer, struct journal_entry *e);
 /* The oldest LSN that may be in memory only; UINT64_MAX: none. Thread: any. */
 uint64_t journal_oversize_lsn(const struct journal *j);
+/* Bytes of memory that such records take now. Thread: any. */
+uint64_t journal_oversize_bytes(const struct journal *j);
 /* What a producer can have in its ring at most; a longer record is an oversize one. */
 uint64_t journal_ring_max(const struct journal *j, uint32_t producer);
 

@@ -1,6 +1,7 @@
 /* Where memory comes from and how much is in use; see alloc.h and store.h.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/lock.h"
 #include "store/alloc.h"
 #include "store/store.h"
 
@@ -196,18 +197,31 @@ void memory_begin(uint64_t limit)
     give_back_at_once();
 }
 
-static _Atomic size_t caches;
+static struct lock caches_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+static size_t (*caches)(void *ctx) GUARDED_BY(caches_lock);
+static void *caches_ctx GUARDED_BY(caches_lock);
 
-void memory_set_caches(size_t bytes)
+void memory_count_apart(size_t (*bytes)(void *ctx), void *ctx)
 {
-    atomic_store_explicit(&caches, bytes, memory_order_relaxed);
+    lock_acquire(&caches_lock);
+    caches = bytes;
+    caches_ctx = ctx;
+    lock_release(&caches_lock);
+}
+
+static size_t count_apart(void)
+{
+    lock_acquire(&caches_lock);
+    size_t bytes = caches != NULL ? caches(caches_ctx) : 0;
+    lock_release(&caches_lock);
+    return bytes;
 }
 
 void memory_refresh(void)
 {
     struct memory_info now = {0};
     read_figures(&now);
-    size_t apart = atomic_load_explicit(&caches, memory_order_relaxed);
+    size_t apart = count_apart();
     now.data = now.allocated > apart ? now.allocated - apart : 0;
     atomic_store_explicit(&allocated, now.allocated, memory_order_relaxed);
     atomic_store_explicit(&data, now.data, memory_order_relaxed);

@@ -277,7 +277,8 @@ struct memory_info {
 };
 void memory_begin(uint64_t limit); /* once, before threads: fits the allocator to maxmemory */
 void memory_refresh(void);
-void memory_set_caches(size_t bytes); /* as of the next refresh */
+/* How many bytes are no data, asked at each refresh, by any thread; NULL: none any more. */
+void memory_count_apart(size_t (*bytes)(void *ctx), void *ctx);
 size_t memory_data(void);
 void memory_get_info(struct memory_info *out);
 /* Gives what is free back to the system. Takes milliseconds where much is. */

@@ -275,6 +275,8 @@ int64_t writeback_dirty_bytes(const struct writeback *wb);
 /* --- pressure.c. Thread: cutter, where nothing else is said. --- */
 /* Looks at memory and journal, and fills the allowances, if it is time to: to be called often. */
 void pressure_tick(struct writeback *wb);
+void pressure_init(struct writeback *wb);
+void pressure_fini(void); /* before the backend closes */
 void pressure_cut_begins(struct writeback *wb, uint64_t keys, uint64_t bytes);
 void pressure_cut_ends(struct writeback *wb);
 /* A writer has taken so much. Thread: any. */

@@ -141,6 +141,27 @@ static void look(struct writeback *wb, int64_t now_us)
     wb->on_applied(wb->ctx); /* whoever waits looks again */
 }
 
+/* Called by whoever refreshes the figures. */
+static size_t apart(void *ctx)
+{
+    struct writeback *wb = ctx;
+    size_t caches = wb->ops->memory != NULL ? wb->ops->memory(wb->backend) : 0;
+    size_t pieces = pieces_memory(), ahead = atomic_load(&wb->ahead_bytes);
+    return caches + (pieces > ahead ? pieces - ahead : 0) + selections_memory() +
+           journal_oversize_bytes(wb->journal);
+}
+
+void pressure_init(struct writeback *wb)
+{
+    atomic_store(&wb->share, INT64_MAX); /* until the cutter looks */
+    memory_count_apart(apart, wb);
+}
+
+void pressure_fini(void)
+{
+    memory_count_apart(NULL, NULL);
+}
+
 static void look_at_memory(struct writeback *wb, int64_t now_us)
 {
     int64_t limit = option_num(OPT_maxmemory);
@@ -148,10 +169,6 @@ static void look_at_memory(struct writeback *wb, int64_t now_us)
     if (now_us - wb->pace.refreshed_us < (near ? LOOK_SOON_US : LOOK_IDLE_US))
         return;
     wb->pace.refreshed_us = now_us;
-    size_t caches = wb->ops->memory != NULL ? wb->ops->memory(wb->backend) : 0;
-    size_t pieces = pieces_memory(), ahead = atomic_load(&wb->ahead_bytes);
-    memory_set_caches(caches + selection_memory(wb->capturing.selection) +
-                      (pieces > ahead ? pieces - ahead : 0));
     memory_refresh();
     bool high = is_over((int64_t)memory_data(), limit);
     if (atomic_exchange(&wb->memory_high, high) || high)

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/select.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { HASHES_PER_BLOCK = 511 };
@@ -19,6 +20,8 @@ struct hash_block {
     uint64_t hashes[HASHES_PER_BLOCK];
 };
 
+static _Atomic size_t blocks; /* of all selections */
+
 /* Blocks are filled one after the other; only the newest is not full. */
 struct bucket_list {
     struct hash_block *newest;
@@ -31,7 +34,6 @@ struct selection {
     struct boundary *boundaries; /* buckets_len - 1: the first key of each bucket but the first */
     struct bucket_list *buckets;
     uint32_t current; /* is taken from */
-    size_t blocks;    /* of hashes that there are */
 };
 
 struct selection *selection_new(uint32_t buckets)
@@ -46,10 +48,10 @@ struct selection *selection_new(uint32_t buckets)
     return s;
 }
 
-static void drop_newest(struct selection *s, struct bucket_list *list)
+static void drop_newest(struct bucket_list *list)
 {
     struct hash_block *block = list->newest;
-    s->blocks--;
+    atomic_fetch_sub_explicit(&blocks, 1, memory_order_relaxed);
     list->newest = block->next;
     list->newest_len = HASHES_PER_BLOCK;
     free(block);
@@ -63,7 +65,7 @@ void selection_free(struct selection **sp)
         return;
     for (uint32_t i = 0; i < s->buckets_len; i++) {
         while (s->buckets[i].newest != NULL)
-            drop_newest(s, &s->buckets[i]);
+            drop_newest(&s->buckets[i]);
     }
     free(s->samples);
     free(s->boundaries);
@@ -127,7 +129,7 @@ void selection_add(struct selection *s, uint32_t db, struct slice key, uint64_t 
     if (list->newest == NULL || list->newest_len == HASHES_PER_BLOCK) {
         struct hash_block *block = malloc(sizeof(*block));
         must(block != NULL);
-        s->blocks++;
+        atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
         block->next = list->newest;
         list->newest = block;
         list->newest_len = 0;
@@ -146,11 +148,11 @@ uint32_t selection_take(struct selection *s, uint64_t *hashes, uint32_t most)
     list->newest_len -= n;
     memcpy(hashes, list->newest->hashes + list->newest_len, n * sizeof(*hashes));
     if (list->newest_len == 0)
-        drop_newest(s, list);
+        drop_newest(list);
     return n;
 }
 
-size_t selection_memory(const struct selection *s)
+size_t selections_memory(void)
 {
-    return s == NULL ? 0 : s->blocks * sizeof(struct hash_block);
+    return atomic_load_explicit(&blocks, memory_order_relaxed) * sizeof(struct hash_block);
 }

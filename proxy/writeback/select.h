@@ -34,7 +34,7 @@ void selection_add(struct selection *s, uint32_t db, struct slice key, uint64_t 
 /* Takes up to `most` hashes out, in the order of buckets and never of two of them. 0: all are
  * out. */
 uint32_t selection_take(struct selection *s, uint64_t *hashes, uint32_t most);
-/* Bytes that the hashes take; NULL: none. */
-size_t selection_memory(const struct selection *s);
+/* Bytes that the hashes of all selections take. Thread: any. */
+size_t selections_memory(void);
 
 #endif

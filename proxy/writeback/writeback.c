@@ -313,7 +313,7 @@ struct writeback *writeback_open(const struct writeback_options *o)
     lock_init(&wb->lock);
     cond_init(&wb->cond);
     lock_init(&wb->losses_lock);
-    atomic_store(&wb->share, INT64_MAX); /* until the cutter looks */
+    pressure_init(wb);
     lane_init(wb);
     wb->spool_dir = strdup(o->records_dir);
     must(wb->spool_dir != NULL);
@@ -351,6 +351,7 @@ void writeback_close(struct writeback **wbp) NO_TSA /* the last user */
     *wbp = NULL;
     if (wb == NULL)
         return;
+    pressure_fini();
     attempt_free(&wb->lane.unsure);
     batch_free(&wb->lane.pending);
     capture_fini(wb);

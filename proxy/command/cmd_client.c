@@ -202,19 +202,9 @@ static struct round *round_new(struct call *c, bool kill)
 static void round_start(struct call *c, struct round *r)
 {
     struct session *s = c->session;
-    must(s->pending == NULL);
-    s->pending = r;
-    s->pending_free = round_free;
+    session_keep(s, r, round_free);
     call_park(c);
     c->host->on_every_worker(c->host->ctx, visit_worker, r, &s->waiter);
-}
-
-static struct round *round_take(struct session *s)
-{
-    struct round *r = s->pending;
-    s->pending = NULL;
-    s->pending_free = NULL;
-    return r;
 }
 
 /* --- Filters --- */
@@ -304,7 +294,7 @@ static void reply_list(struct call *c, struct round *r)
 
 void cmd_client_list(struct call *c)
 {
-    struct round *r = round_take(c->session);
+    struct round *r = session_take(c->session);
     if (r != NULL) {
         reply_list(c, r);
         round_free(r);
@@ -389,7 +379,7 @@ static void reply_kill(struct call *c, const struct round *r)
 
 void cmd_client_kill(struct call *c)
 {
-    struct round *r = round_take(c->session);
+    struct round *r = session_take(c->session);
     if (r != NULL) {
         reply_kill(c, r);
         round_free(r);

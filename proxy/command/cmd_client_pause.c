@@ -161,9 +161,7 @@ void cmd_client_pause(struct call *c)
     struct session *s = c->session;
     enum pause_mode mode;
     int64_t ms;
-    if (s->pending != NULL) {
-        s->pending = NULL;
-        s->pending_free = NULL;
+    if (session_take(s) != NULL) {
         reply_ok(c->reply);
         return;
     }
@@ -174,8 +172,7 @@ void cmd_client_pause(struct call *c)
         reply_ok(c->reply);
         return;
     }
-    s->pending = &seen;
-    s->pending_free = nothing_to_free;
+    session_keep(s, &seen, nothing_to_free);
     call_park(c);
     c->host->on_every_worker(c->host->ctx, see_it, NULL, &s->waiter);
 }

@@ -49,11 +49,9 @@ static bool parse_reason(struct call *c, bool *with_error)
 void cmd_client_unblock(struct call *c)
 {
     struct session *s = c->session;
-    struct search *search = s->pending;
+    struct search *search = session_take(s);
     if (search != NULL) {
         reply_int(c->reply, atomic_load(&search->unblocked));
-        s->pending = NULL;
-        s->pending_free = NULL;
         free(search);
         return;
     }
@@ -69,8 +67,7 @@ void cmd_client_unblock(struct call *c)
     search->host = c->host;
     search->id = (uint64_t)id;
     search->with_error = with_error;
-    s->pending = search;
-    s->pending_free = free;
+    session_keep(s, search, free);
     call_park(c);
     c->host->on_every_worker(c->host->ctx, visit_worker, search, &s->waiter);
 }

@@ -59,13 +59,9 @@ static void task_free(void *pending)
 static struct task *task_take(struct call *c)
 {
     struct session *s = c->session;
-    struct task *t = s->pending;
-    if (t != NULL) {
-        must(s->pending_free == task_free);
-        s->pending = NULL;
-        s->pending_free = NULL;
+    struct task *t = session_take(s);
+    if (t != NULL)
         return t;
-    }
     t = calloc(1, sizeof(*t));
     if (t != NULL)
         t->walk = walk_new(c->keyspace, s->db);
@@ -80,8 +76,7 @@ static struct task *task_take(struct call *c)
 static void task_park(struct call *c, struct task *t)
 {
     t->options = NULL;
-    c->session->pending = t;
-    c->session->pending_free = task_free;
+    session_keep(c->session, t, task_free);
     call_park(c);
 }
 

@@ -38,8 +38,7 @@ static struct pending_wait *pending_new(struct call *c, int64_t timeout_ms)
     p->lsn = c->session->last_write_lsn;
     if (timeout_ms > 0)
         p->deadline_us = clock_mono().us + timeout_ms * 1000;
-    c->session->pending = p;
-    c->session->pending_free = free;
+    session_keep(c->session, p, free);
     return p;
 }
 
@@ -48,9 +47,7 @@ static void pending_done(struct call *c)
     struct session *s = c->session;
     (void)keyspace_cancel_wait(c->keyspace, &s->waiter);
     c->host->session_wake_at(s, (struct mono){0});
-    free(s->pending);
-    s->pending = NULL;
-    s->pending_free = NULL;
+    free(session_take(s));
 }
 
 /* True: what was waited for is there, or the time is over. False: parked. */

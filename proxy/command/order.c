@@ -36,8 +36,7 @@ static struct pending_order *begin(struct call *c, const struct writeback_order 
         return NULL;
     }
     *p = (struct pending_order){o, clock_mono().us + PATIENCE_US};
-    c->session->pending = p;
-    c->session->pending_free = pending_free;
+    session_keep(c->session, p, pending_free);
     return p;
 }
 
@@ -45,9 +44,7 @@ void call_order_end(struct call *c)
 {
     struct session *s = c->session;
     c->host->session_wake_at(s, (struct mono){0});
-    s->pending_free(s->pending);
-    s->pending = NULL;
-    s->pending_free = NULL;
+    pending_free(session_take(s));
 }
 
 bool call_order(struct call *c, const struct writeback_order *what, struct order **out)

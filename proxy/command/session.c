@@ -40,12 +40,9 @@ static void forget_names(struct session *s)
 
 static void drop_pending(struct session *s)
 {
-    if (s->pending != NULL) {
-        must(s->pending_free != NULL);
+    if (s->pending != NULL)
         s->pending_free(s->pending);
-    }
-    s->pending = NULL;
-    s->pending_free = NULL;
+    (void)session_take(s);
 }
 
 void session_fini(struct session *s, struct keyspace *ks)

@@ -64,7 +64,7 @@ struct session {
     struct session_watched *watched; /* WATCH: the same keys, for EXEC to lock */
     uint32_t watched_len, watched_cap;
     struct waiter waiter; /* set up by server/; ready() resumes the connection */
-    void *pending; /* state of the parked command, freed by pending_free when the client leaves */
+    void *pending;        /* see session_keep() */
     void (*pending_free)(void *pending);
     struct blocked_call *blocked; /* while it waits for a key: BLPOP and its kind */
     int fd;
@@ -100,6 +100,21 @@ static inline void session_note_write(struct session *s, uint64_t lsn)
 void session_init(struct session *s, uint64_t id);
 /* Frees what the session owns. Thread: owner; not while parked. */
 void session_fini(struct session *s, struct keyspace *ks);
+/* What a command that parks wants to find when it is run again; freed should the client leave. */
+static inline void session_keep(struct session *s, void *what, void (*free_it)(void *what))
+{
+    must(s->pending == NULL);
+    s->pending = what;
+    s->pending_free = free_it;
+}
+/* That, which is the caller's again; NULL: the command runs for the first time. */
+static inline void *session_take(struct session *s)
+{
+    void *what = s->pending;
+    s->pending = NULL;
+    s->pending_free = NULL;
+    return what;
+}
 /* RESET: as if just connected; the connection's id stays. */
 void session_reset(struct session *s, struct keyspace *ks, bool authenticated);
 

@@ -320,7 +320,7 @@ void block_databases_changed(struct txn *t, uint32_t a, uint32_t b);
 /* A writer is held back; woken when pressure falls or its time is over, or, when room_since_us is
  * set, whenever the journal has moved on. */
 void wait_for_relief(struct keyspace *ks, struct waiter *w);
-void wait_look(struct keyspace *ks);
+void wait_look(struct keyspace *ks, bool journal_moved);
 
 /* --- tick.c --- */
 /* Deletes the key of a slot if its time is over, in a record of its own. Lock: none; t is not open.

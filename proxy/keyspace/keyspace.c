@@ -23,9 +23,14 @@ enum { SAY_WAITING_US = 10 * 1000 * 1000, LOCKED_PAUSE_MS = 100 };
 static void on_journal_progress(void *ctx)
 {
     struct keyspace *ks = ctx;
-    wait_look(ks);
+    wait_look(ks, true);
     if (ks->options.on_journal_progress != NULL)
         ks->options.on_journal_progress(ks->options.ctx);
+}
+
+static void on_look(void *ctx)
+{
+    wait_look(ctx, false);
 }
 
 static void on_dropped(void *ctx, struct shard *sh, uint32_t store_db, struct slice key) NO_TSA
@@ -116,6 +121,7 @@ static void open_writeback(struct keyspace *ks, const struct backend_position *p
         .producers = ks->producers,
         .databases = (uint32_t)option_num(OPT_databases),
         .on_applied = on_journal_progress, /* a commit releases replies, too */
+        .on_look = on_look,
         .on_dropped = on_dropped,
         .on_suspected = on_suspected,
         .ctx = ks,

@@ -214,7 +214,7 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
     must(!t->open);
     int64_t until = clock_mono().us + budget_us;
     bool more = false;
-    wait_look(ks); /* where nothing moves, a wait ends by its time */
+    wait_look(ks, false); /* where nothing moves, a wait ends by its time */
     t->now = clock_wall();
     store_clock_tick(t->now);
     if (worker == 0)

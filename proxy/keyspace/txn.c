@@ -17,7 +17,7 @@ enum {
     BACKPRESSURE_DELAY = 0,
     BACKPRESSURE_OFF = 2
 };
-enum { ROOM_WAIT_MS = 1000, EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
+enum { EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
 enum { EVICT_SHARDS = 16, EVICT_LOOK = 32, EVICT_LEAST = 128 };
 /* Each round loads all that is missing then: more are needed only when it is evicted meanwhile. */
 enum { LOAD_ROUNDS_MAX = 32 };
@@ -165,7 +165,7 @@ static enum txn_state await_room(struct txn *t, struct waiter *w)
         return TXN_PARKED;
     if (w->room_since_us == 0)
         w->room_since_us = now;
-    if (now - w->room_since_us >= ROOM_WAIT_MS * 1000) {
+    if (now - w->room_since_us >= option_num(OPT_backpressure_max_delay_ms) * 1000) {
         w->room_since_us = 0;
         return refuse(t, REFUSED_ROOM);
     }
@@ -186,7 +186,8 @@ static enum txn_state make_room(struct txn *t, struct waiter *w, uint64_t bytes)
     if (LIKELY(rc == RC_OK))
         return TXN_READY;
     if (rc == RC_AGAIN) /* nobody could be called */
-        rc = journal_wait_room(t->ks->journal, t->producer, bytes, removal, ROOM_WAIT_MS, &err);
+        rc = journal_wait_room(t->ks->journal, t->producer, bytes, removal,
+                               option_num(OPT_backpressure_max_delay_ms), &err);
     switch (rc) {
     case RC_OK:
         return TXN_READY;

@@ -77,24 +77,29 @@ void wait_for_relief(struct keyspace *ks, struct waiter *w)
 }
 
 /* Waiters are called under the lock: once keyspace_cancel_wait() says that one will not be called,
- * that is so. A call only passes the news on. First come, first served. */
-static void release_pressed(struct keyspace *ks) REQUIRES(ks->wait_lock)
+ * that is so. A call only passes the news on. First come, first served; who waits for room in the
+ * journal holds nobody else up. */
+static void release_pressed(struct keyspace *ks, bool journal_moved) REQUIRES(ks->wait_lock)
 {
     uint32_t admits = atomic_load(&ks->stuck) ? 0 : pressure_admits(ks->wb);
     bool refuses = !writeback_is_slowing(ks->wb) || atomic_load(&ks->stuck);
     int64_t now = clock_mono().us, most = option_num(OPT_backpressure_max_delay_ms) * 1000;
-    while (ks->pressed != NULL) {
-        struct waiter *w = ks->pressed;
-        bool again = w->room_since_us != 0; /* whether there is room for it, it sees itself */
-        if (admits == 0 && !again && !(refuses && now - w->since_us >= most))
-            break;
-        w->admitted = (admits > 0 && admits != PRESSURE_ADMITS_ALL) || again;
-        admits -= admits > 0 && admits != PRESSURE_ADMITS_ALL;
-        ks->pressed = w->next;
+    struct waiter **at = &ks->pressed, *w;
+    while ((w = *at) != NULL) {
+        bool for_room = w->room_since_us != 0;
+        bool is_over = now - (for_room ? w->room_since_us : w->since_us) >= most;
+        if (for_room ? !journal_moved && !is_over : admits == 0 && !(refuses && is_over)) {
+            at = &w->next;
+            continue;
+        }
+        w->admitted = for_room || (admits > 0 && admits != PRESSURE_ADMITS_ALL);
+        admits -= !for_room && admits > 0 && admits != PRESSURE_ADMITS_ALL;
+        *at = w->next;
         atomic_fetch_sub(&ks->pressed_len, 1);
         atomic_fetch_sub(&ks->waiting, 1);
         w->ready(w);
     }
+    ks->pressed_last = at;
 }
 
 static void release_reached(struct keyspace *ks) REQUIRES(ks->wait_lock)
@@ -112,12 +117,12 @@ static void release_reached(struct keyspace *ks) REQUIRES(ks->wait_lock)
     }
 }
 
-void wait_look(struct keyspace *ks)
+void wait_look(struct keyspace *ks, bool journal_moved)
 {
     if (atomic_load(&ks->waiting) == 0)
         return;
     lock_acquire(&ks->wait_lock);
-    release_pressed(ks);
+    release_pressed(ks, journal_moved);
     release_reached(ks);
     lock_release(&ks->wait_lock);
 }

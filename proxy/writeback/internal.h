@@ -120,8 +120,8 @@ struct writeback {
     uint32_t producers_len; /* the journal's, plus one for the cutter */
     struct wb_producer *producers;
     struct records *records;
-    void (*on_applied)(
-        void *ctx); /* cutter: applied_lsn moved, or it is time to look at pressure */
+    void (*on_applied)(void *ctx); /* cutter: applied_lsn moved */
+    void (*on_look)(void *ctx);    /* cutter: those that wait for their turn may look again */
     void (*on_dropped)(void *ctx, struct shard *sh, uint32_t store_db,
                        struct slice key);              /* under the shard's lock */
     void (*on_suspected)(void *ctx, struct shard *sh); /* any key of it; under its lock */
@@ -192,6 +192,7 @@ struct writeback_options {
     const char *records_dir;
     uint32_t producers, databases;
     void (*on_applied)(void *ctx);
+    void (*on_look)(void *ctx);
     void (*on_dropped)(void *ctx, struct shard *sh, uint32_t store_db, struct slice key);
     void (*on_suspected)(void *ctx, struct shard *sh);
     void *ctx;

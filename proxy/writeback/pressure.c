@@ -20,13 +20,16 @@
 #include "config/options.h"
 
 enum {
-    TICK_US = 2000,
+    TICK_US = 5000,
+    PACING_TICK_US = 2000,
     LOOK_IDLE_US = 100000,
     LOOK_SOON_US = 5000,   /* near maxmemory */
     BURST_US = 10000,      /* an allowance holds what comes in this time */
     LEFT_LEAST_US = 10000, /* a commit takes so long at least */
     STALLED_US = 1000000,  /* no progress for so long: nothing moves */
 };
+
+#define NO_BOUND (INT64_C(1) << 50) /* bytes: as good as none, and no sum of it overflows */
 
 /* Workers may take half of what is left before the cutter looks again. */
 enum { SHARE_OF_ROOM = 2 };
@@ -125,11 +128,12 @@ static void look(struct writeback *wb, int64_t now_us)
     bool memory_is_high = is_over(held, high), journal_is_high = is_over(logged, journal_max);
     if (memory_is_high || journal_is_high)
         level = PRESSURE_HIGH;
-    int64_t left_us = time_left(wb, now_us), passed_us = now_us - p->ticked_us;
+    int64_t left_us = time_left(wb, now_us);
+    int64_t passed_us = (int64_t)min_u64((uint64_t)(now_us - p->ticked_us), BURST_US);
     fill(&wb->allowances[ALLOWANCE_MEMORY],
-         limit > 0 ? room(held, (int64_t)p->cut_bytes, high) : INT64_MAX, left_us, passed_us);
+         limit > 0 ? room(held, (int64_t)p->cut_bytes, high) : NO_BOUND, left_us, passed_us);
     fill(&wb->allowances[ALLOWANCE_JOURNAL],
-         journal_max > 0 ? room(logged, (int64_t)p->cut_journal_bytes, journal_max) : INT64_MAX,
+         journal_max > 0 ? room(logged, (int64_t)p->cut_journal_bytes, journal_max) : NO_BOUND,
          left_us, passed_us);
     int64_t share = limit > 0 ? (high - held) / SHARE_OF_ROOM / (wb->producers_len - 1) : INT64_MAX;
     atomic_store(&wb->share, share > 0 ? share : 0);
@@ -138,7 +142,7 @@ static void look(struct writeback *wb, int64_t now_us)
     atomic_store(&wb->moves, now_us - p->moved_us < STALLED_US || !p->cut_runs);
     atomic_store(&wb->pressure, level);
     why_say_pressure(wb, memory_is_high, journal_is_high);
-    wb->on_applied(wb->ctx); /* whoever waits looks again */
+    wb->on_look(wb->ctx);
 }
 
 /* Called by whoever refreshes the figures. */
@@ -170,15 +174,14 @@ static void look_at_memory(struct writeback *wb, int64_t now_us)
         return;
     wb->pace.refreshed_us = now_us;
     memory_refresh();
-    bool high = is_over((int64_t)memory_data(), limit);
-    if (atomic_exchange(&wb->memory_high, high) || high)
-        wb->on_applied(wb->ctx);
+    atomic_store(&wb->memory_high, is_over((int64_t)memory_data(), limit));
 }
 
 void pressure_tick(struct writeback *wb)
 {
     int64_t now_us = clock_mono().us;
-    if (now_us - wb->pace.ticked_us < TICK_US)
+    bool paces = atomic_load(&wb->pressure) != PRESSURE_NONE;
+    if (now_us - wb->pace.ticked_us < (paces ? PACING_TICK_US : TICK_US))
         return;
     look(wb, now_us);
     look_at_memory(wb, now_us);

@@ -12,7 +12,8 @@
 #include <stdlib.h>
 
 enum {
-    BUSY_TICK_US = 2000,
+    BUSY_TICK_US = 5000,
+    PACING_TICK_US = 2000,
     IDLE_TICK_US = 50000,
     SWEEP_SLOTS = 4096,
     SURGE_WINDOW_US = 100000,
@@ -280,9 +281,14 @@ static void *cutter_main(void *arg)
         bool busy = sweeping || capturing || requested || writeback_dirty_keys(wb) > 0 ||
                     !lane_is_idle(wb) ||
                     atomic_load(&wb->memory_high); /* writers are refused until that is looked at */
+        bool paces = atomic_load(&wb->pressure) != PRESSURE_NONE;
         lock_acquire(&wb->lock);
         if (!wb->stopping && !wb->flush_requested && (wb->orders == NULL || wb->orders_busy))
-            cond_wait_us(&wb->cond, &wb->lock, sweeping ? 100 : busy ? BUSY_TICK_US : IDLE_TICK_US);
+            cond_wait_us(&wb->cond, &wb->lock,
+                         sweeping ? 100
+                         : paces  ? PACING_TICK_US
+                         : busy   ? BUSY_TICK_US
+                                  : IDLE_TICK_US);
         if (wb->flush_requested)
             wanted = journal_last_lsn(wb->journal);
         wb->flush_requested = false;
@@ -302,6 +308,7 @@ struct writeback *writeback_open(const struct writeback_options *o)
     wb->backend = o->backend;
     wb->ops = ((const struct backend_base *)(const void *)o->backend)->ops;
     wb->on_applied = o->on_applied;
+    wb->on_look = o->on_look;
     wb->on_dropped = o->on_dropped;
     wb->on_suspected = o->on_suspected;
     wb->ctx = o->ctx;

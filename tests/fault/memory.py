@@ -77,7 +77,8 @@ def flushed(conn):
 
 def check_fill(limit_mb, keys, size, pipeline=16, **directives):
     limit = limit_mb * MB
-    with Server(maxmemory="%dmb" % limit_mb, write_delay_ms=100, **directives) as server:
+    with Server(maxmemory="%dmb" % limit_mb, write_delay_ms=100,
+                backpressure_max_delay_ms=int(1000 * PATIENCE), **directives) as server:
         server.start()
         conn, watcher = server.connect(), Watcher(server)
         watcher.start()

@@ -167,7 +167,8 @@ def a_journal_that_moves_under_always_is_noticed():
 def a_removed_journal_loses_nothing_that_reaches_the_store():
     with Server(journal_fsync="always", **NEVER) as server:
         conn = server.start().connect()
-        conn("WEIR", "FLUSH")  # the first cut tells a new database its numbers
+        until(lambda: conn.info("writeback")["last_flush_age_ms"] != "-1", 20,
+              "the first cut, which tells a new database its numbers")
         with_keys(server, 0, 20)
         assert conn.info("writeback")["dirty_keys"] == "20"
         shutil.rmtree(journal(server))

@@ -26,6 +26,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
+#include "backends/sqlite_wal_format.h"
 
 #include "base/log.h"
 
@@ -38,14 +39,6 @@
 enum {
     LEAF_OF_INDEX = 0x0a, /* a WITHOUT ROWID table is one */
     LEAF_HEADER = 8,
-    PAGE_MAX = 65536,
-    INDEX_REGION = 32 * 1024, /* of the WAL's index, as SQLite maps it */
-    INDEX_FRAMES = 16,
-    INDEX_SALTS = 32,
-    INDEX_BACKFILLED = 96,
-    CHECKPOINT_LOCK = 1,
-    WAL_HEADER = 32,
-    FRAME_HEADER = 24,
     FRAMES_OF_A_PAGE = 2, /* that a checkpoint on its way may have written */
 };
 

@@ -30,6 +30,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_sums.h"
+#include "backends/sqlite_wal_format.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -48,8 +49,6 @@ enum {
     SUM_BYTES = 8,
     SUMS_READ = 16384, /* at once */
     DAMAGE_BITS_MAX = 2,
-    WAL_HEADER = 32,
-    FRAME_HEADER = 24,
     WAL_SALTS_AT = 16,
     FRAME_SALTS_AT = 8,
 };

@@ -11,6 +11,7 @@
 #include "backends/sqlite_sync.h"
 
 #include "backends/sqlite_value.h"
+#include "backends/sqlite_wal_format.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/stats.h"
@@ -23,15 +24,8 @@
 enum {
     FIND_STATE = 0x57656972, /* file controls of our own, above those of SQLite */
     WRITE_WAL_AGAIN,
-    UNREADABLE, /* a result of ours: the WAL is not what was written */
-    WAL_HEADER = 32,
+    UNREADABLE,             /* a result of ours: the WAL is not what was written */
     WAL_MAGIC = 0x377f0682, /* the last bit says the byte order of the checksums */
-    FRAME_HEADER = 24,
-    PAGE_MAX = 65536,
-    INDEX_REGION = 32 * 1024, /* of the WAL's index, as SQLite maps it */
-    INDEX_FRAMES = 16,
-    INDEX_BACKFILLED = 96,
-    CHECKPOINT_LOCK = 1,
 };
 
 /* One database, while any file of it is open. */

@@ -16,7 +16,6 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
 
-#include "base/log.h"
 #include "config/options.h"
 
 enum {

@@ -33,25 +33,11 @@ static int open_nameless(const char *dir)
     return fd;
 }
 
-static bool write_all(int fd, const char *bytes, size_t len, uint64_t at)
+/* All of it, from or to `bytes`. */
+static bool transfer(int fd, bool writes, char *bytes, size_t len, uint64_t at)
 {
     while (len > 0) {
-        ssize_t n = pwrite(fd, bytes, len, (off_t)at);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        bytes += n;
-        len -= (size_t)n;
-        at += (uint64_t)n;
-    }
-    return true;
-}
-
-static bool read_all(int fd, char *bytes, size_t len, uint64_t at)
-{
-    while (len > 0) {
-        ssize_t n = pread(fd, bytes, len, (off_t)at);
+        ssize_t n = writes ? pwrite(fd, bytes, len, (off_t)at) : pread(fd, bytes, len, (off_t)at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -72,7 +58,7 @@ void spool_put(struct spool *s, struct piece *p)
         return;
     if (p->spooled_len == 0) {
         piece_write(p, &bytes);
-        if (!write_all(s->fd, bytes.data, bytes.len, s->end)) {
+        if (!transfer(s->fd, true, bytes.data, bytes.len, s->end)) {
             log_line(LOG_VERBOSE, "%s: no room to spool a piece of a batch, it stays in memory",
                      s->dir);
             buf_fini(&bytes);
@@ -92,7 +78,7 @@ enum rc spool_get(struct spool *s, struct piece *p, struct err *err)
         return RC_OK;
     char *bytes = malloc(p->spooled_len + 1);
     must(bytes != NULL && p->spooled_len > 0);
-    if (!read_all(s->fd, bytes, p->spooled_len, p->spooled_at)) {
+    if (!transfer(s->fd, false, bytes, p->spooled_len, p->spooled_at)) {
         int error = errno;
         free(bytes);
         return err_set(err, RC_IO, "%s: a spooled piece of a batch cannot be read: %s", s->dir,

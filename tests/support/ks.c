@@ -122,6 +122,18 @@ void ks_destroy(struct ks_fixture *f)
     assert_int_equal(system(command), 0);
 }
 
+int ks_setup(void **state)
+{
+    ks_make(*state, NULL);
+    return 0;
+}
+
+int ks_teardown(void **state)
+{
+    ks_destroy(*state);
+    return 0;
+}
+
 struct parked {
     struct waiter waiter;
     struct lock lock;

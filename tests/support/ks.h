@@ -26,6 +26,11 @@ void ks_restart(struct ks_fixture *f, bool drain);
 void ks_stop(struct ks_fixture *f, bool drain);
 void ks_start(struct ks_fixture *f);
 void ks_destroy(struct ks_fixture *f);
+/* The same as cmocka's set-up and tear-down; *state: the fixture, by KS_TEST(). */
+int ks_setup(void **state);
+int ks_teardown(void **state);
+#define KS_TEST(test, fixture) \
+    cmocka_unit_test_prestate_setup_teardown(test, ks_setup, ks_teardown, fixture)
 /* Drops every entry that may be dropped, that is, all that is clean; returns how many. */
 size_t ks_evict(struct ks_fixture *f);
 

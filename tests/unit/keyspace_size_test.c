@@ -15,20 +15,6 @@ enum { KEYS = 100, WITH_EXPIRY = 30, TTL_MS = 1000000 };
 
 static struct ks_fixture f;
 
-static int make(void **state)
-{
-    (void)state;
-    ks_make(&f, NULL);
-    return 0;
-}
-
-static int destroy(void **state)
-{
-    (void)state;
-    ks_destroy(&f);
-    return 0;
-}
-
 static const char *key(int i)
 {
     static char name[16];
@@ -179,7 +165,7 @@ static void times_to_live_without_end_have_a_mean(void **state)
 
 int main(void)
 {
-#define KS(test) cmocka_unit_test_setup_teardown(test, make, destroy)
+#define KS(test) KS_TEST(test, &f)
     const struct CMUnitTest tests[] = {
         KS(keys_in_memory_are_counted_exactly),
         KS(keys_that_only_the_backend_has_are_counted),

@@ -16,20 +16,6 @@ enum { KEYS = 300, TTL_MS = 300 };
 
 static struct ks_fixture f;
 
-static int make(void **state)
-{
-    (void)state;
-    ks_make(&f, NULL);
-    return 0;
-}
-
-static int destroy(void **state)
-{
-    (void)state;
-    ks_destroy(&f);
-    return 0;
-}
-
 static const char *key(int i)
 {
     static char name[16];
@@ -186,7 +172,7 @@ static void a_paused_expiry_reaps_nothing(void **state)
 
 int main(void)
 {
-#define KS(test) cmocka_unit_test_setup_teardown(test, make, destroy)
+#define KS(test) KS_TEST(test, &f)
     const struct CMUnitTest tests[] = {
         KS(expired_keys_that_are_not_in_memory_leave_the_backend),
         KS(what_is_reaped_takes_no_memory),

@@ -26,20 +26,6 @@ static uint32_t draw(uint32_t below)
     return (uint32_t)(random_state >> 33) % below;
 }
 
-static int make(void **state)
-{
-    (void)state;
-    ks_make(&f, NULL);
-    return 0;
-}
-
-static int destroy(void **state)
-{
-    (void)state;
-    ks_destroy(&f);
-    return 0;
-}
-
 static const char *name_of(uint32_t i)
 {
     static char names[2][16];
@@ -382,7 +368,7 @@ static void of_an_era_that_is_forgotten_every_key_may_have_come(void **state)
 
 int main(void)
 {
-#define KS(test) cmocka_unit_test_setup_teardown(test, make, destroy)
+#define KS(test) KS_TEST(test, &f)
     const struct CMUnitTest tests[] = {
         KS(keys_that_were_there_throughout_are_shown),
         KS(cold_keys_that_are_overwritten_between_two_calls_are_shown),

@@ -18,20 +18,6 @@
 
 static struct ks_fixture f;
 
-static int make(void **state)
-{
-    (void)state;
-    ks_make(&f, NULL);
-    return 0;
-}
-
-static int destroy(void **state)
-{
-    (void)state;
-    ks_destroy(&f);
-    return 0;
-}
-
 static void flush_keeps_the_newest_value_and_writes_it_once(void **state)
 {
     (void)state;
@@ -609,7 +595,7 @@ static void a_miss_loads_once_and_absence_is_remembered(void **state)
 static int make_quick(void **state)
 {
     static const char *const more[] = {"--write-delay-ms", "5", NULL};
-    (void)state;
+    *state = &f;
     ks_make(&f, more);
     return 0;
 }
@@ -655,7 +641,7 @@ static void an_overwritten_key_is_removed_without_a_look(void **state)
 
 int main(void)
 {
-#define KS(test) cmocka_unit_test_setup_teardown(test, make, destroy)
+#define KS(test) KS_TEST(test, &f)
     const struct CMUnitTest tests[] = {
         KS(flush_keeps_the_newest_value_and_writes_it_once),
         KS(a_tombstone_shadows_the_backend_until_its_cut_is_committed),
@@ -681,7 +667,7 @@ int main(void)
         KS(flushdb_and_swapdb_reach_the_backend_with_their_cut),
         KS(a_miss_loads_once_and_absence_is_remembered),
         cmocka_unit_test_setup_teardown(a_record_that_changes_nothing_moves_the_position_along,
-                                        make_quick, destroy),
+                                        make_quick, ks_teardown),
         KS(an_overwritten_key_is_removed_without_a_look),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -201,7 +201,8 @@ enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes, 
 
 /* Memory for it, with all parts in it that are not in memory of their own. Running out of memory
  * here ends the process: the change is made, and what was acknowledged is in the rings. */
-static struct oversize *oversize_new(const struct record_header *head, struct journal_entry *e)
+__attribute__((noinline)) static struct oversize *oversize_new(const struct record_header *head,
+                                                               struct journal_entry *e)
 {
     struct oversize *o = calloc(1, sizeof(*o));
     must(o != NULL);

@@ -10,12 +10,14 @@
  *
  * Each case runs in a process of its own, two at a time.
  *
- * FAULT_SEED sets the seed; FAULT_ROUNDS how many rounds of other seeds (200 in `make fault`).
+ * FAULT_SEED sets the seed; FAULT_ROUNDS how many rounds of other seeds (200 in `make fault`);
+ * FAULT_SHARE what part of the calls.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
 #include "journal/journal.h"
 #include "tests/support/history.h"
+#include "tests/support/share.h"
 #include "tests/support/simfs.h"
 
 #include <errno.h>
@@ -253,6 +255,8 @@ static int stop_before(const struct child *c)
     return stopped ? EXIT_SUCCESS : PAST_THE_END;
 }
 
+enum { CHILDREN = 8 }; /* they mostly wait for threads of their own */
+
 static int running;
 
 /* The worst exit status of one child that has ended. */
@@ -267,7 +271,7 @@ static int reap(void)
 static int run_child(int (*run)(const struct child *c), const struct child *c)
 {
     int worst = EXIT_SUCCESS;
-    if (running == 2)
+    if (running == CHILDREN)
         worst = reap();
     fflush(stdout);
     pid_t pid = fork();
@@ -289,6 +293,7 @@ static void finish(int worst)
 
 static void stop_everywhere(enum journal_fsync policy, uint64_t step)
 {
+    step *= share();
     struct child c = {.policy = policy, .call = 1 + seed % step};
     int worst = EXIT_SUCCESS;
     for (; worst == EXIT_SUCCESS; c.call += step)
@@ -484,7 +489,7 @@ static void fail_each_for_good(enum journal_fsync policy, enum simfs_call kind, 
     uint64_t bad = 0, all = 0;
     struct child c = {.policy = policy, .kind = kind, .why = why, .span = 300};
     for (c.call = 1; c.call <= calls; c.call++)
-        for (c.point = 0; c.point < MOMENTS; c.point++, all++) {
+        for (c.point = 0; share_has(c.call) && c.point < MOMENTS; c.point++, all++) {
             bad += run_child(fail_for_good, &c) != EXIT_SUCCESS;
             c.span = count->span > 0 ? count->span : c.span;
         }

@@ -13,11 +13,12 @@
  *     can be read and is listed once, or it lost to the owner and is listed once.
  *
  * FAULT_SEED sets the seed, and whether the odd or the even calls; FAULT_ROUNDS how many rounds of
- * other seeds, FAULT_ONLY which test.
+ * other seeds, FAULT_ONLY which test, FAULT_SHARE what part of it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
 #include "tests/support/owned.h"
+#include "tests/support/share.h"
 #include "tests/support/simvfs.h"
 
 #include <errno.h>
@@ -532,6 +533,8 @@ static void survives_a_stop_at_every_call(void **state)
     int worst = EXIT_SUCCESS;
     (void)state;
     for (uint64_t first = 1 + seed % 2; first <= STEP && worst == EXIT_SUCCESS; first += 2) {
+        if (!share_has(first / 2))
+            continue;
         struct child c = {.history = seed, .first = first, .step = STEP, .images = 2};
         worst = run_child(stop_before, &c);
     }
@@ -546,7 +549,10 @@ static void fail_each(const char *only, enum simfs_call kind, int why)
     static const uint64_t times[] = {1, 2, 30};
     int worst = EXIT_SUCCESS;
     struct child c = {.only = only, .kind = kind, .why = why, .history = seed, .step = 150};
+    uint64_t case_number = 0;
     for (c.nth = 1 + seed % 3; worst == EXIT_SUCCESS && c.nth < 200; c.nth += 1 + c.nth / 2) {
+        if (!share_has(case_number++))
+            continue;
         c.first = 1 + (c.nth * 37 + seed) % c.step;
         c.times = times[c.nth % COUNT_OF(times)];
         c.images = 2;

@@ -6,6 +6,7 @@
 
 #include "backends/sqlite_internal.h"
 #include "tests/support/child.h"
+#include "tests/support/share.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -288,6 +289,8 @@ static void turn_bits(struct contract *c, enum end end)
         int64_t bit = n < 0 ? next_random(&seed) / 16 % 800
                             : n / FLIPS_PER_PAGE * PAGE_BYTES * 8 +
                                   next_random(&seed) / 16 % (PAGE_BYTES * 8);
+        if (n >= 0 && !share_has((uint64_t)n / FLIPS_PER_PAGE))
+            continue; /* but it has drawn as many random numbers */
         for (size_t i = 0; i < COUNT_OF(files); i++)
             put_back(c, &files[i]);
         flip(c, "", bit);

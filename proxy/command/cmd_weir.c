@@ -34,6 +34,8 @@ static const char *status_word(const struct writeback_info *wb)
         return "paused";
     if (strcmp(wb->backend_state, "records-full") == 0)
         return "attention";
+    if (strcmp(wb->backend_state, "no-memory") == 0)
+        return "failing";
     if (wb->breaker != BREAKER_CLOSED || wb->failures > 0)
         return "failing";
     if (wb->dead_letters > 0)

@@ -96,12 +96,13 @@ static void journal_expired(struct txn *t, const struct slot *s)
     stat_add(STAT_expired_keys, 1);
 }
 
-int64_t edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e)
+bool edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e, int64_t *weight)
 {
     txn_stamp(t);
-    if (writeback_must_capture(e, t->stamp.cut))
-        writeback_capture(t->ks->wb, t->producer, sh, e);
-    return writeback_weight(e);
+    bool ready = !writeback_must_capture(e, t->stamp.cut) ||
+                 writeback_capture(t->ks->wb, t->producer, sh, e);
+    *weight = writeback_weight(e);
+    return ready;
 }
 
 static struct slot *find_open(struct txn *t, const struct slot *s)
@@ -119,13 +120,15 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
     must(t->open && k < t->slots_len && (t->flags & TXN_WRITES) != 0);
     struct keyspace *ks = t->ks;
     struct slot *s = &t->slots[k];
+    must(s->key->mode > KEY_READ); /* so what was owed of it is captured */
     txn_stamp(t);
     t->edited = true;
     struct entry *e = slot_entry(t, s);
     if (e == NULL)
         return (struct edit){.slot = s};
     struct slot *open = find_open(t, s);
-    int64_t before = edit_begin_entry(t, s->shard, e);
+    int64_t before;
+    must(edit_begin_entry(t, s->shard, e, &before)); /* see owed.c */
     if (open != NULL)
         before = open->weight;
     if ((e->flags & ENTRY_LOADING) != 0) {

@@ -218,6 +218,11 @@ bool txn_may_flush(struct txn *t, uint32_t n);
 /* Ends the effects of the running request. */
 void txn_close_request(struct txn *t);
 
+/* --- owed.c --- */
+/* Before anything is changed, with all locks held. False: out of memory; nothing may be changed
+ * now. */
+MUST_CHECK bool owed_capture(struct txn *t);
+
 /* --- effect.c --- */
 /* Begins an effect: the verb; `argc` arguments are to be appended. */
 void effect_head(struct txn *t, uint32_t store_db, struct slice verb, uint32_t argc);
@@ -242,9 +247,10 @@ MUST_CHECK bool effect_try_reserve(struct txn *t, uint32_t k, size_t bytes);
 /* The key is deleted, whatever is known of it. */
 MUST_CHECK enum rc edit_clear(struct txn *t, uint32_t k);
 /* Before an entry is changed, by a request or because its time is over: stamps the transaction and
- * captures the entry for a cut that is still owed it. Returns what it weighs, for
- * writeback_changed(). */
-int64_t edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e) REQUIRES(sh->lock);
+ * captures the entry for a cut that is still owed it. False: out of memory, nothing may be changed.
+ * *weight: what it weighs, for writeback_changed(). */
+MUST_CHECK bool edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e, int64_t *weight)
+    REQUIRES(sh->lock);
 /* At the end of a request: what was edited weighs what it weighs now, and aggregates that were left
  * empty are gone. */
 void edit_close_objects(struct txn *t);

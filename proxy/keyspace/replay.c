@@ -228,7 +228,8 @@ static enum rc replay_dbmap(const struct replay *r)
 
 static enum rc replay_forget(const struct replay *r)
 {
-    forget_replay(r->t->ks->wb, r->store_db, r->argv[0], r->t->stamp.lsn);
+    if (!forget_replay(r->t->ks->wb, r->store_db, r->argv[0], r->t->stamp.lsn))
+        return err_set(r->err, RC_NOMEM, "out of memory for a change that lost a conflict");
     return RC_OK;
 }
 

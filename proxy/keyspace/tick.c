@@ -17,27 +17,31 @@ enum {
     ROUNDS_TO_CLEAR = 3
 };
 
-static void leave_expiry_index(struct keyspace *ks, uint32_t producer, struct shard *sh,
+static bool leave_expiry_index(struct keyspace *ks, uint32_t producer, struct shard *sh,
                                struct entry *e, uint64_t hash) REQUIRES(sh->lock)
 {
-    if (writeback_must_capture(e, journal_cut(ks->journal))) /* a cut from before the flush */
-        writeback_capture(ks->wb, producer, sh, e);
+    if (writeback_must_capture(e, journal_cut(ks->journal)) && /* a cut from before the flush */
+        !writeback_capture(ks->wb, producer, sh, e))
+        return false;
     int64_t before = writeback_weight(e);
     e = entry_set_expiry(&ks->store, sh, e, hash, 0);
     must(e != NULL); /* it becomes smaller */
     if ((e->flags & ENTRY_DIRTY) != 0)
         writeback_reweighed(ks->wb, producer, e, before);
+    return true;
 }
 
-static void expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_t hash) NO_TSA
+/* False: there is no memory to capture it, so it stays for now. */
+static bool expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_t hash) NO_TSA
 {
     struct keyspace *ks = t->ks;
     int number = dbmap_number(&ks->wb->map, e->db);
     if (number < 0) { /* of a flushed database: the sweep takes it */
-        leave_expiry_index(ks, t->producer, sh, e, hash);
-        return;
+        return leave_expiry_index(ks, t->producer, sh, e, hash);
     }
-    int64_t before = edit_begin_entry(t, sh, e);
+    int64_t before;
+    if (!edit_begin_entry(t, sh, e, &before))
+        return false;
     effect_del(t, e->db, entry_key(e));
     uint32_t store_db = e->db;
     struct entry *gone = entry_set_none(&ks->store, sh, e, hash, store_db, entry_key(e));
@@ -51,6 +55,7 @@ static void expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_
                                       t->stamp.lsn};
         ks->options.on_event(ks->options.ctx, &told);
     }
+    return true;
 }
 
 static void begin_record(struct txn *t)
@@ -65,7 +70,9 @@ static void append_expired(struct txn *t, struct shard *sh) NO_TSA
 {
     struct slice effects = buf_slice(&t->effects);
     sh->last_lsn = t->stamp.lsn;
-    journal_append(t->ks->journal, t->producer, t->stamp, t->now, t->record_db, 0, &effects, 1);
+    unsigned flags = effects.len == 0 ? JOURNAL_NOOP : 0;
+    journal_append(t->ks->journal, t->producer, t->stamp, t->now, t->record_db, flags, &effects,
+                   effects.len == 0 ? 0 : 1);
 }
 
 /* Deletes a bounded number of due keys as one record; true when there may be more. */
@@ -76,9 +83,8 @@ static bool expire_some(struct txn *t, struct shard *sh) NO_TSA
     begin_record(t);
     for (; n < EXPIRE_PIECE; n++) {
         struct entry *e = shard_due(&t->ks->store, sh, t->now, &hash);
-        if (e == NULL)
+        if (e == NULL || !expire_one(t, sh, e, hash))
             break;
-        expire_one(t, sh, e, hash);
     }
     if (t->stamped)
         append_expired(t, sh);
@@ -114,7 +120,7 @@ void expire_met(struct txn *t, const struct slot *slot)
     struct entry *e = entry_find(&ks->store, sh, slot->hash, slot->store_db, key);
     if (e != NULL && e->type != VALUE_NONE && entry_expired(e, t->now)) {
         begin_record(t);
-        expire_one(t, sh, e, slot->hash);
+        (void)expire_one(t, sh, e, slot->hash);
         if (t->stamped)
             append_expired(t, sh);
     }

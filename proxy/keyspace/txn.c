@@ -35,6 +35,8 @@ static const char REFUSED_LETTERS[] =
     "OOM Weir holds more unflushed data than dirty-high-watermark or journal-max-size allows: the "
     "backend has refused more keys than there is room for as dead letters, and flushing waits. See "
     "WEIR BACKENDS; retry or drop some with WEIR DEADLETTER.";
+static const char REFUSED_CAPTURE[] =
+    "OOM Weir has no memory to keep what this key was, which is being flushed. Try again later.";
 static const char REFUSED_ROOM[] = "TRYAGAIN the journal's disk does not keep up. Try again later.";
 static const char REFUSED_LOAD[] =
     "TRYAGAIN the backend is unavailable and this key is not in memory. See WEIR BACKENDS.";
@@ -557,10 +559,61 @@ static void forget_raw_copy(struct txn *t)
     t->raw_copy = NULL;
 }
 
+void txn_close_request(struct txn *t)
+{
+    if (!t->edited || t->ks->replaying)
+        return;
+    must(t->said != SAID_NOTHING);
+    if (t->said != SAID_REQUEST)
+        return;
+    t->said = SAID_EFFECTS;
+    if (t->raw.len > 0) {
+        effect_select(t, t->request_db);
+        buf_append_slice(&t->effects, t->raw);
+        return;
+    }
+    effect_head(t, t->request_db, t->argv[0], t->argc - 1);
+    for (uint32_t i = 1; i < t->argc; i++)
+        buf_append_bulk(&t->effects, t->argv[i]);
+}
+
+static void append_record(struct txn *t)
+{
+    struct journal_entry e = {.stamp = t->stamp, .now = t->now};
+    uint32_t n = 0;
+    bool verbatim = t->edited && t->said == SAID_REQUEST && t->raw.len > 0 &&
+                    (t->effects.len == 0 || t->effects_db == t->request_db);
+    if (!verbatim)
+        txn_close_request(t);
+    else if (t->effects.len == 0)
+        t->record_db = t->request_db;
+    void *effects = t->effects.data;
+    if (t->effects.len > 0) {
+        e.memory[n] = effects;
+        e.parts[n++] = buf_slice(&t->effects);
+    }
+    if (verbatim) {
+        e.memory[n] = t->raw_copy;
+        e.parts[n++] = t->raw_copy != NULL ? slice_of(t->raw_copy, t->raw.len) : t->raw;
+    }
+    e.db = t->record_db;
+    e.flags = n == 0 ? JOURNAL_NOOP : 0;
+    e.parts_len = n;
+    uint64_t bytes = FRAME_BYTES;
+    for (uint32_t i = 0; i < n; i++)
+        bytes += e.parts[i].len;
+    writeback_journalled(t->ks->wb, bytes);
+    journal_append_entry(t->ks->journal, t->producer, &e);
+    if (t->effects.len > 0 && e.memory[0] == NULL)
+        t->effects = (struct buf){0};
+    if (verbatim && e.memory[n - 1] == NULL)
+        t->raw_copy = NULL;
+}
+
 enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
                         struct waiter *waiter, uint32_t *first)
 {
-    must(t->open && (t->flags & TXN_WHOLE) != 0 && (waiter == NULL || !t->stamped));
+    must(t->open && (t->flags & TXN_WHOLE) != 0 && (waiter == NULL || !t->edited));
     struct joined_keys *copy = copy_keys(keys, keys_len);
     if (copy == NULL || !grow_slots(t, keys_len)) {
         free(copy);
@@ -585,6 +638,8 @@ enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys
     }
     enum txn_state state = make_resident(t, waiter);
     if (state == TXN_PARKED) {
+        if (t->stamped)
+            append_record(t);
         unlock(t);
         forget_joined(t);
         forget_raw_copy(t);
@@ -600,6 +655,13 @@ static void begin_request(struct txn *t, struct slice raw, uint32_t argc, const 
     t->argv = argv;
     t->edited = false;
     t->said = SAID_NOTHING;
+}
+
+/* As for any other back-pressure, by commands that only take away too. */
+static enum txn_state await_memory(struct txn *t, struct waiter *w)
+{
+    enum txn_state state = hold_back(t, w, REFUSED_CAPTURE);
+    return state == TXN_READY ? refuse_held(t, REFUSED_CAPTURE) : state;
 }
 
 enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
@@ -639,12 +701,16 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     enum txn_state state = make_resident(t, waiter);
     if (state == TXN_READY && (flags & TXN_WRITES) != 0 && UNLIKELY(!reserve_dirty(t)))
         state = refuse(t, REPLY_OOM);
-    t->open = state == TXN_READY;
-    if (state != TXN_READY) {
+    bool starves = state == TXN_READY && (flags & TXN_WRITES) != 0 && !ks->replaying &&
+                   UNLIKELY(!owed_capture(t));
+    t->open = state == TXN_READY && !starves;
+    if (!t->open) {
+        if (t->stamped && !ks->replaying)
+            append_record(t);
         unlock(t);
         forget_raw_copy(t);
     }
-    return state;
+    return starves ? await_memory(t, waiter) : state;
 }
 
 void txn_stamp(struct txn *t)
@@ -658,63 +724,12 @@ void txn_stamp(struct txn *t)
         t->stamp = journal_stamp(t->ks->journal);
 }
 
-void txn_close_request(struct txn *t)
-{
-    if (!t->edited || t->ks->replaying)
-        return;
-    must(t->said != SAID_NOTHING);
-    if (t->said != SAID_REQUEST)
-        return;
-    t->said = SAID_EFFECTS;
-    if (t->raw.len > 0) {
-        effect_select(t, t->request_db);
-        buf_append_slice(&t->effects, t->raw);
-        return;
-    }
-    effect_head(t, t->request_db, t->argv[0], t->argc - 1);
-    for (uint32_t i = 1; i < t->argc; i++)
-        buf_append_bulk(&t->effects, t->argv[i]);
-}
-
 void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const struct slice *argv)
 {
     txn_close_request(t);
     edit_close_objects(t);
     t->following -= min_u64(t->following, txn_request_bytes(raw, argc, argv));
     begin_request(t, raw, argc, argv);
-}
-
-static void append_record(struct txn *t)
-{
-    struct journal_entry e = {.stamp = t->stamp, .now = t->now};
-    uint32_t n = 0;
-    bool verbatim = t->edited && t->said == SAID_REQUEST && t->raw.len > 0 &&
-                    (t->effects.len == 0 || t->effects_db == t->request_db);
-    if (!verbatim)
-        txn_close_request(t);
-    else if (t->effects.len == 0)
-        t->record_db = t->request_db;
-    void *effects = t->effects.data;
-    if (t->effects.len > 0) {
-        e.memory[n] = effects;
-        e.parts[n++] = buf_slice(&t->effects);
-    }
-    if (verbatim) {
-        e.memory[n] = t->raw_copy;
-        e.parts[n++] = t->raw_copy != NULL ? slice_of(t->raw_copy, t->raw.len) : t->raw;
-    }
-    e.db = t->record_db;
-    e.flags = n == 0 ? JOURNAL_NOOP : 0;
-    e.parts_len = n;
-    uint64_t bytes = FRAME_BYTES;
-    for (uint32_t i = 0; i < n; i++)
-        bytes += e.parts[i].len;
-    writeback_journalled(t->ks->wb, bytes);
-    journal_append_entry(t->ks->journal, t->producer, &e);
-    if (t->effects.len > 0 && e.memory[0] == NULL)
-        t->effects = (struct buf){0};
-    if (verbatim && e.memory[n - 1] == NULL)
-        t->raw_copy = NULL;
 }
 
 /* Above maxmemory each write makes room for about what it took, among the shards that come next. */

@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "config/options.h"
+#include "store/alloc.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -65,8 +66,9 @@ enum rc record_lost_changes(struct writeback *wb, const struct backend_item *our
                             uint64_t lsn, struct err *err)
 {
     struct records_bounds bounds = bounds_of(RECORD_CONFLICT);
-    struct record *list = calloc(n, sizeof(*list));
-    must(list != NULL);
+    struct record *list = alloc_try(n * sizeof(*list));
+    if (list == NULL)
+        return err_set(err, RC_NOMEM, "no memory for the records of %u lost changes", n);
     for (uint32_t i = 0; i < n; i++) {
         list[i] =
             (struct record){.kind = RECORD_CONFLICT,
@@ -129,10 +131,10 @@ static enum rc next_piece(void *ctx, const struct backend_item **items, uint32_t
     if (a->records.code != RC_OK) /* nothing will be committed */
         return records_error(a, err);
     enum rc rc = lane_next_piece(a->wb, a->batch, a->piece, &p, err);
-    if (rc == RC_OK && p->outcomes == NULL)
-        piece_seal(p, &a->batch->map);
-    else if (rc == RC_OK)
-        rc = spool_get(&a->wb->lane.spool, p, err);
+    if (rc == RC_OK && p->outcomes == NULL && !piece_try_seal(p, &a->batch->map))
+        return err_set(err, RC_NOMEM, "no memory to sort %u keys of a batch", p->len);
+    if (rc == RC_OK)
+        rc = spool_get(&a->wb->lane.spool, p, err); /* where it is not in memory */
     if (rc != RC_OK)
         return rc;
     memset(p->outcomes, BATCH_APPLIED, p->live);
@@ -209,11 +211,11 @@ static enum rc before_commit(void *ctx, struct err *err)
     return rc == RC_OK ? RC_OK : records_error(a, err);
 }
 
-static struct attempt *attempt_new(struct writeback *wb, struct batch *b)
+static struct attempt *attempt_try_new(struct writeback *wb, struct batch *b)
 {
-    struct attempt *a = calloc(1, sizeof(*a));
-    must(a != NULL);
-    *a = (struct attempt){.wb = wb, .batch = b};
+    struct attempt *a = alloc_try(sizeof(*a));
+    if (a != NULL)
+        *a = (struct attempt){.wb = wb, .batch = b};
     return a;
 }
 
@@ -300,7 +302,9 @@ enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_faile
         rc = outcome = ask_outcome(wb, b, err);
     if (rc == RC_NOT_FOUND) {
         attempt_free(&wb->lane.unsure);
-        a = attempt_new(wb, b);
+        a = attempt_try_new(wb, b);
+        if (a == NULL)
+            return err_set(err, RC_NOMEM, "no memory to begin a flush");
         rc = outcome = apply(a, err);
         *records_failed = rc != RC_OK && a->records.code != RC_OK;
         struct err ignored; /* what apply said is the reason */

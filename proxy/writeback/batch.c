@@ -4,20 +4,30 @@
 #include "writeback/batch.h"
 
 #include "config/options.h"
+#include "store/alloc.h"
 
 #include <stdlib.h>
 
-struct batch *batch_new(uint32_t parts_len)
+struct batch *batch_try_new(uint32_t parts_len) NO_TSA /* the first user */
 {
-    struct batch *b = calloc(1, sizeof(*b));
-    must(b != NULL);
-    b->last = &b->first;
-    b->parts_len = parts_len;
-    b->parts = aligned_alloc(CACHE_LINE, parts_len * sizeof(*b->parts));
-    must(b->parts != NULL);
+    struct batch *b = alloc_try(sizeof(*b));
+    if (b == NULL)
+        return NULL;
+    *b = (struct batch){.last = &b->first};
+    b->parts = alloc_try_aligned(parts_len * sizeof(*b->parts));
+    if (b->parts == NULL) {
+        batch_free(&b);
+        return NULL;
+    }
     memset(b->parts, 0, parts_len * sizeof(*b->parts));
     for (uint32_t i = 0; i < parts_len; i++)
         lock_init(&b->parts[i].lock);
+    b->parts_len = parts_len;
+    for (uint32_t i = 0; i < parts_len && b != NULL; i++) {
+        b->parts[i].open = piece_try_new();
+        if (b->parts[i].open == NULL)
+            batch_free(&b);
+    }
     return b;
 }
 
@@ -47,31 +57,43 @@ uint64_t batch_memory(void)
     return min_u64(share, (uint64_t)option_num(OPT_write_batch_bytes));
 }
 
-uint64_t batch_capture(struct batch *b, uint32_t part, struct entry *e, uint64_t weight, bool ahead)
+bool batch_capture(struct batch *b, uint32_t part, struct entry *e, uint64_t *weight, bool ahead)
 {
     must(part < b->parts_len);
     struct batch_part *mine = &b->parts[part];
     lock_acquire(&mine->lock);
     if (mine->open == NULL)
-        mine->open = piece_new();
-    uint64_t before = mine->open->payload;
-    piece_capture(mine->open, e);
-    if (ahead)
-        weight += mine->open->payload - before;
-    mine->open->weight += weight;
+        mine->open = piece_try_new();
+    uint64_t before = mine->open != NULL ? mine->open->payload : 0;
+    bool captured = mine->open != NULL && piece_capture(mine->open, e);
+    if (captured) {
+        if (ahead)
+            *weight += mine->open->payload - before;
+        mine->open->weight += *weight;
+    }
     lock_release(&mine->lock);
-    return weight;
+    return captured;
 }
 
-struct piece *batch_take(struct batch *b)
+static struct piece *take_part(struct batch_part *from, bool leaves_another)
+{
+    lock_acquire(&from->lock);
+    struct piece *p = from->open != NULL && from->open->len > 0 ? from->open : NULL;
+    struct piece *next = p != NULL && leaves_another ? piece_try_new() : NULL;
+    if (p != NULL && leaves_another && next == NULL)
+        p = NULL;
+    if (p != NULL)
+        from->open = next;
+    lock_release(&from->lock);
+    return p;
+}
+
+struct piece *batch_take(struct batch *b, bool last)
 {
     struct piece *all = NULL;
     for (uint32_t i = 0; i < b->parts_len; i++) {
-        struct batch_part *from = &b->parts[i];
-        lock_acquire(&from->lock);
-        struct piece *p = from->open;
-        from->open = NULL;
-        lock_release(&from->lock);
+        /* The cutter's own can wait for memory. */
+        struct piece *p = take_part(&b->parts[i], !last && i < b->parts_len - 1);
         if (all == NULL)
             all = p;
         else if (p != NULL)

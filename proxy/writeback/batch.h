@@ -17,7 +17,9 @@
 
 struct batch_part {
     struct lock lock;
-    struct piece *open GUARDED_BY(lock); /* NULL: nothing captured since the last was taken */
+    /* What was captured since the last was taken. NULL: nothing, but in a new batch, where it is
+     * there for what must be captured then, whatever memory there is. */
+    struct piece *open GUARDED_BY(lock);
 } __attribute__((aligned(CACHE_LINE)));
 
 struct batch {
@@ -40,16 +42,20 @@ struct batch {
     uint64_t in_memory; /* flusher only: payload of the pieces that it has taken */
 };
 
-struct batch *batch_new(uint32_t parts_len);
+/* NULL: out of memory. Each part is ready for what is small: see PIECE_READY_BYTES. */
+struct batch *batch_try_new(uint32_t parts_len);
 void batch_free(struct batch **b);
 /* Bytes that pieces wait in before others go to the spool. */
 uint64_t batch_memory(void);
-/* Captures the entry into a part; returns what that counts as: its weight, and what is copied
- * where nothing else bounds it: `ahead` of the cutter. Lock: the entry's shard. */
-uint64_t batch_capture(struct batch *b, uint32_t part, struct entry *e, uint64_t weight,
-                       bool ahead);
-/* What has been captured since the last time, by everybody; NULL: nothing. Owns: the caller. */
-struct piece *batch_take(struct batch *b);
+/* Captures the entry into a part; adds to *weight, what the entry weighs, what is copied where
+ * nothing else bounds it: `ahead` of the cutter. False: out of memory, see piece_capture. Lock: the
+ * entry's shard. */
+MUST_CHECK bool batch_capture(struct batch *b, uint32_t part, struct entry *e, uint64_t *weight,
+                              bool ahead);
+/* What has been captured since the last time, by everybody; NULL: nothing. `last`: nobody captures
+ * any more. Until then, what a writer has captured stays in its part while there is no memory for
+ * another one in its place. Owns: the caller. */
+struct piece *batch_take(struct batch *b, bool last);
 /* How much the part holds now: whether it is time for batch_take(). */
 void batch_part_size(struct batch *b, uint32_t part, uint32_t *keys, uint64_t *bytes);
 

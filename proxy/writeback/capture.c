@@ -9,6 +9,10 @@
  * a writer adds meanwhile lies behind the place of the walk and belongs to the next cut, and what a
  * writer's capture moves forward does too.
  *
+ * Without memory nothing is lost and nothing is torn: what cannot be captured stays dirty and owed,
+ * the cut stays open, and the rest of it is captured once there is memory. A writer that would have
+ * to capture waits before it begins (keyspace/txn.c), and so do all writers: see pressure.c.
+ *
  * Thread: cutter.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -32,18 +36,20 @@ static uint64_t piece_bytes(void)
     return batch_memory() / PIECE_SHARE + 1;
 }
 
-/* Calls `each` for every entry of a shard that the cut is still owed. */
-static void each_owed(struct writeback *wb, struct shard *sh,
-                      void (*each)(struct writeback *wb, struct shard *sh, struct entry *e))
+/* Calls `each` for every entry of a shard that the cut is still owed, until it says false: there is
+ * no memory. */
+static bool each_owed(struct writeback *wb, struct shard *sh,
+                      bool (*each)(struct writeback *wb, struct shard *sh, struct entry *e))
 {
     uint16_t next_cut = wb->capturing.batch->next_cut;
+    bool goes_on = true;
     lock_acquire(&sh->lock);
     uint32_t at = sh->dirty_len;
-    while (at > 0) {
-        for (int n = 0; n < UNDER_ONE_HOLD && at > 0; n++) {
+    while (at > 0 && goes_on) {
+        for (int n = 0; n < UNDER_ONE_HOLD && at > 0 && goes_on; n++) {
             struct entry *e = sh->dirty[--at];
             if (writeback_must_capture(e, next_cut))
-                each(wb, sh, e);
+                goes_on = each(wb, sh, e);
         }
         lock_release(&sh->lock);
         lock_acquire(&sh->lock);
@@ -51,15 +57,16 @@ static void each_owed(struct writeback *wb, struct shard *sh,
             at = sh->dirty_len;
     }
     lock_release(&sh->lock);
+    return goes_on;
 }
 
 /* --- The order --- */
 
-static void add_to_selection(struct writeback *wb, struct shard *sh, struct entry *e)
+static bool add_to_selection(struct writeback *wb, struct shard *sh, struct entry *e)
 {
     (void)sh;
     uint64_t hash = store_hash(wb->store, e->db, entry_key(e));
-    selection_add(wb->capturing.selection, e->db, entry_key(e), hash);
+    return selection_add(wb->capturing.selection, e->db, entry_key(e), hash);
 }
 
 static void sample_shard(struct writeback *wb, struct shard *sh, uint32_t stride, uint32_t *skip)
@@ -74,15 +81,21 @@ static void sample_shard(struct writeback *wb, struct shard *sh, uint32_t stride
     lock_release(&sh->lock);
 }
 
+/* Without memory for the order, the cut is captured without one. */
 static void select_order(struct writeback *wb, uint64_t keys, uint32_t pieces)
 {
-    struct selection *s = wb->capturing.selection = selection_new(pieces);
+    struct selection *s = wb->capturing.selection = selection_try_new(pieces);
+    if (s == NULL)
+        return;
     uint32_t stride = (uint32_t)(keys / ((uint64_t)pieces * SELECT_SAMPLES)) + 1, skip = 0;
     for (uint32_t i = 0; i < wb->store->shards_len; i++)
         sample_shard(wb, &wb->store->shards[i], stride, &skip);
     selection_divide(s);
-    for (uint32_t i = 0; i < wb->store->shards_len; i++)
-        each_owed(wb, &wb->store->shards[i], add_to_selection);
+    bool fits = true;
+    for (uint32_t i = 0; i < wb->store->shards_len && fits; i++)
+        fits = each_owed(wb, &wb->store->shards[i], add_to_selection);
+    if (!fits)
+        selection_free(&wb->capturing.selection);
 }
 
 /* --- A cut begins --- */
@@ -96,7 +109,11 @@ static uint32_t pieces_of(uint64_t keys, uint64_t bytes)
 void capture_begin(struct writeback *wb)
 {
     struct capturing *c = &wb->capturing;
-    struct batch *b = c->batch = batch_new(wb->producers_len);
+    struct batch *b = c->batch = batch_try_new(wb->producers_len);
+    if (b == NULL) {
+        writeback_starves(wb);
+        return;
+    }
     int64_t keys = writeback_dirty_keys(wb), bytes = writeback_dirty_bytes(wb);
     uint32_t pieces = pieces_of(keys > 0 ? (uint64_t)keys : 0, bytes > 0 ? (uint64_t)bytes : 0);
     b->cut_at = clock_mono();
@@ -130,59 +147,71 @@ static bool has_piece(struct writeback *wb)
     return keys >= piece_keys() || bytes >= piece_bytes();
 }
 
-static void capture_one(struct writeback *wb, struct shard *sh, struct entry *e)
+static bool capture_one(struct writeback *wb, struct shard *sh, struct entry *e)
 {
-    writeback_capture(wb, wb->producers_len - 1, sh, e);
+    return writeback_capture(wb, wb->producers_len - 1, sh, e);
 }
 
 /* Unless a writer has captured it meanwhile. Entries of one hash that are owed are all captured, in
  * whatever order. */
-static void capture_hash(struct writeback *wb, uint64_t hash)
+static bool capture_hash(struct writeback *wb, uint64_t hash)
 {
+    bool captured = true;
     struct shard *sh = store_shard(wb->store, hash);
     lock_acquire(&sh->lock);
     struct entry *e = shard_find_dirty(sh, hash, (wb->capturing.batch->next_cut & 1) != 0);
     if (e != NULL)
-        capture_one(wb, sh, e);
+        captured = capture_one(wb, sh, e);
     lock_release(&sh->lock);
+    return captured;
 }
 
-/* False: all is captured. */
-static bool capture_selected(struct writeback *wb)
+enum progress { SOME_CAPTURED, ALL_CAPTURED, NO_MEMORY };
+
+/* Once memory has run out, the rest is found shard by shard. */
+static enum progress capture_selected(struct writeback *wb)
 {
     uint64_t hashes[FETCH_AHEAD];
+    bool captured = true;
     uint32_t n = selection_take(wb->capturing.selection, hashes, FETCH_AHEAD);
     for (uint32_t i = 0; i < n; i++)
         store_prefetch_bucket(wb->store, hashes[i]);
     for (uint32_t i = 0; i < n; i++)
         store_prefetch_entry(wb->store, hashes[i]);
-    for (uint32_t i = 0; i < n; i++)
-        capture_hash(wb, hashes[i]);
+    for (uint32_t i = 0; i < n && captured; i++)
+        captured = capture_hash(wb, hashes[i]);
     pressure_tick(wb);
-    return n > 0;
+    if (!captured) {
+        selection_free(&wb->capturing.selection);
+        return NO_MEMORY;
+    }
+    return n > 0 ? SOME_CAPTURED : ALL_CAPTURED;
 }
 
-static bool capture_next_shard(struct writeback *wb)
+static enum progress capture_next_shard(struct writeback *wb)
 {
     struct capturing *c = &wb->capturing;
     if (c->shard == wb->store->shards_len)
-        return false;
-    each_owed(wb, &wb->store->shards[c->shard++], capture_one);
+        return ALL_CAPTURED;
+    if (!each_owed(wb, &wb->store->shards[c->shard], capture_one))
+        return NO_MEMORY;
+    c->shard++;
     pressure_tick(wb);
-    return true;
+    return SOME_CAPTURED;
 }
 
-static void hand_over(struct writeback *wb)
+static void hand_over(struct writeback *wb, bool last)
 {
-    struct piece *p = batch_take(wb->capturing.batch);
+    struct piece *p = batch_take(wb->capturing.batch, last);
     if (p != NULL)
         lane_add_piece(wb, wb->capturing.batch, p);
 }
 
-static void must_be_whole(struct writeback *wb, struct shard *sh, struct entry *e)
+static bool must_be_whole(struct writeback *wb, struct shard *sh, struct entry *e)
 {
     (void)wb, (void)sh, (void)e;
     must(false);
+    return false;
 }
 
 static void finish(struct writeback *wb)
@@ -190,11 +219,11 @@ static void finish(struct writeback *wb)
     struct capturing *c = &wb->capturing;
 #ifdef WEIR_SLOW_CHECKS
     for (uint32_t i = 0; i < wb->store->shards_len; i++)
-        each_owed(wb, &wb->store->shards[i], must_be_whole);
+        (void)each_owed(wb, &wb->store->shards[i], must_be_whole);
 #else
     (void)must_be_whole;
 #endif
-    hand_over(wb);
+    hand_over(wb, true);
     stat_add(STAT_cuts, 1);
     lane_complete(wb, c->batch);
     atomic_store_explicit(&wb->current, NULL, memory_order_release); /* see writeback_is_settled */
@@ -205,14 +234,14 @@ static void finish(struct writeback *wb)
 bool capture_some(struct writeback *wb)
 {
     struct capturing *c = &wb->capturing;
-    while (c->batch != NULL && lane_wants_piece(wb, c->batch)) {
-        bool more = true;
-        while (more && !has_piece(wb))
-            more = c->selection != NULL ? capture_selected(wb) : capture_next_shard(wb);
-        if (more)
-            hand_over(wb);
-        else
+    enum progress made = SOME_CAPTURED;
+    while (c->batch != NULL && made != NO_MEMORY && lane_wants_piece(wb, c->batch)) {
+        while (made == SOME_CAPTURED && !has_piece(wb))
+            made = c->selection != NULL ? capture_selected(wb) : capture_next_shard(wb);
+        if (made == ALL_CAPTURED)
             finish(wb);
+        else
+            hand_over(wb, false);
     }
     return c->batch != NULL;
 }

@@ -51,7 +51,8 @@ static bool must_rewrite(const struct backend_item *item, enum batch_outcome out
 
 /* --- Settling --- */
 
-static void settle(struct writeback *wb, const struct backend_item *item,
+/* False: out of memory for what lost, nothing is settled. */
+static bool settle(struct writeback *wb, const struct backend_item *item,
                    enum batch_outcome outcome, uint64_t hash, struct lost *lost)
 {
     struct shard *sh = store_shard(wb->store, hash);
@@ -59,21 +60,22 @@ static void settle(struct writeback *wb, const struct backend_item *item,
     struct entry *e = entry_find(wb->store, sh, hash, item->db, item->key);
     if (e == NULL || (e->flags & ENTRY_IN_FLIGHT) == 0) {
         lock_release(&sh->lock); /* its whole database was flushed away meanwhile */
-        return;
+        return true;
     }
     if (outcome == BATCH_DEAD) { /* stays in flight: never evicted, so it stays readable */
         replace_all(wb, e);      /* the backend lacks changes that will not be captured again */
         e->apart = 1;
         lock_release(&sh->lock);
-        return;
+        return true;
+    }
+    if (outcome == BATCH_KEPT_THEIRS) {
+        bool forgotten = forget_key(wb, sh, e, hash, lost);
+        if (forgotten)
+            wb->on_dropped(wb->ctx, sh, item->db, item->key);
+        lock_release(&sh->lock);
+        return forgotten;
     }
     e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
-    if (outcome == BATCH_KEPT_THEIRS) {
-        wb->on_dropped(wb->ctx, sh, item->db, item->key);
-        forget_key(wb, sh, e, hash, lost);
-        lock_release(&sh->lock);
-        return;
-    }
     bool behind = must_rewrite(item, outcome) && !writeback_rewrite(wb, sh, e);
     bool apart = outcome == BATCH_MERGED || (outcome == BATCH_APPLIED && item->apart);
     if ((e->flags & ENTRY_DIRTY) == 0) {
@@ -90,6 +92,7 @@ static void settle(struct writeback *wb, const struct backend_item *item,
         e->apart = 1;
     }
     lock_release(&sh->lock);
+    return true;
 }
 
 static void settle_piece(struct writeback *wb, const struct piece *p, struct lost *lost)
@@ -105,7 +108,9 @@ static void settle_piece(struct writeback *wb, const struct piece *p, struct los
             store_prefetch_entry(wb->store, hashes[k]);
         for (uint32_t k = 0; k < n; k++) {
             enum batch_outcome outcome = (enum batch_outcome)p->outcomes[i + k];
-            settle(wb, &p->items[i + k], outcome, hashes[k], lost);
+            while (!settle(wb, &p->items[i + k], outcome, hashes[k], lost) &&
+                   writeback_wait_for_memory(wb)) {
+            }
         }
         pressure_tick(wb);
     }
@@ -117,7 +122,11 @@ void cleanup_batch(struct writeback *wb, const struct batch *b)
     struct lost lost = {0};
     struct err err;
     for (struct piece *p = b->first; p != NULL; p = p->next) {
-        if (spool_get(&wb->lane.spool, p, &err) == RC_OK)
+        enum rc rc;
+        do
+            rc = spool_get(&wb->lane.spool, p, &err);
+        while (rc == RC_NOMEM && writeback_wait_for_memory(wb));
+        if (rc == RC_OK)
             settle_piece(wb, p, &lost);
         else /* its entries stay in memory, and are settled when they are changed again */
             log_err(LOG_WARNING, "a batch is committed, but cannot be cleaned up behind", &err);
@@ -125,7 +134,12 @@ void cleanup_batch(struct writeback *wb, const struct batch *b)
     }
     spool_clear(&wb->lane.spool);
     losses_add(wb, b->cut_lsn, lost.lsn, 0, lost.len);
-    lost_record(wb, &lost);
+    while (!lost_record(wb, &lost)) {
+        if (!writeback_wait_for_memory(wb)) { /* the journal has it all, and the next start */
+            piece_free(&lost.items);
+            return;
+        }
+    }
 }
 
 enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key)

@@ -19,6 +19,7 @@
 #include "writeback/internal.h"
 
 #include "base/log.h"
+#include "store/alloc.h"
 
 #include <stdlib.h>
 
@@ -53,12 +54,15 @@ void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e,
 
 /* --- Newer changes, which rest on what lost --- */
 
-static void lost_keep(struct lost *lost, struct entry *e)
+/* False: out of memory. */
+static bool lost_keep(struct lost *lost, struct entry *e)
 {
     if (lost->items == NULL)
-        lost->items = piece_new();
+        lost->items = piece_try_new();
+    if (lost->items == NULL || !piece_capture(lost->items, e))
+        return false;
     lost->len++;
-    piece_capture(lost->items, e);
+    return true;
 }
 
 static enum rc try_record(struct writeback *wb, struct lost *lost)
@@ -71,15 +75,19 @@ static enum rc try_record(struct writeback *wb, struct lost *lost)
     return rc;
 }
 
-void lost_record(struct writeback *wb, struct lost *lost)
+bool lost_record(struct writeback *wb, struct lost *lost)
 {
     if (lost->items == NULL)
-        return;
-    piece_seal(lost->items, NULL);
-    if (wb->unrecorded == NULL && try_record(wb, lost) == RC_OK)
-        return;
-    struct lost *waits = malloc(sizeof(*waits));
-    must(waits != NULL);
+        return true;
+    struct lost *waits = alloc_try(sizeof(*waits)); /* for one that cannot be recorded now */
+    if (waits == NULL || (lost->items->items == NULL && !piece_try_seal(lost->items, NULL))) {
+        free(waits);
+        return false;
+    }
+    if (wb->unrecorded == NULL && try_record(wb, lost) == RC_OK) {
+        free(waits);
+        return true;
+    }
     *waits = *lost;
     waits->next = NULL;
     struct lost **last = &wb->unrecorded;
@@ -87,6 +95,7 @@ void lost_record(struct writeback *wb, struct lost *lost)
         last = &(*last)->next;
     *last = waits;
     lost->items = NULL;
+    return true;
 }
 
 bool lost_record_rest(struct writeback *wb)
@@ -111,22 +120,26 @@ void lost_fini(struct writeback *wb)
     }
 }
 
-static void drop(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
-                 struct lost *lost) REQUIRES(sh->lock)
+/* Before it is dropped: what is dirty of it is kept. False: out of memory, and it stays. */
+static bool keep_dirty(struct writeback *wb, struct entry *e, struct lost *lost)
 {
-    if ((e->flags & ENTRY_DIRTY) != 0) {
-        writeback_unmark(wb, wb->producers_len - 1, sh, e);
-        lost_keep(lost, e);
-    }
-    writeback_take_out(wb, sh, e, hash);
+    if ((e->flags & ENTRY_DIRTY) == 0)
+        return true;
+    int64_t before = writeback_weight(e);
+    bool kept = lost_keep(lost, e);
+    writeback_reweighed(wb, wb->producers_len - 1, e, before);
+    return kept;
 }
 
-void forget_key(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
+bool forget_key(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
                 struct lost *lost)
 {
+    if (!keep_dirty(wb, e, lost))
+        return false;
     forget_effect(wb, sh, e->db, entry_key(e));
     lost->lsn = sh->last_lsn;
-    drop(wb, sh, e, hash, lost);
+    writeback_take_out(wb, sh, e, hash);
+    return true;
 }
 
 /* --- Replay --- */
@@ -172,7 +185,7 @@ static struct kept_key *find_kept(struct writeback *wb, uint64_t hash)
 
 /* A record of it that was made before a crash is of a cut that never was, and is gone: this makes
  * it again. */
-void forget_replay(struct writeback *wb, uint32_t store_db, struct slice key, uint64_t lsn)
+bool forget_replay(struct writeback *wb, uint32_t store_db, struct slice key, uint64_t lsn)
 {
     struct lost lost = {.lsn = lsn};
     uint64_t hash = store_hash(wb->store, store_db, key);
@@ -182,10 +195,13 @@ void forget_replay(struct writeback *wb, uint32_t store_db, struct slice key, ui
         kept->told = true;
     lock_acquire(&sh->lock);
     struct entry *e = entry_find(wb->store, sh, hash, store_db, key);
-    if (e != NULL)
-        drop(wb, sh, e, hash, &lost);
+    bool done = e == NULL || keep_dirty(wb, e, &lost);
+    if (e != NULL && done)
+        writeback_take_out(wb, sh, e, hash);
     lock_release(&sh->lock);
-    lost_record(wb, &lost);
+    done = done && lost_record(wb, &lost);
+    piece_free(&lost.items);
+    return done;
 }
 
 struct untold {
@@ -199,13 +215,16 @@ static enum rc forget_untold(void *ctx, uint32_t db, struct slice key, struct er
     struct writeback *wb = u->wb;
     uint64_t hash = store_hash(wb->store, db, key);
     struct shard *sh = store_shard(wb->store, hash);
-    (void)err;
     if (find_kept(wb, hash)->told)
         return RC_OK;
     lock_acquire(&sh->lock);
     struct entry *e = entry_find(wb->store, sh, hash, db, key);
+    if (e != NULL && !keep_dirty(wb, e, &u->lost)) {
+        lock_release(&sh->lock);
+        return err_set(err, RC_NOMEM, "out of memory for the changes that lost a conflict");
+    }
     if (e != NULL)
-        drop(wb, sh, e, hash, &u->lost);
+        writeback_take_out(wb, sh, e, hash);
     forget_effect(wb, sh, db, key);
     u->lost.lsn = sh->last_lsn;
     lock_release(&sh->lock);
@@ -217,10 +236,9 @@ enum rc forget_end_replay(struct writeback *wb, struct err *err)
     struct untold u = {.wb = wb};
     struct kept_reader reader = {forget_untold, &u};
     enum rc rc = wb->kept.len > 0 ? records_each_kept(wb->records, &reader, err) : RC_OK;
-    if (rc == RC_OK)
-        lost_record(wb, &u.lost);
-    else
-        piece_free(&u.lost.items);
+    if (rc == RC_OK && !lost_record(wb, &u.lost))
+        rc = err_set(err, RC_NOMEM, "out of memory for the changes that lost a conflict");
+    piece_free(&u.lost.items);
     free(wb->kept.keys);
     wb->kept = (struct kept){0};
     return rc;

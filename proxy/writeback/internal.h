@@ -142,7 +142,8 @@ struct writeback {
     _Atomic bool moves;            /* the backend takes something now and then */
     struct allowance allowances[ALLOWANCES];
     struct pace pace;
-    _Atomic bool memory_high; /* above maxmemory: evict, and refuse what needs more */
+    _Atomic int64_t starved_us; /* when there was no memory for a capture or a batch; 0: never */
+    _Atomic bool memory_high;   /* above maxmemory: evict, and refuse what needs more */
     atomic_bool pausing;
 
     /* cutter */
@@ -212,8 +213,23 @@ static inline bool writeback_must_capture(const struct entry *e, uint16_t cut)
 {
     return (e->flags & ENTRY_DIRTY) != 0 && ((e->flags & ENTRY_CUT_ODD) != 0) != ((cut & 1) != 0);
 }
-void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
-    REQUIRES(sh->lock);
+/* False: out of memory. The entry is as it was, dirty and owed, and weighs something else. */
+MUST_CHECK bool writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh,
+                                  struct entry *e) REQUIRES(sh->lock);
+/* What is captured meanwhile needs no memory that a new batch does not have, whenever the cut is
+ * made. */
+enum { WRITEBACK_READY_STRINGS = 16 * 1024, WRITEBACK_READY_OBJECTS = 1024 };
+/* There was no memory for a capture: writers wait until there is. Thread: any. */
+void writeback_starves(struct writeback *wb);
+/* The cutter has no memory for what it cannot leave out: it waits a little. False: the proxy ends.
+ * Lock: none. */
+MUST_CHECK bool writeback_wait_for_memory(struct writeback *wb);
+/* Whether that was within the last second. */
+static inline bool writeback_is_starved(const struct writeback *wb)
+{
+    int64_t at = atomic_load_explicit(&wb->starved_us, memory_order_relaxed);
+    return UNLIKELY(at != 0) && clock_mono().us - at < 1000000;
+}
 /* What a dirty entry adds to dirty_bytes. */
 static inline int64_t writeback_weight(const struct entry *e)
 {
@@ -362,19 +378,20 @@ struct lost {
 void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash)
     REQUIRES(sh->lock);
 /* The backend kept theirs: takes the entry out, whatever is dirty of it into `lost`, and tells the
- * journal. Thread: cutter. */
-void forget_key(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
-                struct lost *lost) REQUIRES(sh->lock);
-/* Writes the records, or has them wait, and frees. Thread: cutter, or the start. Lock: none of a
- * shard. */
-void lost_record(struct writeback *wb, struct lost *lost);
+ * journal. False: out of memory, and it stays. Thread: cutter. */
+MUST_CHECK bool forget_key(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
+                           struct lost *lost) REQUIRES(sh->lock);
+/* Writes the records, or has them wait, and frees. False: out of memory for that, unchanged.
+ * Thread: cutter, or the start. Lock: none of a shard. */
+MUST_CHECK bool lost_record(struct writeback *wb, struct lost *lost);
 /* False: some still wait, and no cut may be made. Thread: cutter. */
 bool lost_record_rest(struct writeback *wb);
 void lost_fini(struct writeback *wb);
 /* Around a replay of the journal, the second when that may be appended to. forget_replay() is for
- * each FORGET that is met. */
+ * each FORGET that is met; false: out of memory. */
 MUST_CHECK enum rc forget_begin_replay(struct writeback *wb, struct err *err);
-void forget_replay(struct writeback *wb, uint32_t store_db, struct slice key, uint64_t lsn);
+MUST_CHECK bool forget_replay(struct writeback *wb, uint32_t store_db, struct slice key,
+                              uint64_t lsn);
 MUST_CHECK enum rc forget_end_replay(struct writeback *wb, struct err *err);
 
 /* --- attempt.c --- */

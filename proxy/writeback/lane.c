@@ -409,6 +409,8 @@ static const char *state_name(const struct lane *l) REQUIRES(l->lock)
         return "locked";
     case RC_MOVED:
         return "moved";
+    case RC_NOMEM:
+        return "no-memory";
     default:
         if (l->failures == 0)
             return "unreadable";
@@ -426,6 +428,8 @@ void lane_get_info(struct writeback *wb, struct writeback_info *out)
     out->paused = l->paused;
     out->flushing = l->pending != NULL;
     out->backend_state = state_name(l);
+    if (present_error(l) == NULL && writeback_is_starved(wb))
+        out->backend_state = "no-memory";
     out->breaker = l->breaker;
     out->failures = l->failures;
     out->next_retry_ms =

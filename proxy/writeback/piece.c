@@ -6,6 +6,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/piece.h"
 
+#include "store/alloc.h"
+
 #include <stdlib.h>
 
 enum { ITEMS_PER_CHUNK = 512, BYTES_PER_CHUNK = 64 * 1024 };
@@ -34,15 +36,15 @@ static void discount(size_t bytes)
     atomic_fetch_sub_explicit(&memory, bytes, memory_order_relaxed);
 }
 
-/* Memory for a captured value is not a size that a client may fail on: without it the change could
- * not leave. */
+/* NULL: out of memory. */
 static void *chunk_take(struct piece_chunk **list, size_t want, size_t chunk_size)
 {
     struct piece_chunk *c = *list;
     if (c == NULL || c->size - c->used < want) {
         size_t size = want > chunk_size ? want : chunk_size;
-        c = malloc(sizeof(*c) + size);
-        must(c != NULL);
+        c = alloc_try(sizeof(*c) + size);
+        if (c == NULL)
+            return NULL;
         count(sizeof(*c) + size);
         c->size = size;
         c->used = 0;
@@ -56,9 +58,10 @@ static void *chunk_take(struct piece_chunk **list, size_t want, size_t chunk_siz
     return at;
 }
 
-static void chunks_free(struct piece_chunk **list)
+/* Frees the newest, down to `last`. */
+static void chunks_free_to(struct piece_chunk **list, const struct piece_chunk *last)
 {
-    while (*list != NULL) {
+    while (*list != last) {
         struct piece_chunk *next = (*list)->next;
         discount(sizeof(**list) + (*list)->size);
         free(*list);
@@ -66,20 +69,36 @@ static void chunks_free(struct piece_chunk **list)
     }
 }
 
-static struct slice keep_bytes(struct piece *p, struct slice s)
+static void chunks_free(struct piece_chunk **list)
 {
-    if (s.len == 0)
-        return SLICE("");
-    char *at = chunk_take(&p->bytes, s.len, BYTES_PER_CHUNK);
-    memcpy(at, s.ptr, s.len);
-    p->payload += s.len;
-    return slice_of(at, s.len);
+    chunks_free_to(list, NULL);
 }
 
-struct piece *piece_new(void)
+/* False: out of memory. */
+static bool keep_bytes(struct piece *p, struct slice s, struct slice *out)
 {
-    struct piece *p = calloc(1, sizeof(*p));
-    must(p != NULL);
+    *out = SLICE("");
+    if (s.len == 0)
+        return true;
+    char *at = chunk_take(&p->bytes, s.len, BYTES_PER_CHUNK);
+    if (at == NULL)
+        return false;
+    memcpy(at, s.ptr, s.len);
+    p->payload += s.len;
+    *out = slice_of(at, s.len);
+    return true;
+}
+
+struct piece *piece_try_new(void)
+{
+    struct piece *p = alloc_try(sizeof(*p));
+    if (p == NULL)
+        return NULL;
+    *p = (struct piece){0};
+    /* What is small is captured without another allocation: see PIECE_READY_BYTES. */
+    void *items = chunk_take(&p->taken, 0, ITEMS_PER_CHUNK * sizeof(struct backend_item));
+    if (items == NULL || chunk_take(&p->bytes, 0, BYTES_PER_CHUNK) == NULL)
+        piece_free(&p);
     return p;
 }
 
@@ -130,6 +149,7 @@ struct element_sink {
     struct piece *piece;
     struct backend_element *elements;
     uint32_t len, cap;
+    bool failed; /* out of memory: what comes is not kept */
 };
 
 static void take_element(void *ctx, struct slice name, struct slice value, int64_t position,
@@ -137,16 +157,15 @@ static void take_element(void *ctx, struct slice name, struct slice value, int64
 {
     struct element_sink *sink = ctx;
     must(sink->len < sink->cap);
-    sink->elements[sink->len++] = (struct backend_element){
-        .name = keep_bytes(sink->piece, name),
-        .value = keep_bytes(sink->piece, value),
-        .position = position,
-        .score = score,
-        .removed = removed,
-    };
+    struct backend_element *element = &sink->elements[sink->len++];
+    *element = (struct backend_element){.position = position, .score = score, .removed = removed};
+    sink->failed = sink->failed || !keep_bytes(sink->piece, name, &element->name) ||
+                   !keep_bytes(sink->piece, value, &element->value);
 }
 
-static void capture_object(struct piece *p, struct entry *e, struct backend_item *item)
+/* False: out of memory. Which parts had changed may be forgotten then, so the next capture is one
+ * of everything. */
+static bool capture_object(struct piece *p, struct entry *e, struct backend_item *item)
 {
     const struct value_ops *ops = value_ops(item->type);
     void *object = entry_object(e);
@@ -155,41 +174,61 @@ static void capture_object(struct piece *p, struct entry *e, struct backend_item
     size_t changes = ops->changes(object, item->replace);
     must(changes <= UINT32_MAX);
     struct element_sink elements = {.piece = p, .cap = (uint32_t)changes};
-    if (changes > 0)
-        elements.elements =
-            chunk_take(&p->bytes, changes * sizeof(*elements.elements), BYTES_PER_CHUNK);
+    if (changes > 0) {
+        size_t bytes = changes * sizeof(*elements.elements);
+        elements.elements = chunk_take(&p->bytes, bytes, BYTES_PER_CHUNK);
+        if (elements.elements == NULL)
+            return false;
+    }
     struct change_sink sink = {.ctx = &elements, .element = take_element};
     ops->capture(entry_object_place(e), item->replace, &sink);
     item->elements = elements.elements;
     item->elements_len = elements.len;
-    e->flags &= (uint8_t)~ENTRY_REPLACE;
+    if (elements.failed)
+        e->flags |= ENTRY_REPLACE;
+    else
+        e->flags &= (uint8_t)~ENTRY_REPLACE;
+    return !elements.failed;
 }
 
-static struct backend_item *add_item(struct piece *p)
+static bool capture_into(struct piece *p, struct entry *e, struct backend_item *item)
 {
-    must(p->items == NULL);
-    p->len++;
-    return chunk_take(&p->taken, sizeof(struct backend_item),
-                      ITEMS_PER_CHUNK * sizeof(struct backend_item));
-}
-
-void piece_capture(struct piece *p, struct entry *e)
-{
-    struct backend_item *item = add_item(p);
     *item = (struct backend_item){
         .db = e->db,
         .type = (enum value_type)e->type,
-        .key = keep_bytes(p, entry_key(e)),
         .expires_at_ms = entry_expires_at(e),
         .apart = e->apart,
     };
-    if (item->type == VALUE_STRING) {
-        struct value value;
-        entry_value(e, &value);
-        item->value = keep_bytes(p, value.str);
-    } else if (item->type != VALUE_NONE) {
-        capture_object(p, e, item);
+    if (!keep_bytes(p, entry_key(e), &item->key))
+        return false;
+    if (item->type == VALUE_NONE)
+        return true;
+    if (item->type != VALUE_STRING)
+        return capture_object(p, e, item);
+    struct value value;
+    entry_value(e, &value);
+    return keep_bytes(p, value.str, &item->value);
+}
+
+bool piece_capture(struct piece *p, struct entry *e)
+{
+    must(p->items == NULL);
+    struct piece_chunk *bytes = p->bytes;
+    size_t bytes_used = bytes != NULL ? bytes->used : 0;
+    uint64_t payload = p->payload;
+    struct backend_item *item =
+        chunk_take(&p->taken, sizeof(*item), ITEMS_PER_CHUNK * sizeof(*item));
+    if (item != NULL && capture_into(p, e, item)) {
+        p->len++;
+        return true;
     }
+    if (item != NULL)
+        p->taken->used -= sizeof(*item);
+    chunks_free_to(&p->bytes, bytes);
+    if (bytes != NULL)
+        bytes->used = bytes_used;
+    p->payload = payload;
+    return false;
 }
 
 /* The newest chunk of a list is the one that is filled: ours stays in front. */
@@ -274,12 +313,20 @@ static void set_keys(struct sort_key *keys, uint32_t n, const struct backend_dbm
     }
 }
 
-void piece_seal(struct piece *p, const struct backend_dbmap *map)
+bool piece_try_seal(struct piece *p, const struct backend_dbmap *map)
 {
-    struct sort_key *keys = malloc((p->len + (size_t)1) * sizeof(*keys));
-    p->items = malloc((p->len + (size_t)1) * sizeof(*p->items));
-    p->outcomes = calloc(p->len + (size_t)1, 1);
-    must(keys != NULL && p->items != NULL && p->outcomes != NULL);
+    struct sort_key *keys = alloc_try((p->len + (size_t)1) * sizeof(*keys));
+    p->items = alloc_try((p->len + (size_t)1) * sizeof(*p->items));
+    p->outcomes = alloc_try(p->len + (size_t)1);
+    if (keys == NULL || p->items == NULL || p->outcomes == NULL) {
+        free(keys);
+        free(p->items);
+        free(p->outcomes);
+        p->items = NULL;
+        p->outcomes = NULL;
+        return false;
+    }
+    memset(p->outcomes, 0, p->len + (size_t)1);
     count(items_memory(p));
     collect(p, keys);
     set_keys(keys, p->len, map);
@@ -293,6 +340,7 @@ void piece_seal(struct piece *p, const struct backend_dbmap *map)
     }
     free(keys);
     chunks_free(&p->taken);
+    return true;
 }
 
 /* --- As bytes --- */
@@ -305,8 +353,18 @@ struct written_item {
     uint8_t type, replace, apart;
 };
 
-void piece_write(const struct piece *p, struct buf *out)
+static size_t written_bytes(const struct piece *p)
 {
+    size_t bytes = p->len * sizeof(struct written_item) + p->payload;
+    for (uint32_t i = 0; i < p->len; i++)
+        bytes += p->items[i].elements_len * sizeof(*p->items[i].elements);
+    return bytes;
+}
+
+bool piece_write(const struct piece *p, struct buf *out)
+{
+    if (!buf_try_reserve(out, written_bytes(p)))
+        return false;
     for (uint32_t i = 0; i < p->len; i++) {
         const struct backend_item *item = &p->items[i];
         struct written_item head = {.expires_at_ms = item->expires_at_ms,
@@ -326,11 +384,13 @@ void piece_write(const struct piece *p, struct buf *out)
             buf_append_slice(out, item->elements[k].value);
         }
     }
+    return true;
 }
 
 struct reading {
     const char *at;
     size_t left;
+    bool no_memory;
 };
 
 static const char *take(struct reading *r, size_t len)
@@ -357,6 +417,9 @@ static bool read_elements(struct piece *p, struct reading *r, struct backend_ite
     if (at == NULL || bytes == 0)
         return bytes == 0;
     struct backend_element *elements = chunk_take(&p->bytes, bytes, BYTES_PER_CHUNK);
+    r->no_memory = elements == NULL;
+    if (elements == NULL)
+        return false;
     memcpy(elements, at, bytes);
     item->elements = elements;
     return true;
@@ -384,16 +447,23 @@ static bool read_item(struct piece *p, struct reading *r, struct backend_item *i
     return whole;
 }
 
-bool piece_read(struct piece *p, char *bytes, size_t len)
+enum rc piece_read(struct piece *p, char *bytes, size_t len)
 {
-    struct reading r = {bytes, len};
+    struct reading r = {bytes, len, false};
     bool whole = true;
     must(p->items == NULL && p->block == NULL);
-    p->items = malloc((p->len + (size_t)1) * sizeof(*p->items));
-    must(p->items != NULL);
+    p->items = alloc_try((p->len + (size_t)1) * sizeof(*p->items));
+    if (p->items == NULL) {
+        free(bytes);
+        return RC_NOMEM;
+    }
     p->block = bytes;
     count(items_memory(p));
     for (uint32_t i = 0; i < p->len && whole; i++)
         whole = read_item(p, &r, &p->items[i]);
-    return whole && r.left == 0;
+    if (!whole || r.left != 0) {
+        piece_drop_items(p);
+        return r.no_memory ? RC_NOMEM : RC_CORRUPT;
+    }
+    return RC_OK;
 }

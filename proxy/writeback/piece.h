@@ -9,6 +9,7 @@
 
 #include "backends/backend.h"
 #include "base/buf.h"
+#include "base/err.h"
 #include "store/store.h"
 
 enum batch_outcome {
@@ -37,24 +38,31 @@ struct piece {
     uint64_t spooled_at, spooled_len; /* items NULL: where they are in the spool */
 };
 
-struct piece *piece_new(void);
+/* A key and a value of so many bytes together are captured into a new piece without another
+ * allocation, and so are several that have it together. */
+enum { PIECE_READY_BYTES = 32 * 1024, PIECE_READY_ITEMS = 256 };
+/* NULL: out of memory. */
+struct piece *piece_try_new(void);
 void piece_free(struct piece **p);
 /* Copies the entry as it is now; aggregates: their changes, which are then forgotten, or everything
- * where the entry says REPLACE. Lock: the entry's shard. */
-void piece_capture(struct piece *p, struct entry *e);
+ * where the entry says REPLACE. False: out of memory; the piece is as it was, and the entry still
+ * has its changes, if only as a whole (REPLACE). Lock: the entry's shard. */
+MUST_CHECK bool piece_capture(struct piece *p, struct entry *e);
 /* Takes over what the other one has captured. */
 void piece_absorb(struct piece *p, struct piece **other);
 /* A sealed piece as bytes, without its outcomes, and back: items lie in `bytes` then, which the
- * piece takes over (from malloc). False: they are no piece of this length. */
-void piece_write(const struct piece *p, struct buf *out);
-MUST_CHECK bool piece_read(struct piece *p, char *bytes, size_t len);
+ * piece takes over (from malloc), or frees when it fails: RC_CORRUPT, they are no piece of this
+ * length; RC_NOMEM. */
+MUST_CHECK bool piece_write(const struct piece *p, struct buf *out);
+MUST_CHECK enum rc piece_read(struct piece *p, char *bytes, size_t len);
 /* Bytes that the items of all pieces take in memory. Thread: any. */
 size_t pieces_memory(void);
 /* The same of one. */
 size_t piece_memory(const struct piece *p);
 /* Forgets the items of a sealed piece; its length and outcomes stay. */
 void piece_drop_items(struct piece *p);
-/* Sorts the items. No captures after this. map: of the cut; NULL: nothing is to be skipped. */
-void piece_seal(struct piece *p, const struct backend_dbmap *map);
+/* Sorts the items. No captures after this. map: of the cut; NULL: nothing is to be skipped.
+ * False: out of memory, unchanged. */
+MUST_CHECK bool piece_try_seal(struct piece *p, const struct backend_dbmap *map);
 
 #endif

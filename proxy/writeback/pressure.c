@@ -125,7 +125,7 @@ static void look(struct writeback *wb, int64_t now_us)
         is_over(logged, journal_max / 100 * JOURNAL_LOW))
         level = PRESSURE_PACING;
     bool memory_is_high = is_over(held, high), journal_is_high = is_over(logged, journal_max);
-    if (memory_is_high || journal_is_high)
+    if (memory_is_high || journal_is_high || writeback_is_starved(wb))
         level = PRESSURE_HIGH;
     int64_t left_us = time_left(wb, now_us);
     int64_t passed_us = (int64_t)min_u64((uint64_t)(now_us - p->ticked_us), BURST_US);

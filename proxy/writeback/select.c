@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/select.h"
 
+#include "store/alloc.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -36,15 +38,26 @@ struct selection {
     uint32_t current; /* is taken from */
 };
 
-struct selection *selection_new(uint32_t buckets)
+static void *try_zeroed(size_t n, size_t size)
 {
-    struct selection *s = calloc(1, sizeof(*s));
-    must(s != NULL && buckets > 0 && buckets <= SELECT_BUCKETS_MAX);
-    s->buckets_len = buckets;
-    s->samples = calloc((size_t)buckets * SELECT_SAMPLES, sizeof(*s->samples));
-    s->boundaries = calloc(buckets, sizeof(*s->boundaries));
-    s->buckets = calloc(buckets, sizeof(*s->buckets));
-    must(s->samples != NULL && s->boundaries != NULL && s->buckets != NULL);
+    void *block = alloc_try(n * size);
+    if (block != NULL)
+        memset(block, 0, n * size);
+    return block;
+}
+
+struct selection *selection_try_new(uint32_t buckets)
+{
+    must(buckets > 0 && buckets <= SELECT_BUCKETS_MAX);
+    struct selection *s = try_zeroed(1, sizeof(*s));
+    if (s == NULL)
+        return NULL;
+    s->samples = try_zeroed((size_t)buckets * SELECT_SAMPLES, sizeof(*s->samples));
+    s->boundaries = try_zeroed(buckets, sizeof(*s->boundaries));
+    s->buckets = try_zeroed(buckets, sizeof(*s->buckets));
+    s->buckets_len = s->buckets != NULL ? buckets : 0;
+    if (s->samples == NULL || s->boundaries == NULL || s->buckets == NULL)
+        selection_free(&s);
     return s;
 }
 
@@ -123,18 +136,20 @@ static uint32_t bucket_of(const struct selection *s, uint32_t db, struct slice k
     return low;
 }
 
-void selection_add(struct selection *s, uint32_t db, struct slice key, uint64_t hash)
+bool selection_add(struct selection *s, uint32_t db, struct slice key, uint64_t hash)
 {
     struct bucket_list *list = &s->buckets[bucket_of(s, db, key)];
     if (list->newest == NULL || list->newest_len == HASHES_PER_BLOCK) {
-        struct hash_block *block = malloc(sizeof(*block));
-        must(block != NULL);
+        struct hash_block *block = alloc_try(sizeof(*block));
+        if (block == NULL)
+            return false;
         atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed);
         block->next = list->newest;
         list->newest = block;
         list->newest_len = 0;
     }
     list->newest->hashes[list->newest_len++] = hash;
+    return true;
 }
 
 uint32_t selection_take(struct selection *s, uint64_t *hashes, uint32_t most)

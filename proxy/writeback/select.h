@@ -23,14 +23,14 @@ enum {
 
 struct selection;
 
-/* Up to so many pieces. */
-struct selection *selection_new(uint32_t buckets);
+/* Up to so many pieces. NULL: out of memory. */
+struct selection *selection_try_new(uint32_t buckets);
 void selection_free(struct selection **s);
 /* First the samples ... */
 void selection_sample(struct selection *s, uint32_t db, struct slice key);
-/* ... then, once, this, and every key. */
+/* ... then, once, this, and every key. False: out of memory, it is not in. */
 void selection_divide(struct selection *s);
-void selection_add(struct selection *s, uint32_t db, struct slice key, uint64_t hash);
+MUST_CHECK bool selection_add(struct selection *s, uint32_t db, struct slice key, uint64_t hash);
 /* Takes up to `most` hashes out, in the order of buckets and never of two of them. 0: all are
  * out. */
 uint32_t selection_take(struct selection *s, uint64_t *hashes, uint32_t most);

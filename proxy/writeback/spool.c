@@ -4,6 +4,7 @@
 #include "writeback/spool.h"
 
 #include "base/log.h"
+#include "store/alloc.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -57,7 +58,11 @@ void spool_put(struct spool *s, struct piece *p)
     if (s->fd < 0)
         return;
     if (p->spooled_len == 0) {
-        piece_write(p, &bytes);
+        if (!piece_write(p, &bytes)) {
+            log_line(LOG_VERBOSE, "%s: no memory to spool a piece of a batch, it stays as it is",
+                     s->dir);
+            return;
+        }
         if (!transfer(s->fd, true, bytes.data, bytes.len, s->end)) {
             log_line(LOG_VERBOSE, "%s: no room to spool a piece of a batch, it stays in memory",
                      s->dir);
@@ -76,17 +81,21 @@ enum rc spool_get(struct spool *s, struct piece *p, struct err *err)
 {
     if (p->items != NULL)
         return RC_OK;
-    char *bytes = malloc(p->spooled_len + 1);
-    must(bytes != NULL && p->spooled_len > 0);
+    must(p->spooled_len > 0);
+    char *bytes = alloc_try(p->spooled_len + 1);
+    if (bytes == NULL)
+        return err_set(err, RC_NOMEM, "no memory to read a spooled piece of a batch back");
     if (!transfer(s->fd, false, bytes, p->spooled_len, p->spooled_at)) {
         int error = errno;
         free(bytes);
         return err_set(err, RC_IO, "%s: a spooled piece of a batch cannot be read: %s", s->dir,
                        strerror(error));
     }
-    if (piece_read(p, bytes, p->spooled_len))
-        return RC_OK;
-    piece_drop_items(p);
+    enum rc rc = piece_read(p, bytes, p->spooled_len);
+    if (rc == RC_OK)
+        return rc;
+    if (rc == RC_NOMEM)
+        return err_set(err, rc, "no memory for a spooled piece of a batch");
     return err_set(err, RC_IO, "%s: a spooled piece of a batch is not what was written", s->dir);
 }
 

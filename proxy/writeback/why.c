@@ -44,6 +44,10 @@ bool writeback_why(struct writeback *wb, char *out, size_t size)
         snprintf(out, size,
                  "Flushing has failed for %s, %" PRIu64 " times, and is tried again: %s.",
                  age_text(age, now - l->failing_at.us), l->failures, l->last_error.text);
+    else if (writeback_is_starved(wb))
+        snprintf(out, size,
+                 "There is no memory to set changes aside for the flush; none is lost, and it is "
+                 "tried again.");
     else
         known = false;
     lock_release(&l->lock);
@@ -85,13 +89,18 @@ void why_say_pressure(struct writeback *wb, bool dirty_is_high, bool journal_is_
 {
     int64_t now = clock_mono().us;
     char age[AGE_MAX], cause[512];
-    if (dirty_is_high || journal_is_high) {
+    bool starves = writeback_is_starved(wb);
+    if (dirty_is_high || journal_is_high || starves) {
         wb->calm_at.us = 0;
         if (wb->high_at.us != 0)
             return;
         wb->high_at.us = now;
         wb->refused_before = stat_get(STAT_backpressure_refusals);
         bool known = writeback_why(wb, cause, sizeof(cause));
+        if (!dirty_is_high && !journal_is_high) {
+            log_line(LOG_WARNING, "writers are held back. %s", cause);
+            return;
+        }
         log_line(LOG_NOTICE, "writers are held back: %s%s is above %s. %s",
                  dirty_is_high ? "dirty data" : "",
                  journal_is_high ? dirty_is_high ? ", and the journal," : "the journal" : "",

@@ -50,20 +50,43 @@ void writeback_unmark(struct writeback *wb, uint32_t producer, struct shard *sh,
     entry_unmark_dirty(sh, e);
 }
 
-void writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
+void writeback_starves(struct writeback *wb)
+{
+    atomic_store_explicit(&wb->starved_us, clock_mono().us, memory_order_relaxed);
+}
+
+bool writeback_wait_for_memory(struct writeback *wb)
+{
+    writeback_starves(wb);
+    pressure_tick(wb);
+    lock_acquire(&wb->lock);
+    if (!wb->stopping)
+        cond_wait_us(&wb->cond, &wb->lock, BUSY_TICK_US);
+    bool goes_on = !wb->stopping;
+    lock_release(&wb->lock);
+    return goes_on;
+}
+
+bool writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
 {
     struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
     must(b != NULL);
-    uint64_t weight = (uint64_t)writeback_weight(e);
+    uint64_t weight = (uint64_t)writeback_weight(e), all = weight; /* captured, it weighs less */
+    if (!batch_capture(b, producer, e, &all, producer != wb->producers_len - 1)) {
+        writeback_reweighed(wb, producer, e, (int64_t)weight);
+        writeback_starves(wb);
+        return false;
+    }
     /* Before it is no longer dirty: whoever looks at dirty and then at this sees it in one of the
      * two. */
     atomic_fetch_add_explicit(&wb->in_flight_keys, 1, memory_order_release);
-    writeback_unmark(wb, producer, sh, e); /* first: what is captured weighs less */
+    writeback_reweighed(wb, producer, e, (int64_t)weight);
+    writeback_unmark(wb, producer, sh, e);
     e->flags |= ENTRY_IN_FLIGHT;
-    uint64_t all = batch_capture(b, producer, e, weight, producer != wb->producers_len - 1);
     atomic_fetch_add_explicit(&wb->in_flight_bytes, all, memory_order_relaxed);
     atomic_fetch_add_explicit(&wb->ahead_bytes, all - weight, memory_order_relaxed);
     e->apart = 0;
+    return true;
 }
 
 void writeback_reweighed(struct writeback *wb, uint32_t producer, const struct entry *e,

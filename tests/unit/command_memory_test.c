@@ -4,8 +4,8 @@
  *
  * malloc() and its kin are defined here. They fail where they are told to, but for allocations that
  * abort by design: buffers of replies and of the journal's effects, which have no way to report
- * (base/buf.h), what is captured for a flush, and what else is named in `aborting`. The forms of
- * the requests are tests/support/request_forms.c.
+ * (base/buf.h), and what else is named in `aborting`. The forms of the requests are
+ * tests/support/request_forms.c.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "store/alloc.h"
@@ -69,12 +69,6 @@ static const char *const aborting[] = {
     "buf_append_array_header",
     /* The references of a reply to large values. */
     "reply_bulk_blob",
-    /* A change that is captured for the flush: else it could not leave. */
-    "chunk_take",
-    "keep_bytes",
-    "take_element",
-    "capture_object",
-    "batch_capture",
     /* A record that is longer than a ring: its change is made. */
     "oversize_new",
     /* Waiting clients: once for each worker, and the key's name; else they would wait for ever. */

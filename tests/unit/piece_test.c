@@ -65,21 +65,22 @@ static struct entry *put_hash(struct slice key, uint32_t fields)
 /* Strings of two databases, one of them flushed, empty and large ones, a deletion, a hash. */
 static struct piece *make(void) NO_TSA
 {
-    struct piece *p = piece_new();
+    struct piece *p = piece_try_new();
     for (uint32_t i = 0; i < KEYS; i++) {
         char key[32], value[64];
         snprintf(key, sizeof(key), "key:%u", i * 2654435761u);
         snprintf(value, sizeof(value), "%0*u", (int)(i % 50) + 1, i);
-        piece_capture(p, put(i % 10 == 3 ? 2 : 1, slice_str(key), slice_str(value)));
+        assert_true(piece_capture(p, put(i % 10 == 3 ? 2 : 1, slice_str(key), slice_str(value))));
     }
     static char large[100000];
     memset(large, 'l', sizeof(large));
-    piece_capture(p, put(1, SLICE(""), SLICE("")));
-    piece_capture(p, put(1, slice_of("\0\xff", 2), slice_of(large, sizeof(large))));
+    assert_true(piece_capture(p, put(1, SLICE(""), SLICE(""))));
+    assert_true(piece_capture(p, put(1, slice_of("\0\xff", 2), slice_of(large, sizeof(large)))));
     struct slice gone = SLICE("gone");
-    piece_capture(p, entry_set_none(&store, shard, NULL, store_hash(&store, 1, gone), 1, gone));
-    piece_capture(p, put_hash(SLICE("small"), 3));
-    piece_capture(p, put_hash(SLICE("table"), 1000));
+    assert_true(piece_capture(
+        p, entry_set_none(&store, shard, NULL, store_hash(&store, 1, gone), 1, gone)));
+    assert_true(piece_capture(p, put_hash(SLICE("small"), 3)));
+    assert_true(piece_capture(p, put_hash(SLICE("table"), 1000)));
     return p;
 }
 
@@ -106,7 +107,7 @@ static void a_sealed_piece_is_sorted_and_flushed_databases_come_last(void **stat
 {
     (void)state;
     struct piece *p = make();
-    piece_seal(p, &map);
+    assert_true(piece_try_seal(p, &map));
     assert_int_equal(p->len, KEYS + 5);
     assert_int_equal(p->live, KEYS + 5 - KEYS / 10);
     for (uint32_t i = 0; i < p->len; i++) {
@@ -122,16 +123,16 @@ static void a_sealed_piece_is_sorted_and_flushed_databases_come_last(void **stat
 static void what_others_captured_is_absorbed(void **state)
 {
     (void)state;
-    struct piece *p = make(), *other = piece_new();
+    struct piece *p = make(), *other = piece_try_new();
     uint64_t before = p->payload;
     uint32_t len = p->len;
-    piece_capture(other, put(1, SLICE("zz"), SLICE("of another")));
+    assert_true(piece_capture(other, put(1, SLICE("zz"), SLICE("of another"))));
     piece_absorb(p, &other);
     assert_null(other);
     assert_int_equal(p->len, len + 1);
     assert_int_equal(p->payload, before + 12);
-    piece_capture(p, put(1, SLICE("zzz"), SLICE("ours again")));
-    piece_seal(p, NULL);
+    assert_true(piece_capture(p, put(1, SLICE("zzz"), SLICE("ours again"))));
+    assert_true(piece_try_seal(p, NULL));
     assert_int_equal(p->live, len + 2);
     piece_free(&p);
 }
@@ -145,10 +146,10 @@ static void the_spool_gives_back_what_it_took(void **state)
     struct buf before = {0}, after = {0};
     assert_non_null(mkdtemp(dir));
     spool_init(&spool, dir);
-    struct piece *first = make(), *p = piece_new();
-    piece_capture(p, put(1, SLICE("only"), SLICE("one")));
-    piece_seal(first, &map);
-    piece_seal(p, &map);
+    struct piece *first = make(), *p = piece_try_new();
+    assert_true(piece_capture(p, put(1, SLICE("only"), SLICE("one"))));
+    assert_true(piece_try_seal(first, &map));
+    assert_true(piece_try_seal(p, &map));
     print(first, &before);
     print(p, &before);
     size_t memory = piece_memory(first);
@@ -181,7 +182,7 @@ static void a_piece_that_finds_no_room_stays_in_memory(void **state)
     struct err err;
     struct piece *p = make();
     spool_init(&spool, "/nonexistent/directory");
-    piece_seal(p, &map);
+    assert_true(piece_try_seal(p, &map));
     spool_put(&spool, p);
     assert_non_null(p->items);
     assert_int_equal(spool_get(&spool, p, &err), RC_OK);

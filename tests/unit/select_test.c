@@ -33,12 +33,12 @@ static int order(const void *a, const void *b)
  * comes out from where it would in a sorted list. */
 static uint32_t farthest(uint32_t n)
 {
-    struct selection *s = selection_new(BUCKETS);
+    struct selection *s = selection_try_new(BUCKETS);
     for (uint32_t i = 0; i < n; i += n / (BUCKETS * SELECT_SAMPLES) + 1)
         selection_sample(s, keys[i].db, slice_str(keys[i].key));
     selection_divide(s);
     for (uint32_t i = 0; i < n; i++) {
-        selection_add(s, keys[i].db, slice_str(keys[i].key), i);
+        assert_true(selection_add(s, keys[i].db, slice_str(keys[i].key), i));
         sorted[i] = i;
     }
     qsort(sorted, n, sizeof(*sorted), order);

@@ -16,15 +16,17 @@ static uint32_t len_above(uint32_t len)
                       sizeof(struct bucket));
 }
 
-static void put(struct bucket *buckets, uint32_t len, uint32_t position, const void *pointer)
+/* Returns how many buckets it had to pass. */
+static uint32_t put(struct bucket *buckets, uint32_t len, uint32_t position, const void *pointer)
 {
-    for (uint32_t at = table_home(len, position);; at = at + 1 == len ? 0 : at + 1) {
+    uint32_t passes = 0;
+    for (uint32_t at = table_home(len, position);; at = at + 1 == len ? 0 : at + 1, passes++) {
         struct bucket *b = &buckets[at];
         for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
             if (b->slot[i] == 0) {
                 b->slot[i] = slot_bits(position) | (uint64_t)(uintptr_t)pointer;
                 b->tag[i] = (uint8_t)position;
-                return;
+                return passes;
             }
         }
         if (b->passed < BUCKET_PASSED_MAX)
@@ -32,6 +34,7 @@ static void put(struct bucket *buckets, uint32_t len, uint32_t position, const v
     }
 }
 
+/* False: no memory, or what is smaller would be crowded; unchanged. */
 static bool try_resize(struct table *t, uint32_t len)
 {
     if (len >= TABLE_POSITIONS / 2)
@@ -42,45 +45,69 @@ static bool try_resize(struct table *t, uint32_t len)
     memset(to, 0, (size_t)len * sizeof(*to));
     struct bucket *from = table_buckets(t);
     uint32_t from_len = table_len(t);
-    for (uint32_t at = 0; at < from_len; at++) {
+    bool crowded = false;
+    for (uint32_t at = 0; at < from_len && !(crowded && len < from_len); at++) {
         for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            if (from[at].slot[i] != 0)
-                put(to, len, slot_position(&from[at], i), slot_pointer(from[at].slot[i]));
+            if (from[at].slot[i] != 0 && put(to, len, slot_position(&from[at], i),
+                                             slot_pointer(from[at].slot[i])) > TABLE_PASSES_MAX)
+                crowded = true;
         }
+    }
+    if (crowded && len < from_len) {
+        free(to);
+        return false;
     }
     atomic_store_explicit(&t->buckets, to, memory_order_relaxed);
     atomic_store_explicit(&t->buckets_len, len, memory_order_relaxed);
+    t->crowded = crowded;
     free(from);
     return true;
+}
+
+/* It does not shrink back to where it was crowded as soon as one is removed. */
+static void relieve(struct table *t)
+{
+    uint32_t len = table_len(t);
+    t->crowded = false; /* once, whatever comes of it */
+    if (t->used > (uint64_t)len * BUCKET_SLOTS / TABLE_SPARSE && try_resize(t, len_above(len)))
+        t->shrink_below = t->used / 2;
 }
 
 bool table_try_reserve(struct table *t)
 {
     uint32_t len = table_len(t);
-    if (LIKELY(t->used + 1 <= (size_t)len * BUCKET_FILL))
+    if (UNLIKELY(t->crowded))
+        relieve(t);
+    else if (LIKELY(t->used + 1 <= (uint64_t)len * BUCKET_FILL))
         return true;
-    return try_resize(t, len_above(len));
+    if (t->used + 1 <= (uint64_t)table_len(t) * BUCKET_FILL)
+        return true;
+    t->shrink_below = 0;
+    return try_resize(t, len_above(table_len(t)));
 }
 
 void table_insert(struct table *t, uint32_t position, const void *pointer)
 {
     slow_must(((uintptr_t)pointer & ~SLOT_POINTER_BITS) == 0);
-    must(t->used < (size_t)table_len(t) * BUCKET_FILL);
-    put(table_buckets(t), table_len(t), position, pointer);
+    must(t->used < (uint64_t)table_len(t) * BUCKET_FILL);
+    if (UNLIKELY(put(table_buckets(t), table_len(t), position, pointer) > TABLE_PASSES_MAX))
+        t->crowded = true;
     t->used++;
 }
 
-/* Below a third full: back to two thirds. Failing to is no harm. */
+/* Below a third full: back to two thirds. Failing to is no harm; the next time is when half of it
+ * has gone. */
 static void shrink_if_sparse(struct table *t)
 {
     uint32_t len = table_len(t);
-    if (t->frozen != 0 || len <= 4 || t->used >= (size_t)len * BUCKET_SLOTS / 3)
+    if (t->frozen != 0 || len <= 4 || t->used >= (uint64_t)len * BUCKET_SLOTS / 3 ||
+        (t->shrink_below != 0 && t->used >= t->shrink_below))
         return;
-    uint32_t enough = (uint32_t)(t->used * 3 / (BUCKET_SLOTS * 2)) + 1;
+    uint32_t enough = (uint32_t)((uint64_t)t->used * 3 / (BUCKET_SLOTS * 2)) + 1;
     size_t bytes = alloc_size_class((size_t)enough * sizeof(struct bucket));
     uint32_t smaller = (uint32_t)(bytes / sizeof(struct bucket));
     if (smaller < len)
-        (void)try_resize(t, smaller);
+        t->shrink_below = try_resize(t, smaller) ? 0 : t->used / 2;
 }
 
 void table_remove(struct table *t, uint32_t position, uint64_t *slot)
@@ -112,7 +139,8 @@ void table_fini(struct table *t)
     free(table_buckets(t));
     atomic_store_explicit(&t->buckets, NULL, memory_order_relaxed);
     atomic_store_explicit(&t->buckets_len, 0, memory_order_relaxed);
-    t->used = 0;
+    t->used = t->shrink_below = 0;
+    t->crowded = false;
 }
 
 /* The first position whose home is the bucket. */

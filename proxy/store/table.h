@@ -19,6 +19,10 @@
  * The number of buckets is a size class of the allocator, a quarter apart: on average 76 % of the
  * slots are used.
  *
+ * A client sees this order (SSCAN, HSCAN) and can remove in it, so what is left may lie in a part
+ * of the range alone. Whoever would pass many buckets there tells of it: a table does not shrink to
+ * where that happens, and grows when it does.
+ *
  * Lock: the owner's; only table_prefetch may run without.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -40,6 +44,8 @@ enum {
     BUCKET_SLOTS = 7,
     BUCKET_FILL = 6, /* grow beyond that many per bucket, on average */
     BUCKET_PASSED_MAX = 255,
+    TABLE_PASSES_MAX = 250, /* more tell of a crowd: at random it takes a billion buckets */
+    TABLE_SPARSE = 8,       /* with less than that part of its slots in use, it does not grow */
 };
 
 struct bucket {
@@ -52,8 +58,10 @@ struct table {
     /* Atomic only for table_prefetch. */
     _Atomic(struct bucket *) buckets; /* NULL while empty */
     _Atomic uint32_t buckets_len;
-    uint32_t frozen; /* walks under way: no shrinking */
-    size_t used;
+    uint32_t used;
+    uint32_t shrink_below; /* no shrinking before so few are used; 0: as usual */
+    uint16_t frozen;       /* walks under way: no shrinking */
+    bool crowded;          /* somebody has passed more than TABLE_PASSES_MAX buckets */
 };
 
 #define SLOT_POINTER_BITS 0x0000fffffffffff0u
@@ -151,7 +159,8 @@ static inline uint64_t *table_first(const struct table *t, uint32_t position, st
 /* The slot of this very pointer; it must be there. */
 uint64_t *table_slot_of(const struct table *t, uint32_t position, const void *pointer);
 
-/* Room for one more; false: out of memory, unchanged. */
+/* Room for one more; false: out of memory, unchanged. A crowded table without memory to grow stays
+ * as it is. */
 MUST_CHECK bool table_try_reserve(struct table *t);
 /* After table_try_reserve. */
 void table_insert(struct table *t, uint32_t position, const void *pointer);

@@ -21,19 +21,21 @@ CC := clang
 endif
 
 WARN := -Wall -Wextra -Wshadow -Wcast-qual -Wmissing-prototypes -Wstrict-prototypes -Wvla -Werror
-SANITIZED := -O1 -g -fno-omit-frame-pointer -DWEIR_SLOW_CHECKS -DWEIR_NO_JEMALLOC
+SANITIZED := -O1 -g -fno-omit-frame-pointer -DWEIR_SLOW_CHECKS -DWEIR_LOCK_CHECKS -DWEIR_NO_JEMALLOC
 CFLAGS_release := -O2 -g -fno-omit-frame-pointer
 ifeq ($(shell uname -m),x86_64)
 CFLAGS_release += -march=x86-64-v2
 endif
-CFLAGS_debug := -O1 -g -DWEIR_SLOW_CHECKS
+CFLAGS_debug := -O1 -g -DWEIR_SLOW_CHECKS -DWEIR_LOCK_CHECKS
+# The release, and how long shard locks are held.
+CFLAGS_holds := $(CFLAGS_release) -DWEIR_LOCK_CHECKS
 CFLAGS_asan := $(SANITIZED) -fsanitize=address,undefined -fno-sanitize-recover=undefined
 CFLAGS_tsan := $(SANITIZED) -fsanitize=thread
 CFLAGS_fuzz := $(SANITIZED) -fsanitize=address,undefined,fuzzer-no-link \
 	-fno-sanitize-recover=undefined
 
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Iproxy -I. $(WARN) -pthread $(CFLAGS_$(KIND)) $(CFLAGS)
-MALLOC := $(if $(filter release debug,$(KIND)),-ljemalloc)
+MALLOC := $(if $(filter release debug holds,$(KIND)),-ljemalloc)
 LIBS := $(MALLOC) -lev -lhiredis -lsqlite3 -lxxhash -lm -pthread
 
 SRC := $(filter-out proxy/main.c,$(wildcard proxy/*/*.c backends/*.c config/*.c))

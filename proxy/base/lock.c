@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#ifdef WEIR_SLOW_CHECKS
+#ifdef WEIR_LOCK_CHECKS
 static _Thread_local uint32_t brief_held;
 static _Thread_local struct mono held_since;
 static _Atomic int64_t longest_us;
@@ -49,10 +49,19 @@ int64_t lock_longest_hold_us(void)
 {
     return atomic_load(&longest_us);
 }
+
+void lock_forget_holds(void)
+{
+    atomic_store(&longest_us, 0);
+}
 #else
 int64_t lock_longest_hold_us(void)
 {
     return -1;
+}
+
+void lock_forget_holds(void)
+{
 }
 #endif
 

@@ -5,8 +5,9 @@
  * shard lock: a preempted holder of low priority would stall every worker behind it.
  *
  * A lock may be *brief*: whoever holds it waits for nothing, neither a condition nor a file, nor a
- * *slow* lock, which others hold while they wait for such a thing. The debug build aborts where
- * that is broken, and measures how long brief locks are held.
+ * *slow* lock, which others hold while they wait for such a thing. A build with WEIR_LOCK_CHECKS
+ * (debug, the sanitizers, and holds, which is the release with it) aborts where that is broken, and
+ * measures how long brief locks are held.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BASE_LOCK_H
@@ -35,12 +36,12 @@ enum lock_kind { LOCK_PLAIN, LOCK_BRIEF, LOCK_SLOW };
 
 struct CAPABILITY("mutex") lock {
     pthread_mutex_t mutex;
-#ifdef WEIR_SLOW_CHECKS
+#ifdef WEIR_LOCK_CHECKS
     enum lock_kind kind;
 #endif
 };
 
-#ifdef WEIR_SLOW_CHECKS
+#ifdef WEIR_LOCK_CHECKS
 /* Before a lock of this kind is acquired, after it was, and before it is released. */
 void lock_check_wanted(enum lock_kind kind);
 void lock_check_acquired(enum lock_kind kind);
@@ -50,23 +51,24 @@ void lock_check_released(enum lock_kind kind);
 #define LOCK_CHECK(what, l) ((void)(l))
 #endif
 
-/* Says that the caller may wait here for a disk or for another thread: the debug build aborts when
- * it holds a brief lock. */
-#ifdef WEIR_SLOW_CHECKS
+/* Says that the caller may wait here for a disk or for another thread: a build with checks aborts
+ * when it holds a brief lock. */
+#ifdef WEIR_LOCK_CHECKS
 void lock_may_wait(void);
 #else
 static inline void lock_may_wait(void)
 {
 }
 #endif
-/* The longest time for which a thread held brief locks without a pause, since the process started,
- * in microseconds; -1: not measured in this build. */
+/* The longest time for which a thread held brief locks without a pause, since the process started
+ * or lock_forget_holds, in microseconds; -1: not measured in this build. Thread: any. */
 int64_t lock_longest_hold_us(void);
+void lock_forget_holds(void);
 
 static inline void lock_init_kind(struct lock *l, enum lock_kind kind)
 {
     must(pthread_mutex_init(&l->mutex, NULL) == 0);
-#ifdef WEIR_SLOW_CHECKS
+#ifdef WEIR_LOCK_CHECKS
     l->kind = kind;
 #else
     (void)kind;

@@ -1,6 +1,7 @@
 /* CONFIG: the directives of config/options.def, at run time.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/lock.h"
 #include "base/stats.h"
 #include "command/cmdstats.h"
 #include "command/command.h"
@@ -87,6 +88,7 @@ void cmd_config_resetstat(struct call *c)
 {
     stats_reset();
     cmdstats_reset();
+    lock_forget_holds();
     reply_ok(c->reply);
 }
 

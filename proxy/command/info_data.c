@@ -108,7 +108,7 @@ void info_stats(const struct info_sources *from, struct buf *out)
                ll(from->host.pubsub_topics[PUBSUB_CHANNEL]),
                ll(from->host.pubsub_topics[PUBSUB_PATTERN]),
                ll(from->host.pubsub_topics[PUBSUB_SHARD]));
-    if (lock_longest_hold_us() >= 0) /* in the debug build */
+    if (lock_longest_hold_us() >= 0) /* in a build with checks */
         buf_printf(out, "longest_shard_hold_us:%lld\r\n", (long long)lock_longest_hold_us());
     buf_append_str(out, absent_stats);
 }

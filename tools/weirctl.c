@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +113,7 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
     struct journal_record record;
     struct err err;
     uint64_t records = 0, first = 0, last = 0;
+    char shown[PATH_MAX];
     uint8_t id[JOURNAL_ID_BYTES];
     enum rc rc = journal_reader_open(NULL, dir, &r, &err);
     if (rc != RC_OK)
@@ -126,7 +128,8 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
     }
     const struct journal_segment *segments;
     if (rc == RC_NOT_FOUND && journal_reader_segments(r, &segments) == 0)
-        rc = err_set(&err, RC_CORRUPT, "no segment of a journal is in the directory '%s'", dir);
+        rc = err_set(&err, RC_CORRUPT, "no segment of a journal is in the directory '%s'",
+                     realpath(dir, shown) != NULL ? shown : dir);
     bool torn = rc == RC_NOT_FOUND && journal_reader_is_torn(r);
     journal_reader_id(r, id);
     journal_reader_close(&r);
@@ -139,6 +142,10 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
                "%s\n",
                id[0], id[1], id[2], id[3], records, first, last,
                torn ? "; behind them bytes that never were synced, which a start ignores" : "");
+    if (!print && first > 1)
+        printf("it begins with LSN %" PRIu64 ": `weirctl store check` says whether the store has "
+               "what was before\n",
+               first);
     return 0;
 }
 
@@ -148,13 +155,24 @@ static int journal_cut_off(const char *dir)
     struct err err;
     if (journal_salvage(NULL, dir, &done, &err) != RC_OK)
         return complain(&err);
+    char shown[PATH_MAX];
+    if (realpath(dir, shown) != NULL)
+        dir = shown;
+    if (done.was_empty) {
+        printf("nothing to do: no journal is in the directory '%s'\n", dir);
+        return 1;
+    }
     if (done.was_sound) {
-        printf("nothing to do: the journal is sound\n");
+        printf("nothing to do: the journal '%s' is sound\n", dir);
         return 0;
     }
-    printf("mended at %s, offset %" PRIu64 "; the last record is LSN %" PRIu64 "; %" PRIu64
+    printf("mended at '%s/%s', offset %" PRIu64 "; the last record is LSN %" PRIu64 "; %" PRIu64
            " files named *.damaged* hold what was set aside\n",
-           done.at.name, done.at.offset, done.last_lsn, done.set_aside);
+           dir, done.at.name, done.at.offset, done.last_lsn, done.set_aside);
+    if (done.known_lsn > done.last_lsn)
+        printf("not replayed any more: LSN %" PRIu64 " to %" PRIu64 " at least, %" PRIu64
+               " records; `weirctl journal cat FILE.damaged` prints what can be read of them\n",
+               done.last_lsn + 1, done.known_lsn, done.known_lsn - done.last_lsn);
     return 0;
 }
 

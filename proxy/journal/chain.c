@@ -5,7 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { WINDOW_BYTES = 1 << 20 };
+enum { WINDOW_BYTES = 1 << 20, COST_MAX = PATH_MAX + 200 };
+
+const char *chain_shown(const char *dir, char out[PATH_MAX])
+{
+    return realpath(dir, out) != NULL ? out : dir;
+}
 
 char *chain_path(const char *dir, const char *name)
 {
@@ -282,6 +287,7 @@ static enum rc look(struct chain_walk *w, const struct record_header **out, bool
 struct evidence {
     uint64_t durable_lsn; /* the highest that is stated behind the break */
     uint64_t next_lsn;    /* of the first group found behind it, 0: none */
+    uint64_t last_lsn;    /* the highest that is known to have been behind it */
 };
 
 /* Looks for markers at every place of a segment from `offset` on. Without a header the number is
@@ -311,6 +317,7 @@ static enum rc find_markers(const struct chain *c, const struct chain_segment *s
                 !format_verify(&c->key, format_mix(number), head, FORMAT_MARKER_BYTES))
                 continue;
             found->durable_lsn = max_u64(found->durable_lsn, body->durable_lsn);
+            found->last_lsn = max_u64(found->last_lsn, head->lsn);
             if (found->next_lsn == 0)
                 found->next_lsn = head->lsn;
         }
@@ -320,28 +327,49 @@ static enum rc find_markers(const struct chain *c, const struct chain_segment *s
     return rc;
 }
 
+/* What giving up costs: all from the break on, since nothing is replayed across a gap. */
+static void say_cost(const struct chain_walk *w, const struct evidence *found, const char *dir,
+                     char *out, size_t size)
+{
+    uint64_t first = w->next_lsn, last = max_u64(found->last_lsn, found->durable_lsn);
+    snprintf(out, size,
+             "`weirctl journal salvage %s` keeps what is before record %llu and sets aside the "
+             "rest, up to record %llu at least: %llu records",
+             dir, (unsigned long long)first, (unsigned long long)last,
+             (unsigned long long)(last < first ? 0 : last - first + 1));
+}
+
 /* A sound end, and the next segment begins later. */
 static enum rc lacking(const struct chain_walk *w, const struct chain_segment *next,
-                       struct err *err)
+                       const struct evidence *found, struct err *err)
 {
+    char shown[PATH_MAX], cost[COST_MAX];
+    const char *dir = chain_shown(w->chain->dir, shown);
+    uint64_t last = next->header.continues_after;
+    say_cost(w, found, dir, cost, sizeof(cost));
     return err_set(err, RC_CORRUPT,
-                   "journal '%s': records %llu to %llu are missing between '%s' and '%s'. Put the "
-                   "files back; `weirctl journal salvage` keeps what is before",
-                   w->chain->dir, (unsigned long long)w->next_lsn,
-                   (unsigned long long)next->header.continues_after, w->chain->segments[w->at].name,
-                   next->name);
+                   "journal '%s': records %llu to %llu are missing (%llu of them) between '%s' and "
+                   "'%s'. Put the files back, or give them up: %s",
+                   dir, (unsigned long long)w->next_lsn, (unsigned long long)last,
+                   (unsigned long long)(last - w->next_lsn + 1), w->chain->segments[w->at].name,
+                   next->name, cost);
 }
 
 static enum rc damaged(const struct chain_walk *w, const struct evidence *found, struct err *err)
 {
-    char until[64] = "on";
+    char shown[PATH_MAX], cost[COST_MAX], until[64] = "on are lost";
+    const char *dir = chain_shown(w->chain->dir, shown);
     if (found->next_lsn > w->next_lsn)
-        snprintf(until, sizeof(until), "to %llu", (unsigned long long)(found->next_lsn - 1));
+        snprintf(until, sizeof(until), "to %llu are lost (%llu of them)",
+                 (unsigned long long)(found->next_lsn - 1),
+                 (unsigned long long)(found->next_lsn - w->next_lsn));
+    say_cost(w, found, dir, cost, sizeof(cost));
     return err_set(err, RC_CORRUPT,
-                   "journal file '%s' is damaged at offset %llu: records from %llu %s are lost; "
-                   "`weirctl journal salvage` keeps what is before",
-                   w->chain->segments[w->at].name, (unsigned long long)(w->buf_offset + w->from),
-                   (unsigned long long)w->next_lsn, until);
+                   "journal file '%s/%s' is damaged at offset %llu: records from %llu %s. Put a "
+                   "sound copy back, or give up more: %s",
+                   dir, w->chain->segments[w->at].name,
+                   (unsigned long long)(w->buf_offset + w->from), (unsigned long long)w->next_lsn,
+                   until, cost);
 }
 
 /* The chain ends here: is that its end, or is something missing? */
@@ -361,11 +389,13 @@ static enum rc judge(struct chain_walk *w, bool zero, struct err *err)
             whole &= found.next_lsn == 0;
         else if (s->good)
             found.durable_lsn = max_u64(found.durable_lsn, s->header.durable_lsn);
+        if (i > w->at)
+            found.last_lsn = max_u64(found.last_lsn, s->first_lsn);
     }
     if (found.durable_lsn >= w->next_lsn || (w->strict && found.next_lsn != 0)) {
         size_t next = w->at + 1;
         whole &= next < c->len && c->segments[next].good;
-        return whole ? lacking(w, &c->segments[next], err) : damaged(w, &found, err);
+        return whole ? lacking(w, &c->segments[next], &found, err) : damaged(w, &found, err);
     }
     w->torn = !zero || found.next_lsn != 0 || w->at + 1 < c->len;
     return RC_NOT_FOUND;
@@ -376,10 +406,17 @@ static enum rc judge(struct chain_walk *w, bool zero, struct err *err)
 enum rc chain_headless(const struct chain *c, struct err *err)
 {
     const struct chain_segment *first = &c->segments[0];
+    char shown[PATH_MAX], until[64] = "on are lost";
+    const char *dir = chain_shown(c->dir, shown);
+    if (c->len > 1)
+        snprintf(until, sizeof(until), "to %llu are lost (%llu of them)",
+                 (unsigned long long)c->segments[1].first_lsn - 1,
+                 (unsigned long long)(c->segments[1].first_lsn - first->first_lsn));
     return err_set(err, RC_CORRUPT,
-                   "journal file '%s' has a damaged header: records from %llu on are lost; "
-                   "`weirctl journal salvage` sets it aside",
-                   first->name, (unsigned long long)first->first_lsn);
+                   "journal file '%s/%s' has a damaged header: records from %llu %s. Put a sound "
+                   "copy back, or `weirctl journal salvage %s` sets it aside and keeps what "
+                   "follows",
+                   dir, first->name, (unsigned long long)first->first_lsn, until, dir);
 }
 
 enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t after_lsn,
@@ -404,12 +441,17 @@ enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t af
      * it matters only to those who need it. */
     if (at == c->len && !first->good)
         return chain_headless(c, err);
-    if (at == c->len)
+    if (at == c->len) {
+        char shown[PATH_MAX];
+        uint64_t missing = first->header.continues_after;
         return err_set(err, RC_CORRUPT,
-                       "journal '%s' begins with '%s', but records from %llu on are needed: files "
-                       "before it are missing. Put them back; if they are lost, join the store to "
-                       "a new journal with `weirctl store adopt`",
-                       c->dir, first->name, (unsigned long long)after_lsn + 1);
+                       "journal '%s' begins with '%s', but records from %llu on are needed: %llu "
+                       "to %llu are missing (%llu of them). Put their files back; if they are "
+                       "lost, `weirctl store adopt` has the ways on",
+                       chain_shown(c->dir, shown), first->name, (unsigned long long)after_lsn + 1,
+                       (unsigned long long)after_lsn + 1, (unsigned long long)missing,
+                       (unsigned long long)(missing - after_lsn));
+    }
     w->next_lsn = c->segments[at].first_lsn;
     return enter_segment(w, at, err);
 }

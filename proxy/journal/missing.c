@@ -78,7 +78,7 @@ enum rc stop_mark_write(const struct fs *fs, const char *dir, const uint8_t jour
 /* ---- what must be there ---- */
 
 static const char give_up[] = "Put the files back, or give these records up with "
-                              "`weirctl journal salvage`";
+                              "`weirctl journal salvage";
 
 static const char *last_file(const struct journal *j)
 {
@@ -94,20 +94,25 @@ bool same_boot(const struct journal *j, const uint8_t boot_id[16])
 static enum rc lsns_missing(const struct journal *j, uint64_t upto, const char *who,
                             struct err *err)
 {
+    char shown[PATH_MAX];
+    const char *dir = chain_shown(j->dir, shown);
     return err_set(err, RC_CORRUPT,
-                   "journal '%s': records %llu to %llu are missing: '%s' knows of them, and the "
-                   "last segment (%s) ends with %llu. %s",
-                   j->dir, (unsigned long long)j->chain_lsn + 1, (unsigned long long)upto, who,
-                   last_file(j), (unsigned long long)j->chain_lsn, give_up);
+                   "journal '%s': records %llu to %llu are missing: '%s' knows of them (%llu), and "
+                   "the last segment (%s) ends with %llu. %s %s`",
+                   dir, (unsigned long long)j->chain_lsn + 1, (unsigned long long)upto, who,
+                   (unsigned long long)(upto - j->chain_lsn), last_file(j),
+                   (unsigned long long)j->chain_lsn, give_up, dir);
 }
 
 static enum rc run_missing(const struct journal *j, const struct old_ring *old, struct err *err)
 {
+    char shown[PATH_MAX];
+    const char *dir = chain_shown(j->dir, shown);
     return err_set(err, RC_CORRUPT,
                    "journal '%s': every segment of run %llu is missing, which '%s' belongs to: "
-                   "records from %llu on are lost. %s",
-                   j->dir, (unsigned long long)old->ring.page->generation, old->name,
-                   (unsigned long long)j->chain_lsn + 1, give_up);
+                   "records from %llu on are lost. %s %s`",
+                   dir, (unsigned long long)old->ring.page->generation, old->name,
+                   (unsigned long long)j->chain_lsn + 1, give_up, dir);
 }
 
 /* The highest LSN that the segments must hold, and who says so. */
@@ -141,12 +146,14 @@ static enum rc check_rings_of_run(const struct journal *j, const struct stop_mar
 {
     if (!j->run_begun || !same_boot(j, j->chain.newest_note.boot_id) || mark->run == j->run)
         return RC_OK;
+    char shown[PATH_MAX];
+    const char *dir = chain_shown(j->dir, shown);
     for (uint32_t p = 0; p < j->chain.newest_note.rings; p++)
         if (ring_that_counts(j, p) == NULL)
             return err_set(err, RC_CORRUPT,
                            "journal '%s': 'ring-%u' is missing or damaged: records above %llu "
-                           "that only it held are lost. %s",
-                           j->dir, p, (unsigned long long)j->chain_lsn, give_up);
+                           "that only it held are lost. %s %s`",
+                           dir, p, (unsigned long long)j->chain_lsn, give_up, dir);
     return RC_OK;
 }
 

@@ -53,6 +53,8 @@ struct journal_salvage {
     bool was_sound;          /* nothing had to be done */
     struct journal_place at; /* the first bad place */
     uint64_t last_lsn;       /* of what is left, 0: nothing */
+    uint64_t known_lsn;      /* up to here, at least, there were records before */
+    bool was_empty;          /* there is no journal in the directory */
     uint64_t set_aside; /* files renamed to, or copied to, "<name>.damaged", then ".damaged.2" */
 };
 

@@ -150,6 +150,24 @@ static enum rc mend(const struct journal *j, const struct examined *found,
     return rc == RC_OK ? declare_whole(j, keep, err) : rc;
 }
 
+/* The highest LSN that any file speaks of. */
+static uint64_t known_lsn(const struct journal *j)
+{
+    uint64_t lsn = j->chain_lsn;
+    for (size_t i = 0; i < j->chain.len; i++) {
+        const struct chain_segment *s = &j->chain.segments[i];
+        lsn = max_u64(lsn, s->first_lsn);
+        lsn = s->good ? max_u64(lsn, s->header.durable_lsn) : lsn;
+    }
+    for (size_t i = 0; i < j->old_len; i++) {
+        const struct ring_page *page = j->old[i].ring.page;
+        lsn = max_u64(lsn, atomic_load(&page->durable_lsn));
+        if (j->coherent && j->old[i].counts)
+            lsn = max_u64(lsn, atomic_load(&page->released_lsn));
+    }
+    return lsn;
+}
+
 /* One examination, and what follows from it; *sound: nothing did. */
 static enum rc salvage_round(const struct fs *fs, const char *dir, bool first,
                              struct journal_salvage *out, bool *sound, struct err *err)
@@ -164,6 +182,8 @@ static enum rc salvage_round(const struct fs *fs, const char *dir, bool first,
         out->at.offset = found.at.offset;
         out->at.next_lsn = found.at.next_lsn;
         out->was_sound = *sound;
+        out->was_empty = *sound && !j->existed;
+        out->known_lsn = known_lsn(j);
     }
     if (rc == RC_CORRUPT)
         rc = mend(j, &found, out, err);

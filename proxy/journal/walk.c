@@ -34,12 +34,15 @@ static enum rc advance_head(struct ring_walk *w, struct old_ring *old, struct er
     w->cut = true;
     if (!w->j->coherent)
         return RC_OK;
+    char shown[PATH_MAX];
+    const char *dir = chain_shown(w->j->dir, shown);
     return err_set(err, RC_CORRUPT,
-                   "journal file '%s' is damaged at offset %llu: a record at or above %llu is "
-                   "lost; `weirctl journal salvage` keeps what is before",
-                   old->name,
+                   "journal file '%s/%s' is damaged at offset %llu: a record at or above %llu is "
+                   "lost. Put a sound copy back, or `weirctl journal salvage %s` keeps what is "
+                   "before",
+                   dir, old->name,
                    (unsigned long long)(FORMAT_PAGE + (old->ring.cursor & (old->ring.bytes - 1))),
-                   (unsigned long long)w->next_lsn);
+                   (unsigned long long)w->next_lsn, dir);
 }
 
 /* RC_NOT_FOUND: the end. The record stays valid while the rings are open. */

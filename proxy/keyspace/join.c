@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { SHORT_ID_BYTES = 4, LINE_MAX_BYTES = 400, TIME_TEXT_BYTES = 40 };
+enum { SHORT_ID_BYTES = 4, LINE_MAX_BYTES = 800, TIME_TEXT_BYTES = 40 };
 
 _Static_assert((int)BACKEND_JOURNAL_ID_BYTES == (int)JOURNAL_ID_BYTES, "the same id");
 
@@ -137,32 +137,48 @@ static void tell(const struct telling *to, const char *format, ...)
     to->line(to->ctx, text);
 }
 
+/* Where a directive points to: the absolute path, where there is something. Owns: the caller. */
+static char *place_of(enum option_id id)
+{
+    char *text = option_strdup(id);
+    const char *colon = id == OPT_backend ? strchr(text, ':') : NULL;
+    char *full = realpath(colon != NULL ? colon + 1 : text, NULL);
+    if (full == NULL)
+        return text;
+    free(text);
+    return full;
+}
+
 static void tell_store(const struct telling *to, const struct backend_position *store)
 {
     char id[2 * SHORT_ID_BYTES + 1], when[TIME_TEXT_BYTES];
+    char *place = place_of(OPT_backend);
     short_id(store->mark.journal_id, id);
     if (!has_journal(store) && store->fresh)
-        tell(to, "store: new and empty, of no journal yet");
+        tell(to, "store: new and empty, of no journal yet (%s)", place);
     else if (!has_journal(store))
-        tell(to, "store: at LSN %" PRIu64 " of no known journal", store->cut_lsn);
+        tell(to, "store: at LSN %" PRIu64 " of no known journal (%s)", store->cut_lsn, place);
     else
-        tell(to, "store: of journal %s, at LSN %" PRIu64 ", from %s", id, store->cut_lsn,
-             time_text(store->mark.cut_at_ms, when));
+        tell(to, "store: of journal %s, at LSN %" PRIu64 ", from %s (%s)", id, store->cut_lsn,
+             time_text(store->mark.cut_at_ms, when), place);
+    free(place);
 }
 
 static void tell_journal(const struct telling *to, const struct journal_history *h,
                          const struct survey *s)
 {
     char id[2 * SHORT_ID_BYTES + 1], first[TIME_TEXT_BYTES], last[TIME_TEXT_BYTES];
+    char *place = place_of(OPT_journal_dir);
     short_id(h->id, id);
     if (!h->exists)
-        tell(to, "journal: none in the directory");
+        tell(to, "journal: none in the directory (%s)", place);
     else if (s->records == 0)
-        tell(to, "journal: %s, without a record, at LSN %" PRIu64, id, h->last_lsn);
+        tell(to, "journal: %s, without a record, at LSN %" PRIu64 " (%s)", id, h->last_lsn, place);
     else
-        tell(to, "journal: %s, %" PRIu64 " records, LSN %" PRIu64 " to %" PRIu64 ", %s to %s", id,
-             s->records, h->after_lsn + 1, h->last_lsn, time_text(s->first_ms, first),
-             time_text(s->last_ms, last));
+        tell(to, "journal: %s, %" PRIu64 " records, LSN %" PRIu64 " to %" PRIu64 ", %s to %s (%s)",
+             id, s->records, h->after_lsn + 1, h->last_lsn, time_text(s->first_ms, first),
+             time_text(s->last_ms, last), place);
+    free(place);
     if (s->err.code != RC_OK)
         tell(to, "journal: cannot be read to its end: %s", s->err.text);
 }
@@ -195,8 +211,8 @@ static void tell_missing(const struct telling *to, const struct backend_position
     case JOIN_STORE_OLDER:
         tell(to,
              "the store is older than the journal (a backup?). Missing: LSN %" PRIu64 " to %" PRIu64
-             ", from %s to %s",
-             store->cut_lsn + 1, h->whole_after_lsn, from,
+             ", %" PRIu64 " records, from %s to %s",
+             store->cut_lsn + 1, h->whole_after_lsn, h->whole_after_lsn - store->cut_lsn, from,
              s->records > 0 && h->whole_after_lsn == h->after_lsn ? time_text(s->first_ms, until)
                                                                   : "later");
         break;
@@ -214,6 +230,19 @@ static void tell_missing(const struct telling *to, const struct backend_position
     }
 }
 
+/* weirctl reads the configuration that the proxy reads. */
+static void tell_arguments(const struct telling *to)
+{
+    char *dir = realpath(".", NULL);
+    if (options_path()[0] != '\0')
+        tell(to, "behind the words of weirctl stands the configuration, as for the proxy: %s",
+             options_path());
+    else
+        tell(to, "behind the words of weirctl stands the configuration, as for the proxy: --dir %s",
+             dir != NULL ? dir : ".");
+    free(dir);
+}
+
 static void tell_ways(const struct telling *to, const struct backend_position *store,
                       const struct journal_history *h)
 {
@@ -224,14 +253,20 @@ static void tell_ways(const struct telling *to, const struct backend_position *s
     if (why == NULL)
         tell(to,
              "way 2: `weirctl store adopt replay`: the journal's LSN %" PRIu64 " to %" PRIu64
-             " are replayed over this store; keys that they name become what they say",
-             h->after_lsn + 1, h->last_lsn);
+             ", %" PRIu64 " records, are replayed over this store; keys that they name become "
+             "what they say",
+             h->after_lsn + 1, h->last_lsn, h->last_lsn - h->after_lsn);
     else
         tell(to, "way 2, replaying the journal over this store, is closed: %s", why);
-    tell(to, h->exists ? "way 3: `weirctl store adopt as-is`: the store stays as it is; the "
-                         "journal's files are set aside and their records are not replayed"
-                       : "way 3: `weirctl store adopt as-is`: the store stays as it is and begins "
-                         "a new journal");
+    if (h->exists)
+        tell(to,
+             "way 3: `weirctl store adopt as-is`: the store stays as it is; the journal's files "
+             "are set aside and their %" PRIu64 " records are not replayed",
+             h->last_lsn - h->after_lsn);
+    else
+        tell(to, "way 3: `weirctl store adopt as-is`: the store stays as it is and begins a new "
+                 "journal");
+    tell_arguments(to);
 }
 
 void join_describe(const struct backend_position *store, struct journal *j,

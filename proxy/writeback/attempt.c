@@ -30,6 +30,7 @@ struct attempt {
     struct told {     /* of the first one of a kind */
         char key[80]; /* printable */
         struct err why;
+        uint64_t id; /* of its record; 0: there is none */
     } first_refused, first_conflict;
     struct err records; /* why something could not be recorded; RC_OK: it could */
     struct backend_applied applied;
@@ -147,8 +148,11 @@ static enum rc next_piece(void *ctx, const struct backend_item **items, uint32_t
     return RC_OK;
 }
 
-static void note_first(struct told *first, struct slice key, const struct err *why)
+/* Behind keep(). */
+static void note_first(const struct attempt *a, struct told *first, struct slice key,
+                       const struct err *why)
 {
+    first->id = a->records.code == RC_OK ? records_last_id(a->wb->records) : 0;
     struct buf text = {0};
     buf_append_escaped(&text, key, 64);
     snprintf(first->key, sizeof(first->key), "%.*s", (int)text.len, text.data);
@@ -161,9 +165,9 @@ static void on_refused(void *ctx, uint32_t item, const struct err *why)
     struct attempt *a = ctx;
     must(item < a->piece->live);
     struct record r = {.kind = RECORD_DEAD_LETTER, .reason = slice_str(why->text)};
-    if (a->refused++ == 0)
-        note_first(&a->first_refused, a->piece->items[item].key, why);
     keep(a, &r, &a->piece->items[item]);
+    if (a->refused++ == 0)
+        note_first(a, &a->first_refused, a->piece->items[item].key, why);
     a->piece->outcomes[item] = BATCH_DEAD;
 }
 
@@ -178,10 +182,11 @@ static enum backend_verdict on_conflict(void *ctx, uint32_t item, const struct b
                        .ours_lost = verdict == BACKEND_KEEP,
                        .base = c->base,
                        .theirs = c->theirs};
-    (void)err_set(&why, RC_INVALID, "%s", conflict_verdict_name(verdict));
-    if (a->conflicts++ == 0)
-        note_first(&a->first_conflict, c->ours->key, &why);
+    (void)err_set(&why, RC_INVALID, "%s, %s is in the record", conflict_verdict_name(verdict),
+                  r.ours_lost ? "ours" : "theirs");
     keep(a, &r, c->ours);
+    if (a->conflicts++ == 0)
+        note_first(a, &a->first_conflict, c->ours->key, &why);
     if (verdict == BACKEND_KEEP && a->records.code == RC_OK)
         a->records.code = records_add_kept(a->wb->records, &a->piece->items[item], &a->records);
     a->kept_theirs += verdict == BACKEND_KEEP;
@@ -247,21 +252,27 @@ static enum rc ask_outcome(struct writeback *wb, const struct batch *b, struct e
 /* One line of each kind for a batch, however many keys it is about. */
 static void tell(const struct attempt *a)
 {
+    if (a->refused + a->conflicts == 0)
+        return;
+    char *place = realpath(records_path(a->wb->records), NULL);
+    const char *shown = place != NULL ? place : records_path(a->wb->records);
     if (a->refused > 0) {
         stat_add(STAT_dead_letters_total, a->refused);
         log_line(LOG_WARNING,
-                 "the backend refuses %u keys of a batch, dead letters now (WEIR DEADLETTER); the "
-                 "first is '%s': %s",
-                 a->refused, a->first_refused.key, a->first_refused.why.text);
+                 "the backend refuses %u keys of a batch, dead letters now (WEIR DEADLETTER LIST, "
+                 "%s); the first is number %llu, '%s': %s",
+                 a->refused, shown, (unsigned long long)a->first_refused.id, a->first_refused.key,
+                 a->first_refused.why.text);
     }
     if (a->conflicts > 0) {
         stat_add(STAT_conflicts_total, a->conflicts);
-        log_line(
-            LOG_WARNING,
-            "%u keys of a batch were changed in the backend too, see WEIR CONFLICTS; the first "
-            "is '%s': %s",
-            a->conflicts, a->first_conflict.key, a->first_conflict.why.text);
+        log_line(LOG_WARNING,
+                 "%u keys of a batch were changed in the backend too (WEIR CONFLICTS LIST, %s); "
+                 "the first is number %llu, '%s': %s",
+                 a->conflicts, shown, (unsigned long long)a->first_conflict.id,
+                 a->first_conflict.key, a->first_conflict.why.text);
     }
+    free(place);
 }
 
 static enum rc apply(struct attempt *a, struct err *err)

@@ -339,6 +339,19 @@ enum rc records_add(struct records *r, const struct record *record,
     return rc;
 }
 
+uint64_t records_last_id(struct records *r)
+{
+    lock_acquire(&r->lock);
+    uint64_t id = r->next_id - 1;
+    lock_release(&r->lock);
+    return id;
+}
+
+const char *records_path(const struct records *r)
+{
+    return r->path;
+}
+
 enum rc records_add_kept(struct records *r, const struct backend_item *ours, struct err *err)
 {
     lock_acquire(&r->lock);

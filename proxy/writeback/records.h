@@ -90,6 +90,9 @@ void records_begin(struct records *r, uint64_t cut_lsn);
  * oldest go. */
 MUST_CHECK enum rc records_add(struct records *r, const struct record *record,
                                const struct records_bounds *bounds, struct err *err);
+/* The number of what was added last; its file. */
+uint64_t records_last_id(struct records *r);
+const char *records_path(const struct records *r);
 /* The change of this key loses in this cut: until the journal says so too, this does. */
 MUST_CHECK enum rc records_add_kept(struct records *r, const struct backend_item *ours,
                                     struct err *err);

@@ -6,6 +6,7 @@ does not. It says what is wrong, acknowledges nothing that is not safe, and ther
 import contextlib
 import glob
 import os
+import re
 import shutil
 import subprocess
 
@@ -67,6 +68,32 @@ def the_newest_segment_is_missed_after_kill9():
         assert server.start().connect()("DBSIZE") == 34
 
 
+def what_is_missing_in_the_middle_is_named_with_both_files_and_what_giving_up_costs():
+    with Server(journal_segment_size="1mb", **NEVER) as server:
+        conn = server.start().connect()
+        for i in range(60):
+            conn("SET", "key:%d" % i, "x" * 100000)
+        server.kill()
+        segments = sorted(glob.glob(journal(server, "[0-9]*.wj")))
+        first = [int(os.path.basename(s)[:-3]) for s in segments]
+        os.remove(segments[2])
+        text = refuses_to_start(server)
+        there = os.path.realpath(journal(server))
+        for part in ("journal '%s'" % there,
+                     "records %d to %d are missing (%d of them)"
+                     % (first[2], first[3] - 1, first[3] - first[2]),
+                     os.path.basename(segments[1]), os.path.basename(segments[3]),
+                     "`weirctl journal salvage %s` keeps what is before record %d"
+                     % (there, first[2])):
+            assert part in text, (part, text)
+        upto = int(re.search(r"up to record (\d+) at least: (\d+) records", text).group(1))
+        assert first[-1] <= upto <= 60, text
+        code, text = weirctl("salvage", journal(server))
+        assert code == 0 and "the last record is LSN %d;" % (first[2] - 1) in text, text
+        assert re.search(r"not replayed any more: LSN %d to \d+ at least" % first[2], text), text
+        assert server.start().connect()("DBSIZE") == first[2] - 1
+
+
 def what_was_set_aside_can_be_read():
     with Server(journal_fsync="always", **NEVER) as server:
         with_keys(server.start(), 0, 60)
@@ -96,6 +123,9 @@ def an_empty_directory_is_not_a_sound_journal():
         for what in ("verify", "cat"):
             code, text = weirctl(what, journal(server))
             assert code == 1 and "no segment" in text and journal(server) in text, text
+        code, text = weirctl("salvage", journal(server))
+        assert code == 1 and "no journal is in the directory '%s'" % journal(server) in text, text
+        assert os.listdir(journal(server)) == []
 
 
 def with_keys(server, first, end):
@@ -269,6 +299,7 @@ def what_is_deleted_on_a_full_disk_makes_room():
 
 if __name__ == "__main__":
     run_checks([the_newest_segment_is_missed_after_kill9,
+                what_is_missing_in_the_middle_is_named_with_both_files_and_what_giving_up_costs,
                 what_was_set_aside_can_be_read,
                 an_empty_directory_is_not_a_sound_journal,
                 a_ring_is_missed_after_kill9,

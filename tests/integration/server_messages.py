@@ -9,7 +9,7 @@ import re
 import sqlite3
 import time
 
-from weirproc import Weir, check, run, wait_until
+from weirproc import Weir, check, command, run, wait_until
 
 
 def fill(c, upto=400):
@@ -76,6 +76,32 @@ def a_failure_that_lasts_is_told_with_its_duration_and_what_waits():
         check(re.search(r"committed again, after \d+ failures in \S+ s; \d+ keys", log), log)
 
 
+def conflicts_are_one_line_with_the_number_of_the_first_and_where_it_is():
+    with Weir("write-delay-ms 600000", "write-delay-max-ms 600000") as weir:
+        c = weir.connect()
+        for i in range(3000):
+            c.send(command("SET", "k%d" % i, "1"))
+        check([c.reply() for _ in range(3000)] == [b"OK"] * 3000, "SET")
+        check(c.call("WEIR", "FLUSH") == b"OK", "FLUSH")
+        for i in range(3000):
+            c.send(command("APPEND", "k%d" % i, "ours"))
+        check([c.reply() for _ in range(3000)] == [5] * 3000, "APPEND")
+        db = sqlite3.connect(os.path.join(weir.directory, "weir.db"))
+        db.execute("UPDATE weir_key SET value = 'theirs'")
+        db.commit()
+        db.close()
+        c.call("WEIR", "FLUSH")
+        records = os.path.join(os.path.realpath(weir.directory), "journal", "records.db")
+        lines = re.findall(r"(\d+) keys of a batch were changed in the backend too \(WEIR "
+                           r"CONFLICTS LIST, (\S+)\); the first is number (\d+), '(\w+)': "
+                           r"backend-wins, ours is in the record", weir.log())
+        check(len(lines) == 1 and lines[0][:2] == ("3000", records), weir.log())
+        db = sqlite3.connect("file:%s?mode=ro" % records, uri=True)
+        row = db.execute("SELECT key, ours FROM record WHERE id = ?", (lines[0][2],)).fetchone()
+        db.close()
+        check(row is not None and lines[0][3] in str(row[0]) and "ours" in str(row[1]), row)
+
+
 def the_watermark_is_told_once_with_its_name():
     with Weir("maxmemory 60mb", "backpressure-policy refuse") as weir:
         c, operator = weir.connect(), weir.connect()
@@ -109,5 +135,6 @@ def an_end_while_flushing_is_paused_does_not_wait():
 run([who_is_refused_while_flushing_is_paused_hears_since_when_and_by_whom,
      who_is_refused_while_the_backend_fails_hears_why,
      a_failure_that_lasts_is_told_with_its_duration_and_what_waits,
+     conflicts_are_one_line_with_the_number_of_the_first_and_where_it_is,
      the_watermark_is_told_once_with_its_name,
      an_end_while_flushing_is_paused_does_not_wait])

@@ -225,7 +225,7 @@ static void an_older_store_is_told_which_records_are_missing(void **state)
     rig_close(&rig);
     rig_open(&rig);
     describe(store_at(20));
-    expect("the store is older than the journal (a backup?). Missing: LSN 21 to 50");
+    expect("the store is older than the journal (a backup?). Missing: LSN 21 to 50, 30 records");
     describe(fresh);
     expect("Missing: what was written up to LSN 50");
 }

@@ -378,7 +378,8 @@ static enum rc build_text(enum option_id id, struct slice text, const struct opt
     const struct option_row *row = &option_rows[id];
     if (text.len > TEXT_MAX)
         return err_set(err, RC_INVALID, "argument is longer than %d bytes", TEXT_MAX);
-    if (text.len > 0 && memchr(text.ptr, '\0', text.len) != NULL)
+    bool secret = (row->flags & OPTION_SECRET) != 0;
+    if (!secret && text.len > 0 && memchr(text.ptr, '\0', text.len) != NULL)
         return err_set(err, RC_INVALID, "argument must not contain a zero byte");
     if (row->kind == OPTION_KIND_LIMITS)
         return build_limits(id, text, old, out, err);
@@ -419,6 +420,7 @@ enum rc option_value_parse(enum option_id id, struct slice text, const struct op
     enum rc rc = is_text ? build_text(id, text, old, &built, err)
                          : parse_number(&option_rows[id], text, &out->num, err);
     if (is_text) {
+        out->len = built.len;
         buf_append(&built, "", 1);
         out->text = built.data;
     }
@@ -437,7 +439,8 @@ void option_value_fini(struct option_value *v)
 
 bool option_value_eq(enum option_id id, const struct option_value *a, const struct option_value *b)
 {
-    return option_row_is_text(id) ? strcmp(a->text, b->text) == 0 : a->num == b->num;
+    return option_row_is_text(id) ? a->len == b->len && memcmp(a->text, b->text, a->len) == 0
+                                  : a->num == b->num;
 }
 
 /* --- writing --- */
@@ -455,7 +458,7 @@ void option_value_format(enum option_id id, const struct option_value *v, struct
 {
     const struct option_row *row = &option_rows[id];
     if (option_row_is_text(id))
-        buf_append_str(out, v->text);
+        buf_append(out, v->text, v->len);
     else if (row->kind == OPTION_KIND_BOOL)
         buf_append_str(out, v->num != 0 ? "yes" : "no");
     else if (row->kind == OPTION_KIND_ENUM)
@@ -517,7 +520,7 @@ void option_value_write(enum option_id id, const struct option_value *v, struct 
     else if (kind == OPTION_KIND_BYTES || (kind == OPTION_KIND_SHARE && v->num >= 0))
         append_bytes(v->num, out);
     else if (kind == OPTION_KIND_TEXT)
-        option_value_quote(slice_str(v->text), out);
+        option_value_quote(slice_of(v->text, v->len), out);
     else if (kind == OPTION_KIND_LETTERS && v->num == 0)
         option_value_quote(SLICE(""), out);
     else if (kind == OPTION_KIND_RENAMES && v->text[0] != '\0') /* quoted already */

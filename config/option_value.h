@@ -8,7 +8,8 @@
 
 struct option_value {
     int64_t num; /* as configured */
-    char *text;  /* owned; NULL for numbers */
+    char *text;  /* owned, with a zero byte behind it; NULL for numbers */
+    size_t len;  /* of the text; a secret may have zero bytes in it */
 };
 
 /* Reads `text`; what a LIMITS leaves open is taken from `old` (NULL: the default). *out is a new

@@ -29,6 +29,7 @@ static struct {
     _Atomic int64_t soft_seconds;
 } limits[OUTPUT_CLASSES];
 
+static struct lock rewrite_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER}; /* the file's */
 static struct lock change_lock = {.mutex =
                                       PTHREAD_MUTEX_INITIALIZER}; /* taken before values_lock */
 static char loaded_path[PATH_MAX];
@@ -433,10 +434,11 @@ enum rc options_reload(struct err *err)
     return rc;
 }
 
+/* Nobody who changes or reads a value waits for the disk: change_lock is not taken. */
 enum rc options_rewrite(struct err *err)
 {
     struct option_set now;
-    lock_acquire(&change_lock);
+    lock_acquire(&rewrite_lock);
     enum rc rc = RC_OK;
     if (loaded_path[0] == '\0') {
         rc = err_set(err, RC_NOT_FOUND, "The server is running without a config file");
@@ -445,6 +447,6 @@ enum rc options_rewrite(struct err *err)
         rc = option_rewrite(loaded_path, &now, err);
         option_set_fini(&now);
     }
-    lock_release(&change_lock);
+    lock_release(&rewrite_lock);
     return rc;
 }

@@ -78,6 +78,8 @@ static enum rc on_option_changed(void *ctx, enum option_id id, struct err *err)
         journal_set_fsync(keyspace_journal(ks), (enum journal_fsync)option_num(OPT_journal_fsync));
     if (id == OPT_maxclients)
         return server_apply_max_clients(((struct running *)ctx)->server, err);
+    if (id == OPT_bind || id == OPT_port)
+        return server_apply_listeners(((struct running *)ctx)->server, err);
     return RC_OK;
 }
 

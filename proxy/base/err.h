@@ -32,7 +32,7 @@ struct err {
     int sys_errno;    /* 0 where the operating system was not involved */
     const char *file; /* place of detection */
     int line;
-    char text[640]; /* one line, no newline, says what, where and what to do */
+    char text[480]; /* one line, no newline, says what, where and what to do */
 };
 
 /* Fills `err` (which may be NULL) and returns `code`. */

@@ -5,6 +5,7 @@
 #include "base/stats.h"
 #include "command/cmdstats.h"
 #include "command/command.h"
+#include "command/order.h"
 #include "config/options.h"
 
 struct found {
@@ -92,12 +93,33 @@ void cmd_config_resetstat(struct call *c)
     reply_ok(c->reply);
 }
 
+/* A worker neither reads nor writes files, so that the cutter does it. While the server loads there
+ * is no cutter yet, and nobody who could be held up. */
+static bool rewrite(struct call *c, enum rc *rc, struct err *err)
+{
+    const struct writeback_order what = {.kind = ORDER_REWRITE_CONFIG};
+    struct order *order;
+    uint64_t count;
+    if (c->keyspace == NULL) {
+        *rc = options_rewrite(err);
+        return true;
+    }
+    if (!call_order(c, &what, &order))
+        return false;
+    *rc = order_result(order, &count, err);
+    call_order_end(c);
+    return true;
+}
+
 void cmd_config_rewrite(struct call *c)
 {
+    enum rc rc;
     struct err err;
     if (options_path()[0] == '\0')
         reply_error(c->reply, "ERR The server is running without a config file");
-    else if (options_rewrite(&err) != RC_OK)
+    else if (!rewrite(c, &rc, &err))
+        return;
+    else if (rc != RC_OK)
         reply_errorf(c->reply, "ERR Rewriting config file: %s", err.text);
     else
         reply_ok(c->reply);

@@ -15,29 +15,21 @@
 static const char WRONGPASS[] = "WRONGPASS invalid username-password pair or user is disabled.";
 
 /* Compares in a time that tells nothing about where the texts differ. */
-static bool same_secret(struct slice given, const char *secret)
+static bool same_secret(struct slice given, struct slice secret)
 {
-    size_t len = strlen(secret);
-    unsigned char differs = given.len != len;
+    unsigned char differs = given.len != secret.len;
     for (size_t i = 0; i < given.len; i++)
-        differs |= (unsigned char)(given.ptr[i] ^ secret[len == 0 ? 0 : i % len]);
+        differs |= (unsigned char)(given.ptr[i] ^ secret.ptr[i % secret.len]);
     return differs == 0;
-}
-
-/* The configured password, "" when none is set. The caller frees it. */
-static char *password(void)
-{
-    char *text = option_strdup(OPT_requirepass);
-    must(text != NULL);
-    return text;
 }
 
 static bool password_fits(struct slice user, struct slice given)
 {
-    char *secret = password();
-    bool fits =
-        slice_eq(user, SLICE("default")) && (secret[0] == '\0' || same_secret(given, secret));
-    free(secret);
+    struct buf secret = {0}; /* empty when none is set */
+    option_text(OPT_requirepass, &secret);
+    bool fits = slice_eq(user, SLICE("default")) &&
+                (secret.len == 0 || same_secret(given, buf_slice(&secret)));
+    buf_fini(&secret);
     if (!fits)
         stat_add(STAT_acl_access_denied_auth, 1);
     return fits;

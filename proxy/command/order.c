@@ -60,9 +60,11 @@ bool call_order(struct call *c, const struct writeback_order *what, struct order
         return true;
     if (clock_mono().us >= p->deadline_us) {
         call_order_end(c);
-        reply_error(c->reply,
-                    "TRYAGAIN records are being written: a list is to be asked for again, "
-                    "an order will be carried out when that is over");
+        reply_error(c->reply, what->kind == ORDER_REWRITE_CONFIG
+                                  ? "TRYAGAIN the disk is slow: the file will be written when that "
+                                    "is over"
+                                  : "TRYAGAIN records are being written: a list is to be asked for "
+                                    "again, an order will be carried out when that is over");
         return false;
     }
     c->host->session_wake_at(s, (struct mono){p->deadline_us});

@@ -1,4 +1,4 @@
-/* A client waits for what the cutter does for it: WEIR DEADLETTER, WEIR CONFLICTS.
+/* A client waits for what the cutter does for it: WEIR DEADLETTER, WEIR CONFLICTS, CONFIG REWRITE.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef COMMAND_ORDER_H

@@ -36,13 +36,79 @@ static const char text_protected[] =
     "'CONFIG SET requirepass <password>' from this host; or 2) switch the mode off with "
     "'protected-mode no', if nobody untrusted can reach the port.\r\n";
 
+static const char text_nowhere[] = "port is 0 and unixsocket is empty: nothing to listen on";
+
 /* --- Opening --- */
 
-static void listener_add(struct acceptor *a, int fd, bool is_unix, const char *name)
+/* A set of sockets that is being opened. */
+struct opening {
+    struct acceptor *acceptor;
+    struct listeners *set;
+    const struct listeners *before; /* that listen already; NULL: none */
+    int port;
+};
+
+static void listener_add(struct opening *o, int fd, bool is_unix, const char *name)
 {
-    struct listener *l = &a->listeners[a->listeners_len++];
-    *l = (struct listener){.acceptor = a, .fd = fd, .is_unix = is_unix};
+    struct listener *l = &o->set->of[o->set->len++];
+    *l = (struct listener){.acceptor = o->acceptor, .fd = fd, .is_unix = is_unix};
     snprintf(l->name, sizeof(l->name), "%s", name);
+}
+
+static struct listeners *listeners_new(void)
+{
+    struct listeners *set = calloc(1, sizeof(*set));
+    must(set != NULL);
+    return set;
+}
+
+static void listeners_free(struct listeners **set)
+{
+    for (uint32_t i = 0; *set != NULL && i < (*set)->len; i++)
+        close((*set)->of[i].fd);
+    free(*set);
+    *set = NULL;
+}
+
+/* A socket that listens already goes on, in both sets. */
+static bool keep_open(struct opening *o, const char *name)
+{
+    for (uint32_t i = 0; o->before != NULL && i < o->before->len; i++) {
+        const struct listener *l = &o->before->of[i];
+        int fd = strcmp(l->name, name) == 0 ? fcntl(l->fd, F_DUPFD_CLOEXEC, 0) : -1;
+        if (fd < 0)
+            continue;
+        listener_add(o, fd, l->is_unix, name);
+        return true;
+    }
+    return false;
+}
+
+/* One address may contain the other ("*"): for the moment of the change both are open. */
+static void share_ports(const struct listeners *set, int fd, int on)
+{
+    for (uint32_t i = 0; set != NULL && i < set->len; i++)
+        if (!set->of[i].is_unix)
+            setsockopt(set->of[i].fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+}
+
+static int bind_and_listen(int fd, const struct addrinfo *ai)
+{
+    bool done = bind(fd, ai->ai_addr, ai->ai_addrlen) == 0 &&
+                listen(fd, (int)option_num(OPT_tcp_backlog)) == 0;
+    return done ? 0 : errno;
+}
+
+static int listen_on(const struct opening *o, int fd, const struct addrinfo *ai)
+{
+    int num = bind_and_listen(fd, ai);
+    if (num != EADDRINUSE || o->before == NULL)
+        return num;
+    share_ports(o->before, fd, 1);
+    num = bind_and_listen(fd, ai);
+    share_ports(o->before, fd, 0);
+    return num;
 }
 
 static enum rc bind_error(int num, const char *name, struct err *err)
@@ -65,7 +131,7 @@ static enum rc bind_error(int num, const char *name, struct err *err)
     return err_sys(err, num, "cannot listen on %s", name);
 }
 
-static enum rc open_tcp(struct acceptor *a, const struct addrinfo *ai, const char *name,
+static enum rc open_tcp(struct opening *o, const struct addrinfo *ai, const char *name,
                         struct err *err)
 {
     int on = 1;
@@ -75,33 +141,36 @@ static enum rc open_tcp(struct acceptor *a, const struct addrinfo *ai, const cha
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (ai->ai_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    if (bind(fd, ai->ai_addr, ai->ai_addrlen) != 0 ||
-        listen(fd, (int)option_num(OPT_tcp_backlog)) != 0) {
-        int num = errno;
+    int num = listen_on(o, fd, ai);
+    if (num != 0) {
         close(fd);
         return bind_error(num, name, err);
     }
-    listener_add(a, fd, false, name);
+    listener_add(o, fd, false, name);
     return RC_OK;
 }
 
 /* One word of `bind`: an address, "*" or "::*", maybe with a "-" in front. */
-static enum rc open_bind(struct acceptor *a, const char *word, struct err *err)
+static enum rc open_bind(struct opening *o, const char *word, struct err *err)
 {
     bool optional = word[0] == '-';
     const char *host = optional ? word + 1 : word;
     char port[16], name[128];
-    snprintf(port, sizeof(port), "%d", a->tcp_port);
+    snprintf(port, sizeof(port), "%d", o->port);
     snprintf(name, sizeof(name), strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
-    if (a->listeners_len + 1 >= LISTEN_SOCKETS_MAX)
+    if (o->set->len + 1 >= LISTEN_SOCKETS_MAX)
         return err_set(err, RC_INVALID, "bind names more than %d addresses",
                        LISTEN_SOCKETS_MAX - 1);
+    if (keep_open(o, name))
+        return RC_OK;
     const char *numeric = host;
     if (strcmp(host, "*") == 0)
         numeric = "0.0.0.0";
     else if (strcmp(host, "::*") == 0)
         numeric = "::";
-    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
+    int numbers = o->before != NULL ? AI_NUMERICHOST : 0;
+    struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV | numbers,
+                             .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     int why = getaddrinfo(numeric, port, &hints, &found);
     if (why != 0) {
@@ -110,16 +179,16 @@ static enum rc open_bind(struct acceptor *a, const char *word, struct err *err)
         return err_set(err, RC_INVALID, "bind: '%s' is not an address of this machine: %s", host,
                        gai_strerror(why));
     }
-    enum rc rc = open_tcp(a, found, name, err);
+    enum rc rc = open_tcp(o, found, name, err);
     freeaddrinfo(found);
     bool lacking = rc != RC_OK && optional && err->sys_errno == EADDRNOTAVAIL;
     return lacking ? RC_OK : rc;
 }
 
-static enum rc open_all_tcp(struct acceptor *a, struct err *err)
+static enum rc open_all_tcp(struct opening *o, struct err *err)
 {
-    a->tcp_port = (int)option_num(OPT_port);
-    if (a->tcp_port == 0)
+    o->port = (int)option_num(OPT_port);
+    if (o->port == 0)
         return RC_OK;
     struct buf text = {0};
     option_text(OPT_bind, &text);
@@ -130,9 +199,9 @@ static enum rc open_all_tcp(struct acceptor *a, struct err *err)
     char *save = NULL;
     for (char *word = strtok_r(text.data, " \t\n", &save); word != NULL && rc == RC_OK;
          word = strtok_r(NULL, " \t\n", &save))
-        rc = open_bind(a, word, err);
+        rc = open_bind(o, word, err);
     buf_fini(&text);
-    if (rc == RC_OK && a->listeners_len == 0)
+    if (rc == RC_OK && o->set->len == 0)
         return err_set(err, RC_INVALID, "none of the addresses in `bind` exists on this machine");
     return rc;
 }
@@ -151,7 +220,7 @@ static bool is_stale(const struct sockaddr_un *at)
     return stale;
 }
 
-static enum rc open_unix(struct acceptor *a, struct err *err)
+static enum rc open_unix(struct opening *o, struct err *err)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     char *path = option_strdup(OPT_unixsocket);
@@ -188,8 +257,8 @@ static enum rc open_unix(struct acceptor *a, struct err *err)
         rc = bind_error(failed, path, err);
         goto out;
     }
-    listener_add(a, fd, true, path);
-    a->unix_path = path;
+    listener_add(o, fd, true, path);
+    o->acceptor->unix_path = path;
     return RC_OK;
 out:
     if (fd >= 0)
@@ -200,25 +269,60 @@ out:
 
 enum rc acceptor_open(struct acceptor *a, struct err *err)
 {
-    *a = (struct acceptor){.spare_fd = -1};
-    enum rc rc = open_all_tcp(a, err);
+    *a = (struct acceptor){.spare_fd = -1, .now = listeners_new()};
+    lock_init(&a->lock);
+    struct opening o = {.acceptor = a, .set = a->now};
+    enum rc rc = open_all_tcp(&o, err);
     if (rc == RC_OK)
-        rc = open_unix(a, err);
-    if (rc == RC_OK && a->listeners_len == 0)
-        rc = err_set(err, RC_INVALID, "port is 0 and unixsocket is empty: nothing to listen on");
+        rc = open_unix(&o, err);
+    if (rc == RC_OK && o.set->len == 0)
+        rc = err_set(err, RC_INVALID, text_nowhere);
     if (rc != RC_OK) {
         acceptor_close(a);
         return rc;
     }
+    atomic_store(&a->tcp_port, o.port);
     a->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return RC_OK;
+}
+
+/* The new set, with the sockets that stay. Owns: the caller. */
+static struct listeners *open_change(struct acceptor *a, const struct listeners *before, int *port,
+                                     struct err *err)
+{
+    struct opening o = {.acceptor = a, .set = listeners_new(), .before = before};
+    enum rc rc = open_all_tcp(&o, err);
+    if (rc == RC_OK && a->unix_path != NULL && !keep_open(&o, a->unix_path))
+        rc = err_set(err, RC_FULL, "no open file is left for the socket %s", a->unix_path);
+    if (rc == RC_OK && o.set->len == 0)
+        rc = err_set(err, RC_INVALID, text_nowhere);
+    if (rc != RC_OK)
+        listeners_free(&o.set);
+    *port = o.port;
+    return o.set;
+}
+
+enum rc acceptor_change(struct acceptor *a, struct err *err)
+{
+    int port;
+    lock_acquire(&a->lock);
+    struct listeners *set = open_change(a, a->later != NULL ? a->later : a->now, &port, err);
+    if (set != NULL) {
+        listeners_free(&a->later);
+        a->later = set;
+        atomic_store(&a->tcp_port, port);
+    }
+    lock_release(&a->lock);
+    if (set == NULL)
+        return err->code;
+    worker_order(&a->workers[0], WORKER_LISTEN);
     return RC_OK;
 }
 
 void acceptor_close(struct acceptor *a)
 {
-    for (uint32_t i = 0; i < a->listeners_len; i++)
-        close(a->listeners[i].fd);
-    a->listeners_len = 0;
+    listeners_free(&a->now);
+    listeners_free(&a->later);
     if (a->spare_fd >= 0)
         close(a->spare_fd);
     a->spare_fd = -1;
@@ -338,11 +442,12 @@ static void admit(struct acceptor *a, const struct listener *l, int fd,
 static void watch(struct acceptor *a, bool on)
 {
     struct ev_loop *loop = a->workers[0].loop;
-    for (uint32_t i = 0; i < a->listeners_len; i++) {
+    a->watching = on;
+    for (uint32_t i = 0; i < a->now->len; i++) {
         if (on)
-            ev_io_start(loop, &a->listeners[i].io);
+            ev_io_start(loop, &a->now->of[i].io);
         else
-            ev_io_stop(loop, &a->listeners[i].io);
+            ev_io_stop(loop, &a->now->of[i].io);
     }
 }
 
@@ -406,13 +511,37 @@ static void on_acceptable(struct ev_loop *loop, ev_io *io, int events)
     }
 }
 
+static void prepare(struct listeners *set)
+{
+    for (uint32_t i = 0; i < set->len; i++)
+        ev_io_init(&set->of[i].io, on_acceptable, set->of[i].fd, EV_READ);
+}
+
+void acceptor_take_change(struct acceptor *a)
+{
+    bool watching = a->watching;
+    lock_acquire(&a->lock);
+    struct listeners *old = a->now;
+    if (a->later != NULL) {
+        watch(a, false);
+        a->now = a->later;
+        a->later = NULL;
+    }
+    bool changed = old != a->now;
+    lock_release(&a->lock);
+    if (!changed)
+        return;
+    prepare(a->now);
+    watch(a, watching);
+    listeners_free(&old);
+}
+
 void acceptor_start(struct acceptor *a, struct host_worker *workers, uint32_t workers_len)
 {
     a->workers = workers;
     a->workers_len = workers_len;
     ev_timer_init(&a->pause, on_pause_over, 0., 0.);
-    for (uint32_t i = 0; i < a->listeners_len; i++)
-        ev_io_init(&a->listeners[i].io, on_acceptable, a->listeners[i].fd, EV_READ);
+    prepare(a->now);
     ev_timer_set(&a->pause, ACCEPT_GRACE_MS / 1000., 0.);
     ev_timer_start(workers[0].loop, &a->pause);
 }

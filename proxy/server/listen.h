@@ -16,19 +16,34 @@ struct listener {
     char name[128]; /* "127.0.0.1:6380" */
 };
 
+/* What `bind`, `port` and `unixsocket` stand for at one time. */
+struct listeners {
+    struct listener of[LISTEN_SOCKETS_MAX];
+    uint32_t len;
+};
+
 /* All listening sockets. They are polled by the first worker's loop, which hands each connection to
  * the worker with the fewest. */
 struct acceptor {
-    struct listener listeners[LISTEN_SOCKETS_MAX];
-    uint32_t listeners_len;
-    int spare_fd;    /* given up for a moment to refuse a client when descriptors run out */
-    char *unix_path; /* removed at the end; NULL: none */
-    int tcp_port;
-    _Atomic uint64_t clients_max; /* maxclients, or what descriptors allow */
-    uint32_t workers_len;
-    struct host_worker *workers;
+    /* under the lock; what is in them: first worker, before its thread runs: any */
+    struct lock lock;
+    struct listeners *now;
+    struct listeners *later; /* to be taken by the first worker; NULL: none */
+
+    /* first worker */
+    bool watching;
+    int spare_fd;   /* given up for a moment to refuse a client when descriptors run out */
     ev_timer pause; /* accepting goes on when it fires */
     struct mono complained_at;
+
+    /* immutable after acceptor_start */
+    char *unix_path; /* removed at the end; NULL: none */
+    uint32_t workers_len;
+    struct host_worker *workers;
+
+    /* atomic */
+    _Atomic int tcp_port;
+    _Atomic uint64_t clients_max; /* maxclients, or what descriptors allow */
 };
 
 /* Binds what `bind`, `port`, `unixsocket` say. */
@@ -37,6 +52,12 @@ MUST_CHECK enum rc acceptor_open(struct acceptor *a, struct err *err);
  * a short start wait in the kernel's queue and are served, during a long one they are told that it
  * is LOADING. Before the first worker's thread runs. */
 void acceptor_start(struct acceptor *a, struct host_worker *workers, uint32_t workers_len);
+/* `bind` or `port` was changed: listens where they say now; sockets that stay are kept, new ones
+ * listen before old ones are closed. On an error all is as before. Addresses only, no names, since
+ * a worker does not ask for them. Thread: any, one at a time. */
+MUST_CHECK enum rc acceptor_change(struct acceptor *a, struct err *err);
+/* The first worker's part of it. Thread: the first worker. */
+void acceptor_take_change(struct acceptor *a);
 /* Everybody can be served. Thread: the first worker. */
 void acceptor_open_door(struct acceptor *a);
 /* Stops accepting. Thread: the first worker. */

@@ -154,7 +154,7 @@ static void host_info_fill(void *ctx, struct host_info *out)
     *out = (struct host_info){
         .io_threads = s->workers_len,
         .max_clients = atomic_load_explicit(&s->acceptor.clients_max, memory_order_relaxed),
-        .tcp_port = s->acceptor.tcp_port,
+        .tcp_port = atomic_load_explicit(&s->acceptor.tcp_port, memory_order_relaxed),
         .started_at = s->started_at,
         .started_at_wall = s->started_at_wall,
     };
@@ -220,6 +220,11 @@ enum rc server_apply_max_clients(struct server *s, struct err *err)
                      "try with %llu",
                      (unsigned long long)clients);
     return rc;
+}
+
+enum rc server_apply_listeners(struct server *s, struct err *err)
+{
+    return acceptor_change(&s->acceptor, err);
 }
 
 static void make_run_id(char out[41])
@@ -373,8 +378,8 @@ struct acceptor *server_acceptor(struct server *s)
 
 void server_describe(const struct server *s, struct buf *out)
 {
-    for (uint32_t i = 0; i < s->acceptor.listeners_len; i++)
-        buf_printf(out, "%s%s", i > 0 ? ", " : "", s->acceptor.listeners[i].name);
+    for (uint32_t i = 0; i < s->acceptor.now->len; i++)
+        buf_printf(out, "%s%s", i > 0 ? ", " : "", s->acceptor.now->of[i].name);
 }
 
 void server_on_journal_progress(void *server)

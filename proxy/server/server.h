@@ -22,6 +22,8 @@ void server_start(struct server *s);
 /* maxclients was changed. RC_INVALID, with Redis's text: the system does not allow so many; as many
  * as it does are admitted. Thread: any, one at a time. */
 MUST_CHECK enum rc server_apply_max_clients(struct server *s, struct err *err);
+/* `bind` or `port` was changed: see acceptor_change(). Thread: any, one at a time. */
+MUST_CHECK enum rc server_apply_listeners(struct server *s, struct err *err);
 /* Hands the recovered keyspace to the workers; returns when all of them serve it. */
 void server_attach(struct server *s, struct keyspace *ks);
 /* Stops accepting and reading; commands that wait (parked) still end, replies still leave. */

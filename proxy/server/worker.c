@@ -170,6 +170,8 @@ static void on_inbox(struct ev_loop *loop, ev_async *async, int events)
         serve(w);
     if (orders & WORKER_ACCEPT)
         acceptor_open_door(server_acceptor(w->server));
+    if (orders & WORKER_LISTEN)
+        acceptor_take_change(server_acceptor(w->server));
     if (orders & WORKER_QUIESCE)
         quiesce(w);
     take_accepted(w);

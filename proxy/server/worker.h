@@ -59,7 +59,13 @@ struct worker_job_ref {
     struct worker_job *job;
 };
 
-enum worker_order { WORKER_SERVE = 1, WORKER_QUIESCE = 2, WORKER_STOP = 4, WORKER_ACCEPT = 8 };
+enum worker_order {
+    WORKER_SERVE = 1,
+    WORKER_QUIESCE = 2,
+    WORKER_STOP = 4,
+    WORKER_ACCEPT = 8,
+    WORKER_LISTEN = 16
+};
 
 struct inbox { /* all of it under the lock */
     struct lock lock;

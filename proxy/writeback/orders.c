@@ -9,6 +9,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
 
+#include "config/options.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -38,6 +40,12 @@ struct order {
 static bool is_list(const struct order *o)
 {
     return o->what.kind <= ORDER_FIND_LETTER;
+}
+
+/* It does not wait for a batch that is being recorded. */
+static bool goes_on(const struct order *o)
+{
+    return is_list(o) || o->what.kind == ORDER_REWRITE_CONFIG;
 }
 
 static void order_free(struct order *o)
@@ -285,16 +293,19 @@ static enum rc carry_out(struct writeback *wb, struct order *o)
     case ORDER_RETRY_LETTER:
     case ORDER_DROP_LETTER:
         return do_letters(wb, o);
+    case ORDER_REWRITE_CONFIG:
+        return options_rewrite(&o->err);
     }
     return RC_OK;
 }
 
-/* The oldest order that may be carried out now. While a batch is being recorded, lists go on. */
+/* The oldest order that may be carried out now. While a batch is being recorded, lists go on, and
+ * what is not about records. */
 static struct order *next_order(struct writeback *wb)
 {
     lock_acquire(&wb->lock);
     struct order *o = wb->orders;
-    while (o != NULL && wb->orders_busy && !is_list(o))
+    while (o != NULL && wb->orders_busy && !goes_on(o))
         o = o->next;
     if (o == NULL)
         o = wb->orders;
@@ -307,7 +318,7 @@ bool orders_run(struct writeback *wb)
     struct order *o = next_order(wb);
     if (o == NULL)
         return false;
-    bool list = is_list(o);
+    bool list = goes_on(o);
     enum rc rc = carry_out(wb, o);
     if (!list)
         wb->orders_busy = rc == RC_BUSY;

@@ -88,20 +88,21 @@ struct writeback_record {
     struct slice reason;
     struct slice ours, base, theirs; /* as text, cut; dead letters have ours only */
 };
-/* What an operator asks for about records is an *order*: the cutter carries it out, since a worker
- * neither reads files nor waits; whoever asked waits without holding a thread.
+/* What an operator asks for about records, or files, is an *order*: the cutter carries it out,
+ * since a worker neither reads files nor waits; whoever asked waits without holding a thread.
  *
  * List: a page. Find: the one of a key, as a list. Retry: the key is made dirty again with its dead
  * value, or what is newer; the record stays until the backend takes that, or refuses it anew. Drop:
  * of a dead letter, the key is what the backend says it is; one with newer changes on top is not
- * dropped. */
+ * dropped. Rewrite: the configuration, see options_rewrite(). */
 enum writeback_order_kind {
     ORDER_LIST_LETTERS,
     ORDER_LIST_CONFLICTS,
     ORDER_FIND_LETTER,
     ORDER_RETRY_LETTER,
     ORDER_DROP_LETTER,
-    ORDER_DROP_CONFLICT
+    ORDER_DROP_CONFLICT,
+    ORDER_REWRITE_CONFIG
 };
 enum { WRITEBACK_PAGE_MAX = 1000 };
 struct writeback_order {

@@ -37,20 +37,10 @@ enum {
 static struct lock open_files_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 static struct sqlite_file *open_files GUARDED_BY(open_files_lock);
 
-static bool same(const struct sqlite_file_id *a, const struct sqlite_file_id *b)
-{
-    return a->dev == b->dev && a->ino == b->ino;
-}
-
-static struct sqlite_file_id id_of(const struct stat *st)
-{
-    return (struct sqlite_file_id){st->st_dev, st->st_ino};
-}
-
-static struct sqlite_file *find_open(const struct sqlite_file_id *id) REQUIRES(open_files_lock)
+static struct sqlite_file *find_open(struct file_id id) REQUIRES(open_files_lock)
 {
     struct sqlite_file *f = open_files;
-    while (f != NULL && !same(&f->id, id))
+    while (f != NULL && !file_id_eq(f->id, id))
         f = f->next;
     return f;
 }
@@ -87,11 +77,9 @@ static enum rc lock_file(struct sqlite_file *f, struct err *err)
 static enum rc open_new(struct sqlite_file *f, struct err *err) REQUIRES(open_files_lock)
 {
     struct stat st;
-    if (stat(f->path, &st) == 0) {
-        struct sqlite_file_id id = id_of(&st);
-        if (find_open(&id) != NULL)
-            return in_use(f->path, err);
-    }
+    struct file_id id;
+    if (file_id_at(f->path, &id, NULL) && find_open(id) != NULL)
+        return in_use(f->path, err);
     f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     f->created = f->fd >= 0;
     if (f->fd < 0 && errno == EEXIST)
@@ -100,10 +88,9 @@ static enum rc open_new(struct sqlite_file *f, struct err *err) REQUIRES(open_fi
         enum rc code = errno == EACCES || errno == EROFS ? RC_READONLY : RC_UNAVAILABLE;
         return err_fill(err, code, errno, __FILE__, __LINE__, "%s: cannot open", f->path);
     }
-    if (fstat(f->fd, &st) != 0)
+    if (fstat(f->fd, &st) != 0 || !file_id_of(f->fd, &f->id, NULL))
         return err_sys(err, errno, "%s: cannot look at it", f->path);
-    f->id = id_of(&st);
-    struct sqlite_file *owner = find_open(&f->id);
+    struct sqlite_file *owner = find_open(f->id);
     if (owner != NULL) { /* the name came to point there since we looked */
         park(owner, f->fd);
         f->fd = -1;
@@ -150,11 +137,8 @@ void sqlite_file_close(struct sqlite_file *f)
 void sqlite_file_discard(const struct sqlite_file *f)
 {
     static const char *const suffixes[] = {"-wal", "-shm", "-sums", ""};
-    struct stat st;
-    if (f->fd < 0 || stat(f->path, &st) != 0)
-        return;
-    struct sqlite_file_id id = id_of(&st);
-    if (id.dev != f->id.dev || id.ino != f->id.ino)
+    struct file_id id;
+    if (f->fd < 0 || !file_id_at(f->path, &id, NULL) || !file_id_eq(id, f->id))
         return; /* somebody else's by now */
     for (size_t i = 0; i < COUNT_OF(suffixes); i++) {
         struct buf name = {0};
@@ -187,15 +171,9 @@ static void warn_of_links(const struct sqlite_file *f)
                  f->path, (unsigned long)st.st_nlink);
 }
 
-/* SQLite holds its own descriptors of these files from now on, so that their inodes cannot be used
- * again and a number is enough. */
-static enum rc remember(const char *path, struct sqlite_file_id *id, struct err *err)
+static enum rc remember(const char *path, struct file_id *id, struct err *err)
 {
-    struct stat st;
-    if (stat(path, &st) != 0)
-        return err_sys(err, errno, "%s: cannot look at it", path);
-    *id = id_of(&st);
-    return RC_OK;
+    return file_id_at(path, id, NULL) ? RC_OK : err_sys(err, errno, "%s: cannot look at it", path);
 }
 
 enum rc sqlite_file_bind(struct sqlite_file *f, const struct sqlite_conn *c, struct err *err)
@@ -210,22 +188,21 @@ enum rc sqlite_file_bind(struct sqlite_file *f, const struct sqlite_conn *c, str
     return rc;
 }
 
-static bool points_to(const char *path, const struct sqlite_file_id *id)
+static bool points_to(const char *path, struct file_id id)
 {
-    struct stat st;
-    if (stat(path, &st) != 0)
+    struct file_id now;
+    if (!file_id_at(path, &now, NULL))
         return errno != ENOENT && errno != ENOTDIR && errno != ELOOP; /* else we cannot know */
-    struct sqlite_file_id now = id_of(&st);
-    return same(&now, id);
+    return file_id_eq(now, id);
 }
 
 enum sqlite_place sqlite_file_place(const struct sqlite_file *f)
 {
-    if (!points_to(f->path, &f->id))
+    if (!points_to(f->path, f->id))
         return SQLITE_PLACE_DATABASE_MOVED;
-    if (!points_to(f->wal_path, &f->wal))
+    if (!points_to(f->wal_path, f->wal))
         return SQLITE_PLACE_WAL_MOVED;
-    return points_to(f->shm_path, &f->shm) ? SQLITE_PLACE_OURS : SQLITE_PLACE_SHM_MOVED;
+    return points_to(f->shm_path, f->shm) ? SQLITE_PLACE_OURS : SQLITE_PLACE_SHM_MOVED;
 }
 
 bool sqlite_file_is_opened_by(const struct sqlite_conn *c)

@@ -26,6 +26,7 @@
 #include "backends/sqlite_sums.h"
 #include "backends/sqlite_value.h"
 #include "base/clock.h"
+#include "base/file_id.h"
 #include "base/lock.h"
 
 #include <sqlite3.h>
@@ -194,16 +195,11 @@ struct sqlite_resolved {
     size_t bytes;
 };
 
-struct sqlite_file_id {
-    dev_t dev;
-    ino_t ino;
-};
-
 /* The database as a file, see sqlite_file.c. Immutable between bind and close. */
 struct sqlite_file {
     const char *path; /* as configured */
     char *wal_path, *shm_path;
-    struct sqlite_file_id id, wal, shm;
+    struct file_id id, wal, shm;
     int fd;       /* holds the lock */
     bool created; /* it was not there before we opened it */
 

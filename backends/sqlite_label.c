@@ -6,8 +6,8 @@
  * page by page, and neither is left.
  *
  * So a WAL that is opened gets a label, an extended attribute: which file it is itself, and which
- * file its database is. A file is its inode and the time at which the inode was made, since numbers
- * are used again; the device is left out, which may be another after the next boot.
+ * file its database is (base/file_id.h). The device is left out, which may be another after the next
+ * boot.
  *
  *   the WAL               the database          so
  *   none, or empty        -                     there is nothing to be mixed
@@ -22,7 +22,7 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,50 +31,32 @@
 
 static const char LABEL[] = "user.weir.database";
 
-/* A file, as a label says it. */
-struct labelled {
-    unsigned long long ino;
-    long long made_ns; /* 0: its file system does not know */
-};
-
-static bool look(const char *path, struct labelled *out, uint64_t *bytes)
+/* A label does not say the device. */
+static bool same(const struct file_id *a, const struct file_id *b)
 {
-    struct statx st;
-    if (statx(AT_FDCWD, path, 0, STATX_INO | STATX_SIZE | STATX_BTIME, &st) != 0)
-        return false;
-    out->ino = st.stx_ino;
-    out->made_ns = (st.stx_mask & STATX_BTIME) == 0
-                       ? 0
-                       : st.stx_btime.tv_sec * 1000000000LL + st.stx_btime.tv_nsec;
-    *bytes = st.stx_size;
-    return true;
+    return a->inode == b->inode && a->made_ns == b->made_ns;
 }
 
-static bool same(const struct labelled *a, const struct labelled *b)
-{
-    return a->ino == b->ino && a->made_ns == b->made_ns;
-}
-
-static bool read_label(const char *wal, struct labelled *itself, struct labelled *database)
+static bool read_label(const char *wal, struct file_id *itself, struct file_id *database)
 {
     char text[128];
     ssize_t len = getxattr(wal, LABEL, text, sizeof(text) - 1);
     if (len <= 0)
         return false;
     text[len] = '\0';
-    return sscanf(text, "wal %llu made %lld, database %llu made %lld", &itself->ino,
-                  &itself->made_ns, &database->ino, &database->made_ns) == 4;
+    return sscanf(text, "wal %" SCNu64 " made %" SCNd64 ", database %" SCNu64 " made %" SCNd64,
+                  &itself->inode, &itself->made_ns, &database->inode, &database->made_ns) == 4;
 }
 
 void sqlite_label_put(const struct sqlite_file *f)
 {
     char text[128];
-    struct labelled wal, database;
-    uint64_t bytes;
-    if (!look(f->wal_path, &wal, &bytes) || !look(f->path, &database, &bytes))
+    struct file_id wal, database;
+    if (!file_id_at(f->wal_path, &wal, NULL) || !file_id_at(f->path, &database, NULL))
         return; /* that they are gone is found elsewhere */
-    snprintf(text, sizeof(text), "wal %llu made %lld, database %llu made %lld", wal.ino,
-             wal.made_ns, database.ino, database.made_ns);
+    snprintf(text, sizeof(text),
+             "wal %" PRIu64 " made %" PRId64 ", database %" PRIu64 " made %" PRId64, wal.inode,
+             wal.made_ns, database.inode, database.made_ns);
     if (setxattr(f->wal_path, LABEL, text, strlen(text), 0) != 0)
         log_line(LOG_NOTICE,
                  "%s: cannot be labelled (%s). Should Weir be killed and another database be put "
@@ -85,12 +67,12 @@ void sqlite_label_put(const struct sqlite_file *f)
 enum rc sqlite_label_check(const char *path, struct err *err)
 {
     char wal_path[PATH_MAX + sizeof("-wal")];
-    struct labelled wal, database, says_wal, says_database;
-    uint64_t wal_bytes, bytes;
-    if (realpath(path, wal_path) == NULL || !look(path, &database, &bytes))
+    struct file_id wal, database, says_wal, says_database;
+    uint64_t wal_bytes;
+    if (realpath(path, wal_path) == NULL || !file_id_at(path, &database, NULL))
         return RC_OK; /* a new one; else whoever opens it says why not */
     memcpy(wal_path + strlen(wal_path), "-wal", sizeof("-wal"));
-    if (!look(wal_path, &wal, &wal_bytes) || wal_bytes == 0 ||
+    if (!file_id_at(wal_path, &wal, &wal_bytes) || wal_bytes == 0 ||
         !read_label(wal_path, &says_wal, &says_database) || !same(&wal, &says_wal) ||
         same(&database, &says_database))
         return RC_OK;

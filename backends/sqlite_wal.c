@@ -28,7 +28,7 @@ enum {
 
 bool sqlite_wal_find_reader(const struct sqlite_file *f, char *out, size_t size)
 {
-    const struct sqlite_lock_bytes readers = {false, (unsigned long)f->shm.ino, READ_LOCK_FIRST,
+    const struct sqlite_lock_bytes readers = {false, (unsigned long)f->shm.inode, READ_LOCK_FIRST,
                                               READ_LOCK_LAST};
     return sqlite_holder_find(&readers, out, size);
 }

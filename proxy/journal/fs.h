@@ -9,6 +9,7 @@
 #define JOURNAL_FS_H
 
 #include "base/err.h"
+#include "base/file_id.h"
 #include "base/slice.h"
 
 #include <sys/types.h>
@@ -16,11 +17,6 @@
 struct fs_file; /* an open file */
 
 enum fs_mode { FS_READ, FS_READ_WRITE, FS_CREATE /* must not exist; read and write */ };
-
-/* Which file it is, whatever its name. */
-struct fs_id {
-    uint64_t device, inode;
-};
 
 struct fs {
     void *ctx; /* passed to every call; NULL for the real one */
@@ -35,10 +31,11 @@ struct fs {
                       uint64_t offset, struct err *err) MUST_CHECK;
     enum rc (*sync)(void *ctx, struct fs_file *file, struct err *err) MUST_CHECK; /* fdatasync */
     enum rc (*truncate)(void *ctx, struct fs_file *file, uint64_t size, struct err *err) MUST_CHECK;
-    enum rc (*identify)(void *ctx, struct fs_file *file, struct fs_id *out, struct err *err)
+    enum rc (*identify)(void *ctx, struct fs_file *file, struct file_id *out, struct err *err)
         MUST_CHECK;
-    /* What a name points to now, a directory's, too; RC_NOT_FOUND: nothing. */
-    enum rc (*lookup)(void *ctx, const char *path, struct fs_id *out, struct err *err) MUST_CHECK;
+    /* What a name points to now, a directory's, too, and how long it is; RC_NOT_FOUND: nothing. */
+    enum rc (*lookup)(void *ctx, const char *path, struct file_id *out, uint64_t *bytes,
+                      struct err *err) MUST_CHECK;
     enum rc (*size)(void *ctx, struct fs_file *file, uint64_t *out, struct err *err) MUST_CHECK;
     /* Shared mapping of the first len bytes: it outlives the process, not the machine. */
     enum rc (*map)(void *ctx, struct fs_file *file, size_t len, void **out, struct err *err)

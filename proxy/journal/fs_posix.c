@@ -120,28 +120,24 @@ static enum rc posix_truncate(void *ctx, struct fs_file *file, uint64_t size, st
     return RC_OK;
 }
 
-static enum rc posix_identify(void *ctx, struct fs_file *file, struct fs_id *out, struct err *err)
+static enum rc posix_identify(void *ctx, struct fs_file *file, struct file_id *out, struct err *err)
 {
     (void)ctx;
-    struct stat st;
-    if (fstat(file->fd, &st) != 0)
+    if (!file_id_of(file->fd, out, NULL))
         return err_sys(err, errno, "cannot examine '%s'", file->path);
-    *out = (struct fs_id){(uint64_t)st.st_dev, (uint64_t)st.st_ino};
     return RC_OK;
 }
 
-static enum rc posix_lookup(void *ctx, const char *path, struct fs_id *out, struct err *err)
+static enum rc posix_lookup(void *ctx, const char *path, struct file_id *out, uint64_t *bytes,
+                            struct err *err)
 {
     lock_may_wait();
     (void)ctx;
-    struct stat st;
-    if (stat(path, &st) != 0) {
-        int why = errno;
-        enum rc rc = err_sys(err, why, "cannot find '%s'", path);
-        return why == ENOENT || why == ENOTDIR ? RC_NOT_FOUND : rc;
-    }
-    *out = (struct fs_id){(uint64_t)st.st_dev, (uint64_t)st.st_ino};
-    return RC_OK;
+    if (file_id_at(path, out, bytes))
+        return RC_OK;
+    int why = errno;
+    enum rc rc = err_sys(err, why, "cannot find '%s'", path);
+    return why == ENOENT || why == ENOTDIR ? RC_NOT_FOUND : rc;
 }
 
 static enum rc posix_size(void *ctx, struct fs_file *file, uint64_t *out, struct err *err)

@@ -42,7 +42,7 @@ struct segment {
     struct segment *next; /* newer */
     uint64_t number, first_lsn, continues_after, bytes;
     uint32_t epoch; /* of its name */
-    struct fs_id id;
+    struct file_id id;
     struct fs_file *file; /* journal thread; NULL once synced and left */
     bool synced;          /* under lock; for good: nothing is written to it any more */
     bool named;           /* under lock; header and name are durable */
@@ -56,7 +56,7 @@ struct spare {
     char name[FORMAT_NAME_MAX];
     uint64_t bytes; /* written so far */
     uint32_t epoch; /* of its name, see names_sync */
-    struct fs_id id;
+    struct file_id id;
 };
 
 /* A file that can become a spare. */
@@ -65,11 +65,16 @@ struct old_file {
     uint32_t epoch;
 };
 
-/* A file that has to be where its name says. */
+/* A segment that has to be where its name says, with so many bytes at the least. */
 struct watched {
-    uint64_t first_lsn;
-    struct fs_id id;
+    uint64_t first_lsn, bytes;
+    struct file_id id;
 };
+
+static inline struct watched watched_of(const struct segment *s)
+{
+    return (struct watched){s->first_lsn, s->bytes, s->id};
+}
 
 struct sync_job {
     enum { JOB_NONE, JOB_POSTED, JOB_RUNNING, JOB_DONE } state;
@@ -100,7 +105,7 @@ struct producer {
      * j->lock. */
     _Alignas(CACHE_LINE) _Atomic(struct oversize *) oversize;
     struct oversize *oversize_last; /* under j->lock; valid while there is one */
-    struct fs_id ring_id;           /* immutable after start */
+    struct file_id ring_id;         /* immutable after start */
 };
 
 struct journal {
@@ -110,7 +115,7 @@ struct journal {
     char *dir;
     int lock_handle;
     uint8_t id[JOURNAL_ID_BYTES];
-    struct fs_id dir_id;
+    struct file_id dir_id;
     struct format_key key;
     uint8_t boot_id[16];
     uint64_t run;
@@ -148,7 +153,6 @@ struct journal {
     _Atomic uint64_t oversize_bytes; /* of all records that lie in memory */
     _Atomic uint64_t room_left;      /* in current, for records that are not gathered yet */
     _Atomic bool lost;     /* files are not where they were: nothing is believed, nothing trimmed */
-    _Atomic bool removed;  /* for good: the directory has no name any more */
     _Atomic bool suspect;  /* the sync thread thinks so: to be looked at by the journal thread */
     _Atomic uint32_t news; /* counts what the sync thread has done for the journal thread */
 
@@ -164,7 +168,6 @@ struct journal {
     struct segment *oldest;
     uint64_t segments_len, segments_bytes;
     uint64_t trimmed_lsn;
-    struct watched watch; /* the current segment */
     struct err error;
     struct spare ready;  /* file NULL: none */
     uint64_t spare_want; /* least size of the next one */
@@ -263,8 +266,8 @@ MUST_CHECK enum rc segment_advance(struct journal *j, struct err *err);
  * what is written and synced is in no journal that a start would find. RC_MOVED says so. */
 MUST_CHECK enum rc moved_check(const struct journal *j, const struct watched *segments, size_t len,
                                struct err *err);
-/* The same of the rings. */
-MUST_CHECK enum rc moved_check_rings(const struct journal *j, struct err *err);
+/* The same of every file that a start would need if the process ended now. */
+MUST_CHECK enum rc moved_check_all(struct journal *j, struct err *err) EXCLUDES(j->lock);
 
 /* ---- syncer.c ---- */
 void *syncer_main(void *arg);

@@ -324,9 +324,9 @@ bool journal_is_failing(const struct journal *j)
     return atomic_load_explicit(&j->state, memory_order_acquire) == JOURNAL_FAILING;
 }
 
-bool journal_is_removed(const struct journal *j)
+bool journal_is_lost(const struct journal *j)
 {
-    return atomic_load_explicit(&j->removed, memory_order_relaxed);
+    return atomic_load_explicit(&j->lost, memory_order_relaxed);
 }
 
 const char *journal_state_name(enum journal_state state)

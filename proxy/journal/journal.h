@@ -195,9 +195,9 @@ void journal_kick(struct journal *j);
 uint64_t journal_durable_lsn(const struct journal *j);
 uint64_t journal_last_lsn(const struct journal *j);
 bool journal_is_failing(const struct journal *j);
-/* Somebody has removed its directory: what memory holds is nowhere else until it is flushed.
- * Thread: any. */
-bool journal_is_removed(const struct journal *j);
+/* Files of it are not where they were: what memory holds is perhaps nowhere else until it is
+ * flushed. Thread: any. */
+bool journal_is_lost(const struct journal *j);
 /* "running", "full", "failing". */
 const char *journal_state_name(enum journal_state state);
 /* Blocks until durable_lsn >= lsn (syncing now whatever the policy) or timeout. For shutdown and

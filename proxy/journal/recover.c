@@ -253,7 +253,7 @@ enum rc journal_open(const struct journal_options *options, struct journal **out
     if (rc == RC_OK)
         rc = j->fs->lock_dir(j->fs->ctx, j->dir, &j->lock_handle, err);
     if (rc == RC_OK)
-        rc = j->fs->lookup(j->fs->ctx, j->dir, &j->dir_id, err);
+        rc = j->fs->lookup(j->fs->ctx, j->dir, &j->dir_id, NULL, err);
     if (rc == RC_OK)
         rc = examine(j, &found, err);
     if (rc != RC_OK)

@@ -20,9 +20,9 @@ static enum rc damaged_name(const struct chain *c, const char *name, char out[DA
     enum rc rc = RC_OK;
     snprintf(out, DAMAGED_NAME_MAX, "%s.damaged", name);
     for (unsigned n = 2; rc == RC_OK; n++) {
-        struct fs_id ignored;
+        struct file_id ignored;
         char *path = chain_path(c->dir, out);
-        rc = c->fs->lookup(c->fs->ctx, path, &ignored, err);
+        rc = c->fs->lookup(c->fs->ctx, path, &ignored, NULL, err);
         free(path);
         if (rc == RC_OK)
             snprintf(out, DAMAGED_NAME_MAX, "%s.damaged.%u", name, n);

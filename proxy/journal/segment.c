@@ -128,9 +128,6 @@ void segment_adopt(struct journal *j, struct segment *s, uint64_t end)
     struct segment *replaced = unlink_replaced(j, s->first_lsn);
     remove_replaced(j, replaced, s->first_lsn);
     segment_link(j, s);
-    lock_acquire(&j->lock);
-    j->watch = (struct watched){s->first_lsn, s->id};
-    lock_release(&j->lock);
     j->current = s;
     j->offset = end;
     atomic_store(&j->room_left, s->bytes - end);

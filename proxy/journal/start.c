@@ -80,10 +80,20 @@ static enum rc measure_tail(struct journal *j, uint64_t *first_lsn, uint64_t *by
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-/* The segments that were found, as part of the journal that runs now. */
-static void take_over_segments(struct journal *j)
+static enum rc identify(const struct journal *j, const char *name, struct file_id *out,
+                        struct err *err)
 {
-    for (size_t i = 0; i < j->chain_end; i++) {
+    char *path = chain_path(j->dir, name);
+    enum rc rc = j->fs->lookup(j->fs->ctx, path, out, NULL, err);
+    free(path);
+    return rc;
+}
+
+/* The segments that were found, as part of the journal that runs now. */
+static enum rc take_over_segments(struct journal *j, struct err *err)
+{
+    enum rc rc = RC_OK;
+    for (size_t i = 0; rc == RC_OK && i < j->chain_end; i++) {
         const struct chain_segment *from = &j->chain.segments[i];
         struct segment *s = calloc(1, sizeof(*s));
         must(s != NULL);
@@ -92,8 +102,10 @@ static void take_over_segments(struct journal *j)
         s->continues_after = from->good ? from->header.continues_after : from->first_lsn - 1;
         s->bytes = from->size;
         s->synced = s->named = s->spoiled = true;
+        rc = identify(j, from->name, &s->id, err);
         segment_link(j, s);
     }
+    return rc;
 }
 
 /* A spare of the usual size; on a full disk one that holds what it must, so that reads can be
@@ -221,16 +233,6 @@ static enum rc set_up_ring(struct journal *j, uint32_t producer, bool *created, 
     return rc;
 }
 
-static enum rc identify_ring(struct journal *j, uint32_t producer, struct err *err)
-{
-    char name[FORMAT_NAME_MAX];
-    format_ring_name(name, producer);
-    char *path = chain_path(j->dir, name);
-    enum rc rc = j->fs->lookup(j->fs->ctx, path, &j->producers[producer].ring_id, err);
-    free(path);
-    return rc;
-}
-
 /* Step 4. All are emptied only when all exist. */
 static enum rc set_up_rings(struct journal *j, struct err *err)
 {
@@ -243,8 +245,11 @@ static enum rc set_up_rings(struct journal *j, struct err *err)
     j->producers_len = j->options.producers;
     for (uint32_t p = 0; rc == RC_OK && p < j->producers_len; p++)
         rc = set_up_ring(j, p, &changed, err);
-    for (uint32_t p = 0; rc == RC_OK && p < j->producers_len; p++)
-        rc = identify_ring(j, p, err);
+    for (uint32_t p = 0; rc == RC_OK && p < j->producers_len; p++) {
+        char name[FORMAT_NAME_MAX];
+        format_ring_name(name, p);
+        rc = identify(j, name, &j->producers[p].ring_id, err);
+    }
     for (size_t i = 0; rc == RC_OK && i < j->chain.rings_len; i++) {
         char name[FORMAT_NAME_MAX];
         if (j->chain.rings[i] < j->producers_len)
@@ -285,8 +290,9 @@ enum rc journal_start(struct journal *j, uint64_t floor_lsn, struct err *err)
 {
     must(!j->started);
     remove_spares(j);
-    take_over_segments(j);
-    enum rc rc = names_sync(j, atomic_load(&j->names_epoch), err); /* gives their space back */
+    enum rc rc = take_over_segments(j, err);
+    if (rc == RC_OK)
+        rc = names_sync(j, atomic_load(&j->names_epoch), err); /* gives their space back */
     if (rc == RC_OK)
         rc = begin_segments(j, floor_lsn, err);
     if (rc == RC_OK)

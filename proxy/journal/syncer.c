@@ -169,12 +169,10 @@ static void make_spare(struct journal *j) REQUIRES(j->lock)
 /* Looks once a second, and before a trim, whether the files are where they were. */
 static bool look_around(struct journal *j) REQUIRES(j->lock)
 {
-    struct watched watch = j->watch;
     struct err ignored;
     lock_release(&j->lock);
     j->looked_at = clock_mono();
-    bool fine =
-        moved_check(j, &watch, 1, &ignored) == RC_OK && moved_check_rings(j, &ignored) == RC_OK;
+    bool fine = moved_check_all(j, &ignored) == RC_OK;
     if (!fine && !atomic_exchange(&j->suspect, true))
         tell_writer(j);
     lock_acquire(&j->lock);

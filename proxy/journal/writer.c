@@ -73,22 +73,11 @@ static void start_failing(struct journal *j, const struct err *err)
 static void lose(struct journal *j, const struct err *err)
 {
     atomic_store(&j->lost, true);
-    atomic_store(&j->removed, j->fs->is_removed(j->fs->ctx, j->lock_handle));
     j->untried = false;
     lock_acquire(&j->lock);
     j->error = *err; /* what else may have failed is for this reason */
     lock_release(&j->lock);
     start_failing(j, err);
-}
-
-static enum rc look_for_files(const struct journal *j, struct err *err)
-{
-    struct watched watched[UNSYNCED_SEGMENTS_MAX];
-    size_t len = 0;
-    for (const struct segment *s = j->unsynced; s != NULL; s = s->next)
-        watched[len++] = (struct watched){s->first_lsn, s->id};
-    enum rc rc = moved_check(j, watched, len, err);
-    return rc == RC_OK ? moved_check_rings(j, err) : rc;
 }
 
 /* After the sync thread missed a file, and then until all are back. */
@@ -100,7 +89,7 @@ static void look_again(struct journal *j)
     if (atomic_load(&j->lost) && clock_mono().us < j->retry_at.us)
         return;
     atomic_store(&j->suspect, false);
-    if (look_for_files(j, &err) != RC_OK) {
+    if (moved_check_all(j, &err) != RC_OK) {
         lose(j, &err);
         return;
     }
@@ -217,7 +206,7 @@ static void plan_job(struct journal *j, struct sync_job *job)
         .state = JOB_POSTED, .target = atomic_load(&j->written_lsn), .posted = clock_mono()};
     for (struct segment *s = j->unsynced; s != NULL; s = s->next) {
         must(job->files_len < UNSYNCED_SEGMENTS_MAX);
-        job->watched[job->files_len] = (struct watched){s->first_lsn, s->id};
+        job->watched[job->files_len] = watched_of(s);
         job->files[job->files_len++] = s->file;
         if (!s->named && !job->names)
             job->epoch = s->epoch;

@@ -290,12 +290,9 @@ static enum rc remove_what_never_was(struct records *r, struct err *err) REQUIRE
 static void look_up(const struct records *r, struct records_place *out)
 {
     char name[600];
-    struct stat st;
-    *out = (struct records_place){{{0}}};
     for (size_t i = 0; i < COUNT_OF(file_ends); i++) {
         snprintf(name, sizeof(name), "%s%s", r->path, file_ends[i]);
-        if (stat(name, &st) == 0)
-            out->files[i] = (struct records_file_id){st.st_dev, st.st_ino};
+        (void)file_id_at(name, &out->files[i], NULL);
     }
 }
 
@@ -380,11 +377,6 @@ enum rc records_ready(struct records *r, struct err *err)
 
 /* --- A file that was taken away --- */
 
-static bool is_same(const struct records_file_id *a, const struct records_file_id *b)
-{
-    return a->dev == b->dev && a->ino == b->ino;
-}
-
 static enum rc sync_path(const char *path, struct err *err)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -418,12 +410,12 @@ static enum rc clear_place(struct records *r, const struct records_place *now, s
 {
     char name[600];
     int64_t now_ms = clock_wall().ms;
-    bool foreign = now->files[0].ino != 0 && !is_same(&now->files[0], &r->place.files[0]) &&
-                   !is_same(&now->files[0], &r->copied);
+    bool foreign = now->files[0].inode != 0 && !file_id_eq(now->files[0], r->place.files[0]) &&
+                   !file_id_eq(now->files[0], r->copied);
     enum rc rc = RC_OK;
     for (size_t i = 0; i < COUNT_OF(file_ends) && rc == RC_OK; i++) {
         snprintf(name, sizeof(name), "%s%s", r->path, file_ends[i]);
-        if (foreign && !is_same(&now->files[i], &r->place.files[i]))
+        if (foreign && !file_id_eq(now->files[i], r->place.files[i]))
             rc = move_one_aside(r, i, now_ms, err);
         else if (i > 0 && unlink(name) != 0 && errno != ENOENT)
             rc = err_sys(err, errno, "%s: cannot be removed", name);
@@ -433,13 +425,13 @@ static enum rc clear_place(struct records *r, const struct records_place *now, s
 
 static enum rc put_in_place(struct records *r, const char *copy, struct err *err) REQUIRES(r->lock)
 {
-    struct stat st;
+    struct file_id id;
     char dir[sizeof(r->path)];
     snprintf(dir, sizeof(dir), "%s", r->path);
     *strrchr(dir, '/') = '\0';
-    if (stat(copy, &st) != 0 || rename(copy, r->path) != 0)
+    if (!file_id_at(copy, &id, NULL) || rename(copy, r->path) != 0)
         return err_sys(err, errno, "%s: cannot be put in its place", copy);
-    r->copied = (struct records_file_id){st.st_dev, st.st_ino};
+    r->copied = id;
     return sync_path(dir, err);
 }
 
@@ -484,7 +476,7 @@ enum rc records_stay(struct records *r, struct err *err)
     look_up(r, &now);
     bool same = true;
     for (size_t i = 0; i < COUNT_OF(file_ends); i++)
-        same = same && is_same(&now.files[i], &r->place.files[i]);
+        same = same && file_id_eq(now.files[i], r->place.files[i]);
     if (LIKELY(same))
         return RC_OK;
     snprintf(copy, sizeof(copy), "%s.new", r->path);

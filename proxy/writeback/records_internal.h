@@ -10,6 +10,7 @@
 
 #include "backends/sqlite_value.h"
 #include "base/buf.h"
+#include "base/file_id.h"
 #include "base/lock.h"
 #include "writeback/records.h"
 
@@ -71,11 +72,8 @@ struct records_conn {
 
 /* The file, its WAL, its index. */
 enum { RECORDS_FILES = 3 };
-struct records_file_id {
-    uint64_t dev, ino; /* zeros: there is none */
-};
 struct records_place {
-    struct records_file_id files[RECORDS_FILES];
+    struct file_id files[RECORDS_FILES]; /* zeros: there is none */
 };
 
 struct records_tally {
@@ -93,8 +91,8 @@ struct records {
     struct lock lock;
     struct records_conn writer GUARDED_BY(lock); /* db NULL: not open, see why */
     struct err why GUARDED_BY(lock);
-    struct records_place place GUARDED_BY(lock);    /* of what is open */
-    struct records_file_id copied GUARDED_BY(lock); /* what was last put there in place of that */
+    struct records_place place GUARDED_BY(lock); /* of what is open */
+    struct file_id copied GUARDED_BY(lock);      /* what was last put there in place of that */
     uint64_t next_id GUARDED_BY(lock);
     struct records_tally tally GUARDED_BY(lock);  /* as the writer sees it */
     struct records_tally before GUARDED_BY(lock); /* as it was when its transaction began */

@@ -295,7 +295,7 @@ static void *cutter_main(void *arg)
         measure_surge(wb);
         if (orders_run(wb))
             wanted = journal_last_lsn(wb->journal);
-        bool requested = wanted > atomic_load(&wb->last_cut_lsn) || journal_is_removed(wb->journal);
+        bool requested = wanted > atomic_load(&wb->last_cut_lsn) || journal_is_lost(wb->journal);
         if (should_cut(wb, requested))
             capture_begin(wb);
         bool capturing = capture_some(wb);

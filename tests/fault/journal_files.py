@@ -8,6 +8,7 @@ import glob
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 
 from harness import ROOT, PATIENCE, ReplyError, Server, Skip, run_checks, until
@@ -174,7 +175,8 @@ def moved_while_it_runs(server, path):
     shutil.move(path, elsewhere)
     until(lambda: state(conn) == "failing", 5, "the state is failing")
     info = conn.info("writeback")
-    assert "moved or removed" in info["journal_error"] and info["dirty_keys"] != "0", info
+    assert "moved or removed" in info["journal_error"], info
+    until(lambda: conn.info("writeback")["lag_records"] == "0", 20, "all is flushed")
     refused(conn, "SET", "key:0", "changed")
     assert conn("GET", "key:0") == b"0"
     assert not os.path.exists(path)
@@ -218,6 +220,90 @@ def a_removed_journal_loses_nothing_that_reaches_the_store():
         assert done.returncode == 0, done.stdout
         assert server.start().connect()("DBSIZE") == 20
         with_keys(server, 0, 30)
+
+
+def remove_all(directory):
+    while os.path.exists(directory):  # a file may come in between
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def recreate_directory(server):
+    remove_all(journal(server))
+    os.mkdir(journal(server))
+
+
+def move_directory_and_make_another(server):
+    shutil.move(journal(server), os.path.join(server.dir, "elsewhere"))
+    os.mkdir(journal(server))
+
+
+def put_a_copy_in_its_place(server):
+    copy = os.path.join(server.dir, "copy")
+    shutil.copytree(journal(server), copy)
+    remove_all(journal(server))
+    os.rename(copy, journal(server))
+
+
+def remove_its_files(server):
+    for name in os.listdir(journal(server)):
+        os.remove(journal(server, name))
+
+
+def first_segment(server):
+    return sorted(glob.glob(journal(server, "[0-9]*.wj")))[0]
+
+
+def make_another(path):
+    os.remove(path)
+    with open(path, "w"):
+        pass  # the number of its inode is often the same
+
+
+def cut_short(path):
+    with open(path, "r+b") as f:
+        f.truncate(0)
+
+
+LOSSES = {
+    "the directory is recreated": recreate_directory,
+    "another directory is in its place": move_directory_and_make_another,
+    "a copy of the directory is in its place": put_a_copy_in_its_place,
+    "all files are removed": remove_its_files,
+    "the oldest segment is removed": lambda server: os.remove(first_segment(server)),
+    "the oldest segment is another": lambda server: make_another(first_segment(server)),
+    "the oldest segment is cut short": lambda server: cut_short(first_segment(server)),
+    "the newest segment is another": lambda server: make_another(newest_segment(server)),
+    "the newest segment is cut short": lambda server: cut_short(newest_segment(server)),
+    "a ring is another": lambda server: make_another(journal(server, "ring-0")),
+}
+
+
+def whatever_is_missing_what_was_acknowledged_reaches_the_store():
+    """Although the next flush is an hour away; and when it has, what only an old segment held is
+    needed no more, so that writes go on."""
+    for fsync in ("everysec", "always"):
+        for what, lose in LOSSES.items():
+            with Server(journal_fsync=fsync, **NEVER, **SMALL) as server:
+                conn = server.start().connect()
+                until(lambda: conn.info("writeback")["last_flush_age_ms"] != "-1", 20, "a cut")
+                for i in range(600):  # into three segments
+                    conn("SET", "key:%d" % i, "x" * 4000)
+                assert conn.info("writeback")["dirty_keys"] == "600"
+                lose(server)
+                until(lambda: conn.info("writeback")["lag_records"] == "0", 20,
+                      "all is flushed after " + what)
+                if "oldest" in what:
+                    until(lambda: state(conn) == "running", 20, "writes are taken")
+                    conn("SET", "key:600", "x")
+                else:
+                    assert "was " in conn.info("writeback")["journal_error"], what
+                    refused(conn, "SET", "key:0", "changed")
+                server.kill()
+                with contextlib.closing(sqlite3.connect(server.database())) as db:
+                    keys = db.execute("SELECT count(*) FROM string WHERE length(value) = 4000")
+                    assert keys.fetchone() == (600,), what
+                if "oldest" in what:
+                    assert server.start().connect()("DBSIZE") == 601, what
 
 
 @contextlib.contextmanager
@@ -307,5 +393,6 @@ if __name__ == "__main__":
                 an_orderly_stop_needs_nothing_but_the_segments,
                 a_journal_that_moves_under_always_is_noticed,
                 a_removed_journal_loses_nothing_that_reaches_the_store,
+                whatever_is_missing_what_was_acknowledged_reaches_the_store,
                 a_full_disk_takes_deletions,
                 what_is_deleted_on_a_full_disk_makes_room])

@@ -188,20 +188,23 @@ static enum rc sim_truncate(void *ctx, struct fs_file *file, uint64_t size, stru
     return why == 0 ? RC_OK : refuse(err, why, "truncate", "a file");
 }
 
-static enum rc sim_identify(void *ctx, struct fs_file *file, struct fs_id *out, struct err *err)
+static enum rc sim_identify(void *ctx, struct fs_file *file, struct file_id *out, struct err *err)
 {
     (void)ctx, (void)err;
-    *out = (struct fs_id){1, file->inode->serial};
+    *out = (struct file_id){1, file->inode->serial, 0};
     return RC_OK;
 }
 
 /* Every directory exists, and is the same. */
-static enum rc sim_lookup(void *ctx, const char *path, struct fs_id *out, struct err *err)
+static enum rc sim_lookup(void *ctx, const char *path, struct file_id *out, uint64_t *bytes,
+                          struct err *err)
 {
     struct simfs *s = ctx;
     lock_acquire(&s->lock);
     struct sim_name *name = sim_find(&s->now, path);
-    *out = (struct fs_id){1, name == NULL ? 0 : name->inode->serial};
+    *out = (struct file_id){1, name == NULL ? 0 : name->inode->serial, 0};
+    if (bytes != NULL)
+        *bytes = name == NULL ? 0 : name->inode->now.len;
     lock_release(&s->lock);
     return name != NULL || strchr(path, '/') == NULL
                ? RC_OK

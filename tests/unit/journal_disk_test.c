@@ -106,7 +106,7 @@ static void expect_failing_until_it_is_back(const char *what, const char *from, 
     struct journal_info i;
     uint64_t last = journal_last_lsn(rig.j), before = segments();
     assert_true(rig_wait(is_failing, &rig));
-    assert_false(journal_is_removed(rig.j));
+    assert_true(journal_is_lost(rig.j));
     assert_int_equal(journal_reserve(rig.j, 0, 10, &rig.err), RC_READONLY);
     history_append(&rig.h, rig.j, 0);
     journal_kick(rig.j);
@@ -163,6 +163,27 @@ static void a_ring_that_moves_is_noticed(void **state)
     moved("ring-1", JOURNAL_FSYNC_EVERYSEC);
 }
 
+/* It holds what has not been flushed; when that is flushed, nobody needs it. */
+static void an_old_segment_that_is_gone_is_missed_until_all_is_flushed(void **state)
+{
+    (void)state;
+    char path[160];
+    resume(0);
+    while (segments() < 3)
+        rig_append(&rig, 20);
+    rig_sync(&rig);
+    snprintf(path, sizeof(path), "%s/00000000000000000001.wj", dir);
+    assert_int_equal(truncate(path, 4096), 0);
+    assert_true(rig_wait(is_failing, &rig));
+    assert_true(journal_is_lost(rig.j));
+    assert_int_equal(unlink(path), 0);
+    journal_trim(rig.j, journal_last_lsn(rig.j));
+    assert_true(rig_wait(is_running, &rig));
+    assert_false(journal_is_lost(rig.j));
+    rig_append(&rig, 20);
+    rig_sync(&rig);
+}
+
 /* Nobody can put it back: the state says so, with the way on. */
 static void a_directory_that_is_removed_is_told_from_one_that_moves(void **state)
 {
@@ -172,11 +193,11 @@ static void a_directory_that_is_removed_is_told_from_one_that_moves(void **state
     resume(0);
     rig_append(&rig, 20);
     rig_sync(&rig);
-    assert_false(journal_is_removed(rig.j));
+    assert_false(journal_is_lost(rig.j));
     assert_int_equal(fs_posix.list(NULL, dir, remove_file, NULL, &err), RC_OK);
     assert_int_equal(rmdir(dir), 0);
     assert_true(rig_wait(is_failing, &rig));
-    assert_true(journal_is_removed(rig.j));
+    assert_true(journal_is_lost(rig.j));
     journal_get_info(rig.j, &i);
     if (strstr(i.error.text, "was removed") == NULL || strstr(i.error.text, "store adopt") == NULL)
         fail_msg("%s", i.error.text);
@@ -203,11 +224,12 @@ static enum rc open_watched(void *ctx, const char *path, enum fs_mode mode, stru
     return fs_posix.open(ctx, path, mode, out, err);
 }
 
-static enum rc lookup_watched(void *ctx, const char *path, struct fs_id *out, struct err *err)
+static enum rc lookup_watched(void *ctx, const char *path, struct file_id *out, uint64_t *bytes,
+                              struct err *err)
 {
     if (strcmp(path, dir) == 0 && pthread_equal(atomic_load(&watched.maker), pthread_self()))
         atomic_fetch_add(&watched.looked, 1);
-    return fs_posix.lookup(ctx, path, out, err);
+    return fs_posix.lookup(ctx, path, out, bytes, err);
 }
 
 static bool wants_a_spare(struct journal_rig *r)
@@ -292,6 +314,7 @@ int main(void)
         DISK_TEST(a_directory_that_moves_is_noticed_without_syncs),
         DISK_TEST(the_current_segment_that_moves_is_noticed),
         DISK_TEST(a_ring_that_moves_is_noticed),
+        DISK_TEST(an_old_segment_that_is_gone_is_missed_until_all_is_flushed),
         DISK_TEST(a_directory_that_is_removed_is_told_from_one_that_moves),
         DISK_TEST(nothing_is_made_in_the_place_of_a_directory_that_moved),
         DISK_TEST(under_always_nothing_is_durable_in_a_file_that_is_gone),

@@ -33,9 +33,9 @@ static void take_a_slow_lock(void)
 
 static void look_for_a_file(void)
 {
-    struct fs_id id;
+    struct file_id id;
     struct err err;
-    must(fs_posix.lookup(fs_posix.ctx, "/nowhere", &id, &err) != RC_OK);
+    must(fs_posix.lookup(fs_posix.ctx, "/nowhere", &id, NULL, &err) != RC_OK);
 }
 
 static void take_a_plain_lock(void)

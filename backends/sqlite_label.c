@@ -6,8 +6,7 @@
  * page by page, and neither is left.
  *
  * So a WAL that is opened gets a label, an extended attribute: which file it is itself, and which
- * file its database is (base/file_id.h). The device is left out, which may be another after the next
- * boot.
+ * file its database is (base/file_id.h). The device is left out: it may be another after a boot.
  *
  *   the WAL               the database          so
  *   none, or empty        -                     there is nothing to be mixed

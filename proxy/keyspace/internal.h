@@ -109,6 +109,9 @@ struct keyspace {
     struct keyspace_options options;
     uint32_t producers; /* workers and the cutter */
     bool replaying;     /* before the threads start */
+    /* the same: whose base cannot be read, see unreadable.c */
+    struct unreadable_key *unreadable;
+    uint32_t unreadable_len;
     _Atomic bool active_expire, expiry_held;
     _Atomic unsigned notify;     /* enum notify_class bits that somebody wants */
     _Atomic bool stuck;          /* above maxmemory and nothing left to evict */
@@ -262,6 +265,20 @@ MUST_CHECK enum rc replay_effect(struct txn *t, uint32_t store_db, uint32_t argc
                                  const struct slice *argv, struct err *err);
 /* True when the effect changes a part of a key, whose base must be there. */
 bool replay_needs_base(uint32_t argc, const struct slice *argv);
+
+/* --- unreadable.c: a replay --- */
+#define UNREADABLE "its value in the backend cannot be read"
+/* The base of this key cannot be read. False: too many cannot. */
+MUST_CHECK bool unreadable_note(struct keyspace *ks, uint32_t store_db, struct slice key);
+bool unreadable_is(struct keyspace *ks, uint32_t store_db, struct slice key);
+/* The key has a new value, which needs no base. */
+void unreadable_replaced(struct keyspace *ks, uint32_t store_db, struct slice key);
+/* In place of applying an effect on such a key (argv[1]). */
+MUST_CHECK enum rc unreadable_keep(struct txn *t, uint32_t store_db, uint32_t argc,
+                                   const struct slice *argv, struct err *err);
+/* When the journal may be appended to. Lock: none. */
+MUST_CHECK enum rc unreadable_set_aside(struct keyspace *ks, struct err *err);
+void unreadable_fini(struct keyspace *ks);
 
 /* --- load.c --- */
 void loader_init(struct keyspace *ks);

@@ -144,6 +144,7 @@ static void release(struct keyspace **ksp)
         ks->ops->close(&ks->backend);
     if (ks->store.shards != NULL)
         store_close(&ks->store);
+    unreadable_fini(ks);
     for (int i = 0; i < SCAN_PLACES; i++)
         buf_fini(&ks->places[i].after);
     buf_fini(&ks->cold.after);
@@ -219,6 +220,8 @@ enum rc keyspace_open(const struct keyspace_options *options, struct keyspace **
         rc = journal_start(ks->journal, position.cut_lsn, err);
     if (rc == RC_OK)
         rc = forget_end_replay(ks->wb, err);
+    if (rc == RC_OK)
+        rc = unreadable_set_aside(ks, err);
     if (rc == RC_OK)
         rc = join_store(ks, &position, err);
     if (rc != RC_OK) {

@@ -284,13 +284,20 @@ static uint32_t take_loads(struct loader *l, struct load **loads) REQUIRES(l->lo
     return n;
 }
 
+/* A start goes on without a key that is damaged. */
+static bool is_noted(struct keyspace *ks, const struct load *load, enum rc why)
+{
+    return ks->replaying && why == RC_CORRUPT &&
+           unreadable_note(ks, load->store_db, slice_of(load->key, load->key_len));
+}
+
 /* Loads all of them; who waits for one that cannot be had is told. Returns the last failure. A page
  * that is damaged concerns the keys that lie on it and no others: then each is asked for alone. */
 static enum rc load_batch(struct keyspace *ks, struct load **loads, uint32_t n, struct err *err)
 {
     enum rc rc;
     uint32_t done = load_together(ks, loads, n, err, &rc);
-    bool one_by_one = rc == RC_CORRUPT && n > 1;
+    bool one_by_one = rc == RC_CORRUPT && n > 1, noted = done < n;
     for (; done < n; done++) {
         struct err alone;
         enum rc failed = rc;
@@ -298,11 +305,12 @@ static enum rc load_batch(struct keyspace *ks, struct load **loads, uint32_t n, 
             continue;
         if (one_by_one)
             *err = alone;
+        noted = is_noted(ks, loads[done], failed) && noted;
         fail(ks, loads[done], failed);
     }
     for (uint32_t i = 0; i < n; i++)
         free(loads[i]);
-    return rc;
+    return noted ? RC_OK : rc;
 }
 
 enum rc load_queued(struct keyspace *ks, struct err *err) NO_TSA /* no other thread is there yet */

@@ -50,8 +50,11 @@ static enum rc no_memory(const struct replay *r)
 
 static enum rc open_keys(const struct replay *r, struct txn_key *keys, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         keys[i].db = r->store_db;
+        if (keys[i].mode == KEY_OVERWRITE)
+            unreadable_replaced(r->t->ks, r->store_db, keys[i].name);
+    }
     enum txn_state state =
         txn_begin(r->t, keys, n, TXN_WRITES | TXN_NO_OOM, (struct slice){NULL, 0}, 0, NULL, NULL);
     if (state == TXN_READY)
@@ -228,7 +231,11 @@ static enum rc replay_dbmap(const struct replay *r)
 
 static enum rc replay_forget(const struct replay *r)
 {
-    if (!forget_replay(r->t->ks->wb, r->store_db, r->argv[0], r->t->stamp.lsn))
+    struct keyspace *ks = r->t->ks;
+    struct lost why = {.lsn = r->t->stamp.lsn,
+                       .reason = unreadable_is(ks, r->store_db, r->argv[0]) ? UNREADABLE : NULL};
+    unreadable_replaced(ks, r->store_db, r->argv[0]);
+    if (!forget_replay(ks->wb, r->store_db, r->argv[0], &why))
         return err_set(r->err, RC_NOMEM, "out of memory for a change that lost a conflict");
     return RC_OK;
 }
@@ -389,6 +396,8 @@ enum rc replay_effect(struct txn *t, uint32_t store_db, uint32_t argc, const str
         buf_fini(&name);
         return rc;
     }
+    if (verb->needs_base && unreadable_is(t->ks, store_db, argv[1]))
+        return unreadable_keep(t, store_db, argc, argv, err);
     struct replay r = {t, store_db, argc - 1, argv + 1, err};
     return verb->apply != NULL ? verb->apply(&r) : change_object(&r, verb);
 }

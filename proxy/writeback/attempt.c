@@ -63,20 +63,20 @@ static void keep(struct attempt *a, struct record *record, const struct backend_
     a->records.code = records_add(a->wb->records, record, &bounds, &a->records);
 }
 
-enum rc record_lost_changes(struct writeback *wb, const struct backend_item *ours, uint32_t n,
-                            uint64_t lsn, struct err *err)
+enum rc record_lost_changes(struct writeback *wb, const struct lost *lost, struct err *err)
 {
+    static const char on_top[] = "backend-wins, made on top of a change that lost";
     struct records_bounds bounds = bounds_of(RECORD_CONFLICT);
+    uint32_t n = (uint32_t)lost->items->len;
     struct record *list = alloc_try(n * sizeof(*list));
     if (list == NULL)
         return err_set(err, RC_NOMEM, "no memory for the records of %u lost changes", n);
     for (uint32_t i = 0; i < n; i++) {
-        list[i] =
-            (struct record){.kind = RECORD_CONFLICT,
-                            .lsn = lsn,
-                            .reason = SLICE("backend-wins, made on top of a change that lost"),
-                            .ours_lost = true};
-        describe(wb, &ours[i], &list[i]);
+        list[i] = (struct record){.kind = RECORD_CONFLICT,
+                                  .lsn = lost->lsn,
+                                  .reason = slice_str(lost->reason ? lost->reason : on_top),
+                                  .ours_lost = true};
+        describe(wb, &lost->items->items[i], &list[i]);
     }
     enum rc rc = records_add_alone(wb->records, list, n, &bounds, err);
     if (rc == RC_OK)

@@ -68,7 +68,7 @@ static bool lost_keep(struct lost *lost, struct entry *e)
 static enum rc try_record(struct writeback *wb, struct lost *lost)
 {
     struct err err = {0};
-    enum rc rc = record_lost_changes(wb, lost->items->items, lost->items->len, lost->lsn, &err);
+    enum rc rc = record_lost_changes(wb, lost, &err);
     lane_note_records(wb, rc, &err);
     if (rc == RC_OK)
         piece_free(&lost->items);
@@ -185,9 +185,10 @@ static struct kept_key *find_kept(struct writeback *wb, uint64_t hash)
 
 /* A record of it that was made before a crash is of a cut that never was, and is gone: this makes
  * it again. */
-bool forget_replay(struct writeback *wb, uint32_t store_db, struct slice key, uint64_t lsn)
+bool forget_replay(struct writeback *wb, uint32_t store_db, struct slice key,
+                   const struct lost *why)
 {
-    struct lost lost = {.lsn = lsn};
+    struct lost lost = {.lsn = why->lsn, .reason = why->reason};
     uint64_t hash = store_hash(wb->store, store_db, key);
     struct shard *sh = store_shard(wb->store, hash);
     struct kept_key *kept = find_kept(wb, hash);

@@ -371,7 +371,8 @@ void cleanup_batch(struct writeback *wb, const struct batch *b);
 struct lost {
     struct piece *items; /* NULL while there are none */
     uint32_t len;
-    uint64_t lsn; /* of the newest FORGET */
+    uint64_t lsn;       /* of the newest FORGET */
+    const char *reason; /* NULL: they were made on top of a change that lost */
     struct lost *next;
 };
 /* Takes an entry out of memory, dirty or not: the key is what the backend says. */
@@ -388,10 +389,10 @@ MUST_CHECK bool lost_record(struct writeback *wb, struct lost *lost);
 bool lost_record_rest(struct writeback *wb);
 void lost_fini(struct writeback *wb);
 /* Around a replay of the journal, the second when that may be appended to. forget_replay() is for
- * each FORGET that is met; false: out of memory. */
+ * each FORGET that is met; `why` has its LSN and the reason; false: out of memory. */
 MUST_CHECK enum rc forget_begin_replay(struct writeback *wb, struct err *err);
 MUST_CHECK bool forget_replay(struct writeback *wb, uint32_t store_db, struct slice key,
-                              uint64_t lsn);
+                              const struct lost *why);
 MUST_CHECK enum rc forget_end_replay(struct writeback *wb, struct err *err);
 
 /* --- attempt.c --- */
@@ -403,8 +404,8 @@ MUST_CHECK enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *re
 void attempt_free(struct attempt **a);
 /* Changes that were made on top of some that lost a conflict, and lose with them: all are recorded,
  * or none. Thread: cutter. */
-MUST_CHECK enum rc record_lost_changes(struct writeback *wb, const struct backend_item *ours,
-                                       uint32_t n, uint64_t lsn, struct err *err);
+MUST_CHECK enum rc record_lost_changes(struct writeback *wb, const struct lost *lost,
+                                       struct err *err);
 
 /* Changes behind a position, up to another, did not get to the backend: for writeback_get_losses().
  * Before applied_lsn says that they were committed. */

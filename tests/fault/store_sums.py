@@ -5,6 +5,7 @@
 The first is never served: who asks hears an error, the state says `corrupt`, and `weirctl check`
 names the page. The second is no damage.
 """
+import glob
 import os
 import shutil
 import sqlite3
@@ -131,6 +132,64 @@ def a_turned_bit_is_not_served_after_kill_9():
         check_damage_is_met(server, server.connect(), page)
 
 
+def unapplied(server):
+    """What starts have set aside, as one text."""
+    names = sorted(glob.glob(os.path.join(server.dir, "journal", "unapplied-*.resp")))
+    assert all(name.endswith(".resp") for name in names)
+    parts = []
+    for name in names:
+        with open(name, "rb") as f:
+            parts.append(f.read())
+    return b"".join(parts)
+
+
+def a_base_that_is_damaged_is_no_reason_not_to_start():
+    """What the journal has for such a key is set aside, whole, and what it has for others is there
+    and is flushed."""
+    starts_without_a_base("k0", True)
+
+
+def a_key_that_was_overwritten_needs_no_base():
+    """Though its row is on the damaged page, so that no flush succeeds."""
+    starts_without_a_base("k%d" % (KEYS // 2 + 1), False)
+
+
+def starts_without_a_base(other, can_flush):
+    key = "k%d" % (KEYS // 2)
+    with Server(**FAST) as server:
+        conn = started_and_filled(server)
+        conn("CONFIG", "SET", "write-delay-max-ms", "3600000")
+        conn("CONFIG", "SET", "write-delay-ms", "3600000")
+        conn("APPEND", key, "appended")
+        conn("PEXPIREAT", key, "4102444800000")
+        conn("APPEND", other, "lost with what it was appended to")
+        conn("SET", other, "new")
+        conn("HSET", "h", "f0", "changed")
+        assert conn.info("writeback")["dirty_keys"] == "3"
+        server.directives.update({"write_delay_ms": 3600000, "write_delay_max_ms": 3600000})
+        server.kill()
+        turn_a_bit(server.database())
+        for again in range(3):  # killed again and again, before any flush and after
+            conn = server.start().connect()
+            assert isinstance(ask(conn, key), ReplyError)
+            assert conn("GET", other) == b"new"
+            assert conn("HGET", "h", "f0") == b"changed" and conn("HGET", "h", "f1") == b"v1"
+            text = unapplied(server)
+            at = len(value_of(KEYS // 2))
+            assert (b"SETRANGE\r\n$%d\r\n%s\r\n$%d\r\n%d\r\n$8\r\nappended\r\n" %
+                    (len(key), key.encode(), len(str(at)), at)) in text, text
+            assert text.count(b"appended") == 1 and b"4102444800000" in text, text
+            assert b"lost with" not in text and b"changed" not in text, text
+            assert "cannot be read" in str(conn("WEIR", "CONFLICTS")), conn("WEIR", "CONFLICTS")
+            conn("SET", "after%d" % again, "1")
+            if can_flush and again == 1:
+                assert conn("WEIR", "FLUSH") == "OK"
+            server.kill()
+        conn = server.start().connect()
+        assert conn("MGET", "after0", "after1", "after2") == [b"1", b"1", b"1"]
+        assert conn("SET", key, "written anew") == "OK"
+
+
 def a_turned_bit_is_not_served_after_kill_9_with_a_wal():
     with Server(**FAST) as server:
         conn = started_and_filled(server)
@@ -228,6 +287,8 @@ if __name__ == "__main__":
     run_checks([a_turned_bit_is_not_served_after_an_orderly_stop,
                 a_damaged_page_takes_no_other_key_with_it,
                 a_turned_bit_is_not_served_after_kill_9,
+                a_base_that_is_damaged_is_no_reason_not_to_start,
+                a_key_that_was_overwritten_needs_no_base,
                 a_turned_bit_is_not_served_after_kill_9_with_a_wal,
                 a_turned_bit_is_not_served_while_it_runs,
                 what_others_write_while_it_is_down_is_no_damage,

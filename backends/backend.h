@@ -63,7 +63,8 @@ struct backend_item {
     bool replace;          /* aggregates: everything the store has under this key goes first */
     uint32_t elements_len; /* aggregates: the changed elements only, unless `replace` */
     const struct backend_element *elements;
-    bool apart; /* for its owner, backends do not look at it */
+    bool apart;     /* for its owner, backends do not look at it */
+    bool head_only; /* of a key that is to be loaded: type and expiry are enough */
 };
 
 /* Clients see numbered databases (SELECT n). Each is a pointer to a store database: FLUSHDB points
@@ -201,7 +202,9 @@ struct backend_ops {
     enum rc (*maintain)(struct backend *b, int64_t budget_ms, bool *more, struct err *err)
         MUST_CHECK;
 
-    /* Loads n keys (db, key and expires_at_ms of keys[i] are read). emit gets an item for each, in
+    /* Loads n keys (db, key, expires_at_ms and head_only of keys[i] are read). A key that is asked
+     * for with head_only comes as one item without value and elements, and costs no more than that,
+     * however large it is. emit gets an item for each, in
      * order; a missing key comes as VALUE_NONE, and so does an expired one, with its expiry, unless
      * expires_at_ms is BACKEND_EVEN_EXPIRED (recovery: that it expired is in the journal). What is
      * emitted

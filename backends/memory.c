@@ -536,6 +536,16 @@ static enum rc emit_key(const struct memory_key *k, backend_emit *emit, void *ct
     return rc;
 }
 
+static enum rc emit_head(const struct memory_key *k, backend_emit *emit, void *ctx)
+{
+    struct backend_item item = {.db = k->item.db,
+                                .key = k->item.key,
+                                .type = k->item.type,
+                                .expires_at_ms = k->item.expires_at_ms,
+                                .replace = true};
+    return emit(ctx, &item);
+}
+
 static bool has_something(const struct memory_key *k, bool even_expired)
 {
     return k != NULL && (even_expired || alive(k)) &&
@@ -549,6 +559,8 @@ static enum rc memory_load(struct backend *b, const struct backend_item *keys, u
     lock_acquire(&s->lock);
     s->counters.loads++;
     s->counters.keys_loaded += n;
+    for (uint32_t i = 0; i < n; i++)
+        s->counters.heads_loaded += keys[i].head_only;
     enum rc rc = load_failure(s, err);
     lock_release(&s->lock);
     for (uint32_t i = 0; i < n && rc == RC_OK; i++) {
@@ -561,7 +573,10 @@ static enum rc memory_load(struct backend *b, const struct backend_item *keys, u
         if (k != NULL && k->item.type != VALUE_NONE)
             absent.expires_at_ms = k->item.expires_at_ms;
         bool even_expired = keys[i].expires_at_ms == BACKEND_EVEN_EXPIRED;
-        rc = has_something(k, even_expired) ? emit_key(k, emit, ctx) : emit(ctx, &absent);
+        if (!has_something(k, even_expired))
+            rc = emit(ctx, &absent);
+        else
+            rc = keys[i].head_only ? emit_head(k, emit, ctx) : emit_key(k, emit, ctx);
         lock_acquire(&s->lock);
         memory_key_unref(k);
         lock_release(&s->lock);

@@ -14,13 +14,14 @@
 #include "base/buf.h"
 
 struct memory_counters {
-    uint64_t applies;     /* calls of apply */
-    uint64_t commits;     /* batches that took effect */
-    uint64_t items;       /* items in them, those kept for a conflict not counted */
-    uint64_t rows;        /* as backend_applied counts them */
-    uint64_t conflicts;   /* items that met a foreign edit */
-    uint64_t loads;       /* calls of load */
-    uint64_t keys_loaded; /* keys asked for in them */
+    uint64_t applies;      /* calls of apply */
+    uint64_t commits;      /* batches that took effect */
+    uint64_t items;        /* items in them, those kept for a conflict not counted */
+    uint64_t rows;         /* as backend_applied counts them */
+    uint64_t conflicts;    /* items that met a foreign edit */
+    uint64_t loads;        /* calls of load */
+    uint64_t keys_loaded;  /* keys asked for in them */
+    uint64_t heads_loaded; /* of these, without their values */
     uint64_t scans, counts, polls, maintains;
 };
 struct memory_counters memory_counters(const char *name);

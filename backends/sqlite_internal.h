@@ -84,6 +84,7 @@ enum {
     S(DROPPED_DONE, "DELETE FROM weir_dropped WHERE store_db = ?1")                                \
     S(ANY_KEY, "SELECT 1 FROM weir_key LIMIT 1")                                                   \
     S(KEY, "SELECT type, expires_at, value FROM weir_key WHERE db = ?1 AND key = ?2")              \
+    S(HEAD, "SELECT type, expires_at FROM weir_key WHERE db = ?1 AND key = ?2")                    \
     S(KEY_PUT_STRING, "INSERT OR ABORT INTO weir_key(db, key, type, value, expires_at) VALUES "    \
                       "(?1, ?2, 1, ?3, ?4) "                                                       \
                       "ON CONFLICT(db, key) DO UPDATE SET value = excluded.value, "                \
@@ -98,6 +99,10 @@ enum {
     S(LIST, "SELECT position, value FROM weir_list WHERE db = ?1 AND key = ?2 ORDER BY position")  \
     S(SET, "SELECT member, NULL FROM weir_set WHERE db = ?1 AND key = ?2 ORDER BY member")         \
     S(ZSET, "SELECT member, score FROM weir_zset WHERE db = ?1 AND key = ?2 ORDER BY member")      \
+    S(HASH_ANY, "SELECT 1 FROM weir_hash WHERE db = ?1 AND key = ?2 LIMIT 1")                      \
+    S(LIST_ANY, "SELECT 1 FROM weir_list WHERE db = ?1 AND key = ?2 LIMIT 1")                      \
+    S(SET_ANY, "SELECT 1 FROM weir_set WHERE db = ?1 AND key = ?2 LIMIT 1")                        \
+    S(ZSET_ANY, "SELECT 1 FROM weir_zset WHERE db = ?1 AND key = ?2 LIMIT 1")                      \
     S(HASH_GET, "SELECT field, value FROM weir_hash WHERE db = ?1 AND key = ?2 AND field = ?3")    \
     S(LIST_GET, "SELECT position, value FROM weir_list "                                           \
                 "WHERE db = ?1 AND key = ?2 AND position = ?3")                                    \

@@ -176,6 +176,44 @@ enum rc sqlite_read_key(const struct sqlite_conn *c, struct sqlite_piece *p,
     return rc;
 }
 
+/* Whether an aggregate has an element; without one it does not exist. */
+static enum rc has_elements(const struct sqlite_conn *c, const struct backend_item *item, bool *has,
+                            struct err *err)
+{
+    sqlite3_stmt *s =
+        sqlite_with_key(c, sqlite_statement_for(ST_HASH_ANY, item->type), item->db, item->key);
+    int result = sqlite3_step(s);
+    enum rc rc = RC_OK;
+    *has = result == SQLITE_ROW;
+    if (result != SQLITE_ROW && result != SQLITE_DONE)
+        rc = sqlite_fail(c, result, "looking for elements", err);
+    sqlite3_reset(s);
+    return rc;
+}
+
+/* Type and expiry: looks at no page of the value. */
+static enum rc read_head(const struct reading *r, const struct backend_item *key, struct err *err)
+{
+    struct backend_item item = {.db = key->db, .key = key->key, .replace = true};
+    sqlite3_stmt *s = sqlite_with_key(r->c, ST_HEAD, key->db, key->key);
+    int result = sqlite3_step(s);
+    enum rc rc = RC_OK;
+    bool has = true;
+    if (result == SQLITE_ROW) {
+        struct sqlite_head head = sqlite_head_from_row(s, 0, 1);
+        item.type = expired(head.expires_at_ms) ? VALUE_NONE : head.type;
+        item.expires_at_ms = head.expires_at_ms;
+    } else if (result != SQLITE_DONE) {
+        rc = sqlite_fail(r->c, result, "looking up a key", err);
+    }
+    sqlite3_reset(s);
+    if (rc == RC_OK && item.type > VALUE_STRING)
+        rc = has_elements(r->c, &item, &has, err);
+    if (!has)
+        item.type = VALUE_NONE;
+    return rc == RC_OK ? r->emit(r->ctx, &item) : rc;
+}
+
 /* Recovery: the key as it was before the first change in the log; *found says whether there is one.
  * Expired or not: it was not when the journalled command ran. */
 static enum rc read_key_before(const struct reading *r, const struct backend_item *key, bool *found,
@@ -227,6 +265,8 @@ enum rc sqlite_load(struct backend *pb, const struct backend_item *keys, uint32_
             rc = sqlite_change_resolve(b, keys[i].db, keys[i].key, err);
         if (rc == RC_OK && changes && recovering && keys[i].expires_at_ms == BACKEND_EVEN_EXPIRED)
             rc = read_base(&r, &keys[i], err);
+        else if (rc == RC_OK && keys[i].head_only)
+            rc = read_head(&r, &keys[i], err);
         else if (rc == RC_OK)
             rc = sqlite_read_key(&b->reader, &b->piece, &keys[i], emit, ctx, err);
     }

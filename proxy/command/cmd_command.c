@@ -486,6 +486,7 @@ static const char *mode_flags(const struct command *command, const struct txn_ke
     if (command->find_keys != NULL && count_specs(command) < 2)
         switch (key->mode) {
         case KEY_READ:
+        case KEY_HEAD:
         case KEY_NONE:
             return "RO access";
         case KEY_OVERWRITE:
@@ -493,10 +494,11 @@ static const char *mode_flags(const struct command *command, const struct txn_ke
         case KEY_REMOVE:
             return "RM delete";
         case KEY_UPDATE:
+        case KEY_PLACE:
             return "RW access update";
         }
     const char *text = command->specs;
-    bool changes = key->mode != KEY_READ && key->mode != KEY_NONE;
+    bool changes = key->mode > KEY_READ;
     for (uint32_t n = count_specs(command); n > 1; n--) {
         bool only_reads = strncmp(text, "RO", 2) == 0;
         if (i == 0 && !(changes && only_reads))

@@ -44,7 +44,7 @@ int find_keys_restore(uint32_t argc, const struct slice *argv, struct txn_key *k
     }
     bool past = absttl && num_parse_i64(argv[2], &ttl) && ttl > 0 && ttl <= clock_wall().ms;
     keys[0].name = argv[1];
-    keys[0].mode = replace && !past ? KEY_OVERWRITE : KEY_UPDATE;
+    keys[0].mode = replace && !past ? KEY_OVERWRITE : KEY_PLACE;
     return 1;
 }
 

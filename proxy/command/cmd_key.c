@@ -70,10 +70,10 @@ int find_keys_rename(uint32_t argc, const struct slice *argv, struct txn_key *ke
 int find_keys_renamenx(uint32_t argc, const struct slice *argv, struct txn_key *keys)
 {
     (void)argc;
-    for (int i = 0; i < 2; i++) {
-        keys[i].name = argv[i + 1];
-        keys[i].mode = KEY_UPDATE;
-    }
+    keys[0].name = argv[1];
+    keys[0].mode = KEY_UPDATE;
+    keys[1].name = argv[2];
+    keys[1].mode = KEY_PLACE;
     return 2;
 }
 
@@ -114,7 +114,7 @@ int find_keys_copy(uint32_t argc, const struct slice *argv, struct txn_key *keys
     keys[0].name = argv[1];
     keys[0].mode = KEY_READ;
     keys[1].name = argv[2];
-    keys[1].mode = KEY_UPDATE;
+    keys[1].mode = KEY_PLACE;
     for (uint32_t i = 3; i < argc; i++) {
         uint32_t db;
         if (slice_is_word(argv[i], "replace"))
@@ -176,7 +176,7 @@ int find_keys_move(uint32_t argc, const struct slice *argv, struct txn_key *keys
     if (!args_peek_db(argv[2], &db) || db == keys[0].db)
         return 1;
     keys[1].name = argv[1];
-    keys[1].mode = KEY_UPDATE;
+    keys[1].mode = KEY_PLACE;
     keys[1].db = db;
     return 2;
 }

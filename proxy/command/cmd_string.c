@@ -1,7 +1,7 @@
 /* Whole strings: GET and SET in all their forms.
  *
  * A plain SET overwrites without looking, so it never loads; any option that needs to know what is
- * there (NX, XX, GET, KEEPTTL) makes it an update, see find_keys_set.
+ * there (NX, XX, KEEPTTL) makes it look for the key, and GET for its value, see find_keys_set.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/args.h"
@@ -77,11 +77,13 @@ static bool parse_expiry(struct call *c, const struct set_options *o, int64_t *a
 int find_keys_set(uint32_t argc, const struct slice *argv, struct txn_key *keys)
 {
     keys[0].name = argv[1];
-    keys[0].mode = KEY_OVERWRITE;
-    for (uint32_t i = 3; i < argc; i++)
-        if (slice_is_word(argv[i], "nx") || slice_is_word(argv[i], "xx") ||
-            slice_is_word(argv[i], "get") || slice_is_word(argv[i], "keepttl"))
-            keys[0].mode = KEY_UPDATE;
+    bool looks = false, gets = false;
+    for (uint32_t i = 3; i < argc; i++) {
+        gets |= slice_is_word(argv[i], "get");
+        looks |= slice_is_word(argv[i], "nx") || slice_is_word(argv[i], "xx") ||
+                 slice_is_word(argv[i], "keepttl");
+    }
+    keys[0].mode = gets ? KEY_UPDATE : looks ? KEY_PLACE : KEY_OVERWRITE;
     return 1;
 }
 

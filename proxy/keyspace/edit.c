@@ -15,7 +15,16 @@
 
 static void note_expired(struct txn *t, const struct entry *e)
 {
-    t->met_expired |= e != NULL && e->type != VALUE_NONE && entry_expired(e, t->now);
+    if (e == NULL)
+        return;
+    t->met_expired |= (e->type != VALUE_NONE && entry_expired(e, t->now)) ||
+                      (UNLIKELY(entry_is_head(e)) && !txn_is_live_head(t, e));
+}
+
+/* Type and expiry are enough for what the command does with this key, and they are there. */
+static bool is_enough(const struct txn *t, const struct slot *s, const struct entry *e)
+{
+    return txn_is_live_head(t, e) && (needs_head(s->key->mode) || s->key->mode == KEY_OVERWRITE);
 }
 
 const struct value *txn_peek(struct txn *t, uint32_t k)
@@ -23,23 +32,28 @@ const struct value *txn_peek(struct txn *t, uint32_t k)
     must(t->open && k < t->slots_len);
     struct slot *s = &t->slots[k];
     struct entry *e = slot_entry(t, s);
-    if (!txn_is_live(t, e)) {
+    if (txn_is_live(t, e)) {
+        entry_value(e, &s->view);
+    } else if (is_enough(t, s, e)) {
+        entry_head(e, &s->view);
+    } else {
         note_expired(t, e);
         return NULL;
     }
-    entry_value(e, &s->view);
     return &s->view;
 }
 
 const struct value *txn_read(struct txn *t, uint32_t k)
 {
     const struct value *v = txn_peek(t, k);
-    must(t->slots[k].key->mode != KEY_OVERWRITE);
-    if (t->slots[k].key->mode == KEY_READ)
+    enum key_mode mode = t->slots[k].key->mode;
+    bool counts = mode == KEY_READ || mode == KEY_HEAD;
+    must(mode != KEY_OVERWRITE);
+    if (counts)
         stat_add(v != NULL ? STAT_keyspace_hits : STAT_keyspace_misses, 1);
     if (v == NULL && t->slots[k].entry != NULL)
         stat_add(STAT_negative_hits, 1);
-    if (v == NULL && t->slots[k].key->mode == KEY_READ)
+    if (v == NULL && counts)
         txn_notify(t, NOTIFY_MISS, "keymiss", k);
     return v;
 }
@@ -82,6 +96,7 @@ struct edit {
     struct entry *entry;
     int64_t weight_before;
     bool was_none; /* the entry stood for the absence of the key, or its time was over */
+    bool was_cold; /* only the backend had it, as its head says */
 };
 
 static uint32_t slot_number(const struct txn *t, const struct slot *s)
@@ -131,10 +146,9 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
     must(edit_begin_entry(t, s->shard, e, &before)); /* see owed.c */
     if (open != NULL)
         before = open->weight;
-    if ((e->flags & ENTRY_LOADING) != 0) {
-        load_cancel(ks, s->hash, s->store_db, s->key->name);
-        e->flags &= (uint8_t)~ENTRY_LOADING;
-    }
+    bool was_head = entry_is_head(e), was_cold = was_head && txn_is_live_head(t, e);
+    if ((e->flags & ENTRY_LOADING) != 0 && !was_head)
+        load_cancel(ks, s->hash, s->store_db, s->key->name); /* the change ends the flag */
     if (e->type != VALUE_NONE && entry_expired(e, t->now)) {
         struct entry *gone =
             entry_set_none(&ks->store, s->shard, e, s->hash, s->store_db, s->key->name);
@@ -142,6 +156,8 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
             journal_expired(t, s);
             e = gone;
         }
+    } else if (was_head && !was_cold) {
+        journal_expired(t, s); /* before the reaper came by */
     } else if (e->type == VALUE_NONE && (e->flags & ENTRY_REPLACE) != 0) {
         e->flags &= (uint8_t)~ENTRY_REPLACE;
         journal_expired(t, s); /* before it was looked for */
@@ -150,7 +166,8 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
                          .open = open,
                          .entry = e,
                          .weight_before = before,
-                         .was_none = e->type == VALUE_NONE};
+                         .was_none = e->type == VALUE_NONE && !was_cold,
+                         .was_cold = was_cold};
 }
 
 /* The entry as it is now is dirty, and stands so in the sums. */
@@ -169,8 +186,9 @@ static enum rc end_edit(struct txn *t, struct edit *edit, struct entry *e) NO_TS
     t->generation++;
     if (e == NULL) {
         s->generation = t->generation - 1;
-        if (edit->entry == NULL || edit->entry->type != VALUE_NONE)
-            return RC_NOMEM;  /* as it was */
+        if (edit->entry == NULL || edit->entry->type != VALUE_NONE ||
+            (edit->entry->flags & ENTRY_LOADING) != 0)
+            return RC_NOMEM;  /* as it was, a placeholder too: it stands for no deletion */
         e = slot_entry(t, s); /* an expired key may have been cleared away: that must be flushed */
         must(e != NULL);
         note_changed(t, edit, e);
@@ -179,6 +197,8 @@ static enum rc end_edit(struct txn *t, struct edit *edit, struct entry *e) NO_TS
     s->entry = e;
     s->generation = t->generation;
     note_changed(t, edit, e);
+    if (UNLIKELY(edit->was_cold))
+        store_note_cold(&t->ks->store, s->store_db, -1);
     atomic_store_explicit(&t->ks->wb->map.touched[s->store_db], true, memory_order_relaxed);
     if (UNLIKELY(s->shard->watch != NULL))
         watch_touch(t->ks, s->shard, s->store_db, s->key->name);
@@ -209,7 +229,10 @@ static int64_t kept_expiry(const struct txn *t, const struct edit *edit, int64_t
 {
     if (expires_at_ms != TXN_KEEP_TTL)
         return expires_at_ms;
-    return txn_is_live(t, edit->entry) ? entry_expires_at(edit->entry) : 0;
+    struct value head = {0};
+    if (txn_is_live_head(t, edit->entry))
+        entry_head(edit->entry, &head);
+    return txn_is_live(t, edit->entry) ? entry_expires_at(edit->entry) : head.expires_at_ms;
 }
 
 enum rc edit_clear(struct txn *t, uint32_t k) NO_TSA
@@ -391,7 +414,7 @@ bool txn_remove(struct txn *t, uint32_t k)
 {
     const struct entry *e = slot_entry(t, &t->slots[k]);
     note_expired(t, e);
-    if (!txn_is_live(t, e) && !may_be_in_backend(&t->slots[k], e))
+    if (!txn_is_live(t, e) && !is_enough(t, &t->slots[k], e) && !may_be_in_backend(&t->slots[k], e))
         return false;
     return edit_clear(t, k) == RC_OK;
 }

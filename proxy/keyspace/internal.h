@@ -19,7 +19,9 @@ struct load {
     struct load *queue; /* in the loader's queue, in order */
     uint64_t hash;
     uint32_t store_db;
-    bool cancelled; /* overwritten meanwhile: what arrives is thrown away */
+    bool cancelled;   /* overwritten meanwhile: what arrives is thrown away */
+    bool wants_value; /* somebody who waits needs more than type and expiry */
+    bool takes_value; /* the loader's: whether it asks for more */
     struct waiter *waiters;
     size_t key_len;
     char key[];
@@ -207,6 +209,14 @@ static inline bool keyspace_tells(const struct keyspace *ks, enum notify_class c
 
 /* --- txn.c --- */
 bool txn_is_live(const struct txn *t, const struct entry *e);
+/* True when `e` is a head whose time is not over: the backend has the key. */
+bool txn_is_live_head(const struct txn *t, const struct entry *e);
+/* The command needs to know whether the key exists, of what type it is and when it expires, but not
+ * its value. */
+static inline bool needs_head(enum key_mode mode)
+{
+    return mode == KEY_HEAD || mode == KEY_REMOVE || mode == KEY_PLACE;
+}
 /* Where the key of a slot is, by the map of databases as it is now. */
 void slot_resolve(struct txn *t, struct slot *s);
 struct entry *slot_entry(struct txn *t, struct slot *s) NO_TSA;
@@ -284,10 +294,10 @@ void unreadable_fini(struct keyspace *ks);
 void loader_init(struct keyspace *ks);
 void loader_start(struct keyspace *ks);
 void loader_stop(struct keyspace *ks);
-/* Lock: the shard. Joins the load of a key, or begins one and puts a placeholder into the table.
- * False: out of memory. */
-MUST_CHECK bool load_join(struct keyspace *ks, struct shard *sh, uint64_t hash, uint32_t store_db,
-                          struct slice key, struct waiter *w) REQUIRES(sh->lock);
+/* Lock: the shard. Joins the load of a slot's key, or begins one and puts a placeholder into the
+ * table. Who joins may find that what came is only the head, and joins again. False: out of memory.
+ */
+MUST_CHECK bool load_join(struct keyspace *ks, const struct slot *s, struct waiter *w) NO_TSA;
 /* Lock: the shard. The placeholder is about to be overwritten: whoever waits runs again and sees
  * the new value. */
 void load_cancel(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct slice key);

@@ -328,17 +328,21 @@ static void explain_entry(const struct entry *e, struct buf *out)
 {
     struct value v;
     entry_value(e, &v);
-    buf_printf(out, "resident:%s\r\n", (e->flags & ENTRY_LOADING) != 0 ? "loading" : "yes");
+    bool head = entry_is_head(e), loading = (e->flags & ENTRY_LOADING) != 0;
+    if (head)
+        entry_head(e, &v);
+    buf_printf(out, "resident:%s\r\n", head ? "type and expiry" : loading ? "loading" : "yes");
     buf_printf(out, "type:%s\r\n", value_type_name(v.type));
     if (v.type == VALUE_NONE && (e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) != 0)
         buf_append_str(out, "meaning:deleted, the backend does not know yet\r\n");
     else if (v.type == VALUE_NONE)
-        buf_append_str(out, "meaning:known not to exist\r\n");
-    else
+        buf_append_str(out,
+                       loading ? "meaning:not known yet\r\n" : "meaning:known not to exist\r\n");
+    else if (!head)
         buf_printf(out, "encoding:%s\r\n", value_encoding(&v));
     buf_printf(out, "dirty:%s\r\n", (e->flags & ENTRY_DIRTY) != 0 ? "yes" : "no");
     buf_printf(out, "in_flight:%s\r\n", (e->flags & ENTRY_IN_FLIGHT) != 0 ? "yes" : "no");
-    buf_printf(out, "expires_at_ms:%" PRId64 "\r\n", entry_expires_at(e));
+    buf_printf(out, "expires_at_ms:%" PRId64 "\r\n", v.expires_at_ms);
     buf_printf(out, "memory_bytes:%zu\r\n", entry_memory(e));
     buf_printf(out, "idle_seconds:%" PRId64 "\r\n", store_idle_seconds(e));
 }

@@ -8,6 +8,10 @@
  * The loader runs at normal priority, unlike the flusher: a client is waiting, and it takes shard
  * locks.
  *
+ * A command that needs no value (KEY_HEAD, KEY_REMOVE, KEY_PLACE) has only the head loaded, type
+ * and expiry: a placeholder keeps it (entry_set_head). So it takes no memory for the value, and
+ * load-max-bytes does not count.
+ *
  * A pure overwrite does not wait: it replaces the placeholder and cancels the load. The loader also
  * asks the backend now and then whether somebody else has changed something.
  *
@@ -49,30 +53,34 @@ static struct load *add_load(struct loader *l, uint64_t hash, uint32_t store_db,
     return load;
 }
 
-bool load_join(struct keyspace *ks, struct shard *sh, uint64_t hash, uint32_t store_db,
-               struct slice key, struct waiter *w)
+bool load_join(struct keyspace *ks, const struct slot *s, struct waiter *w)
 {
     struct loader *l = &ks->loader;
-    struct entry *e = entry_find(&ks->store, sh, hash, store_db, key);
-    if (e == NULL) {
-        e = entry_set_none(&ks->store, sh, NULL, hash, store_db, key);
+    struct shard *sh = s->shard;
+    struct slice key = s->key->name;
+    struct entry *e = entry_find(&ks->store, sh, s->hash, s->store_db, key);
+    if (e == NULL || entry_is_head(e)) {
+        e = entry_set_none(&ks->store, sh, e, s->hash, s->store_db, key);
         if (e == NULL)
             return false;
         e->flags |= ENTRY_LOADING;
     }
     lock_acquire(&l->lock);
-    struct load *load = *find_place(l, hash, store_db, key);
+    struct load *load = *find_place(l, s->hash, s->store_db, key);
     if (load != NULL)
         stat_add(STAT_load_waits, 1);
     else
-        load = add_load(l, hash, store_db, key);
+        load = add_load(l, s->hash, s->store_db, key);
+    if (load != NULL)
+        load->wants_value |=
+            ks->replaying || s->key->mode == KEY_READ || s->key->mode == KEY_UPDATE;
     if (load != NULL && w != NULL) {
         w->next = load->waiters;
         load->waiters = w;
     }
     lock_release(&l->lock);
     if (load == NULL)
-        entry_remove(&ks->store, sh, e, hash);
+        entry_remove(&ks->store, sh, e, s->hash);
     return load != NULL;
 }
 
@@ -126,6 +134,18 @@ static bool is_cancelled(struct loader *l, const struct load *load)
     return cancelled;
 }
 
+/* The placeholder becomes what was loaded; NULL: out of memory. */
+static struct entry *install_loaded(struct keyspace *ks, struct shard *sh, struct entry *e,
+                                    const struct load *load, const struct backend_item *item,
+                                    void **object) REQUIRES(sh->lock)
+{
+    if (!load->takes_value && item->type != VALUE_NONE)
+        return entry_set_head(&ks->store, sh, e, load->hash, item->db, item->key, item->type,
+                              item->expires_at_ms);
+    e->flags &= (uint8_t)~ENTRY_LOADING;
+    return install_entry(&ks->store, sh, e, load->hash, item, object);
+}
+
 static void install(struct keyspace *ks, struct load *load, const struct backend_item *item,
                     void **object)
 {
@@ -137,8 +157,7 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
     enum rc failed = RC_OK;
     if (!is_cancelled(&ks->loader, load)) {
         if (e != NULL && (e->flags & ENTRY_LOADING) != 0) {
-            e->flags &= (uint8_t)~ENTRY_LOADING;
-            struct entry *loaded = install_entry(&ks->store, sh, e, load->hash, item, object);
+            struct entry *loaded = install_loaded(ks, sh, e, load, item, object);
             if (loaded == NULL) {
                 entry_remove(&ks->store, sh, e, load->hash);
                 shard_note_dropped(sh, load->store_db);
@@ -153,7 +172,7 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
     }
     lock_release(&sh->lock);
     wake(w, failed);
-    if (item->type == VALUE_LIST || item->type == VALUE_ZSET)
+    if (load->takes_value && (item->type == VALUE_LIST || item->type == VALUE_ZSET))
         block_look_again(ks, load->hash, load->store_db, key);
 }
 
@@ -212,9 +231,9 @@ static void finish_one(struct arriving *a)
     a->object = NULL;
 }
 
-static bool is_aggregate(enum value_type type)
+static bool comes_in_pieces(const struct arriving *a, enum value_type type)
 {
-    return type != VALUE_NONE && type != VALUE_STRING;
+    return type != VALUE_NONE && type != VALUE_STRING && a->loads[a->done]->takes_value;
 }
 
 /* Adds a piece of an aggregate to what has come of it. */
@@ -235,7 +254,7 @@ static void add_piece(struct arriving *a, const struct backend_item *item)
 static enum rc arrive(void *ctx, const struct backend_item *item)
 {
     struct arriving *a = ctx;
-    bool next_piece = a->open && is_aggregate(item->type) && !item->replace;
+    bool next_piece = a->open && item->type > VALUE_STRING && !item->replace;
     if (!next_piece) {
         finish_one(a);
         if (a->done >= a->len)
@@ -245,9 +264,10 @@ static enum rc arrive(void *ctx, const struct backend_item *item)
         a->bytes = 0;
         a->head = *item;
     }
-    if (is_aggregate(item->type) && a->failed == RC_OK)
+    bool pieces = comes_in_pieces(a, item->type);
+    if (pieces && a->failed == RC_OK)
         add_piece(a, item);
-    if (!is_aggregate(item->type))
+    if (!pieces)
         finish_one(a); /* its bytes are only valid now */
     return RC_OK;
 }
@@ -260,7 +280,8 @@ static uint32_t load_together(struct keyspace *ks, struct load **loads, uint32_t
     for (uint32_t i = 0; i < len; i++)
         keys[i] = (struct backend_item){.db = loads[i]->store_db,
                                         .key = slice_of(loads[i]->key, loads[i]->key_len),
-                                        .expires_at_ms = ks->replaying ? BACKEND_EVEN_EXPIRED : 0};
+                                        .expires_at_ms = ks->replaying ? BACKEND_EVEN_EXPIRED : 0,
+                                        .head_only = !loads[i]->takes_value};
     *rc = ks->ops->load(ks->backend, keys, len, arrive, &a, err);
     if (*rc == RC_OK) {
         finish_one(&a);
@@ -276,6 +297,7 @@ static uint32_t take_loads(struct loader *l, struct load **loads) REQUIRES(l->lo
 {
     uint32_t n = 0;
     while (l->first != NULL && n < LOAD_BATCH) {
+        l->first->takes_value = l->first->wants_value;
         loads[n++] = l->first;
         l->first = l->first->queue;
     }

@@ -70,13 +70,14 @@ static bool want_base(struct recovery *r, const struct step *step, uint64_t hash
     struct keyspace *ks = r->ks;
     if (!replay_needs_base(step->effect->argc, step->effect->argv))
         return true;
-    struct slice key = step->effect->argv[1];
+    struct txn_key key = {.db = step->db, .mode = KEY_UPDATE, .name = step->effect->argv[1]};
     struct shard *sh = store_shard(&ks->store, hash);
+    struct slot slot = {.key = &key, .hash = hash, .shard = sh, .store_db = step->db};
     lock_acquire(&sh->lock);
     bool fine = true;
-    if (entry_find(&ks->store, sh, hash, step->db, key) == NULL &&
+    if (entry_find(&ks->store, sh, hash, step->db, key.name) == NULL &&
         !writeback_is_complete(ks->wb, sh, step->db))
-        fine = load_join(ks, sh, hash, step->db, key, NULL);
+        fine = load_join(ks, &slot, NULL);
     lock_release(&sh->lock);
     return fine;
 }

@@ -123,6 +123,10 @@ void expire_met(struct txn *t, const struct slot *slot)
         (void)expire_one(t, sh, e, slot->hash);
         if (t->stamped)
             append_expired(t, sh);
+    } else if (e != NULL && entry_is_head(e) && !txn_is_live_head(t, e)) {
+        e = entry_set_none(&ks->store, sh, e, slot->hash, slot->store_db, key);
+        must(e != NULL);           /* it becomes smaller */
+        e->flags |= ENTRY_REPLACE; /* its row is the reaper's, who counts it */
     }
     lock_release(&sh->lock);
 }

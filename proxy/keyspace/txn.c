@@ -362,6 +362,15 @@ bool txn_is_live(const struct txn *t, const struct entry *e)
     return true;
 }
 
+bool txn_is_live_head(const struct txn *t, const struct entry *e)
+{
+    struct value head;
+    if (LIKELY(e == NULL || !entry_is_head(e)))
+        return false;
+    entry_head(e, &head);
+    return head.expires_at_ms == 0 || head.expires_at_ms > t->now.ms;
+}
+
 struct entry *slot_entry(struct txn *t, struct slot *s)
 {
     if (s->generation != t->generation) {
@@ -373,7 +382,7 @@ struct entry *slot_entry(struct txn *t, struct slot *s)
 
 static bool needs_value(enum key_mode mode)
 {
-    return mode == KEY_READ || mode == KEY_UPDATE || mode == KEY_REMOVE;
+    return mode == KEY_READ || mode == KEY_UPDATE;
 }
 
 /* True when the command can not run before this key is loaded. */
@@ -381,12 +390,13 @@ static bool must_load(struct txn *t, struct slot *s) NO_TSA
 {
     struct entry *e = slot_entry(t, s);
     /* A key that is overwritten is only "new" if the backend has none. */
-    if (!needs_value(s->key->mode) &&
+    bool value = needs_value(s->key->mode);
+    if (!value && !needs_head(s->key->mode) &&
         (s->key->mode != KEY_OVERWRITE || LIKELY(!keyspace_tells(t->ks, NOTIFY_NEW))))
         return false;
     if (e == NULL)
         return !writeback_is_complete(t->ks->wb, s->shard, s->store_db);
-    return (e->flags & ENTRY_LOADING) != 0;
+    return (e->flags & ENTRY_LOADING) != 0 && (value || !entry_is_head(e));
 }
 
 static void note_use(struct txn *t, struct slot *s)
@@ -401,8 +411,7 @@ static bool queue_loads(struct txn *t, uint32_t first) NO_TSA
 {
     for (uint32_t i = first; i < t->slots_len; i++) {
         struct slot *s = &t->slots[i];
-        if (must_load(t, s) &&
-            !load_join(t->ks, s->shard, s->hash, s->store_db, s->key->name, NULL))
+        if (must_load(t, s) && !load_join(t->ks, s, NULL))
             return false;
         t->generation++;
     }
@@ -438,7 +447,7 @@ static bool load_missing(struct txn *t, struct waiter *w) NO_TSA
     for (struct slot *s = t->slots; s <= last; s++) {
         if (s != last && !must_load(t, s))
             continue;
-        if (!load_join(t->ks, s->shard, s->hash, s->store_db, s->key->name, s == last ? w : NULL))
+        if (!load_join(t->ks, s, s == last ? w : NULL))
             return false;
         t->generation++;
     }

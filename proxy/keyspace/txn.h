@@ -35,11 +35,14 @@ struct txn; /* one per worker, made by txn_new; a nested one is not possible */
 /* What a command does with a key; it decides whether a miss loads. */
 enum key_mode {
     KEY_NONE,      /* not looked at by the transaction (WATCH, OBJECT HELP) */
+    KEY_HEAD,      /* needs type and expiry, which is all that txn_read shows of it; counts as hit
+                      or miss */
     KEY_READ,      /* needs the value; counts as hit or miss */
     KEY_UPDATE,    /* needs the value and may change it */
+    KEY_PLACE,     /* may set it, and needs to know whether it exists (SET NX): as KEY_HEAD */
     KEY_OVERWRITE, /* replaces whatever is there without looking: never loads, txn_read is not
                       allowed */
-    KEY_REMOVE,    /* may delete it; needs to know whether it exists */
+    KEY_REMOVE,    /* may delete or replace it; needs to know whether it exists: as KEY_HEAD */
 };
 
 struct txn_key {
@@ -114,7 +117,8 @@ struct wall txn_now(const struct txn *t);
 /* From here on k is an index into the keys of txn_begin. An expired key is absent. */
 
 /* NULL: absent. Valid until the key is changed or the transaction ends. Hits, misses and use are
- * counted for KEY_READ. */
+ * counted for KEY_READ and KEY_HEAD. Of a key that needs no value it may show type and expiry
+ * alone. */
 const struct value *txn_read(struct txn *t, uint32_t k);
 /* The same without counting a hit or miss. */
 const struct value *txn_peek(struct txn *t, uint32_t k);

@@ -104,6 +104,10 @@ static bool may_go(void *ctx, const struct backend_item *key)
     bool may = false;
     lock_acquire(&sh->lock);
     struct entry *e = entry_find(&ks->store, sh, hash, key->db, key->key);
+    if (e != NULL && entry_is_head(e)) {
+        entry_remove(&ks->store, sh, e, hash);
+        e = NULL;
+    }
     if (dbmap_number(&ks->wb->map, key->db) >= 0 && (e == NULL || is_clean_absent(e))) {
         if (e == NULL)
             e = entry_set_none(&ks->store, sh, NULL, hash, key->db, key->key);

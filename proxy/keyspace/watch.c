@@ -85,8 +85,13 @@ enum watch_result watch_add(struct txn *t, uint32_t key,
         memcpy(name, bytes.ptr, bytes.len);
     k->name = slice_of(name, bytes.len);
     const struct entry *e = slot_entry(t, s);
-    k->live = txn_is_live(t, e);
-    k->expires_at_ms = k->live ? entry_expires_at(e) : 0;
+    struct value head = {0};
+    if (txn_is_live_head(t, e))
+        entry_head(e, &head);
+    else if (txn_is_live(t, e))
+        entry_value(e, &head);
+    k->live = head.type != VALUE_NONE;
+    k->expires_at_ms = head.expires_at_ms;
     if (!chains_try_put(table_of(s->shard), &k->node)) {
         free(k);
         return WATCH_OOM;
@@ -181,6 +186,8 @@ static bool exists(struct txn *t, uint32_t store_db, struct slice key) NO_TSA
     struct entry *e = entry_find(&ks->store, sh, hash, store_db, key);
     if (e == NULL)
         return !writeback_is_complete(ks->wb, sh, store_db); /* the backend may have it */
+    if ((e->flags & ENTRY_LOADING) != 0)
+        return !entry_is_head(e) || txn_is_live_head(t, e);
     return txn_is_live(t, e);
 }
 

@@ -334,6 +334,32 @@ struct entry *entry_set_none(struct store *s, struct shard *sh, struct entry *ol
     return put(s, sh, old, hash, db, key, &f);
 }
 
+/* What the payload of a head is. */
+struct head {
+    int64_t expires_at_ms;
+    int64_t type;
+};
+
+struct entry *entry_set_head(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
+                             uint32_t db, struct slice key, enum value_type type,
+                             int64_t expires_at_ms)
+{
+    struct head head = {expires_at_ms, type};
+    struct form f = {.type = VALUE_NONE, .payload = &head, .payload_len = sizeof(head)};
+    struct entry *e = put(s, sh, old, hash, db, key, &f);
+    if (e != NULL)
+        e->flags |= ENTRY_LOADING;
+    return e;
+}
+
+void entry_head(const struct entry *e, struct value *out)
+{
+    struct head head;
+    must(entry_is_head(e) && e->value_len == sizeof(head));
+    memcpy(&head, payload_of(e), sizeof(head));
+    *out = (struct value){.type = (enum value_type)head.type, .expires_at_ms = head.expires_at_ms};
+}
+
 struct entry *entry_set_expiry(struct store *s, struct shard *sh, struct entry *e, uint64_t hash,
                                int64_t expires_at_ms)
 {

@@ -76,13 +76,15 @@ void content_release(struct content *c);
 struct kind {
     bool present; /* in the table */
     bool live;    /* type is not NONE */
+    bool head;    /* what is known is not that there is nothing */
     bool expires;
 };
 static inline struct kind kind_of(const struct entry *e)
 {
     if (e == NULL)
         return (struct kind){0};
-    return (struct kind){true, e->type != VALUE_NONE, (e->flags & ENTRY_EXPIRES) != 0};
+    return (struct kind){true, e->type != VALUE_NONE, e->type == VALUE_NONE && e->value_len != 0,
+                         (e->flags & ENTRY_EXPIRES) != 0};
 }
 void store_account(struct store *s, uint32_t db, struct kind was, struct kind is);
 

@@ -150,7 +150,7 @@ void store_account(struct store *s, uint32_t db, struct kind was, struct kind is
 {
     count(&s->dbs[db].keys, was.live, is.live);
     count(&s->dbs[db].expires, was.expires, is.expires);
-    count(&s->negatives, was.present && !was.live, is.present && !is.live);
+    count(&s->negatives, was.present && !was.live && !was.head, is.present && !is.live && !is.head);
 }
 
 /* --- Use --- */

@@ -18,7 +18,8 @@
  *                                      └────────────────────┘ (dirty and in flight)
  *   A deleted key stays as a tombstone (type NONE, dirty or in flight) until the cut that carries
  * it is committed. A key known to be absent from the backend is type NONE and clean. A key being
- * loaded is type NONE and `loading`.
+ * loaded is type NONE and `loading`; so is one of which only the type and the expiry were loaded,
+ * its *head*: it counts as not resident, and nobody is loading it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef STORE_STORE_H
@@ -43,7 +44,7 @@ enum entry_flag {
     ENTRY_IN_FLIGHT = 4, /* captured, its batch is not committed yet */
     ENTRY_VISITED = 8,   /* used since the eviction hand passed */
     ENTRY_EXPIRES = 16,  /* has an expiry */
-    ENTRY_LOADING = 32,  /* placeholder: a load is under way */
+    ENTRY_LOADING = 32,  /* placeholder: a load is under way, or a head, see entry_is_head() */
     ENTRY_RAW = 64,      /* string that was modified in place */
     /* Aggregates: what the backend holds under this key does not belong to this value. Of a key
      * that does not exist: the backend still holds one that has expired. */
@@ -104,7 +105,7 @@ struct store {
     uint32_t shards_len; /* immutable; a power of two */
     struct shard *shards;
     uint64_t seed;             /* of the hash; random per process */
-    _Atomic int64_t negatives; /* entries of type NONE of any kind: known-absent keys, tombstones,
+    _Atomic int64_t negatives; /* entries of type NONE, but heads: known-absent keys, tombstones,
                                   placeholders */
     struct store_db_stats {    /* live keys, for DBSIZE and INFO; index: store database */
         _Atomic int64_t keys, expires;
@@ -165,6 +166,11 @@ struct entry *entry_set_object(struct store *s, struct shard *sh, struct entry *
  */
 struct entry *entry_set_none(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
                              uint32_t db, struct slice key) REQUIRES(sh->lock);
+/* To the head of a key that only the backend has: type NONE and LOADING for everybody who does not
+ * ask for heads. Clean; goes by eviction like a value. */
+struct entry *entry_set_head(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
+                             uint32_t db, struct slice key, enum value_type type,
+                             int64_t expires_at_ms) REQUIRES(sh->lock);
 /* A string's bytes made writable, of length new_len, old bytes kept, the rest zero; sets RAW. *at
  * points into the entry or its blob (copied first if somebody else holds it). old may be NULL or of
  * type NONE. */
@@ -192,6 +198,12 @@ size_t entry_memory(const struct entry *e);
 /* Bytes that its next capture will take, about: of an aggregate, its changes' share. A function of
  * the entry as it is, so that sums of it can be kept. */
 size_t entry_unflushed(const struct entry *e);
+static inline bool entry_is_head(const struct entry *e)
+{
+    return (e->flags & ENTRY_LOADING) != 0 && e->value_len != 0;
+}
+/* What a head knows: type and expiry, of a value that is not here. */
+void entry_head(const struct entry *e, struct value *out);
 static inline bool entry_expired(const struct entry *e, struct wall now)
 {
     return (e->flags & ENTRY_EXPIRES) != 0 && entry_expires_at(e) <= now.ms;

@@ -50,7 +50,8 @@ struct entry *shard_random(struct shard *sh, uint64_t random, uint32_t db, struc
 
 static bool is_evictable(const struct entry *e, bool volatile_only)
 {
-    if ((e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT | ENTRY_LOADING)) != 0)
+    unsigned held = e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT | ENTRY_LOADING);
+    if (held != 0 && (held != ENTRY_LOADING || !entry_is_head(e)))
         return false;
     return !volatile_only || e->type == VALUE_NONE || (e->flags & ENTRY_EXPIRES) != 0;
 }
@@ -134,7 +135,7 @@ static void forget_one(void *ctx, void *pointer) NO_TSA
 {
     const struct forget *f = ctx;
     struct entry *e = pointer;
-    if (e->type == VALUE_NONE && is_evictable(e, false))
+    if (e->type == VALUE_NONE && !entry_is_head(e) && is_evictable(e, false))
         entry_remove(f->s, f->sh, e, entry_hash(f->s, e));
 }
 
@@ -236,6 +237,8 @@ void store_check(struct store *s, struct shard *sh)
             must(e->dirty_index < sh->dirty_len && sh->dirty[e->dirty_index] == e);
             dirty++;
         }
+        if (e->type == VALUE_NONE && e->value_len != 0)
+            must(entry_is_head(e) && (e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) == 0);
         if ((e->flags & ENTRY_EXPIRES) != 0) {
             must(e->type != VALUE_NONE);
             must(has_item(sh->expiry, hash, entry_expires_at(e)));
@@ -260,7 +263,7 @@ static void take_counted(const struct shard *sh, int64_t *keys, int64_t *expires
         bool live = e->type != VALUE_NONE;
         keys[e->db] -= live;
         expires[e->db] -= live && (e->flags & ENTRY_EXPIRES) != 0;
-        *negatives -= !live;
+        *negatives -= !live && e->value_len == 0;
     }
 }
 

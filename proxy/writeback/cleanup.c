@@ -150,6 +150,8 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
     lock_acquire(&sh->lock);
     struct entry *e = entry_find(wb->store, sh, hash, store_db, key);
     unsigned held = e != NULL ? e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT | ENTRY_LOADING) : 0;
+    if (e != NULL && entry_is_head(e))
+        held = 0; /* nothing is under way that would read theirs */
     atomic_store_explicit(&wb->map.touched[store_db], true, memory_order_relaxed);
     if (held == 0) {
         shard_note_dropped(sh, store_db);
@@ -175,7 +177,7 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
 static bool is_suspect(void *ctx, const struct entry *e)
 {
     struct writeback *wb = ctx;
-    if ((e->flags & ENTRY_LOADING) != 0)
+    if ((e->flags & ENTRY_LOADING) != 0 && !entry_is_head(e))
         return false; /* what is being read is theirs already, or is read again */
     if (e->type != VALUE_NONE)
         store_note_cold(wb->store, e->db, 1);

@@ -267,6 +267,23 @@ static void a_loaded_change_is_no_conflict(void **state)
     LOADED(c, 1, "k", "string based on theirs");
 }
 
+static void a_change_before_the_head_was_loaded_is_no_conflict(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, STRING(1, "k", "base"), STRING(1, "other", "base"));
+    check_poll(c, "");
+    edit(c, STRING(1, "k", "theirs"));
+    check_loaded(c,
+                 LIST_OF(struct backend_item, {.db = 1, .key = KEY("k"), .head_only = true},
+                         {.db = 1, .key = KEY("other"), .head_only = true}),
+                 "string ; string ");
+    edit(c, STRING(1, "other", "theirs"));
+    JUDGED(c, BACKEND_KEEP, "string base | none | string theirs", DELETED(1, "k"),
+           DELETED(1, "other"));
+    LOADED(c, 1, "k", "none");
+    LOADED(c, 1, "other", "string theirs");
+}
+
 static void a_change_after_the_load_is_a_conflict(void **state)
 {
     struct contract *c = contract_of(state);
@@ -544,6 +561,7 @@ int main(void)
         TEST(deletions_conflict_on_either_side),
         TEST(a_polled_change_is_still_a_conflict),
         TEST(a_loaded_change_is_no_conflict),
+        TEST(a_change_before_the_head_was_loaded_is_no_conflict),
         TEST(a_change_after_the_load_is_a_conflict),
         TEST(a_change_that_poll_settled_is_no_conflict),
         TEST(a_load_before_the_first_poll_settles_nothing),

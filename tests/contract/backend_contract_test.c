@@ -551,6 +551,24 @@ static void keys_load_in_the_order_asked_for(void **state)
                  "set m; string 1; none; string 3; string 1");
 }
 
+static void a_head_is_type_and_expiry_without_the_value(void **state)
+{
+    struct contract *c = contract_of(state);
+    APPLY(c, 1, expiring(STRING(1, "s", "v"), 9000000000000), WHOLE(1, HASH, "h", FIELD("f", "v")),
+          WHOLE(1, LIST, "l", AT(1, "x")), WHOLE(1, SET, "t", MEMBER("m")),
+          expiring(WHOLE(1, ZSET, "z", SCORED("m", 1)), 1000));
+    check_loaded(c,
+                 LIST_OF(struct backend_item, {.db = 1, .key = KEY("s"), .head_only = true},
+                         {.db = 1, .key = KEY("h"), .head_only = true},
+                         {.db = 1, .key = KEY("missing"), .head_only = true},
+                         {.db = 1, .key = KEY("l")}, {.db = 1, .key = KEY("t"), .head_only = true},
+                         {.db = 1, .key = KEY("z"), .head_only = true}),
+                 "string  until 9000000000000; hash; none; list 1=x; set; none until 1000");
+    APPLY(c, 2, DELTA(1, HASH, "h", GONE("f")));
+    check_loaded(c, LIST_OF(struct backend_item, {.db = 1, .key = KEY("h"), .head_only = true}),
+                 "none"); /* nothing is left of it */
+}
+
 static enum rc stop_at_second(void *ctx, const struct backend_item *item)
 {
     int *left = ctx;
@@ -692,6 +710,7 @@ int main(void)
         TEST(a_dropped_database_is_emptied),
         TEST(a_store_database_used_again_shows_nothing_old),
         TEST(keys_load_in_the_order_asked_for),
+        TEST(a_head_is_type_and_expiry_without_the_value),
         TEST(an_emit_that_refuses_ends_the_operation),
         TEST(scan_goes_through_all_keys_in_pages),
         TEST(count_is_per_database),

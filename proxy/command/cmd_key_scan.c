@@ -73,6 +73,19 @@ static struct task *task_take(struct call *c)
     return t;
 }
 
+/* SCAN and RANDOMKEY delete what they meet of the expired keys, as in Redis KEYS does not. */
+static void note_expired(struct call *c, struct task *t)
+{
+    if (c->spare != NULL)
+        walk_note_expired(t->walk);
+}
+
+static void expire_noted(struct call *c, struct task *t)
+{
+    if (c->spare != NULL)
+        walk_expire_noted(t->walk, c->spare);
+}
+
 static void task_park(struct call *c, struct task *t)
 {
     t->options = NULL;
@@ -203,6 +216,7 @@ static bool collect_keys(struct call *c, struct task *t, enum value_type type)
         uint64_t step = min_u64(t->wanted - t->looked, STEP_KEYS);
         state =
             walk_keys(t->walk, c->txn, &t->cursor, step, type, collect, t, task_waiter(c), &err);
+        expire_noted(c, t);
         if (!task_goes_on(c, t, state, &err))
             return false;
         t->steps++;
@@ -239,6 +253,7 @@ static bool skip_keys(struct call *c, struct task *t)
     struct err err = {0};
     enum walk_state state = walk_keys(t->walk, c->txn, &t->cursor, min_u64(t->wanted, STEP_KEYS),
                                       VALUE_NONE, collect_none, t, task_waiter(c), &err);
+    expire_noted(c, t);
     return task_goes_on(c, t, state, &err);
 }
 
@@ -258,6 +273,7 @@ void cmd_scan(struct call *c)
         t->steps_max = STEPS_MORE + options.count / STEP_KEYS;
     }
     t->options = &options;
+    note_expired(c, t);
     bool possible = !options.has_type || find_type(options.type, &type);
     if (possible ? !collect_keys(c, t, type) : !skip_keys(c, t))
         return;
@@ -305,7 +321,9 @@ void cmd_randomkey(struct call *c)
     if (t == NULL)
         return;
     t->random.len = 0;
+    note_expired(c, t);
     enum walk_state state = walk_random(t->walk, c->txn, &t->random, &found, task_waiter(c), &err);
+    expire_noted(c, t);
     if (!task_goes_on(c, t, state, &err))
         return;
     if (found)

@@ -124,6 +124,7 @@ void cmd_smove(struct call *c)
 {
     const struct set *from, *to;
     struct slice member = c->argv[3];
+    (void)txn_peek(c->txn, c->key + 1); /* it is met whatever the first is */
     if (!read_set(c, 0, &from))
         return;
     if (from == NULL) {

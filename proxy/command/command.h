@@ -54,6 +54,8 @@ struct call {
     struct reply *reply; /* the session's */
     struct txn *txn;     /* open while the handler runs, unless CMD_NO_TXN; NULLed by a handler that
                             has ended it */
+    struct txn *spare; /* not open: where a walk deletes the expired keys that it met; NULL in EXEC
+                          */
     struct keyspace *keyspace;
     const struct host *host;
     const struct command *command;

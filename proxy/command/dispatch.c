@@ -524,7 +524,8 @@ static enum run_result run_found(struct command_worker *w, struct session *s,
                      .command = command,
                      .argc = r->argc,
                      .argv = r->argv,
-                     .blobs = r->blobs};
+                     .blobs = r->blobs,
+                     .spare = w->txn};
     enum step step = STEP_DONE;
     if ((command->flags & (CMD_NO_TXN | CMD_WALK)) != 0) {
         command->run(&c);

@@ -359,6 +359,8 @@ void wait_look(struct keyspace *ks, bool journal_moved);
 /* Deletes the key of a slot if its time is over, in a record of its own. Lock: none; t is not open.
  */
 void expire_met(struct txn *t, const struct slot *slot);
+/* The same of a key that a walk met. */
+void expire_walked(struct txn *t, const struct txn_key *key, uint32_t store_db);
 
 /* --- recover.c --- */
 MUST_CHECK enum rc recover(struct keyspace *ks, uint64_t applied_lsn, struct err *err);

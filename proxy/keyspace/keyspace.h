@@ -41,6 +41,11 @@ void walk_free(struct walk **w); /* not while parked */
 enum walk_state walk_keys(struct walk *w, struct txn *t, uint64_t *cursor, uint64_t count,
                           enum value_type type, void (*each)(void *ctx, struct slice key),
                           void *ctx, struct waiter *waiter, struct err *err);
+/* From now on the walk notes the expired keys that it meets; not within EXEC. Then, after a step:
+ * deletes those that were noted, as if a command had met them. `t` is not open. Thread: its worker.
+ */
+void walk_note_expired(struct walk *w);
+void walk_expire_noted(struct walk *w, struct txn *t);
 /* Live keys of the database. */
 enum walk_state walk_size(struct walk *w, uint64_t *size, struct waiter *waiter, struct err *err);
 /* One random live key into *key (a copy in `key`); RC_NOT_FOUND in *found when the database is

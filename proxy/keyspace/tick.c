@@ -131,6 +131,17 @@ void expire_met(struct txn *t, const struct slot *slot)
     lock_release(&sh->lock);
 }
 
+void expire_walked(struct txn *t, const struct txn_key *key, uint32_t store_db)
+{
+    struct store *st = &t->ks->store;
+    struct slot slot = {
+        .key = key, .store_db = store_db, .hash = store_hash(st, store_db, key->name)};
+    must(!t->open);
+    slot.shard = store_shard(st, slot.hash);
+    t->now = clock_wall();
+    expire_met(t, &slot);
+}
+
 static size_t evict_shard(struct keyspace *ks, struct shard *sh, bool volatile_only)
 {
     lock_acquire(&sh->lock);

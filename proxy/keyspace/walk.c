@@ -51,6 +51,8 @@ struct walk {
     /* walk_size */
     uint64_t counted;
     bool counting;
+    bool notes_expired;
+    struct buf expired; /* keys that were met: u32 length, bytes */
 };
 
 struct walk *walk_new(struct keyspace *ks, uint32_t db)
@@ -72,6 +74,7 @@ void walk_free(struct walk **wp)
         return;
     buf_fini(&w->page.after);
     buf_fini(&w->page.keys);
+    buf_fini(&w->expired);
     free(w);
 }
 
@@ -103,14 +106,46 @@ static bool is_visible(const struct emit *m, const struct entry *e)
     return e->type != VALUE_NONE && !entry_expired(e, m->now);
 }
 
+/* At worst it is not noted, and goes with the worker's timer. */
+static void note_expired(struct walk *w, const struct entry *e)
+{
+    struct slice key = entry_key(e);
+    uint32_t len = (uint32_t)key.len;
+    if (!buf_try_reserve(&w->expired, sizeof(len) + len))
+        return;
+    buf_append(&w->expired, &len, sizeof(len));
+    buf_append_slice(&w->expired, key);
+}
+
 static void emit_entry(void *ctx, struct entry *e)
 {
     struct emit *m = ctx;
+    if (m->w->notes_expired && e->db == m->w->store_db && e->type != VALUE_NONE &&
+        entry_expired(e, m->now))
+        note_expired(m->w, e);
     if (e->db != m->w->store_db || !is_visible(m, e) ||
         (m->type != VALUE_NONE && e->type != m->type))
         return;
     m->each(m->ctx, entry_key(e));
     m->emitted++;
+}
+
+void walk_note_expired(struct walk *w)
+{
+    w->notes_expired = true;
+}
+
+void walk_expire_noted(struct walk *w, struct txn *t)
+{
+    struct slice noted = buf_slice(&w->expired);
+    for (size_t at = 0; at < noted.len;) {
+        uint32_t len;
+        memcpy(&len, noted.ptr + at, sizeof(len));
+        struct txn_key key = {.db = w->db, .name = slice_of(noted.ptr + at + sizeof(len), len)};
+        expire_walked(t, &key, w->store_db);
+        at += sizeof(len) + len;
+    }
+    w->expired.len = 0;
 }
 
 static uint32_t cursor_era(uint64_t cursor)
@@ -429,9 +464,16 @@ static bool random_resident(struct walk *w, struct txn *t, struct buf *key) NO_T
     for (uint32_t i = 0; i < s->shards_len; i++) {
         struct shard *sh = &s->shards[(start + i) % s->shards_len];
         lock_shard(sh, t);
-        struct entry *e = shard_random(sh, random_u64(), w->store_db, clock_wall());
+        struct wall now = clock_wall();
+        struct entry *e = shard_random(sh, random_u64(), w->store_db, now);
+        uint64_t hash;
+        const struct entry *due = NULL;
         if (e != NULL)
             buf_append_slice(key, entry_key(e));
+        else if (w->notes_expired) /* what might have been drawn */
+            due = shard_due(s, sh, now, &hash);
+        if (due != NULL && due->db == w->store_db)
+            note_expired(w, due);
         unlock_shard(sh, t);
         if (e != NULL)
             return true;

@@ -116,7 +116,8 @@ struct backend_batch {
                           struct err *err);
     const struct backend_dbmap
         *dbmap; /* NULL: unchanged. Store databases it no longer names are emptied, in this
-                   transaction or by maintain() later, and are invisible at once */
+                   transaction or by maintain() later, and are invisible at once. One that is given
+                   again undoes what others did to the store's copy */
     /* An attempt at the batch begins: what the callbacks below said before is void. Called once or
      * more in each call of apply(), before any other. */
     void (*on_begin)(void *ctx);

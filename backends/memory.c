@@ -314,6 +314,9 @@ static const struct backend_item *settle_item(struct memory_store *s,
 static void apply_map(struct memory_store *s, const struct backend_dbmap *map)
 {
     size_t kept = 0;
+    if (map->len == s->dbmap.len &&
+        memcmp(map->store_db, s->dbmap.store_db, map->len * sizeof(map->store_db[0])) == 0)
+        return;
     for (size_t i = 0; i < s->keys_len; i++) {
         uint32_t db = s->keys[i]->item.db;
         if (backend_dbmap_names(&s->dbmap, db) && !backend_dbmap_names(map, db))

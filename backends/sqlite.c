@@ -451,7 +451,7 @@ static enum rc read_map(struct sqlite_backend *b, struct backend_dbmap *map, str
         int64_t number = sqlite3_column_int64(s, 0);
         int64_t store_db = sqlite3_column_int64(s, 1);
         if (number != map->len || number >= BACKEND_DATABASES_MAX || store_db <= 0 ||
-            store_db > UINT32_MAX) {
+            store_db > UINT32_MAX || backend_dbmap_names(map, store_db)) {
             rc = err_set(err, RC_CORRUPT, "%s: weir_db maps database %lld to %lld", b->path,
                          (long long)number, (long long)store_db);
             break;

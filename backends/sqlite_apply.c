@@ -318,9 +318,35 @@ static enum rc empty_if_dropped(struct work *w, uint32_t store_db)
     return rc == RC_OK ? run_with(w->c, ST_DROPPED_DONE, store_db, w->err) : rc;
 }
 
+/* Whether weir_db says what it is to say. It does not when the map has changed, nor when somebody
+ * else wrote into the table: then all rows of a database would belong to nobody at the next start.
+ */
+static enum rc is_map(struct work *w, const struct backend_dbmap *map, bool *same)
+{
+    sqlite3_stmt *s = w->c->statements[ST_MAP];
+    int64_t n = 0;
+    int result;
+    *same = true;
+    while (*same && (result = sqlite3_step(s)) == SQLITE_ROW) {
+        *same = n < map->len && sqlite3_column_int64(s, 0) == n &&
+                sqlite3_column_int64(s, 1) == map->store_db[n];
+        n++;
+    }
+    enum rc rc = *same && result != SQLITE_DONE
+                     ? sqlite_fail(w->c, result, "reading weir_db", w->err)
+                     : RC_OK;
+    sqlite3_reset(s);
+    *same = *same && n == map->len;
+    return rc;
+}
+
 static enum rc apply_map(struct work *w, const struct backend_dbmap *map)
 {
-    enum rc rc = drop_unnamed(w, map);
+    bool same;
+    enum rc rc = is_map(w, map, &same);
+    if (rc != RC_OK || same)
+        return rc;
+    rc = drop_unnamed(w, map);
     if (rc == RC_OK)
         rc = sqlite_run(w->c, ST_MAP_CLEAR, w->err);
     for (uint32_t i = 0; i < map->len && rc == RC_OK; i++) {

@@ -51,6 +51,11 @@ enum rc join_open_store(const struct backend_ops **ops, struct backend **b,
         rc = (*ops)->open(&config, b, err);
     if (rc == RC_OK)
         rc = (*ops)->position(*b, position, err);
+    if (rc == RC_OK && position->cut_lsn > 0 && position->dbmap.len == 0)
+        rc = err_set(err, RC_CORRUPT,
+                     "%s: the map of its databases is gone (weir_db in SQLite), so nobody knows to "
+                     "which of them its keys belong: put back its rows, or restore a backup",
+                     url);
     free(url);
     return rc;
 }

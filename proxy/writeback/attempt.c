@@ -283,7 +283,7 @@ static enum rc apply(struct attempt *a, struct err *err)
         .cut_lsn = b->cut_lsn,
         .mark = b->mark,
         .next_piece = next_piece,
-        .dbmap = b->map_changed ? &b->map : NULL,
+        .dbmap = &b->map, /* always: somebody else may have changed what is there */
         .on_begin = on_begin,
         .on_conflict = on_conflict,
         .on_merged = on_merged,

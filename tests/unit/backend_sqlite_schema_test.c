@@ -309,6 +309,43 @@ static void a_table_renamed_while_running_is_told_and_waited_for(void **state)
     LOADED(c, 1, "h", "hash f=v");
 }
 
+/* ---- the map of databases ---- */
+
+static void what_others_did_to_the_map_of_databases_is_undone_by_the_next_batch(void **state)
+{
+    static const char *const changes[] = {
+        "DELETE FROM weir_db",
+        "DELETE FROM weir_db WHERE number = 2",
+        "UPDATE weir_db SET store_db = 1",
+        "INSERT INTO weir_db VALUES (3, 8)",
+        "UPDATE weir_db SET number = -1 WHERE number = 1",
+    };
+    struct contract *c = contract_of(state);
+    struct backend_dbmap map = MAP(1, 7, 2);
+    uint64_t lsn = 1;
+    apply_batch(c, (struct backend_batch){.cut_lsn = lsn, .dbmap = &map});
+    APPLY(c, ++lsn, STRING(7, "k", "v"));
+    for (size_t i = 0; i < COUNT_OF(changes); i++) {
+        outside(c, changes[i]);
+        apply_batch(c, (struct backend_batch){.cut_lsn = ++lsn, .dbmap = &map});
+        assert_int_equal(number(c, "SELECT count(*) * 100 + sum(number * store_db) FROM weir_db"),
+                         300 + 7 + 4);
+        assert_int_equal(number(c, "SELECT count(*) FROM string WHERE db = 1 AND key = 'k'"), 1);
+    }
+}
+
+static void one_store_database_for_two_numbers_is_refused(void **state)
+{
+    struct contract *c = contract_of(state);
+    struct backend_dbmap map = MAP(1, 2);
+    struct backend_position position;
+    struct err err = {0};
+    apply_batch(c, (struct backend_batch){.cut_lsn = 1, .dbmap = &map});
+    outside(c, "UPDATE weir_db SET store_db = 1");
+    assert_int_equal(c->ops->position(c->b, &position, &err), RC_CORRUPT);
+    assert_non_null(strstr(err.text, "weir_db maps database 1 to 1"));
+}
+
 /* The first row of a key says what it was; a judge shows that as the base. */
 static void the_log_of_a_new_aggregate_begins_with_its_absence(void **state)
 {
@@ -341,6 +378,8 @@ int main(void)
         TEST(a_batch_does_not_commit_before_the_triggers_are_back),
         TEST(a_table_of_somebody_else_is_no_matter),
         TEST(a_table_renamed_while_running_is_told_and_waited_for),
+        TEST(what_others_did_to_the_map_of_databases_is_undone_by_the_next_batch),
+        TEST(one_store_database_for_two_numbers_is_refused),
         TEST(the_log_of_a_new_aggregate_begins_with_its_absence),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -194,6 +194,37 @@ def a_small_container_is_not_killed():
             check_container(limit_mb, size)
 
 
+def a_small_container_starts_again(limit_mb=128):
+    """As much as may be unflushed, in large values: replay has the same memory as what wrote it."""
+    if not IS_FAST:
+        raise Skip("a sanitizer takes more memory than the container has")
+    box = Container(limit_mb)
+    try:
+        with Server(prefix=box.prefix()) as server:
+            server.start()
+            conn = server.connect()
+            conn("WEIR", "PAUSE")
+            taken = refused = 0
+            while not refused and taken < 1000:
+                size = 200_000 + taken * 37_123 % 800_000
+                replies = conn.pipeline([("SET", "large%d" % taken, b"x" * size)])
+                refused += isinstance(replies[0], ReplyError)
+                taken += not refused
+            assert refused and taken > 20, taken
+            for _ in range(3):
+                server.kill()
+                server.start()
+                conn = server.connect()
+                assert conn("DBSIZE") == taken
+                conn("WEIR", "PAUSE")
+            conn("WEIR", "RESUME")
+            until(lambda: conn.info("writeback")["dirty_keys"] == "0", 30, "all is flushed")
+            assert server.alive() and conn("DBSIZE") == taken
+            until(lambda: server.stop() == 0, 1, "an orderly end")
+    finally:
+        until(lambda: box.remove() or not os.path.isdir(box.path), 10, "the cgroup is empty")
+
+
 run_checks([
     small_keys_beyond_memory,
     values_of_20_kb_beyond_memory,
@@ -201,4 +232,5 @@ run_checks([
     everything_fits,
     clean_data_is_no_reason_to_refuse,
     a_small_container_is_not_killed,
+    a_small_container_starts_again,
 ])

@@ -118,16 +118,22 @@ static enum txn_state refuse_held(struct txn *t, const char *text)
     return refuse(t, t->refusal_text);
 }
 
-/* Flushing will make room soon: the write waits for it, and is refused with `text` when that takes
- * too long. */
-static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *text)
+enum held_by { HELD_BY_PRESSURE, HELD_BY_LETTERS, HELD_BY_MAXMEMORY, HELD_BY_CAPTURE };
+
+/* Flushing will make room soon: the write waits for it, and is refused when that takes too long. */
+static enum txn_state hold_back(struct txn *t, struct waiter *w, enum held_by cause)
 {
+    static const char *const texts[] = {[HELD_BY_PRESSURE] = REFUSED_PRESSURE,
+                                        [HELD_BY_LETTERS] = REFUSED_LETTERS,
+                                        [HELD_BY_MAXMEMORY] = REPLY_OOM,
+                                        [HELD_BY_CAPTURE] = REFUSED_CAPTURE};
     int64_t policy = option_num(OPT_backpressure_policy), now = clock_mono().us;
-    bool slowed = writeback_is_slowing(t->ks->wb) && text == REFUSED_PRESSURE;
+    bool slowed = writeback_is_slowing(t->ks->wb) && cause == HELD_BY_PRESSURE;
     if (slowed && (policy != BACKPRESSURE_DELAY || w == NULL))
         return TXN_READY;
-    if (policy == BACKPRESSURE_OFF) /* maxmemory alone refuses */
-        return text == REPLY_OOM ? refuse_held(t, text) : TXN_READY;
+    if (policy == BACKPRESSURE_OFF) /* memory alone refuses */
+        return cause == HELD_BY_MAXMEMORY || cause == HELD_BY_CAPTURE ? refuse_held(t, texts[cause])
+                                                                      : TXN_READY;
     if ((t->flags & TXN_TRY) != 0)
         return TXN_PARKED;
     bool may_wait = policy == BACKPRESSURE_DELAY && w != NULL;
@@ -140,7 +146,7 @@ static enum txn_state hold_back(struct txn *t, struct waiter *w, const char *tex
         stat_add(STAT_backpressure_refusals, 1);
         if (w != NULL)
             w->since_us = 0;
-        return refuse_held(t, text);
+        return refuse_held(t, texts[cause]);
     }
     wait_for_relief(t->ks, w);
     return TXN_PARKED;
@@ -246,14 +252,14 @@ static enum txn_state admit(struct txn *t, struct waiter *w)
         enum txn_state state = TXN_READY;
         if (UNLIKELY(atomic_load_explicit(&ks->stuck, memory_order_relaxed)))
             state = writeback_dirty_keys(ks->wb) > 0 || !lane_is_idle(ks->wb)
-                        ? hold_back(t, w, REPLY_OOM)
+                        ? hold_back(t, w, HELD_BY_MAXMEMORY)
                         : refuse(t, REPLY_OOM);
         else if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) !=
                               PRESSURE_NONE ||
                           pressure_runs_ahead(ks->wb, t->producer)) &&
                  !is_admitted(t, w))
             state = hold_back(
-                t, w, atomic_load(&ks->wb->lane.letters_full) ? REFUSED_LETTERS : REFUSED_PRESSURE);
+                t, w, atomic_load(&ks->wb->lane.letters_full) ? HELD_BY_LETTERS : HELD_BY_PRESSURE);
         if (state != TXN_READY)
             return state;
         if (w != NULL) {
@@ -666,13 +672,6 @@ static void begin_request(struct txn *t, struct slice raw, uint32_t argc, const 
     t->said = SAID_NOTHING;
 }
 
-/* As for any other back-pressure, by commands that only take away too. */
-static enum txn_state await_memory(struct txn *t, struct waiter *w)
-{
-    enum txn_state state = hold_back(t, w, REFUSED_CAPTURE);
-    return state == TXN_READY ? refuse_held(t, REFUSED_CAPTURE) : state;
-}
-
 enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t keys_len,
                          unsigned flags, struct slice raw, uint32_t argc, const struct slice *argv,
                          struct waiter *waiter)
@@ -713,13 +712,17 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     bool starves = state == TXN_READY && (flags & TXN_WRITES) != 0 && !ks->replaying &&
                    UNLIKELY(!owed_capture(t));
     t->open = state == TXN_READY && !starves;
+    if (t->open && UNLIKELY(waiter != NULL && waiter->since_us != 0)) {
+        waiter->since_us = 0; /* a deletion that waited: the next one begins anew */
+        waiter->admitted = false;
+    }
     if (!t->open) {
         if (t->stamped && !ks->replaying)
             append_record(t);
         unlock(t);
         forget_raw_copy(t);
     }
-    return starves ? await_memory(t, waiter) : state;
+    return starves ? hold_back(t, waiter, HELD_BY_CAPTURE) : state;
 }
 
 void txn_stamp(struct txn *t)

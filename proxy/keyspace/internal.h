@@ -362,6 +362,9 @@ void expire_met(struct txn *t, const struct slot *slot);
 /* The same of a key that a walk met. */
 void expire_walked(struct txn *t, const struct txn_key *key, uint32_t store_db);
 
+/* Looks at so many slots of a shard for one entry to evict; the bytes freed. Lock: none. */
+size_t evict_one(struct keyspace *ks, struct shard *sh, size_t look, bool volatile_only);
+
 /* --- recover.c --- */
 MUST_CHECK enum rc recover(struct keyspace *ks, uint64_t applied_lsn, struct err *err);
 

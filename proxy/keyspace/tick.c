@@ -142,10 +142,10 @@ void expire_walked(struct txn *t, const struct txn_key *key, uint32_t store_db)
     expire_met(t, &slot);
 }
 
-static size_t evict_shard(struct keyspace *ks, struct shard *sh, bool volatile_only)
+size_t evict_one(struct keyspace *ks, struct shard *sh, size_t look, bool volatile_only)
 {
     lock_acquire(&sh->lock);
-    size_t freed = shard_evict(&ks->store, sh, EVICT_LOOK, volatile_only);
+    size_t freed = shard_evict(&ks->store, sh, look, volatile_only);
     lock_release(&sh->lock);
     if (freed > 0)
         stat_add(STAT_evicted_keys, 1);
@@ -189,7 +189,7 @@ static void evict(struct keyspace *ks, uint32_t worker, uint32_t workers, int64_
         bool whole = true;
         for (uint32_t i = worker; i < ks->store.shards_len && freed + round < excess && whole;
              i += workers) {
-            round += evict_shard(ks, &ks->store.shards[i], volatile_only);
+            round += evict_one(ks, &ks->store.shards[i], EVICT_LOOK, volatile_only);
             whole = i / workers % CHECK_EVERY != 0 || clock_mono().us < until_us;
         }
         freed += round;

@@ -752,12 +752,7 @@ static void evict_some(struct txn *t, size_t bytes)
     size_t freed = 0;
     for (int i = 0; i < EVICT_SHARDS && freed < bytes; i++) {
         struct shard *sh = &ks->store.shards[t->evict_next++ % ks->store.shards_len];
-        lock_acquire(&sh->lock);
-        size_t more = shard_evict(&ks->store, sh, EVICT_LOOK, volatile_only);
-        lock_release(&sh->lock);
-        freed += more;
-        if (more > 0)
-            stat_add(STAT_evicted_keys, 1);
+        freed += evict_one(ks, sh, EVICT_LOOK, volatile_only);
     }
 }
 

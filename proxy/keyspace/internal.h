@@ -52,6 +52,7 @@ struct loader {
     struct load *buckets[LOAD_BUCKETS] GUARDED_BY(lock);
     struct load *first GUARDED_BY(lock), **last GUARDED_BY(lock);
     bool stopping GUARDED_BY(lock);
+    uint32_t evict_next; /* loader only: shard, above maxmemory */
     /* loader_poll_now(): how many polls were asked for, and how many of these have been done */
     uint64_t polls_wanted GUARDED_BY(lock), polls_done GUARDED_BY(lock);
     struct cond polled;
@@ -362,8 +363,9 @@ void expire_met(struct txn *t, const struct slot *slot);
 /* The same of a key that a walk met. */
 void expire_walked(struct txn *t, const struct txn_key *key, uint32_t store_db);
 
-/* Looks at so many slots of a shard for one entry to evict; the bytes freed. Lock: none. */
-size_t evict_one(struct keyspace *ks, struct shard *sh, size_t look, bool volatile_only);
+/* Above maxmemory each write, and each load, makes room for about what it took, among the shards
+ * that come next. Lock: none. */
+void evict_some(struct keyspace *ks, uint32_t *next, size_t bytes);
 
 /* --- recover.c --- */
 MUST_CHECK enum rc recover(struct keyspace *ks, uint64_t applied_lsn, struct err *err);

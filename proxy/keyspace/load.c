@@ -155,6 +155,7 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
     struct entry *e = entry_find(&ks->store, sh, load->hash, load->store_db, key);
     struct waiter *w = NULL;
     enum rc failed = RC_OK;
+    size_t took = 0;
     if (!is_cancelled(&ks->loader, load)) {
         if (e != NULL && (e->flags & ENTRY_LOADING) != 0) {
             struct entry *loaded = install_loaded(ks, sh, e, load, item, object);
@@ -164,6 +165,7 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
                 failed = RC_NOMEM;
             } else {
                 loaded->flags |= ENTRY_VISITED;
+                took = entry_memory(loaded);
                 if (loaded->type != VALUE_NONE)
                     store_note_cold(&ks->store, load->store_db, -1);
             }
@@ -172,6 +174,11 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
     }
     lock_release(&sh->lock);
     wake(w, failed);
+    if (UNLIKELY(atomic_load_explicit(&ks->wb->memory_high, memory_order_relaxed)) &&
+        !ks->replaying) {
+        evict_some(ks, &ks->loader.evict_next, took);
+        store_free_later_run();
+    }
     if (load->takes_value && (item->type == VALUE_LIST || item->type == VALUE_ZSET))
         block_look_again(ks, load->hash, load->store_db, key);
 }

@@ -14,7 +14,9 @@ enum {
     EXPIRE_SLACK = 256,
     EVICT_LOOK = 256,
     CHECK_EVERY = 16,
-    ROUNDS_TO_CLEAR = 3
+    ROUNDS_TO_CLEAR = 3,
+    EVICT_SHARDS = 16,
+    EVICT_SOME_LOOK = 32,
 };
 
 static bool leave_expiry_index(struct keyspace *ks, uint32_t producer, struct shard *sh,
@@ -142,7 +144,8 @@ void expire_walked(struct txn *t, const struct txn_key *key, uint32_t store_db)
     expire_met(t, &slot);
 }
 
-size_t evict_one(struct keyspace *ks, struct shard *sh, size_t look, bool volatile_only)
+/* Looks at so many slots of a shard for one entry to evict; the bytes freed. Lock: none. */
+static size_t evict_one(struct keyspace *ks, struct shard *sh, size_t look, bool volatile_only)
 {
     lock_acquire(&sh->lock);
     size_t freed = shard_evict(&ks->store, sh, look, volatile_only);
@@ -150,6 +153,16 @@ size_t evict_one(struct keyspace *ks, struct shard *sh, size_t look, bool volati
     if (freed > 0)
         stat_add(STAT_evicted_keys, 1);
     return freed;
+}
+
+void evict_some(struct keyspace *ks, uint32_t *next, size_t bytes)
+{
+    bool volatile_only = option_num(OPT_maxmemory_policy) <= 3;
+    size_t freed = 0;
+    for (int i = 0; i < EVICT_SHARDS && freed < bytes; i++) {
+        struct shard *sh = &ks->store.shards[(*next)++ % ks->store.shards_len];
+        freed += evict_one(ks, sh, EVICT_SOME_LOOK, volatile_only);
+    }
 }
 
 /* Nothing of this worker's shards can be evicted: its rounds over them have found nothing for as

@@ -18,9 +18,10 @@ enum {
     BACKPRESSURE_OFF = 2
 };
 enum { EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
-enum { EVICT_SHARDS = 16, EVICT_LOOK = 32, EVICT_LEAST = 128 };
-/* Each round loads all that is missing then: more are needed only when it is evicted meanwhile. */
-enum { LOAD_ROUNDS_MAX = 32 };
+enum { EVICT_LEAST = 128 };
+/* Each round loads all that is missing then: more are needed only when it is evicted meanwhile. A
+ * few are bad luck; then it matters whether the keys fit into memory at all. */
+enum { LOAD_ROUNDS_MAX = 32, LOAD_ROUNDS_LUCK = 2 };
 enum { FRAME_BYTES = 32 }; /* around an argument: MSET says a SET for each two */
 
 static const char REFUSED_JOURNAL[] =
@@ -461,6 +462,24 @@ static bool load_missing(struct txn *t, struct waiter *w) NO_TSA
     return true;
 }
 
+/* Whether the values that a command needs are more than maxmemory, going by those in memory. */
+static bool are_too_large(struct txn *t) NO_TSA
+{
+    uint64_t bytes = 0, there = 0, needed = 0;
+    for (uint32_t i = 0; i < t->slots_len; i++) {
+        struct slot *s = &t->slots[i];
+        if (!needs_value(s->key->mode))
+            continue;
+        const struct entry *e = slot_entry(t, s);
+        needed++;
+        if (e == NULL || (e->flags & ENTRY_LOADING) != 0)
+            continue;
+        there++;
+        bytes += entry_memory(e);
+    }
+    return there > 0 && bytes / there * needed > (uint64_t)option_num(OPT_maxmemory);
+}
+
 static enum txn_state make_resident(struct txn *t, struct waiter *w)
 {
     bool missing = false;
@@ -479,7 +498,8 @@ static enum txn_state make_resident(struct txn *t, struct waiter *w)
         return TXN_PARKED;
     if (w == NULL)
         return TXN_READY;
-    if (++w->load_rounds > LOAD_ROUNDS_MAX) {
+    if (++w->load_rounds > LOAD_ROUNDS_MAX ||
+        (w->load_rounds > LOAD_ROUNDS_LUCK && are_too_large(t))) {
         w->load_rounds = 0;
         return refuse(t, REFUSED_LOADS);
     }
@@ -744,18 +764,6 @@ void txn_next_request(struct txn *t, struct slice raw, uint32_t argc, const stru
     begin_request(t, raw, argc, argv);
 }
 
-/* Above maxmemory each write makes room for about what it took, among the shards that come next. */
-static void evict_some(struct txn *t, size_t bytes)
-{
-    struct keyspace *ks = t->ks;
-    bool volatile_only = option_num(OPT_maxmemory_policy) <= 3;
-    size_t freed = 0;
-    for (int i = 0; i < EVICT_SHARDS && freed < bytes; i++) {
-        struct shard *sh = &ks->store.shards[t->evict_next++ % ks->store.shards_len];
-        freed += evict_one(ks, sh, EVICT_LOOK, volatile_only);
-    }
-}
-
 uint64_t txn_commit(struct txn *t) NO_TSA
 {
     must(t->open);
@@ -779,7 +787,7 @@ uint64_t txn_commit(struct txn *t) NO_TSA
     unlock(t);
     t->open = false;
     if (t->stamped && UNLIKELY(atomic_load_explicit(&ks->wb->memory_high, memory_order_relaxed)))
-        evict_some(t, EVICT_LEAST + t->effects.len + t->raw.len);
+        evict_some(ks, &t->evict_next, EVICT_LEAST + t->effects.len + t->raw.len);
     forget_raw_copy(t);
     if (t->effects.cap > 64 * 1024)
         buf_fini(&t->effects);

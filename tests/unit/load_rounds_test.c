@@ -2,7 +2,9 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/txn.h"
+#include "config/options.h"
 #include "tests/support/ks.h"
+#include "writeback/internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,10 +62,53 @@ static void a_command_whose_keys_never_stay_is_refused(void **state)
     ks_destroy(&ks);
 }
 
+static void set_maxmemory(const char *bytes)
+{
+    struct err err;
+    const char *failed;
+    const struct slice pair[] = {SLICE("maxmemory"), slice_str(bytes)};
+    assert_int_equal(options_set(pair, 1, &failed, &err), RC_OK);
+}
+
+/* As a rule bad luck ends; where the values do not fit together it does not. */
+static void keys_that_do_not_fit_together_are_refused_soon(void **state)
+{
+    (void)state;
+    static char large[400 * 1024];
+    memset(large, 'x', sizeof(large) - 1);
+    struct txn_key keys[4];
+    static const char *const names[4] = {"a", "b", "c", "d"};
+    struct waiter w = {.ready = be_ready};
+    enum txn_state s;
+    uint32_t rounds = 0;
+    ks_make(&ks, NULL);
+    for (int i = 0; i < 4; i++) {
+        keys[i] = (struct txn_key){.mode = KEY_READ, .name = slice_str(names[i])};
+        ks_set(&ks, 0, names[i], large);
+    }
+    ks_flush(&ks);
+    assert_int_equal(ks_evict(&ks), 4);
+    set_maxmemory("1048576");
+    while ((s = txn_begin(ks.t[0], keys, 4, 0, (struct slice){NULL, 0}, 0, NULL, &w)) ==
+               TXN_PARKED &&
+           rounds < 1000) {
+        rounds++;
+        ks_await(was_called, NULL, "the load");
+        assert_int_equal(writeback_invalidate(keyspace_writeback(ks.ks), 1, slice_str("a")),
+                         RC_NOT_FOUND); /* one of them does not stay */
+    }
+    assert_int_equal(s, TXN_REFUSED);
+    assert_int_equal(rounds, 2);
+    assert_int_equal(strncmp(txn_refusal(ks.t[0]), "OOM the keys of this command", 28), 0);
+    set_maxmemory("1073741824");
+    ks_destroy(&ks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_command_whose_keys_never_stay_is_refused),
+        cmocka_unit_test(keys_that_do_not_fit_together_are_refused_soon),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

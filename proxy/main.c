@@ -99,7 +99,8 @@ static void on_replay_progress(void *ctx, uint64_t done, uint64_t total)
 static void on_waiting(void *ctx)
 {
     (void)ctx;
-    process_notify("EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Waiting for the backend, which is locked");
+    process_notify("EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Waiting for the backend, which is locked, "
+                   "or for room on the disk");
 }
 
 static enum rc open_keyspace(struct server *server, struct keyspace **out, struct err *err)

@@ -61,6 +61,9 @@ struct journal_options {
     /* Journal thread, after written_lsn (not under always) or durable_lsn moved or the state
      * changed. Must not block. */
     void (*on_progress)(void *ctx);
+    /* journal_start: its disk has no room for what it must write. Says so, pauses, and has it tried
+     * again, unless it returns false. NULL: the start fails. */
+    bool (*on_no_room)(void *ctx, const struct err *err);
     void *ctx;
 };
 

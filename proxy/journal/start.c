@@ -110,7 +110,7 @@ static enum rc take_over_segments(struct journal *j, struct err *err)
 
 /* A spare of the usual size; on a full disk one that holds what it must, so that reads can be
  * served: the next segment then waits for room, and says so. */
-static enum rc prepare_segment(struct journal *j, uint64_t need, struct err *err)
+static enum rc try_prepare_segment(struct journal *j, uint64_t need, struct err *err)
 {
     bool done = false;
     enum rc rc = RC_OK;
@@ -118,12 +118,13 @@ static enum rc prepare_segment(struct journal *j, uint64_t need, struct err *err
         rc = spare_step(j, max_u64(need, j->options.segment_bytes), &done, err);
     if (rc != RC_FULL)
         return rc;
-    log_err(LOG_WARNING, "journal: no room for a segment, beginning with a small one", err);
     spare_discard(j, &j->making);
     rc = names_sync(j, atomic_load(&j->names_epoch), err); /* gives its space back */
     need = format_round_up(need, FORMAT_PAGE);
     while (rc == RC_OK && !done)
         rc = spare_step(j, need, &done, err);
+    if (rc == RC_OK)
+        log_line(LOG_WARNING, "journal: no room for a segment, beginning with a small one");
     if (rc != RC_FULL)
         return rc;
     spare_discard(j, &j->making);
@@ -131,6 +132,16 @@ static enum rc prepare_segment(struct journal *j, uint64_t need, struct err *err
                    "no room for the journal in '%s': %llu bytes are needed to start, and %llu more "
                    "to take writes",
                    j->dir, (unsigned long long)need, (unsigned long long)j->options.segment_bytes);
+}
+
+static enum rc prepare_segment(struct journal *j, uint64_t need, struct err *err)
+{
+    enum rc rc;
+    do
+        rc = try_prepare_segment(j, need, err);
+    while (rc == RC_FULL && j->options.on_no_room != NULL &&
+           j->options.on_no_room(j->options.ctx, err));
+    return rc;
 }
 
 /* Step 2: a segment that is whole and durable, and the current one from now on. Those that begin

@@ -114,6 +114,7 @@ struct keyspace {
     bool replaying;     /* before the threads start */
     /* the same: whose base cannot be read, see unreadable.c */
     struct unreadable_key *unreadable;
+    struct mono said_at; /* that the start waits for room */
     uint32_t unreadable_len;
     _Atomic bool active_expire, expiry_held;
     _Atomic unsigned notify;     /* enum notify_class bits that somebody wants */

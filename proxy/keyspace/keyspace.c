@@ -46,6 +46,21 @@ static void on_suspected(void *ctx, struct shard *sh) NO_TSA
     block_look_again_shard(sh);
 }
 
+/* The process serves nothing yet, and nothing is lost: it waits until somebody makes room. */
+static bool on_no_room(void *ctx, const struct err *err)
+{
+    struct keyspace *ks = ctx;
+    struct mono now = clock_mono();
+    if (ks->said_at.us == 0 || now.us - ks->said_at.us >= SAY_WAITING_US) {
+        ks->said_at = now;
+        log_err(LOG_WARNING, "The start waits until there is room", err);
+    }
+    if (ks->options.on_waiting != NULL)
+        ks->options.on_waiting(ks->options.ctx);
+    (void)poll(NULL, 0, LOCKED_PAUSE_MS);
+    return true;
+}
+
 static enum rc open_journal(struct keyspace *ks, struct err *err)
 {
     char *dir = option_strdup(OPT_journal_dir);
@@ -57,6 +72,7 @@ static enum rc open_journal(struct keyspace *ks, struct err *err)
         .segment_bytes = (uint64_t)option_num(OPT_journal_segment_size),
         .ring_bytes = (uint64_t)option_num(OPT_journal_ring_size),
         .on_progress = on_journal_progress,
+        .on_no_room = on_no_room,
         .ctx = ks,
     };
     enum rc rc = journal_open(&o, &ks->journal, err);

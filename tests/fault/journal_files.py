@@ -370,6 +370,36 @@ def a_full_disk_takes_deletions():
             conn("SET", "more", "x")
 
 
+def a_start_without_any_room_waits_for_it():
+    """What was not synced is to be written anew, and takes more than the start gives back."""
+    with Server(journal_fsync="no", **NEVER, **SMALL) as server:
+        with small_disk(server, "3m") as grow:
+            keys = fill(server.start().connect())
+            server.kill()
+            for name in glob.glob(journal(server, "spare-*")):
+                os.remove(name)  # as a start does; what it gives back is taken at once
+            with contextlib.suppress(OSError), open(journal(server, "filler"), "wb", 0) as f:
+                while True:
+                    f.write(b"x" * 4096)
+            server.launch()
+            until(lambda: "The start waits until there is room" in server.log_tail(3000), 20,
+                  "the log says so")
+            assert "bytes are needed to start" in server.log_tail(3000), server.log_tail(3000)
+            conn = server.connect()
+            refused(conn, "GET", "key:0", begins="LOADING")
+            conn.close()
+            server.process.terminate()
+            assert server.process.wait(20 * PATIENCE) is not None
+            server.launch()
+            until(lambda: server.log_tail(4000).count("The start waits until there is room") == 2,
+                  20, "it waits again")
+            grow("64m")
+            until(server.answers, 20, "it serves")
+            conn = server.connect()
+            assert conn("DBSIZE") == keys
+            conn("SET", "more", "x")
+
+
 def what_is_deleted_on_a_full_disk_makes_room():
     with Server(**NEVER, **SMALL) as server:
         with small_disk(server, "3m"):
@@ -395,4 +425,5 @@ if __name__ == "__main__":
                 a_removed_journal_loses_nothing_that_reaches_the_store,
                 whatever_is_missing_what_was_acknowledged_reaches_the_store,
                 a_full_disk_takes_deletions,
+                a_start_without_any_room_waits_for_it,
                 what_is_deleted_on_a_full_disk_makes_room])

@@ -517,6 +517,33 @@ static void a_start_without_any_room_says_what_it_needs(void **state)
     assert_non_null(strstr(rig.err.text, "12288 bytes are needed to start"));
 }
 
+static uint32_t asked;
+
+static bool make_room(void *ctx, const struct err *err)
+{
+    (void)ctx;
+    assert_non_null(strstr(err->text, "are needed to start"));
+    if (++asked == 3)
+        simfs_set_space(rig.disk, UINT64_MAX);
+    return true;
+}
+
+static void a_start_without_any_room_goes_on_when_there_is_some(void **state)
+{
+    (void)state;
+    rig.options.fsync = JOURNAL_FSYNC_EVERYSEC;
+    rig_resume(&rig, 0, 0);
+    rig_append(&rig, 30);
+    rig_stop(&rig, SIMFS_KILLED, 1);
+    simfs_set_space(rig.disk, 0);
+    rig.options.on_no_room = make_room;
+    asked = 0;
+    rig_resume(&rig, 0, 30);
+    assert_int_equal(asked, 3);
+    rig_append(&rig, 20);
+    expect_all_after_power_loss();
+}
+
 /* Killed after a failed sync: reading shows records that are on no disk. Whoever starts again and
  * calls them durable has written them once more. */
 static void what_nothing_proves_is_written_again_by_a_start(void **state)
@@ -561,6 +588,7 @@ int main(void)
         FAILURE_TEST(a_spare_whose_sync_failed_is_not_used),
         FAILURE_TEST(a_start_on_a_full_disk_serves_reads_and_resumes_by_itself),
         FAILURE_TEST(a_start_without_any_room_says_what_it_needs),
+        FAILURE_TEST(a_start_without_any_room_goes_on_when_there_is_some),
         FAILURE_TEST(a_segment_whose_sync_failed_is_not_recycled),
         FAILURE_TEST(what_nothing_proves_is_written_again_by_a_start),
     };

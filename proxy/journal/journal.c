@@ -374,6 +374,10 @@ void journal_get_info(struct journal *j, struct journal_info *out)
     lock_acquire(&j->lock);
     out->segments = j->segments_len;
     out->bytes = j->segments_bytes;
+    uint64_t left = atomic_load(&j->room_left), segment = j->options.segment_bytes;
+    out->bytes_due = out->bytes;
+    if (out->buffered_bytes > left)
+        out->bytes_due += format_round_up(out->buffered_bytes - left, segment);
     out->trimmed_lsn = j->trimmed_lsn;
     out->error = j->error;
     if (j->oldest != NULL && j->oldest->first_lsn <= out->written_lsn)

@@ -84,6 +84,7 @@ struct journal_info {
     uint64_t first_lsn;       /* oldest record still in a segment, 0: none */
     uint64_t segments, bytes; /* live segments and their sizes on disk */
     uint64_t buffered_bytes;  /* in rings, not written */
+    uint64_t bytes_due;       /* what `bytes` will be when that is written */
     int64_t unappended_ms;    /* how long all waits for an LSN whose record has not come, 0: none */
     int64_t last_sync_us;     /* duration of the last fdatasync */
     struct err error;         /* why it is FAILING, or the last failure */

@@ -637,7 +637,7 @@ static void append_record(struct txn *t)
     uint64_t bytes = FRAME_BYTES;
     for (uint32_t i = 0; i < n; i++)
         bytes += e.parts[i].len;
-    writeback_journalled(t->ks->wb, bytes);
+    writeback_journalled(t->ks->wb, t->producer, bytes);
     journal_append_entry(t->ks->journal, t->producer, &e);
     if (t->effects.len > 0 && e.memory[0] == NULL)
         t->effects = (struct buf){0};

@@ -23,7 +23,10 @@ enum { LANE_NICE = 10 };
 /* Dirty totals, one block per thread that changes entries; only the sum means something. */
 struct wb_producer {
     _Atomic int64_t dirty_keys, dirty_bytes;
-    /* The producer's own: its dirty bytes when it saw that the cutter had looked once more. */
+    /* The producer's own: what it has journalled, and its dirty bytes when it saw that the cutter
+     * had looked once more. */
+    uint64_t journalled;
+    uint64_t journalled_then;
     int64_t bytes_then;
     uint32_t look_then;
 } __attribute__((aligned(CACHE_LINE)));
@@ -138,8 +141,9 @@ struct writeback {
     _Atomic uint64_t applied_keys; /* of the cut that is in flight: what the backend has taken */
     _Atomic int pressure;          /* enum pressure_level */
     _Atomic uint32_t looks;        /* how often the cutter has looked at it */
-    _Atomic int64_t share;         /* bytes that a worker may add until it looks again */
-    _Atomic bool moves;            /* the backend takes something now and then */
+    /* Bytes that a worker may add until it looks again: dirty ones, and to the journal. */
+    _Atomic int64_t share, journal_share;
+    _Atomic bool moves; /* the backend takes something now and then */
     struct allowance allowances[ALLOWANCES];
     struct pace pace;
     _Atomic int64_t starved_us; /* when there was no memory for a capture or a batch; 0: never */
@@ -308,17 +312,21 @@ static inline bool pressure_runs_ahead(struct writeback *wb, uint32_t producer)
     if (p->look_then != look) {
         p->look_then = look;
         p->bytes_then = bytes;
+        p->journalled_then = p->journalled;
     }
-    return bytes - p->bytes_then > atomic_load_explicit(&wb->share, memory_order_relaxed);
+    return bytes - p->bytes_then > atomic_load_explicit(&wb->share, memory_order_relaxed) ||
+           (int64_t)(p->journalled - p->journalled_then) >
+               atomic_load_explicit(&wb->journal_share, memory_order_relaxed);
 }
 /* Nobody is slowed, and each looks itself whether it runs ahead. */
 #define PRESSURE_ADMITS_ALL UINT32_MAX
 /* How many writers may go on now; one that comes anew waits behind those that wait. Thread: any. */
 uint32_t pressure_admits(struct writeback *wb);
 
-/* A record of so many bytes is on its way to the journal. Thread: any. */
-static inline void writeback_journalled(struct writeback *wb, uint64_t bytes)
+/* A record of so many bytes is on its way to the journal. Thread: the producer. */
+static inline void writeback_journalled(struct writeback *wb, uint32_t producer, uint64_t bytes)
 {
+    wb->producers[producer].journalled += bytes;
     if (UNLIKELY(atomic_load_explicit(&wb->pressure, memory_order_relaxed) != PRESSURE_NONE))
         pressure_spend(wb, ALLOWANCE_JOURNAL, (int64_t)bytes);
 }

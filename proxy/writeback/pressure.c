@@ -72,7 +72,7 @@ void pressure_cut_begins(struct writeback *wb, uint64_t keys, uint64_t bytes)
     p->cut_runs = true;
     p->cut_keys = keys;
     p->cut_bytes = bytes;
-    p->cut_journal_bytes = journal.bytes;
+    p->cut_journal_bytes = journal.bytes_due;
     p->seen_done = 0;
     atomic_store(&wb->applied_keys, 0);
 }
@@ -111,6 +111,12 @@ static void fill(struct allowance *b, int64_t room_left, int64_t left_us, int64_
     } while (!atomic_compare_exchange_weak(&b->left, &has, now));
 }
 
+static int64_t share_of(const struct writeback *wb, bool bounded, int64_t left)
+{
+    int64_t share = bounded ? left / SHARE_OF_ROOM / (wb->producers_len - 1) : INT64_MAX;
+    return share > 0 ? share : 0;
+}
+
 static void look(struct writeback *wb, int64_t now_us)
 {
     struct pace *p = &wb->pace;
@@ -119,7 +125,7 @@ static void look(struct writeback *wb, int64_t now_us)
     int64_t held = writeback_dirty_bytes(wb) + (int64_t)atomic_load(&wb->in_flight_bytes);
     struct journal_info journal;
     journal_get_info(wb->journal, &journal);
-    int64_t logged = (int64_t)journal.bytes;
+    int64_t logged = (int64_t)journal.bytes_due;
     int level = PRESSURE_NONE;
     if (is_over(held, limit / 100 * option_num(OPT_dirty_low_watermark)) ||
         is_over(logged, journal_max / 100 * JOURNAL_LOW))
@@ -134,8 +140,8 @@ static void look(struct writeback *wb, int64_t now_us)
     fill(&wb->allowances[ALLOWANCE_JOURNAL],
          journal_max > 0 ? room(logged, (int64_t)p->cut_journal_bytes, journal_max) : NO_BOUND,
          left_us, passed_us);
-    int64_t share = limit > 0 ? (high - held) / SHARE_OF_ROOM / (wb->producers_len - 1) : INT64_MAX;
-    atomic_store(&wb->share, share > 0 ? share : 0);
+    atomic_store(&wb->share, share_of(wb, limit > 0, high - held));
+    atomic_store(&wb->journal_share, share_of(wb, journal_max > 0, journal_max - logged));
     atomic_fetch_add(&wb->looks, 1);
     p->ticked_us = now_us;
     atomic_store(&wb->moves, now_us - p->moved_us < STALLED_US || !p->cut_runs);
@@ -157,6 +163,7 @@ static size_t apart(void *ctx)
 void pressure_init(struct writeback *wb)
 {
     atomic_store(&wb->share, INT64_MAX); /* until the cutter looks */
+    atomic_store(&wb->journal_share, INT64_MAX);
     memory_count_apart(apart, wb);
 }
 

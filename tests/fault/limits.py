@@ -1,9 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
 """Where something comes to its end, it is refused with a reason, and nothing dies of it."""
+import contextlib
 import os
+import sqlite3
+import threading
+import time
 
-from harness import Conn, Gone, ReplyError, Server, Skip, run_checks, until
+from harness import PATIENCE, Conn, Gone, ReplyError, Server, Skip, run_checks, until
 
 
 def more_flushes_than_can_be_removed_are_refused():
@@ -52,6 +56,57 @@ def a_removal_that_no_record_can_say_is_refused():
         assert replies[0] == 5 and "record of the journal" in str(replies[1]), replies
         assert conn("ZCARD", "z") == 5
         server.kill()
+
+
+def segment_bytes(server):
+    """What segments take up; spares and rings are apart."""
+    total = 0
+    for entry in os.scandir(os.path.join(server.dir, "journal")):
+        if entry.name.endswith(".wj") and entry.name[0].isdigit():
+            with contextlib.suppress(FileNotFoundError):
+                total += entry.stat().st_size
+    return total
+
+
+def write_until(server, told):
+    conn = server.connect()
+    i = 0
+    while not told.is_set():
+        conn.pipeline([("SET", "key:%d" % (i % 5000), "x" * 4000)] * 50)
+        i += 50
+    conn.close()
+
+
+def the_journal_stays_within_its_size():
+    """However slow the store is: four writers, and a lock that leaves the store some moments."""
+    most, segment = 8 << 20, 1 << 20
+    for fsync in ("everysec", "always"):
+        with Server(journal_fsync=fsync, journal_max_size=most, journal_segment_size=segment,
+                    write_delay_ms=100, backpressure_max_delay_ms=200,
+                    maxmemory="1gb") as server:
+            conn = server.start().connect()
+            told = threading.Event()
+            writers = [threading.Thread(target=write_until, args=(server, told), daemon=True)
+                       for _ in range(4)]
+            reached = 0
+            with contextlib.closing(sqlite3.connect(server.database(), isolation_level=None,
+                                                    timeout=60 * PATIENCE)) as db:
+                for writer in writers:
+                    writer.start()
+                for _ in range(5):
+                    db.execute("BEGIN IMMEDIATE")
+                    end = time.monotonic() + 0.5
+                    while time.monotonic() < end:
+                        reached = max(reached, segment_bytes(server))
+                    db.execute("ROLLBACK")
+                    before = int(conn.info("writeback")["applied_lsn"])
+                    until(lambda last=before: int(conn.info("writeback")["applied_lsn"]) > last,
+                          20, "a cut in between")
+            told.set()
+            for writer in writers:
+                writer.join(60 * PATIENCE)
+            print("  %s: %.1f of %.1f MiB" % (fsync, reached / (1 << 20), most / (1 << 20)))
+            assert most / 2 < reached <= most + segment, reached
 
 
 def refused(conn, *command):
@@ -109,5 +164,6 @@ def a_start_with_too_few_open_files_says_how_many_are_needed():
 if __name__ == "__main__":
     run_checks([more_flushes_than_can_be_removed_are_refused,
                 a_removal_that_no_record_can_say_is_refused,
+                the_journal_stays_within_its_size,
                 clients_do_not_take_the_last_open_files,
                 a_start_with_too_few_open_files_says_how_many_are_needed])

@@ -27,12 +27,23 @@ static size_t own_class(const struct field *f)
     return class_of(f->name_len, f->value_len);
 }
 
+static uint32_t parts_len(const struct fields *fs)
+{
+    return fs->divided ? FIELDS_PARTS : 1;
+}
+
+static struct table *part_of(const struct fields *fs, uint32_t position)
+{
+    return &fs->parts[fs->divided ? position >> (TABLE_POSITION_BITS - FIELDS_PARTS_BITS) : 0];
+}
+
 struct fields *fields_try_new(void)
 {
     static _Atomic uint32_t made;
     struct fields *fs = alloc_try(sizeof(*fs));
     if (fs != NULL) {
         memset(fs, 0, sizeof(*fs));
+        fs->parts = &fs->whole;
         fs->salt = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed) % (1u << SALT_BITS);
         fs->seed = alloc_hash_seed() + (fs->salt + 1) * 0x9e3779b97f4a7c15u;
     }
@@ -45,9 +56,14 @@ void fields_free(struct fields **fs)
     *fs = NULL;
     if (old == NULL)
         return;
-    for (size_t i = 0; i < table_slots(&old->table); i++)
-        free(table_at(&old->table, i));
-    table_fini(&old->table);
+    for (uint32_t part = 0; part < parts_len(old); part++) {
+        struct table *t = &old->parts[part];
+        for (size_t i = 0; i < table_slots(t); i++)
+            free(table_at(t, i));
+        table_fini(t);
+    }
+    if (old->divided)
+        free(old->parts);
     free(old->recent);
     free(old);
 }
@@ -55,7 +71,8 @@ void fields_free(struct fields **fs)
 struct field *fields_find(const struct fields *fs, struct slice name)
 {
     struct table_probe probe;
-    uint64_t *slot = table_first(&fs->table, position_of(fs, name), &probe);
+    uint32_t position = position_of(fs, name);
+    uint64_t *slot = table_first(part_of(fs, position), position, &probe);
     for (; slot != NULL; slot = table_next(&probe)) {
         struct field *f = slot_pointer(*slot);
         if (slice_eq(field_name(f), name))
@@ -68,11 +85,11 @@ void fields_prefetch(const struct fields *fs, struct slice name, bool near)
 {
     uint32_t position = position_of(fs, name);
     if (!near) {
-        table_prefetch(&fs->table, position);
+        table_prefetch(part_of(fs, position), position);
         return;
     }
     struct table_probe probe;
-    uint64_t *slot = table_first(&fs->table, position, &probe);
+    uint64_t *slot = table_first(part_of(fs, position), position, &probe);
     if (slot != NULL)
         __builtin_prefetch(slot_pointer(*slot), 1);
 }
@@ -81,7 +98,7 @@ static void note_recent(struct fields *fs, uint32_t position)
 {
     if (fs->recent_incomplete)
         return;
-    size_t most = fs->table.used / RECENT_SHARE;
+    size_t most = fs->len / RECENT_SHARE;
     if (most < RECENT_MIN)
         most = RECENT_MIN;
     uint32_t *list = fs->recent;
@@ -112,9 +129,69 @@ void fields_set_flags(struct fields *fs, struct field *f, unsigned flags)
     f->dead = (flags & FIELD_DEAD) != 0;
 }
 
+/* --- Parts --- */
+
+/* After a part was resized, or another one was. */
+static void measure_parts(struct fields *fs)
+{
+    size_t most = 0;
+    fs->table_bytes = fs->divided ? alloc_size_class(FIELDS_PARTS * sizeof(*fs->parts)) : 0;
+    for (uint32_t i = 0; i < parts_len(fs); i++) {
+        fs->table_bytes += table_memory(&fs->parts[i]);
+        most = max_u64(most, table_slots(&fs->parts[i]));
+    }
+    fs->part_slots = (uint32_t)most;
+}
+
+/* Without memory for it, all stays in one. */
+static void divide(struct fields *fs)
+{
+    struct table *parts = alloc_try(FIELDS_PARTS * sizeof(*parts));
+    bool enough = parts != NULL;
+    for (uint32_t i = 0; parts != NULL && i < FIELDS_PARTS; i++) {
+        parts[i] = (struct table){.shift = FIELDS_PARTS_BITS};
+        enough = enough && table_try_size(&parts[i], fs->len / FIELDS_PARTS * 5 / 4);
+    }
+    const struct table *whole = &fs->whole;
+    for (size_t i = 0; enough && i < table_slots(whole); i++) {
+        if (table_at(whole, i) == NULL)
+            continue;
+        uint32_t position = table_position_at(whole, i);
+        struct table *t = &parts[position >> (TABLE_POSITION_BITS - FIELDS_PARTS_BITS)];
+        enough = table_try_reserve(t);
+        if (enough)
+            table_insert(t, position, table_at(whole, i));
+    }
+    if (!enough) {
+        for (uint32_t i = 0; parts != NULL && i < FIELDS_PARTS; i++)
+            table_fini(&parts[i]);
+        free(parts);
+        return;
+    }
+    table_fini(&fs->whole);
+    fs->parts = parts;
+    fs->divided = true;
+    measure_parts(fs);
+}
+
+static bool try_reserve(struct fields *fs, uint32_t position)
+{
+    if (UNLIKELY(!fs->divided && fs->len >= FIELDS_WHOLE_MAX))
+        divide(fs);
+    struct table *t = part_of(fs, position);
+    uint32_t had = table_len(t);
+    bool enough = table_try_reserve(t);
+    if (UNLIKELY(table_len(t) != had))
+        measure_parts(fs);
+    return enough;
+}
+
+/* --- Fields --- */
+
 struct field *fields_add(struct fields *fs, struct slice name, struct slice value, unsigned flags)
 {
-    if (!table_try_reserve(&fs->table))
+    uint32_t position = position_of(fs, name);
+    if (!try_reserve(fs, position))
         return NULL;
     size_t class = class_of(name.len, value.len);
     struct field *f = alloc_try(class);
@@ -128,7 +205,8 @@ struct field *fields_add(struct fields *fs, struct slice name, struct slice valu
         memcpy(f->data, name.ptr, name.len);
     if (value.len > 0)
         memcpy(f->data + name.len, value.ptr, value.len);
-    table_insert(&fs->table, position_of(fs, name), f);
+    table_insert(part_of(fs, position), position, f);
+    fs->len++;
     fs->bytes += class;
     fields_set_flags(fs, f, flags);
     return f;
@@ -138,7 +216,8 @@ struct field *fields_set_value(struct fields *fs, struct field *f, struct slice 
 {
     size_t had = own_class(f), class = class_of(f->name_len, value.len);
     if (had != class) {
-        uint64_t *slot = table_slot_of(&fs->table, position_of(fs, field_name(f)), f);
+        uint32_t position = position_of(fs, field_name(f));
+        uint64_t *slot = table_slot_of(part_of(fs, position), position, f);
         struct field *moved = alloc_try_resize(f, class);
         if (moved == NULL && class > had)
             return NULL;
@@ -158,7 +237,12 @@ void fields_remove(struct fields *fs, struct field *f)
 {
     uint32_t position = position_of(fs, field_name(f));
     fs->bytes -= own_class(f);
-    table_remove(&fs->table, position, table_slot_of(&fs->table, position, f));
+    struct table *t = part_of(fs, position);
+    uint32_t had = table_len(t);
+    table_remove(t, position, table_slot_of(t, position, f));
+    fs->len--;
+    if (UNLIKELY(table_len(t) != had))
+        measure_parts(fs);
     free(f);
 }
 
@@ -180,17 +264,73 @@ static void visit_changed(void *ctx, void *pointer)
         visit_any(ctx, pointer);
 }
 
+void fields_each(const struct fields *fs, bool (*each)(void *ctx, const struct field *f), void *ctx)
+{
+    for (uint32_t part = 0; part < parts_len(fs); part++) {
+        const struct table *t = &fs->parts[part];
+        for (size_t i = 0; i < table_slots(t); i++) {
+            const struct field *f = table_at(t, i);
+            if (f != NULL && !each(ctx, f))
+                return;
+        }
+    }
+}
+
+static bool is_live(const void *ctx, const void *pointer)
+{
+    (void)ctx;
+    const struct field *f = pointer;
+    return !f->dead;
+}
+
+/* As table_random: each slot of each part is as likely, and one that is free is drawn again. */
+const struct field *fields_random(const struct fields *fs, uint64_t random)
+{
+    enum { TRIES = 128 };
+    if (!fs->divided)
+        return table_random(&fs->whole, random, is_live, NULL);
+    for (int i = 0; i < TRIES; i++) {
+        const struct table *t = &fs->parts[random >> (64 - FIELDS_PARTS_BITS)];
+        uint64_t slot = ((random << FIELDS_PARTS_BITS >> 32) * fs->part_slots) >> 32;
+        const struct field *f = slot < table_slots(t) ? table_at(t, slot) : NULL;
+        if (f != NULL && !f->dead)
+            return f;
+        random = random * 6364136223846793005u + 1442695040888963407u;
+    }
+    const struct field *f = NULL;
+    for (uint32_t i = 0; i < FIELDS_PARTS && f == NULL; i++)
+        f = table_random(&fs->parts[(random + i) % FIELDS_PARTS], random, is_live, NULL);
+    return f;
+}
+
+/* As table_walk, over all parts. */
+static uint32_t walk_parts(struct fields *fs, uint32_t from, size_t count,
+                           void (*each)(void *ctx, void *pointer), void *ctx)
+{
+    uint32_t range = fs->divided ? TABLE_POSITIONS / FIELDS_PARTS : TABLE_POSITIONS;
+    for (;;) {
+        struct table *t = part_of(fs, from);
+        size_t slots = table_slots(t);
+        from = table_walk(t, from, count, each, ctx);
+        if (table_slots(t) != slots) /* so many have gone */
+            measure_parts(fs);
+        if (from == TABLE_POSITIONS || from % range != 0 || count <= slots)
+            return from;
+        count -= slots;
+    }
+}
+
 void fields_walk(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx)
 {
     struct visit v = {each, ctx};
-    table_walk(&fs->table, 0, SIZE_MAX / 2, visit_any, &v);
+    walk_parts(fs, 0, SIZE_MAX / 2, visit_any, &v);
 }
 
 /* A changed field with this position, or NULL. */
 static struct field *changed_at(const struct fields *fs, uint32_t position)
 {
     struct table_probe probe;
-    uint64_t *slot = table_first(&fs->table, position, &probe);
+    uint64_t *slot = table_first(part_of(fs, position), position, &probe);
     for (; slot != NULL; slot = table_next(&probe)) {
         struct field *f = slot_pointer(*slot);
         if (f->changed)
@@ -203,7 +343,7 @@ void fields_take_changed(struct fields *fs, void (*each)(void *ctx, struct field
 {
     struct visit v = {each, ctx};
     if (fs->recent_incomplete)
-        table_walk(&fs->table, 0, SIZE_MAX / 2, visit_changed, &v);
+        walk_parts(fs, 0, SIZE_MAX / 2, visit_changed, &v);
     for (uint32_t i = 0; i < fs->recent_len; i++) {
         struct field *f;
         while ((f = changed_at(fs, fs->recent[i])) != NULL)
@@ -217,7 +357,7 @@ void fields_take_changed(struct fields *fs, void (*each)(void *ctx, struct field
 
 size_t fields_memory(const struct fields *fs)
 {
-    return alloc_size_class(sizeof(*fs)) + fs->bytes + table_memory(&fs->table) +
+    return alloc_size_class(sizeof(*fs)) + fs->bytes + fs->table_bytes +
            fs->recent_cap * sizeof(*fs->recent);
 }
 
@@ -228,6 +368,6 @@ uint64_t fields_scan(struct fields *fs, uint64_t cursor, size_t count,
     if (salt >> SALT_BITS != 0)
         return 0; /* never given out */
     uint32_t from = salt == fs->salt ? (uint32_t)(cursor % TABLE_POSITIONS) : 0;
-    uint32_t next = table_walk(&fs->table, from, count, each, ctx);
+    uint32_t next = walk_parts(fs, from, count, each, ctx);
     return next == TABLE_POSITIONS ? 0 : (uint64_t)fs->salt << TABLE_POSITION_BITS | next;
 }

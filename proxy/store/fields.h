@@ -1,5 +1,8 @@
 /* The fields of a large hash: one allocation each, indexed by a table.
  *
+ * A table that grows holds its shard's lock meanwhile. So that this stays short, the range of
+ * positions is divided among many tables, once for all, when the fields are very many.
+ *
  * Which of them changed is a bit in each; a short list of hash positions finds those bits again
  * without a walk. When the list gets long, or there is no memory for it, the capture walks.
  *
@@ -25,7 +28,12 @@ struct field { /* 8 bytes, then name and value */
 };
 
 struct fields {
-    struct table table;
+    struct table whole;  /* the only part, until it is divided */
+    struct table *parts; /* &whole, or FIELDS_PARTS of them, in the order of positions */
+    bool divided;
+    uint32_t len;
+    uint32_t part_slots; /* of the largest part */
+    size_t table_bytes;
     uint64_t seed; /* follows from the salt */
     uint32_t salt;
     size_t bytes;     /* of all field allocations */
@@ -34,7 +42,12 @@ struct fields {
     bool recent_incomplete; /* walk instead */
 };
 
-enum { FIELD_LEN_MAX = (1 << 30) - 1 };
+enum {
+    FIELD_LEN_MAX = (1 << 30) - 1,
+    FIELDS_WHOLE_MAX = 128 * 1024, /* moving these takes 2 ms */
+    FIELDS_PARTS_BITS = 4,
+    FIELDS_PARTS = 1 << FIELDS_PARTS_BITS,
+};
 
 static inline struct slice field_name(const struct field *f)
 {
@@ -68,6 +81,11 @@ void fields_set_flags(struct fields *fs, struct field *f, unsigned flags);
 /* Calls `each` for every changed field, which must clear the mark or remove the field; the list is
  * empty afterwards. */
 void fields_take_changed(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx);
+/* Calls `each` for every field until it says false; it changes nothing. */
+void fields_each(const struct fields *fs, bool (*each)(void *ctx, const struct field *f),
+                 void *ctx);
+/* A random one that is not dead; there must be one. */
+const struct field *fields_random(const struct fields *fs, uint64_t random);
 /* Calls `each` for every field; it may remove it. */
 void fields_walk(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx);
 /* HSCAN and its like: about `count` fields from `cursor` (0: start); the next cursor (0: end). It

@@ -286,6 +286,17 @@ bool named_remove(struct named **place, struct slice name)
 
 /* --- Walking --- */
 
+struct pairs {
+    bool (*each)(void *ctx, struct slice name, struct slice value);
+    void *ctx;
+};
+
+static bool each_pair(void *ctx, const struct field *f)
+{
+    const struct pairs *p = ctx;
+    return f->dead || p->each(p->ctx, field_name(f), field_value(f));
+}
+
 void named_each(const struct named *n,
                 bool (*each)(void *ctx, struct slice name, struct slice value), void *ctx)
 {
@@ -297,12 +308,8 @@ void named_each(const struct named *n,
         }
         return;
     }
-    const struct table *t = &table_seen(n)->fields->table;
-    for (size_t i = 0; i < table_slots(t); i++) {
-        const struct field *f = table_at(t, i);
-        if (f != NULL && !f->dead && !each(ctx, field_name(f), field_value(f)))
-            return;
-    }
+    struct pairs pairs = {each, ctx};
+    fields_each(table_seen(n)->fields, each_pair, &pairs);
 }
 
 struct scan {
@@ -336,19 +343,12 @@ uint64_t named_scan(const struct named *n, uint64_t cursor, size_t count,
     return fields_scan(table_seen(n)->fields, cursor, count, scan_field, &scan);
 }
 
-static bool is_live(const void *ctx, const void *pointer)
-{
-    (void)ctx;
-    const struct field *f = pointer;
-    return !f->dead;
-}
-
 void named_random(const struct named *n, uint64_t random, struct slice *name, struct slice *value)
 {
     uint64_t count = named_count(n);
     must(count > 0);
     if (is_table(n)) {
-        const struct field *f = table_random(&table_seen(n)->fields->table, random, is_live, NULL);
+        const struct field *f = fields_random(table_seen(n)->fields, random);
         *name = field_name(f);
         *value = field_value(f);
         return;

@@ -17,10 +17,11 @@ static uint32_t len_above(uint32_t len)
 }
 
 /* Returns how many buckets it had to pass. */
-static uint32_t put(struct bucket *buckets, uint32_t len, uint32_t position, const void *pointer)
+static uint32_t put(const struct table *t, struct bucket *buckets, uint32_t len, uint32_t position,
+                    const void *pointer)
 {
     uint32_t passes = 0;
-    for (uint32_t at = table_home(len, position);; at = at + 1 == len ? 0 : at + 1, passes++) {
+    for (uint32_t at = table_home(t, len, position);; at = at + 1 == len ? 0 : at + 1, passes++) {
         struct bucket *b = &buckets[at];
         for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
             if (b->slot[i] == 0) {
@@ -48,7 +49,7 @@ static bool try_resize(struct table *t, uint32_t len)
     bool crowded = false;
     for (uint32_t at = 0; at < from_len && !(crowded && len < from_len); at++) {
         for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            if (from[at].slot[i] != 0 && put(to, len, slot_position(&from[at], i),
+            if (from[at].slot[i] != 0 && put(t, to, len, slot_position(&from[at], i),
                                              slot_pointer(from[at].slot[i])) > TABLE_PASSES_MAX)
                 crowded = true;
         }
@@ -86,11 +87,17 @@ bool table_try_reserve(struct table *t)
     return try_resize(t, len_above(table_len(t)));
 }
 
+bool table_try_size(struct table *t, uint32_t n)
+{
+    must(table_len(t) == 0);
+    return try_resize(t, len_above(n / BUCKET_FILL));
+}
+
 void table_insert(struct table *t, uint32_t position, const void *pointer)
 {
     slow_must(((uintptr_t)pointer & ~SLOT_POINTER_BITS) == 0);
     must(t->used < (uint64_t)table_len(t) * BUCKET_FILL);
-    if (UNLIKELY(put(table_buckets(t), table_len(t), position, pointer) > TABLE_PASSES_MAX))
+    if (UNLIKELY(put(t, table_buckets(t), table_len(t), position, pointer) > TABLE_PASSES_MAX))
         t->crowded = true;
     t->used++;
 }
@@ -115,7 +122,7 @@ void table_remove(struct table *t, uint32_t position, uint64_t *slot)
     struct bucket *buckets = table_buckets(t);
     uint32_t len = table_len(t);
     uint32_t place = (uint32_t)(((uintptr_t)slot - (uintptr_t)buckets) / sizeof(*buckets));
-    for (uint32_t at = table_home(len, position); at != place; at = at + 1 == len ? 0 : at + 1) {
+    for (uint32_t at = table_home(t, len, position); at != place; at = at + 1 == len ? 0 : at + 1) {
         if (buckets[at].passed < BUCKET_PASSED_MAX)
             buckets[at].passed--;
     }
@@ -143,23 +150,27 @@ void table_fini(struct table *t)
     t->crowded = false;
 }
 
-/* The first position whose home is the bucket. */
-static uint32_t first_position(uint32_t len, uint32_t bucket)
+/* The first position from `base` on whose home is the bucket. */
+static uint32_t first_position(const struct table *t, uint32_t base, uint32_t len, uint32_t bucket)
 {
-    return (uint32_t)((((uint64_t)bucket << TABLE_POSITION_BITS) + len - 1) / len);
+    uint32_t own = (uint32_t)((((uint64_t)bucket << TABLE_POSITION_BITS) + len - 1) / len);
+    return base + (uint32_t)(((uint64_t)own + (1u << t->shift) - 1) >> t->shift);
 }
 
 uint32_t table_walk(struct table *t, uint32_t from, size_t count,
                     void (*each)(void *ctx, void *pointer), void *ctx)
 {
     struct bucket *buckets = table_buckets(t);
-    uint32_t len = table_len(t);
-    if (len == 0 || from >= TABLE_POSITIONS)
+    uint32_t len = table_len(t), range = TABLE_POSITIONS >> t->shift;
+    if (from >= TABLE_POSITIONS)
         return TABLE_POSITIONS;
-    uint32_t first = table_home(len, from);
+    uint32_t base = from / range * range;
+    if (len == 0)
+        return base + range;
+    uint32_t first = table_home(t, len, from);
     size_t most = count / BUCKET_SLOTS + 1;
     uint32_t end = most >= len - first ? len : first + (uint32_t)most;
-    uint32_t to = end == len ? (uint32_t)TABLE_POSITIONS : first_position(len, end);
+    uint32_t to = end == len ? base + range : first_position(t, base, len, end);
 
     t->frozen++;
     /* Elements of the range may lie behind its last bucket, as long as something has passed. */

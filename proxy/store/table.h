@@ -62,6 +62,7 @@ struct table {
     uint32_t shrink_below; /* no shrinking before so few are used; 0: as usual */
     uint16_t frozen;       /* walks under way: no shrinking */
     bool crowded;          /* somebody has passed more than TABLE_PASSES_MAX buckets */
+    uint8_t shift; /* all positions here agree in so many first bits; immutable once it is used */
 };
 
 #define SLOT_POINTER_BITS 0x0000fffffffffff0u
@@ -81,9 +82,10 @@ static inline uint32_t table_len(const struct table *t)
     return atomic_load_explicit(&t->buckets_len, memory_order_relaxed);
 }
 
-static inline uint32_t table_home(uint32_t len, uint32_t position)
+static inline uint32_t table_home(const struct table *t, uint32_t len, uint32_t position)
 {
-    return (uint32_t)(((uint64_t)position * len) >> TABLE_POSITION_BITS);
+    uint32_t own = (position << t->shift) & (TABLE_POSITIONS - 1);
+    return (uint32_t)(((uint64_t)own * len) >> TABLE_POSITION_BITS);
 }
 
 static inline uint64_t slot_bits(uint32_t position)
@@ -149,7 +151,7 @@ static inline uint64_t *table_first(const struct table *t, uint32_t position, st
     if (UNLIKELY(p->buckets == NULL))
         return NULL;
     p->len = p->left = table_len(t);
-    p->at = table_home(p->len, position);
+    p->at = table_home(t, p->len, position);
     p->bits = slot_bits(position);
     p->repeated = (position & 255) * 0x0101010101010101u;
     p->matches = bucket_match(&p->buckets[p->at], p->repeated);
@@ -162,6 +164,8 @@ uint64_t *table_slot_of(const struct table *t, uint32_t position, const void *po
 /* Room for one more; false: out of memory, unchanged. A crowded table without memory to grow stays
  * as it is. */
 MUST_CHECK bool table_try_reserve(struct table *t);
+/* Room for n in a table that is empty. */
+MUST_CHECK bool table_try_size(struct table *t, uint32_t n);
 /* After table_try_reserve. */
 void table_insert(struct table *t, uint32_t position, const void *pointer);
 /* Frees the slot; the table shrinks when it is sparse and no walk is under way. */
@@ -184,8 +188,8 @@ static inline uint32_t table_position_at(const struct table *t, size_t i)
 }
 
 /* Calls `each` for every pointer whose position is in the range that begins at `from` and covers
- * about `count` slots; returns the end of the range (TABLE_POSITIONS: that was all). `each` may
- * remove or replace the pointer it is given, nothing else. */
+ * about `count` slots; returns the end of the range (where the table's own ends: that was all).
+ * `each` may remove or replace the pointer it is given, nothing else. */
 uint32_t table_walk(struct table *t, uint32_t from, size_t count,
                     void (*each)(void *ctx, void *pointer), void *ctx);
 
@@ -203,7 +207,8 @@ static inline void table_prefetch(const struct table *t, uint32_t position)
 {
     const struct bucket *b = table_buckets(t);
     __builtin_prefetch(
-        (const void *)((uintptr_t)b + (uintptr_t)table_home(table_len(t), position) * sizeof(*b)));
+        (const void *)((uintptr_t)b +
+                       (uintptr_t)table_home(t, table_len(t), position) * sizeof(*b)));
 }
 
 #endif

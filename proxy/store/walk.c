@@ -88,7 +88,7 @@ size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile
         return 0;
     const struct bucket *buckets = table_buckets(sh->table);
     uint32_t len = table_len(sh->table);
-    uint32_t home = table_home(len, (uint32_t)sh->hand / BUCKET_SLOTS);
+    uint32_t home = table_home(sh->table, len, (uint32_t)sh->hand / BUCKET_SLOTS);
     size_t i = (size_t)home * BUCKET_SLOTS + sh->hand % BUCKET_SLOTS;
     struct entry *victim = NULL;
     prefetch_bucket_entries(&buckets[i / BUCKET_SLOTS]);
@@ -209,7 +209,7 @@ static void check_passed(const struct table *t)
         for (size_t i = 0; i < table_slots(t); i++) {
             if (table_at(t, i) == NULL)
                 continue;
-            uint32_t home = table_home(len, table_position_at(t, i));
+            uint32_t home = table_home(t, len, table_position_at(t, i));
             uint32_t place = (uint32_t)(i / BUCKET_SLOTS);
             uint32_t from_home = b >= home ? b - home : b + len - home;
             uint32_t distance = place >= home ? place - home : place + len - home;

@@ -10,6 +10,7 @@
 #include "base/glob.h"
 #include "base/num.h"
 #include "command/find_keys.h"
+#include "command/wait.h"
 #include "config/options.h"
 #include "keyspace/dump.h"
 
@@ -154,6 +155,18 @@ static void debug_stringmatch_len(struct call *c)
     free(text);
 }
 
+/* What Redis loads again from its files lies in the backend once it is flushed. */
+static void debug_reload(struct call *c)
+{
+    if (c->keyspace == NULL || c->in_exec) {
+        reply_error(c->reply, "ERR DEBUG RELOAD and LOADAOF run neither while Weir is loading nor "
+                              "in a transaction");
+    } else if (wait_flushed(c)) {
+        keyspace_drop_clean(c->keyspace);
+        reply_ok(c->reply);
+    }
+}
+
 /* --- The protocol --- */
 
 static void debug_check(struct call *c)
@@ -268,6 +281,7 @@ static const struct {
     {"help", 2, 2, debug_help, "", "Prints this."},
     {"htstats", 3, 4, debug_htstats, "<dbid> [full]", "How many keys of a database are in memory."},
     {"listpack", 3, 3, debug_listpack, "<key>", "Whether the value is one packed block."},
+    {"loadaof", 2, 2, debug_reload, "", "The same as RELOAD: the journal is flushed, too."},
     {"object", 3, 3, debug_object, "<key>", "Low-level facts about a key and its value."},
     {"pause-cron", 3, 3, debug_accept, "<0|1>", "Accepted without effect."},
     {"protocol", 3, 3, debug_protocol, "<type>",
@@ -275,6 +289,9 @@ static const struct {
      "map, attrib, push, verbatim, true, false."},
     {"quicklist-packed-threshold", 3, 3, debug_accept, "<size>",
      "Accepted without effect: lists have no other kind of node."},
+    {"reload", 2, 5, debug_reload, "[NOSAVE] [NOFLUSH] [MERGE]",
+     "Flushes everything and drops it from memory; each key is loaded again when it is read. The "
+     "options make no difference."},
     {"replybuffer", 4, 4, debug_accept, "<PEAK-RESET-TIME <NEVER|RESET|ms>|RESIZING <0|1>>",
      "Accepted without effect: buffers of replies are lent by the worker."},
     {"set-active-expire", 3, 3, debug_set_active_expire, "<0|1>",

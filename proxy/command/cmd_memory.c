@@ -4,6 +4,7 @@
 #include "command/command.h"
 #include "config/options.h"
 #include "store/store.h"
+#include "writeback/writeback.h"
 
 void cmd_memory_usage(struct call *c)
 {
@@ -64,7 +65,9 @@ void cmd_memory_stats(struct call *c)
     uint64_t keys = count_keys(c->keyspace);
     call_depends_on_all(c);
     struct reply *r = c->reply;
-    reply_map(r, 21);
+    struct writeback_memory w;
+    writeback_get_memory(keyspace_writeback(c->keyspace), &w);
+    reply_map(r, 28);
     reply_count(r, "peak.allocated", m.peak);
     reply_count(r, "total.allocated", m.data);
     reply_count(r, "startup.allocated", memory_at_start());
@@ -75,6 +78,13 @@ void cmd_memory_stats(struct call *c)
     reply_count(r, "aof.buffer", 0);
     reply_count(r, "lua.caches", 0);
     reply_count(r, "functions.caches", 0);
+    reply_count(r, "store.caches", w.caches);
+    reply_count(r, "batches", w.batches - w.captured_ahead);
+    reply_count(r, "captured.ahead", w.captured_ahead);
+    reply_count(r, "selections", w.selections);
+    reply_count(r, "journal.long-records", w.long_records);
+    reply_count(r, "journal.rings", w.rings);
+    reply_count(r, "journal.retained", w.retained);
     reply_count(r, "overhead.total", overhead);
     reply_count(r, "keys.count", keys);
     reply_count(r, "keys.bytes-per-key", keys == 0 ? 0 : dataset / keys);

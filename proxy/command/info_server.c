@@ -81,16 +81,20 @@ void info_clients(const struct info_sources *from, struct buf *out)
                mode == PAUSE_NONE ? "none" : "client_pause", held[mode], (long long)left_ms);
 }
 
-static uint64_t resident_bytes(void)
+/* *files: of them, what is mapped from files. */
+static uint64_t resident_bytes(uint64_t *files)
 {
-    unsigned long long total, resident = 0;
+    unsigned long long total, resident = 0, shared = 0;
+    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     FILE *f = fopen("/proc/self/statm", "re");
+    *files = 0;
     if (f == NULL)
         return 0;
-    if (fscanf(f, "%llu %llu", &total, &resident) != 2)
-        resident = 0;
+    if (fscanf(f, "%llu %llu %llu", &total, &resident, &shared) != 3)
+        resident = shared = 0;
     fclose(f);
-    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    *files = shared * page;
+    return resident * page;
 }
 
 static double ratio(uint64_t a, uint64_t b)
@@ -105,12 +109,38 @@ static void append_size(struct buf *out, const char *name, uint64_t bytes)
                info_human_bytes(human, bytes));
 }
 
+struct resident {
+    uint64_t all, files;
+};
+
+/* used_memory and all of these but mem_captured_ahead (which used_memory has) make used_memory_rss.
+ * What is mapped counts whole, touched or not, so that mem_program and mem_other may be negative.
+ * mem_program: the program, its libraries and SQLite's shared files; mem_other: stacks, and what
+ * the kernel fills up to huge pages, of which the allocator does not know. */
+static void append_parts(const struct info_sources *from, const struct memory_info *m,
+                         struct resident rss, struct buf *out)
+{
+    struct writeback_memory w = {0};
+    if (from->keyspace != NULL)
+        writeback_get_memory(keyspace_writeback(from->keyspace), &w);
+    uint64_t slack = m->resident > m->allocated ? m->resident - m->allocated : 0;
+    buf_printf(out,
+               "mem_store_caches:%lld\r\nmem_batches:%lld\r\nmem_captured_ahead:%lld\r\n"
+               "mem_selections:%lld\r\nmem_journal_long_records:%lld\r\n"
+               "mem_journal_rings:%lld\r\nmem_journal_retained:%lld\r\n"
+               "mem_allocator_slack:%lld\r\nmem_program:%lld\r\nmem_other:%lld\r\n",
+               ll(w.caches), ll(w.batches - w.captured_ahead), ll(w.captured_ahead),
+               ll(w.selections), ll(w.long_records), ll(w.rings), ll(w.retained), ll(slack),
+               ll(rss.files) - ll(w.rings),
+               ll(rss.all) - ll(rss.files) - ll(m->allocated + slack + w.retained));
+}
+
 void info_memory(const struct info_sources *from, struct buf *out)
 {
     struct memory_info m;
     memory_refresh();
     memory_get_info(&m);
-    uint64_t rss = resident_bytes();
+    uint64_t files, rss = resident_bytes(&files);
     uint64_t system = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     uint64_t startup = memory_at_start(), overhead = startup + from->host.clients_bytes;
     uint64_t dataset = m.data > overhead ? m.data - overhead : 0;
@@ -156,6 +186,7 @@ void info_memory(const struct info_sources *from, struct buf *out)
                "jemalloc"
 #endif
     );
+    append_parts(from, &m, (struct resident){rss, files}, out);
 }
 
 static double seconds(struct timeval t)

@@ -372,6 +372,9 @@ void journal_get_info(struct journal *j, struct journal_info *out)
     if (gap_since_us != 0)
         out->unappended_ms = (clock_mono().us - gap_since_us) / 1000;
     lock_acquire(&j->lock);
+    for (uint32_t i = 0; j->started && i < j->options.producers; i++)
+        out->rings_bytes += j->producers[i].ring.bytes;
+    out->retained_bytes = atomic_load(&j->retained.mapped_bytes);
     out->segments = j->segments_len;
     out->bytes = j->segments_bytes;
     uint64_t left = atomic_load(&j->room_left), segment = j->options.segment_bytes;

@@ -77,17 +77,19 @@ enum journal_state {
 
 struct journal_info {
     enum journal_state state;
-    uint64_t last_lsn;        /* handed out */
-    uint64_t written_lsn;     /* in a segment file: the contiguous prefix */
-    uint64_t durable_lsn;     /* synced */
-    uint64_t trimmed_lsn;     /* no longer needed */
-    uint64_t first_lsn;       /* oldest record still in a segment, 0: none */
-    uint64_t segments, bytes; /* live segments and their sizes on disk */
-    uint64_t buffered_bytes;  /* in rings, not written */
-    uint64_t bytes_due;       /* what `bytes` will be when that is written */
-    int64_t unappended_ms;    /* how long all waits for an LSN whose record has not come, 0: none */
-    int64_t last_sync_us;     /* duration of the last fdatasync */
-    struct err error;         /* why it is FAILING, or the last failure */
+    uint64_t last_lsn;                    /* handed out */
+    uint64_t written_lsn;                 /* in a segment file: the contiguous prefix */
+    uint64_t durable_lsn;                 /* synced */
+    uint64_t trimmed_lsn;                 /* no longer needed */
+    uint64_t first_lsn;                   /* oldest record still in a segment, 0: none */
+    uint64_t segments, bytes;             /* live segments and their sizes on disk */
+    uint64_t buffered_bytes;              /* in rings, not written */
+    uint64_t rings_bytes, retained_bytes; /* in memory, not from the allocator: all rings, and what
+                                             is kept until it is synced */
+    uint64_t bytes_due;    /* what `bytes` will be when what is in rings is written */
+    int64_t unappended_ms; /* how long all waits for an LSN whose record has not come, 0: none */
+    int64_t last_sync_us;  /* duration of the last fdatasync */
+    struct err error;      /* why it is FAILING, or the last failure */
 };
 
 struct journal;

@@ -66,6 +66,7 @@ struct chunk *retained_add(struct retained *r, uint64_t number, uint64_t offset)
         if (at == MAP_FAILED)
             return NULL;
         c->data = at;
+        atomic_fetch_add(&r->mapped_bytes, r->chunk_bytes);
     }
     r->free = c->next;
     r->used++;
@@ -107,5 +108,6 @@ void retained_shrink(struct retained *r)
             continue;
         munmap(c->data, r->chunk_bytes + CHUNK_SLACK);
         c->data = NULL;
+        atomic_fetch_sub(&r->mapped_bytes, r->chunk_bytes);
     }
 }

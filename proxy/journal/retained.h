@@ -51,6 +51,7 @@ struct retained {
     uint32_t pool_len, used;
     uint64_t chunk_bytes;
     uint64_t bytes; /* in the list */
+    _Atomic uint64_t mapped_bytes;
 };
 
 /* Chunks hold a record of `record_max` at least. */

@@ -104,6 +104,9 @@ void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info 
 /* Counts everything and breaks (must) where a sum or an index says something else; holds all locks
  * meanwhile. For tests, and DEBUG CHECK. Thread: any. */
 void keyspace_check(struct keyspace *ks);
+/* Drops everything from memory that the backend has as well; the next read of a key loads it. For
+ * DEBUG RELOAD. Lock: none, takes that of each shard for a few entries at a time. Thread: any. */
+void keyspace_drop_clean(struct keyspace *ks);
 /* Frozen by DEBUG SET-ACTIVE-EXPIRE. */
 void keyspace_set_active_expire(struct keyspace *ks, bool on);
 /* While CLIENT PAUSE holds writers back, keyspace_tick() expires nothing. Thread: any. */

@@ -165,6 +165,23 @@ void evict_some(struct keyspace *ks, uint32_t *next, size_t bytes)
     }
 }
 
+void keyspace_drop_clean(struct keyspace *ks)
+{
+    enum { AT_A_TIME = 100 };
+    for (uint32_t i = 0; i < ks->store.shards_len; i++) {
+        struct shard *sh = &ks->store.shards[i];
+        size_t freed;
+        do {
+            lock_acquire(&sh->lock);
+            size_t look = ROUNDS_TO_CLEAR * shard_slots(sh);
+            freed = 1;
+            for (int n = 0; n < AT_A_TIME && freed > 0; n++)
+                freed = shard_evict(&ks->store, sh, look, false);
+            lock_release(&sh->lock);
+        } while (freed > 0);
+    }
+}
+
 /* Nothing of this worker's shards can be evicted: its rounds over them have found nothing for as
  * long as it takes to clear every mark and to come by twice again. Where all workers say so, the
  * proxy is stuck. */

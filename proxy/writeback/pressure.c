@@ -150,14 +150,28 @@ static void look(struct writeback *wb, int64_t now_us)
     wb->on_look(wb->ctx);
 }
 
+void writeback_get_memory(struct writeback *wb, struct writeback_memory *out)
+{
+    struct journal_info journal;
+    journal_get_info(wb->journal, &journal);
+    *out = (struct writeback_memory){
+        .caches = wb->ops->memory != NULL ? wb->ops->memory(wb->backend) : 0,
+        .batches = pieces_memory(),
+        .captured_ahead = atomic_load(&wb->ahead_bytes),
+        .selections = selections_memory(),
+        .long_records = journal_oversize_bytes(wb->journal),
+        .rings = journal.rings_bytes,
+        .retained = journal.retained_bytes,
+    };
+    out->captured_ahead = min_u64(out->captured_ahead, out->batches);
+}
+
 /* Called by whoever refreshes the figures. */
 static size_t apart(void *ctx)
 {
-    struct writeback *wb = ctx;
-    size_t caches = wb->ops->memory != NULL ? wb->ops->memory(wb->backend) : 0;
-    size_t pieces = pieces_memory(), ahead = atomic_load(&wb->ahead_bytes);
-    return caches + (pieces > ahead ? pieces - ahead : 0) + selections_memory() +
-           journal_oversize_bytes(wb->journal);
+    struct writeback_memory m;
+    writeback_get_memory(ctx, &m);
+    return m.caches + m.batches - m.captured_ahead + m.selections + m.long_records;
 }
 
 void pressure_init(struct writeback *wb)

@@ -88,6 +88,15 @@ struct writeback_record {
     struct slice reason;
     struct slice ours, base, theirs; /* as text, cut; dead letters have ours only */
 };
+/* Memory that moves data, in bytes. `caches` are SQLite's, of store and records together. The
+ * journal's rings and what it retains are mapped, all else comes from the allocator. None of it
+ * counts as data but what writers captured ahead of the cutter (captured_ahead, part of batches).
+ * Thread: any. */
+struct writeback_memory {
+    uint64_t caches, batches, captured_ahead, selections, long_records, rings, retained;
+};
+void writeback_get_memory(struct writeback *wb, struct writeback_memory *out);
+
 /* What an operator asks for about records, or files, is an *order*: the cutter carries it out,
  * since a worker neither reads files nor waits; whoever asked waits without holding a thread.
  *

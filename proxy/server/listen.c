@@ -75,9 +75,10 @@ static bool keep_open(struct opening *o, const char *name)
 {
     for (uint32_t i = 0; o->before != NULL && i < o->before->len; i++) {
         const struct listener *l = &o->before->of[i];
-        int fd = strcmp(l->name, name) == 0 ? fcntl(l->fd, F_DUPFD_CLOEXEC, 0) : -1;
+        int fd = strcmp(l->name, name) == 0 ? dup(l->fd) : -1;
         if (fd < 0)
             continue;
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* in two steps, since ThreadSanitizer knows dup() */
         listener_add(o, fd, l->is_unix, name);
         return true;
     }

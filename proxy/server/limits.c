@@ -18,7 +18,7 @@
 #include "server/conn.h"
 #include "server/private.h"
 
-enum { EVICT_IN_A_TURN = 64, SMALLEST_BUCKET_BITS = 16 };
+enum { EVICT_IN_A_TURN = 64, SMALLEST_BUCKET_BITS = 16, LIMIT_LEAST = 1024 * 1024 };
 
 static uint64_t request_bytes(const struct request *r)
 {
@@ -133,12 +133,28 @@ static void count_all(struct host_worker *w, bool on)
 
 /* --- Evicting --- */
 
+/* Never so little that nobody could connect to set it right: a turn lends a client two buffers. */
 static uint64_t configured_limit(void)
 {
     int64_t limit = option_num(OPT_maxmemory_clients);
-    if (LIKELY(limit >= 0))
-        return (uint64_t)limit;
-    return (uint64_t)option_num(OPT_maxmemory) / 100 * (uint64_t)-limit;
+    if (limit == 0)
+        return 0;
+    uint64_t bytes =
+        limit > 0 ? (uint64_t)limit : (uint64_t)option_num(OPT_maxmemory) / 100 * (uint64_t)-limit;
+    return max_u64(bytes, LIMIT_LEAST);
+}
+
+uint64_t limits_output_max(const struct conn *c)
+{
+    return (c->session.flags & SESSION_NO_EVICT) != 0 ? 0 : configured_limit();
+}
+
+void limits_close_over_output(struct conn *c)
+{
+    log_line(LOG_NOTICE, "client %s closed: a reply to it exceeds maxmemory-clients",
+             c->session.addr);
+    worker_count(c->worker, STAT_evicted_clients, 1);
+    conn_doom(c);
 }
 
 static uint64_t total_bytes(struct server *s)

@@ -36,5 +36,9 @@ void limits_forget(struct conn *c);
 /* End of turn: closes connections, the largest first, until all workers together are below the
  * limit; a bounded number of them. */
 void limits_enforce(struct host_worker *w);
+/* What its replies may come to at most, since it would be closed for more; 0: no such limit. */
+uint64_t limits_output_max(const struct conn *c);
+/* They would have come to more: closes it. */
+void limits_close_over_output(struct conn *c);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "config/options.h"
+#include "server/limits.h"
 
 #include <errno.h>
 #include <sys/uio.h>
@@ -258,8 +259,10 @@ static void close_over_limit(struct conn *c, uint64_t len)
 void output_limit_replies(struct conn *c)
 {
     struct reply *r = &c->session.reply;
-    uint64_t hard = limit_of(c).hard_bytes;
-    if (LIKELY(hard == 0))
+    uint64_t hard = limit_of(c).hard_bytes, all = limits_output_max(c);
+    if (all != 0 && (hard == 0 || all < hard))
+        hard = all;
+    if (UNLIKELY(hard == 0))
         return;
     uint64_t len = output_len(c);
     r->limit = max_u64(1, r->appended + (hard > len ? hard - len : 0));
@@ -268,10 +271,13 @@ void output_limit_replies(struct conn *c)
 void output_take_back(struct conn *c, size_t mark)
 {
     struct reply *r = &c->session.reply;
-    uint64_t len = output_len(c);
+    uint64_t len = output_len(c), hard = limit_of(c).hard_bytes, all = limits_output_max(c);
     reply_truncate(r, mark);
     r->over = false;
-    close_over_limit(c, max_u64(len, limit_of(c).hard_bytes + 1));
+    if (all != 0 && (hard == 0 || all < hard))
+        limits_close_over_output(c);
+    else
+        close_over_limit(c, max_u64(len, hard + 1));
 }
 
 bool output_check_limit(struct conn *c, bool with_soft)

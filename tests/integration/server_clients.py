@@ -476,6 +476,37 @@ def replies_that_are_not_read_count_for_eviction():
         wait_until(lambda: len(client_list(boss)) == 1, "it to be gone")
 
 
+def a_reply_that_would_exceed_the_limit_by_itself_is_not_built():
+    with TwoWorkers("maxmemory 64mb", "maxmemory-clients 16mb") as weir:
+        boss = weir.connect()
+        for n in range(5):
+            check(boss.call("SADD", "s", *[b"%d" % n * 400 + b"-%d" % i for i in range(5000)])
+                  == 5000, "SADD")
+        boss.call("CONFIG", "SET", "maxmemory-clients", "1mb")
+        before = int(weir.info("used_memory_peak"))
+        for n, request in enumerate((("SMEMBERS", "s"), ("SUNION", "s", "t"))):
+            greedy = weir.connect()
+            greedy.send(command(*request))
+            greedy.expect_close()
+            check(weir.info("evicted_clients") == str(n + 1), "it was not evicted")
+            check(boss.call("PING") == b"PONG", "another one was closed")
+        grown = int(weir.info("used_memory_peak")) - before
+        check(grown < 5 << 20, "it was built: %d bytes more" % grown)
+        safe = weir.connect()
+        safe.call("CLIENT", "NO-EVICT", "on")
+        check(len(safe.call("SMEMBERS", "s")) == 25000, "who is exempt hears all of it")
+
+
+def no_limit_is_so_small_that_nobody_can_connect():
+    with TwoWorkers("maxmemory-clients 0") as weir:
+        boss = weir.connect()
+        check(boss.call("CONFIG", "SET", "maxmemory-clients", "1") == b"OK", "SET")
+        for _ in range(3):
+            other = weir.connect()
+            check(other.call("CONFIG", "SET", "maxmemory-clients", "2") == b"OK", "SET again")
+            other.close()
+
+
 def a_client_may_be_exempt_from_eviction_and_a_share_may_be_the_limit():
     with TwoWorkers("maxmemory 200mb") as weir:
         boss = weir.connect()
@@ -498,15 +529,17 @@ def a_client_may_be_exempt_from_eviction_and_a_share_may_be_the_limit():
 
 
 def evicting_thousands_takes_many_turns_and_ends():
-    with Weir("io-threads 2", "maxclients 2000") as weir:
-        clients = [weir.connect() for _ in range(600)]
-        for c in clients:
-            check(c.call("PING") == b"PONG", "no answer")
-        clients[0].call("CLIENT", "NO-EVICT", "on")
-        check(clients[0].call("CONFIG", "SET", "maxmemory-clients", "1000") == b"OK", "SET")
-        wait_until(lambda: len(client_list(clients[0])) == 1, "all others to be evicted")
-        wait_until(lambda: b"evicted_clients:599\r\n" in clients[0].call("INFO", "stats"),
+    with Weir("io-threads 2", "maxclients 2000", "maxmemory-clients 0") as weir:
+        boss = weir.connect()
+        clients = [fill_input(weir, 40000) for _ in range(600)]
+        wait_until(lambda: sum(int(e["tot-mem"]) for e in everybody(boss)) > 600 * 40000,
+                   "the requests to arrive")
+        boss.call("CLIENT", "NO-EVICT", "on")
+        check(boss.call("CONFIG", "SET", "maxmemory-clients", "1mb") == b"OK", "SET")
+        wait_until(lambda: len(client_list(boss)) < 30, "nearly all others to be evicted")
+        wait_until(lambda: int(weir.info("evicted_clients")) == 601 - len(client_list(boss)),
                    "all to be counted")
+        del clients
 
 
 def a_client_above_its_soft_limit_is_closed_when_its_time_is_over():
@@ -654,6 +687,8 @@ run([a_killed_client_is_closed_before_the_killer_is_answered,
      the_clients_that_take_most_are_closed_first,
      a_client_that_grows_beyond_the_limit_is_closed_and_others_stay,
      replies_that_are_not_read_count_for_eviction,
+     a_reply_that_would_exceed_the_limit_by_itself_is_not_built,
+     no_limit_is_so_small_that_nobody_can_connect,
      a_client_may_be_exempt_from_eviction_and_a_share_may_be_the_limit,
      evicting_thousands_takes_many_turns_and_ends,
      a_client_above_its_soft_limit_is_closed_when_its_time_is_over,

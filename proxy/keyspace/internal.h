@@ -117,11 +117,12 @@ struct keyspace {
     struct mono said_at; /* that the start waits for room */
     uint32_t unreadable_len;
     _Atomic bool active_expire, expiry_held;
-    _Atomic unsigned notify;     /* enum notify_class bits that somebody wants */
-    _Atomic bool stuck;          /* above maxmemory and nothing left to evict */
-    _Atomic uint32_t barren_len; /* workers that found nothing */
-    bool *barren;                /* by worker, which alone uses it */
-    uint32_t *empty_rounds;      /* the same: rounds of eviction that found nothing, in a row */
+    _Atomic unsigned notify;       /* enum notify_class bits that somebody wants */
+    _Atomic bool stuck;            /* above maxmemory and nothing left to evict */
+    _Atomic int64_t stuck_told_us; /* when the log said so; 0: never */
+    _Atomic uint32_t barren_len;   /* workers that found nothing */
+    bool *barren;                  /* by worker, which alone uses it */
+    uint32_t *empty_rounds;        /* the same: rounds of eviction that found nothing, in a row */
 
     struct loader loader;
     struct walker walker;

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
 
+#include "base/log.h"
 #include "config/options.h"
 
 enum {
@@ -17,6 +18,7 @@ enum {
     ROUNDS_TO_CLEAR = 3,
     EVICT_SHARDS = 16,
     EVICT_SOME_LOOK = 32,
+    TELL_EVERY_US = 60 * 1000000
 };
 
 static bool leave_expiry_index(struct keyspace *ks, uint32_t producer, struct shard *sh,
@@ -182,6 +184,22 @@ void keyspace_drop_clean(struct keyspace *ks)
     }
 }
 
+/* Somebody has to hear why writes are refused; it may come and go many times a second. */
+static void tell_stuck(struct keyspace *ks)
+{
+    int64_t now_us = clock_mono().us;
+    int64_t told_us = atomic_load(&ks->stuck_told_us);
+    if ((told_us != 0 && now_us - told_us < TELL_EVERY_US) ||
+        !atomic_compare_exchange_strong(&ks->stuck_told_us, &told_us, now_us))
+        return;
+    log_line(LOG_WARNING,
+             "writes are refused: %llu bytes are used, maxmemory is %lld, and nothing can be "
+             "evicted: %lld bytes are not flushed, %llu were in use when Weir had started, the "
+             "rest is clients' and what goes with keys. Raise maxmemory",
+             (unsigned long long)memory_data(), (long long)option_num(OPT_maxmemory),
+             (long long)writeback_dirty_bytes(ks->wb), (unsigned long long)memory_at_start());
+}
+
 /* Nothing of this worker's shards can be evicted: its rounds over them have found nothing for as
  * long as it takes to clear every mark and to come by twice again. Where all workers say so, the
  * proxy is stuck. */
@@ -192,7 +210,8 @@ static void note_barren(struct keyspace *ks, uint32_t worker, uint32_t workers, 
     ks->barren[worker] = barren;
     uint32_t many = barren ? atomic_fetch_add(&ks->barren_len, 1) + 1
                            : atomic_fetch_sub(&ks->barren_len, 1) - 1;
-    atomic_store(&ks->stuck, many == workers);
+    if (!atomic_exchange(&ks->stuck, many == workers) && many == workers)
+        tell_stuck(ks);
 }
 
 static bool is_round_in_vain(struct keyspace *ks, uint32_t worker, uint32_t workers)

@@ -133,6 +133,22 @@ def clean_data_is_no_reason_to_refuse():
                 assert conns[i % threads]("SET", "key:%d" % i, b"v" * MB) == "OK"
 
 
+def the_log_says_why_writes_are_refused_where_nothing_can_be_evicted():
+    """Less than Weir itself takes: it cannot help to flush or to evict."""
+    with Server(maxmemory="1mb") as server:
+        server.start()
+        conn = server.connect()
+
+        def is_refused():
+            reply = conn.pipeline([("SET", "key", "v" * 1000)])[0]
+            return isinstance(reply, ReplyError) and "used memory > 'maxmemory'" in str(reply)
+        until(is_refused, 20, "a write is refused")
+        until(lambda: "writes are refused: " in server.log_tail(), 20, "the log says so")
+        assert server.log_tail().count("writes are refused: ") == 1, server.log_tail()
+        assert conn("CONFIG", "SET", "maxmemory", "100mb") == "OK"
+        until(lambda: not is_refused(), 20, "writes go on")
+
+
 # --- Containers ---
 
 class Container:
@@ -231,6 +247,7 @@ run_checks([
     large_values_beyond_memory,
     everything_fits,
     clean_data_is_no_reason_to_refuse,
+    the_log_says_why_writes_are_refused_where_nothing_can_be_evicted,
     a_small_container_is_not_killed,
     a_small_container_starts_again,
 ])

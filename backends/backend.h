@@ -185,6 +185,15 @@ struct backend_reap {
     void *ctx;
 };
 
+/* What is asked of count(), and its answer. What has expired does not count. */
+struct backend_count {
+    uint32_t db;
+    const struct slice *named; /* some keys of that database, each once */
+    uint32_t named_len;
+    uint64_t keys, expires;        /* in all, and those of them with an expiry */
+    uint64_t found, found_expires; /* the same of the named ones */
+};
+
 struct backend_ops {
     const char *scheme; /* "sqlite" */
     bool transactional; /* batch and cut LSN commit together */
@@ -216,8 +225,9 @@ struct backend_ops {
      * `after` (empty: from the start), at most `limit` of them. */
     enum rc (*scan)(struct backend *b, uint32_t db, struct slice after, uint32_t limit,
                     backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
-    /* Keys in a store database. */
-    enum rc (*count)(struct backend *b, uint32_t db, uint64_t *out, struct err *err) MUST_CHECK;
+    /* How many keys a store database has, and how many of the named ones are among them: all of
+     * one moment. Cheap, but for the named ones, which cost a look each. */
+    enum rc (*count)(struct backend *b, struct backend_count *what, struct err *err) MUST_CHECK;
     /* Deletes keys whose time is over (db, key, type and expiry are told), a bounded number of rows
      * in one transaction: of a large aggregate a part, and its key with the last part. Goes on
      * where the call before ended, and begins again after the last key that is due; *more is false

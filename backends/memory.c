@@ -612,15 +612,28 @@ static enum rc memory_scan(struct backend *b, uint32_t db, struct slice after, u
     return rc;
 }
 
-static enum rc memory_count(struct backend *b, uint32_t db, uint64_t *out, struct err *err)
+static enum rc memory_count(struct backend *b, struct backend_count *what, struct err *err)
 {
     struct memory_store *s = ((struct memory_backend *)b)->store;
     lock_acquire(&s->lock);
     s->counters.counts++;
     enum rc rc = load_failure(s, err);
-    *out = 0;
-    for (size_t i = 0; i < s->keys_len; i++)
-        *out += s->keys[i]->item.db == db && has_something(s->keys[i], false);
+    what->keys = what->expires = what->found = what->found_expires = 0;
+    for (size_t i = 0; i < s->keys_len; i++) {
+        const struct backend_item *item = &s->keys[i]->item;
+        if (item->db != what->db || !has_something(s->keys[i], false))
+            continue;
+        what->keys++;
+        what->expires += item->expires_at_ms != 0;
+    }
+    for (uint32_t i = 0; i < what->named_len; i++) {
+        struct backend_item named = {.db = what->db, .key = what->named[i]};
+        struct memory_key *k = memory_key_find(s, &named);
+        if (!has_something(k, false))
+            continue;
+        what->found++;
+        what->found_expires += k->item.expires_at_ms != 0;
+    }
     lock_release(&s->lock);
     return rc;
 }

@@ -176,7 +176,7 @@ static enum rc enter_wal(const struct sqlite_conn *c, struct err *err)
 }
 
 /* Foreign writers get triggers and CHECKs, we do not: what we write is consistent by itself. */
-static enum rc configure(const struct sqlite_conn *c, int cache_kib, struct err *err)
+static enum rc configure(struct sqlite_conn *c, int cache_kib, struct err *err)
 {
     sqlite3_extended_result_codes(c->db, 1);
     sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
@@ -195,6 +195,8 @@ static enum rc configure(const struct sqlite_conn *c, int cache_kib, struct err 
         rc = pragma(c, err, "PRAGMA journal_size_limit = %d", (int)WAL_BYTES_KEPT);
     if (rc == RC_OK)
         rc = pragma(c, err, "PRAGMA cache_size = -%d", cache_kib);
+    if (rc == RC_OK)
+        rc = sqlite_count_define(c, err);
     return rc;
 }
 
@@ -227,17 +229,19 @@ static enum rc conn_prepare(struct sqlite_conn *c, struct err *err)
 
 /* A connection beside the writer's. It syncs what it commits, as that one does: an owner's commit
  * that comes behind is not to rest on something that no disk has. */
-static enum rc open_side(struct sqlite_conn *c, struct sqlite_backend *b, int cache_kib,
+enum rc sqlite_open_side(struct sqlite_conn *c, struct sqlite_backend *b, int cache_kib,
                          struct err *err)
 {
     enum rc rc = conn_open(c, b, cache_kib, err);
     return rc == RC_OK ? conn_prepare(c, err) : rc;
 }
 
-static void conn_close(struct sqlite_conn *c)
+void sqlite_close_conn(struct sqlite_conn *c)
 {
-    for (int i = 0; i < ST_COUNT_OF; i++)
+    for (int i = 0; i < ST_COUNT_OF; i++) {
         sqlite3_finalize(c->statements[i]);
+        c->statements[i] = NULL;
+    }
     sqlite3_close(c->db);
     c->db = NULL;
 }
@@ -267,12 +271,13 @@ static void backend_close(struct backend **pb)
 {
     struct sqlite_backend *b = of(*pb);
     *pb = NULL;
+    sqlite_counter_stop(b);
     bool discard = is_unused(b);
-    conn_close(&b->walker);
-    conn_close(&b->reader);
+    sqlite_close_conn(&b->walker);
+    sqlite_close_conn(&b->reader);
     if (b->writer.db != NULL && b->file.wal_path != NULL)
         sqlite_wal_close(b);
-    conn_close(&b->writer);
+    sqlite_close_conn(&b->writer);
     sqlite_sums_free(&b->sums);
     if (discard)
         sqlite_file_discard(&b->file);
@@ -337,9 +342,9 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
     if (rc == RC_OK)
         rc = conn_prepare(&b->writer, err);
     if (rc == RC_OK)
-        rc = open_side(&b->reader, b, b->cache_kib / 3, err);
+        rc = sqlite_open_side(&b->reader, b, b->cache_kib / 3, err);
     if (rc == RC_OK)
-        rc = open_side(&b->walker, b, WALKER_CACHE_KIB, err);
+        rc = sqlite_open_side(&b->walker, b, WALKER_CACHE_KIB, err);
     if (rc == RC_OK)
         rc = bind_file(b, err);
     if (rc == RC_OK)
@@ -352,7 +357,7 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
         sqlite_wal_watch(b);
         rc = settle_wal(b, true, err);
     }
-    return rc;
+    return rc == RC_OK ? sqlite_counter_start(b, err) : rc;
 }
 
 /* The file is ours, and another program is in the middle of a transaction of its own. */
@@ -530,10 +535,10 @@ static enum rc backend_scan(struct backend *pb, uint32_t db, struct slice after,
     return rc == RC_OK ? sqlite_scan(pb, db, after, limit, emit, ctx, err) : rc;
 }
 
-static enum rc backend_count(struct backend *pb, uint32_t db, uint64_t *out, struct err *err)
+static enum rc backend_count(struct backend *pb, struct backend_count *what, struct err *err)
 {
     enum rc rc = check_file(of(pb), err);
-    return rc == RC_OK ? sqlite_count(pb, db, out, err) : rc;
+    return rc == RC_OK ? sqlite_count(pb, what, err) : rc;
 }
 
 static enum rc backend_reap(struct backend *pb, const struct backend_reap *what, bool *more,
@@ -574,6 +579,8 @@ static enum rc empty_dropped(struct sqlite_backend *b, bool *left, struct err *e
     if (rc == RC_OK && !rows_left) {
         sqlite3_bind_int64(b->writer.statements[ST_DROPPED_DONE], 1, store_db);
         rc = sqlite_run(&b->writer, ST_DROPPED_DONE, err);
+        if (rc == RC_OK)
+            rc = sqlite_count_forget(b, (uint32_t)store_db, err);
     }
     if (rc == RC_OK)
         rc = sqlite_change_commit(b, &b->writer, err);

@@ -32,6 +32,7 @@ struct work {
     const struct sqlite_conn *c;
     struct backend_applied *done;
     struct err *err;
+    struct sqlite_tally tally;
     bool begin_again; /* a refused item has left something behind */
 };
 
@@ -94,13 +95,40 @@ static enum rc step_put(struct work *w, sqlite3_stmt *s, int bound, const char *
     return rc;
 }
 
+/* The row of an item has been written; `before`: what statements had met before that. */
+static void tally_put(struct work *w, const struct backend_item *item,
+                      const struct sqlite_met *before)
+{
+    w->tally.keys += 1 - (w->c->met.rows - before->rows);
+    w->tally.expires += (item->expires_at_ms != 0) - (w->c->met.expiring - before->expiring);
+}
+
+/* Deletes the row of a key, if it is there and of what the statement is about. */
+static enum rc delete_key_row(struct work *w, const struct backend_item *item,
+                              enum sqlite_statement id)
+{
+    sqlite3_stmt *s = w->c->statements[id];
+    uint64_t rows = w->done->rows;
+    int64_t expiring = w->c->met.expiring;
+    enum rc rc = step_row(w, s, bind_key(s, item), "deleting a key");
+    if (rc == RC_OK && w->done->rows > rows) {
+        w->tally.keys--;
+        w->tally.expires -= w->c->met.expiring - expiring;
+    }
+    return rc;
+}
+
 static enum rc put_key_row(struct work *w, const struct backend_item *item)
 {
     sqlite3_stmt *s = w->c->statements[ST_KEY_PUT];
+    struct sqlite_met before = w->c->met;
     int bound = bind_key_row(s, item);
     if (bound == SQLITE_OK)
         bound = sqlite3_bind_int(s, 5, (int)item->type);
-    return step_put(w, s, bound, "writing a key");
+    enum rc rc = step_put(w, s, bound, "writing a key");
+    if (rc == RC_OK)
+        tally_put(w, item, &before);
+    return rc;
 }
 
 /* Several statements of which all or none counts. */
@@ -110,6 +138,7 @@ static enum rc together(struct work *w, const struct backend_item *item,
                                        const struct sqlite_head *old))
 {
     struct backend_applied before = *w->done;
+    struct sqlite_tally tally = w->tally;
     struct err ignored;
     enum rc rc = sqlite_run(w->c, ST_SAVEPOINT, w->err);
     if (rc != RC_OK)
@@ -118,6 +147,7 @@ static enum rc together(struct work *w, const struct backend_item *item,
     if (rc == RC_OK)
         return sqlite_run(w->c, ST_RELEASE, w->err);
     *w->done = before;
+    w->tally = tally;
     if (rc == RC_REJECTED && (sqlite_run(w->c, ST_ROLLBACK_TO, &ignored) != RC_OK ||
                               sqlite_run(w->c, ST_RELEASE, &ignored) != RC_OK))
         return err_set(w->err, ignored.code, "%s", ignored.text);
@@ -135,8 +165,11 @@ static enum rc put_string(struct work *w, const struct backend_item *item)
 {
     sqlite3_stmt *s = w->c->statements[ST_KEY_PUT_STRING];
     uint64_t rows = w->done->rows;
+    struct sqlite_met before = w->c->met;
     enum rc rc = step_row(w, s, bind_key_row(s, item), "writing a string");
-    if (rc == RC_OK && w->done->rows == rows) {
+    if (rc == RC_OK && w->done->rows > rows) {
+        tally_put(w, item, &before);
+    } else if (rc == RC_OK) {
         struct sqlite_head old;
         rc = sqlite_read_head(w->c, item->db, item->key, &old, w->err);
         if (rc == RC_OK)
@@ -149,9 +182,8 @@ static enum rc put_string(struct work *w, const struct backend_item *item)
 
 static enum rc remove_key(struct work *w, const struct backend_item *item)
 {
-    sqlite3_stmt *s = w->c->statements[ST_KEY_DELETE_STRING];
     uint64_t rows = w->done->rows;
-    enum rc rc = step_row(w, s, bind_key(s, item), "deleting a key");
+    enum rc rc = delete_key_row(w, item, ST_KEY_DELETE_STRING);
     w->done->bytes += item->key.len;
     if (rc != RC_OK || w->done->rows > rows)
         return rc;
@@ -161,8 +193,7 @@ static enum rc remove_key(struct work *w, const struct backend_item *item)
     if (rc != RC_OK || old.type == VALUE_NONE)
         return rc;
     rc = clear_elements(w, item, old.type);
-    s = w->c->statements[ST_KEY_DELETE];
-    return rc == RC_OK ? step_row(w, s, bind_key(s, item), "deleting a key") : rc;
+    return rc == RC_OK ? delete_key_row(w, item, ST_KEY_DELETE) : rc;
 }
 
 static int bind_element(sqlite3_stmt *s, enum value_type type, const struct backend_element *e)
@@ -213,10 +244,9 @@ static enum rc undo_new(struct work *w, const struct backend_item *item,
                         const struct backend_applied *before)
 {
     struct err why = *w->err;
-    sqlite3_stmt *s = w->c->statements[ST_KEY_DELETE];
     enum rc rc = clear_elements(w, item, item->type);
     if (rc == RC_OK)
-        rc = step_row(w, s, bind_key(s, item), "deleting a key");
+        rc = delete_key_row(w, item, ST_KEY_DELETE);
     if (rc != RC_OK)
         return rc;
     *w->done = *before;
@@ -246,6 +276,9 @@ static enum rc put_aggregate(struct work *w, const struct backend_item *item)
 
 static enum rc apply_item(struct work *w, const struct backend_item *item)
 {
+    enum rc rc = sqlite_tally_turn(w->c, &w->tally, item->db, w->err);
+    if (rc != RC_OK)
+        return rc;
     switch (item->type) {
     case VALUE_NONE:
         return remove_key(w, item);
@@ -315,7 +348,9 @@ static enum rc empty_if_dropped(struct work *w, uint32_t store_db)
     if (rc != RC_OK || dropped == 0)
         return rc;
     rc = sqlite_empty_db(w->c, store_db, -1, &left, w->err);
-    return rc == RC_OK ? run_with(w->c, ST_DROPPED_DONE, store_db, w->err) : rc;
+    if (rc == RC_OK)
+        rc = run_with(w->c, ST_DROPPED_DONE, store_db, w->err);
+    return rc == RC_OK ? sqlite_count_forget(w->b, store_db, w->err) : rc;
 }
 
 /* Whether weir_db says what it is to say. It does not when the map has changed, nor when somebody
@@ -390,7 +425,7 @@ static enum rc apply_pieces(struct work *w)
     enum rc rc = sqlite_change_any(w->c, &changes, w->err);
     while (rc == RC_OK && (rc = backend_next_piece(w->batch, &piece, w->err)) == RC_OK)
         rc = apply_piece(w, &piece, changes);
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
+    return rc == RC_NOT_FOUND ? sqlite_tally_write(w->c, &w->tally, w->err) : rc;
 }
 
 static enum rc put_meta(struct work *w, struct slice name, int64_t number)
@@ -442,6 +477,7 @@ static enum rc attempt(struct work *w)
 {
     const struct backend_batch *batch = w->batch;
     *w->done = (struct backend_applied){0};
+    w->tally = (struct sqlite_tally){0};
     w->begin_again = false;
     if (batch->on_begin != NULL)
         batch->on_begin(batch->ctx);

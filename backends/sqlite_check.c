@@ -42,6 +42,14 @@ static const char *const questions[] = {
     "WHERE name IN ('format', 'cut_lsn', 'store_id')) <> 3",
     "SELECT 'weir_db: database ' || number || ' is store database ' || store_db || ', as another "
     "is' FROM weir_db GROUP BY store_db HAVING count(*) > 1",
+    "SELECT 'weir_count: says ' || sum(says) || ' keys, ' || sum(says_expires) || ' of them "
+    "expiring, in store database ' || db || ', which has ' || sum(has) || ' and ' || "
+    "sum(has_expires) || '; DELETE FROM weir_count lets the next start count anew' FROM "
+    "(SELECT db, keys AS says, expires AS says_expires, 0 AS has, 0 AS has_expires FROM weir_count "
+    "UNION ALL SELECT db, 0, 0, count(*), count(expires_at) FROM weir_key GROUP BY db) "
+    "WHERE db <> 0 AND " KEPT(
+        "db") " AND EXISTS (SELECT 1 FROM weir_count WHERE db = 0) "
+              "GROUP BY db HAVING sum(says) <> sum(has) OR sum(says_expires) <> sum(has_expires)",
     "SELECT 'weir_key: ' || quote(key) || ' in store database ' || db || ' has the type ' || "
     "quote(type) FROM weir_key WHERE type NOT IN (1, 2, 3, 4, 5) OR typeof(type) <> 'integer' OR "
     "(type = 1) <> (value IS NOT NULL)",

@@ -83,7 +83,7 @@ static enum rc repair_schema(struct sqlite_backend *b, struct err *err)
     b->schema_version = version;
     if (unnoticed)
         atomic_store(&b->unnoticed, true);
-    return RC_OK;
+    return sqlite_counter_start(b, err);
 }
 
 enum rc sqlite_guard_schema(struct sqlite_backend *b, struct err *err)

@@ -15,7 +15,8 @@
  *   sqlite_apply.c   a batch, in one transaction
  *   sqlite_change.c  the log of what others changed: poll, trimming
  *   sqlite_conflict.c an item that meets that log
- *   sqlite_load.c    load, scan, count
+ *   sqlite_load.c    load, scan
+ *   sqlite_count.c   how many keys there are: kept, answered, counted anew
  *   sqlite_reap.c    deleting what has expired
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -35,7 +36,7 @@
 
 enum {
     SCHEMA_FORMAT = 1,     /* of our tables; a newer one is refused */
-    SCHEMA_REVISION = 3,   /* of views, triggers, indexes; an older one is brought up to date */
+    SCHEMA_REVISION = 4,   /* of views, triggers, indexes; an older one is brought up to date */
     PAGE_BYTES = 8192,     /* of a database that we create */
     WAL_PAGES_MAX = 20000, /* a checkpoint is due above this */
     AGGREGATES = 4,        /* hash, list, set, zset */
@@ -88,13 +89,14 @@ enum {
     S(KEY_PUT_STRING, "INSERT OR ABORT INTO weir_key(db, key, type, value, expires_at) VALUES "    \
                       "(?1, ?2, 1, ?3, ?4) "                                                       \
                       "ON CONFLICT(db, key) DO UPDATE SET value = excluded.value, "                \
-                      "expires_at = excluded.expires_at WHERE type = 1")                           \
+                      "expires_at = weir_met(excluded.expires_at, expires_at) WHERE type = 1")     \
     S(KEY_PUT, "INSERT OR ABORT INTO weir_key(db, key, type, value, expires_at) VALUES (?1, ?2, "  \
                "?5, ?3, ?4) "                                                                      \
                "ON CONFLICT(db, key) DO UPDATE SET type = excluded.type, value = excluded.value, " \
-               "expires_at = excluded.expires_at")                                                 \
-    S(KEY_DELETE_STRING, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2 AND type = 1")           \
-    S(KEY_DELETE, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2")                               \
+               "expires_at = weir_met(excluded.expires_at, expires_at)")                           \
+    S(KEY_DELETE_STRING, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2 AND type = 1 AND "       \
+                         "weir_met(1, expires_at)")                                                \
+    S(KEY_DELETE, "DELETE FROM weir_key WHERE db = ?1 AND key = ?2 AND weir_met(1, expires_at)")   \
     S(HASH, "SELECT field, value FROM weir_hash WHERE db = ?1 AND key = ?2 ORDER BY field")        \
     S(LIST, "SELECT position, value FROM weir_list WHERE db = ?1 AND key = ?2 ORDER BY position")  \
     S(SET, "SELECT member, NULL FROM weir_set WHERE db = ?1 AND key = ?2 ORDER BY member")         \
@@ -141,7 +143,15 @@ enum {
     S(SCAN_AFTER,                                                                                  \
       "SELECT key, type, expires_at FROM weir_key WHERE db = ?1 AND key > ?2 AND " NOW_ALIVE(      \
           "?3") " ORDER BY key LIMIT ?4")                                                          \
-    S(COUNT, "SELECT count(*) FROM weir_key WHERE db = ?1 AND " NOW_ALIVE("?2"))                   \
+    S(COUNT,                                                                                       \
+      "SELECT count(*), count(expires_at) FROM weir_key WHERE db = ?1 AND " NOW_ALIVE("?2"))       \
+    S(COUNT_MARKED, "SELECT 1 FROM weir_count WHERE db = 0")                                       \
+    S(COUNT_KEPT, "SELECT keys, expires FROM weir_count WHERE db = ?1")                            \
+    S(COUNT_EXPIRED, "SELECT count(*) FROM weir_key WHERE expires_at <= ?2 AND +db = ?1")          \
+    S(COUNT_ADD, "INSERT INTO weir_count(db, keys, expires) VALUES (?1, ?2, ?3) ON CONFLICT(db) "  \
+                 "DO UPDATE SET keys = keys + excluded.keys, expires = expires + "                 \
+                 "excluded.expires")                                                               \
+    S(COUNT_FORGET, "DELETE FROM weir_count WHERE db = ?1")                                        \
     S(REAP_FIRST, "SELECT min(expires_at) FROM weir_key WHERE expires_at IS NOT NULL")             \
     S(REAP_DUE, "SELECT db, key, type, expires_at FROM weir_key WHERE expires_at <= ?4 AND "       \
                 "(expires_at, db, key) > (?3, ?1, ?2) AND +db IN (SELECT store_db FROM weir_db) "  \
@@ -173,6 +183,17 @@ enum sqlite_statement {
         ST_COUNT_OF,
 };
 
+/* Rows that our statements overwrote or deleted, see sqlite_count.c. */
+struct sqlite_met {
+    int64_t rows, expiring;
+};
+
+/* What a transaction changes in the numbers of one store database. */
+struct sqlite_tally {
+    uint32_t db;
+    int64_t keys, expires;
+};
+
 /* One connection, used by one thread at a time. */
 struct sqlite_conn {
     const char *path;
@@ -180,6 +201,7 @@ struct sqlite_conn {
     const _Atomic int64_t *deadline_us; /* the backend's */
     int64_t wait_ms;                    /* for a lock */
     int64_t waits_since_us;
+    struct sqlite_met met;
     sqlite3_stmt *statements[ST_COUNT_OF];
 };
 
@@ -247,6 +269,15 @@ struct sqlite_reaped {
     size_t key_len;
 };
 
+/* Counts all keys once, see sqlite_count.c. */
+struct sqlite_counter {
+    pthread_t thread;
+    bool running;         /* flusher thread only */
+    struct sqlite_conn c; /* its own thread only */
+    _Atomic bool stopping;
+    _Atomic uint64_t forgotten; /* how often the numbers of a database were deleted */
+};
+
 struct sqlite_backend {
     struct backend_base base;
 
@@ -277,6 +308,7 @@ struct sqlite_backend {
     int64_t schema_version;           /* when the schema was last compared */
     struct sqlite_overlap *overlap;   /* see sqlite_conflict.c */
     uint32_t careful_batches;         /* see sqlite_apply.c */
+    struct sqlite_counter counter;
 
     /* loader thread only */
     struct sqlite_conn reader;
@@ -328,6 +360,10 @@ sqlite3_stmt *sqlite_with_key(const struct sqlite_conn *c, enum sqlite_statement
                               struct slice key);
 /* Gives up the transaction, if there is one. */
 void sqlite_rollback(const struct sqlite_conn *c);
+/* Opens a connection beside the writer's, with its statements. Close it after an error too. */
+MUST_CHECK enum rc sqlite_open_side(struct sqlite_conn *c, struct sqlite_backend *b, int cache_kib,
+                                    struct err *err);
+void sqlite_close_conn(struct sqlite_conn *c);
 /* For tests: the flusher's connection. */
 sqlite3 *sqlite_writer_of(struct backend *b);
 
@@ -461,7 +497,24 @@ MUST_CHECK enum rc sqlite_load(struct backend *b, const struct backend_item *key
                                backend_emit *emit, void *ctx, struct err *err);
 MUST_CHECK enum rc sqlite_scan(struct backend *b, uint32_t db, struct slice after, uint32_t limit,
                                backend_emit *emit, void *ctx, struct err *err);
-MUST_CHECK enum rc sqlite_count(struct backend *b, uint32_t db, uint64_t *out, struct err *err);
+
+/* sqlite_count.c */
+
+/* Defines what our statements call, before they are prepared. */
+MUST_CHECK enum rc sqlite_count_define(struct sqlite_conn *c, struct err *err);
+/* What comes is about this store database: writes what there is about another one. Not where a
+ * savepoint may take it back. */
+MUST_CHECK enum rc sqlite_tally_turn(const struct sqlite_conn *c, struct sqlite_tally *t,
+                                     uint32_t db, struct err *err);
+MUST_CHECK enum rc sqlite_tally_write(const struct sqlite_conn *c, struct sqlite_tally *t,
+                                      struct err *err);
+/* A store database has been emptied, in this transaction of the writer. */
+MUST_CHECK enum rc sqlite_count_forget(struct sqlite_backend *b, uint32_t db, struct err *err);
+MUST_CHECK enum rc sqlite_count(struct backend *b, struct backend_count *what, struct err *err);
+/* Counts everything anew, by a thread of its own, if the numbers are not to be believed. Thread:
+ * flusher, outside of a transaction. */
+MUST_CHECK enum rc sqlite_counter_start(struct sqlite_backend *b, struct err *err);
+void sqlite_counter_stop(struct sqlite_backend *b);
 
 /* sqlite_reap.c */
 MUST_CHECK enum rc sqlite_reap(struct backend *b, const struct backend_reap *what, bool *more,

@@ -300,14 +300,3 @@ enum rc sqlite_scan(struct backend *pb, uint32_t db, struct slice after, uint32_
     sqlite3_reset(s);
     return rc;
 }
-
-enum rc sqlite_count(struct backend *pb, uint32_t db, uint64_t *out, struct err *err)
-{
-    struct sqlite_backend *b = (struct sqlite_backend *)pb;
-    sqlite3_bind_int64(b->walker.statements[ST_COUNT], 1, db);
-    sqlite3_bind_int64(b->walker.statements[ST_COUNT], 2, clock_wall().ms);
-    int64_t n;
-    enum rc rc = sqlite_number(&b->walker, ST_COUNT, 0, &n, err);
-    *out = (uint64_t)n;
-    return rc;
-}

@@ -36,6 +36,7 @@ struct reaping {
     char *keys;
     size_t keys_len, keys_cap;
     int64_t elements_left;
+    struct sqlite_tally tally;
     struct err *err;
 };
 
@@ -123,12 +124,18 @@ static enum rc delete_elements(struct reaping *r, const struct backend_item *ite
 
 static enum rc delete_key(struct reaping *r, const struct backend_item *item)
 {
+    enum rc rc = sqlite_tally_turn(r->c, &r->tally, item->db, r->err);
+    if (rc != RC_OK)
+        return rc;
     sqlite3_stmt *s = sqlite_with_key(r->c, ST_REAP_KEY, item->db, item->key);
     sqlite3_bind_int64(s, 3, r->what->now_ms);
-    enum rc rc = sqlite_run(r->c, ST_REAP_KEY, r->err);
-    if (rc == RC_OK && sqlite3_changes64(r->c->db) > 0)
-        r->what->on_gone(r->what->ctx, item);
-    return rc;
+    rc = sqlite_run(r->c, ST_REAP_KEY, r->err);
+    if (rc != RC_OK || sqlite3_changes64(r->c->db) == 0)
+        return rc;
+    r->tally.keys--;
+    r->tally.expires--;
+    r->what->on_gone(r->what->ctx, item);
+    return RC_OK;
 }
 
 static enum rc reap_one(struct reaping *r, const struct backend_item *item, bool changes,
@@ -169,6 +176,8 @@ static enum rc reap_in_transaction(struct reaping *r, uint32_t limit, bool *more
         rc = find_due(r, limit);
     if (rc == RC_OK)
         rc = reap_due(r, &done);
+    if (rc == RC_OK)
+        rc = sqlite_tally_write(r->c, &r->tally, r->err);
     if (rc == RC_OK)
         rc = sqlite_run(r->c, ST_COMMIT, r->err);
     sqlite_rollback(r->c);

@@ -6,6 +6,7 @@
  *
  *   trigger, view, index   missing or changed: made again, in one transaction, with a log line
  *   weir_change            missing: made again; what others changed before is forgotten, and said
+ *   weir_count             missing: made again; the keys are counted once (sqlite_count.c)
  *   weir_dropped           missing: made again; emptied databases may leave rows behind
  *   an element table       missing: made again if no key has elements in it
  *   weir_key, weir_db      missing: made again in a database that never held anything
@@ -36,6 +37,7 @@ struct repair {
     size_t len;
     bool old_revision; /* of our texts: differences are ours */
     bool unnoticed;    /* changes of others may have gone unnoticed */
+    bool uncounted;    /* and may be missing in weir_count */
 };
 
 static char *copy_column(sqlite3_stmt *s, int at)
@@ -164,6 +166,8 @@ static enum rc repair_table(struct repair *r, const struct object *o, struct err
     for (size_t i = 0; i < r->len; i++) /* went with their table */
         if (strcmp(r->objects[i].table, o->name) == 0)
             r->objects[i].was = SAME;
+    if (r->old_revision && is(o, "weir_count"))
+        return RC_OK; /* there was none */
     r->unnoticed = true;
     log_line(LOG_WARNING, "%s: its table %s was missing and has been made again, empty%s",
              r->c->path, o->name,
@@ -182,11 +186,12 @@ static enum rc make_again(struct repair *r, const struct object *o, enum differe
     }
     if (rc == RC_OK)
         rc = execute(r, o->sql, err);
+    bool watches = strcmp(o->type, "trigger") == 0 && strncmp(o->table, "weir_", 5) == 0;
+    r->uncounted = r->uncounted || watches;
     bool is_index = strcmp(o->type, "index") == 0;
     bool ours = r->old_revision && (o->was == CHANGED || is_index);
     if (rc != RC_OK || o->was == SAME || ours)
         return rc;
-    bool watches = strcmp(o->type, "trigger") == 0 && strncmp(o->table, "weir_", 5) == 0;
     r->unnoticed = r->unnoticed || watches;
     log_line(LOG_WARNING, "%s: its %s %s was %s and has been made again%s", r->c->path, o->type,
              o->name, o->was == MISSING ? "missing" : "changed",
@@ -217,6 +222,8 @@ static enum rc repair_all(struct repair *r, struct err *err)
         if (rc == RC_OK && now != SAME)
             rc = make_again(r, &r->objects[i], now, err);
     }
+    if (rc == RC_OK && r->uncounted)
+        rc = execute(r, "DELETE FROM weir_count WHERE db = 0", err);
     return rc;
 }
 

@@ -16,6 +16,10 @@
  * its delete triggers. That logs an INSERT OR IGNORE that does nothing too: a conflict that was
  * none is better than one that nobody saw.
  *
+ * The numbers in weir_count (sqlite_count.c) are kept in the same way: what an insertion or a move
+ * is about to replace is noted there BEFORE (`met`), and taken off AFTER, unless a delete trigger
+ * has done so meanwhile.
+ *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_internal.h"
 
@@ -28,6 +32,9 @@ static const char tables_sql[] =
     "CREATE TABLE weir_meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE weir_db(number INTEGER PRIMARY KEY, store_db INTEGER NOT NULL);"
     "CREATE TABLE weir_dropped(store_db INTEGER PRIMARY KEY);"
+    "CREATE TABLE weir_count(db INTEGER PRIMARY KEY, keys INTEGER NOT NULL DEFAULT 0,"
+    " expires INTEGER NOT NULL DEFAULT 0, met INTEGER NOT NULL DEFAULT 0,"
+    " met_expiry INTEGER NOT NULL DEFAULT 0);"
     "CREATE TABLE weir_key("
     " db INTEGER NOT NULL CHECK(typeof(db) = 'integer'),"
     " key NOT NULL CHECK(typeof(key) IN ('text', 'blob')),"
@@ -80,6 +87,20 @@ static const struct word common_words[] = {
                      "DELETE FROM weir_list WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 3;"
                      "DELETE FROM weir_set WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 4;"
                      "DELETE FROM weir_zset WHERE db = NEW.db AND key = NEW.key AND NEW.type <> 5"},
+    {"count_row", "INSERT INTO weir_count(db) SELECT NEW.db WHERE NOT EXISTS"
+                  " (SELECT 1 FROM weir_count WHERE db = NEW.db)"},
+    {"count_met", "UPDATE weir_count SET met = EXISTS (SELECT 1 FROM weir_key k"
+                  " WHERE k.db = NEW.db AND k.key = NEW.key),"
+                  " met_expiry = EXISTS (SELECT 1 FROM weir_key k"
+                  " WHERE k.db = NEW.db AND k.key = NEW.key AND k.expires_at IS NOT NULL)"
+                  " WHERE db = NEW.db"},
+    {"count_not_met", "UPDATE weir_count SET met = 0, met_expiry = 0 WHERE db = NEW.db"},
+    {"count_new", "UPDATE weir_count SET keys = keys + 1 - met,"
+                  " expires = expires + (NEW.expires_at IS NOT NULL) - met_expiry,"
+                  " met = 0, met_expiry = 0 WHERE db = NEW.db"},
+    {"count_old", "UPDATE weir_count SET keys = keys - 1,"
+                  " expires = expires - (OLD.expires_at IS NOT NULL),"
+                  " met = 0, met_expiry = 0 WHERE db = OLD.db"},
     /* views: the store database of a client's database, 0 unless said */
     {"check_db", "SELECT RAISE(ABORT, 'no such database') WHERE NOT EXISTS"
                  " (SELECT 1 FROM weir_db WHERE number = coalesce(NEW.db, 0))"},
@@ -97,15 +118,20 @@ static const struct word common_words[] = {
 };
 
 static const char key_triggers_sql[] =
-    "CREATE TRIGGER weir_key_insert BEFORE INSERT ON weir_key BEGIN {log_new}; END;"
-    "CREATE TRIGGER weir_key_inserted AFTER INSERT ON weir_key BEGIN {clear_others}; END;"
+    "CREATE TRIGGER weir_key_insert BEFORE INSERT ON weir_key BEGIN {log_new}; {count_row};"
+    " {count_met}; END;"
+    "CREATE TRIGGER weir_key_inserted AFTER INSERT ON weir_key BEGIN {count_new};"
+    " {clear_others}; END;"
     "CREATE TRIGGER weir_key_update BEFORE UPDATE ON weir_key BEGIN"
     " SELECT RAISE(ABORT, 'only a string can be renamed')"
     " WHERE OLD.type <> 1 AND (OLD.db <> NEW.db OR OLD.key <> NEW.key);"
-    " {log_old}; {log_new} WHERE OLD.db <> NEW.db OR OLD.key <> NEW.key; END;"
-    "CREATE TRIGGER weir_key_updated AFTER UPDATE ON weir_key BEGIN {clear_others}; END;"
+    " {log_old}; {log_new} WHERE OLD.db <> NEW.db OR OLD.key <> NEW.key;"
+    " {count_row}; {count_not_met}; {count_met} AND (OLD.db <> NEW.db OR OLD.key <> NEW.key);"
+    " END;"
+    "CREATE TRIGGER weir_key_updated AFTER UPDATE ON weir_key BEGIN {count_new};"
+    " {count_old}; {clear_others}; END;"
     "CREATE TRIGGER weir_key_delete BEFORE DELETE ON weir_key BEGIN {log_old}; END;"
-    "CREATE TRIGGER weir_key_deleted AFTER DELETE ON weir_key BEGIN"
+    "CREATE TRIGGER weir_key_deleted AFTER DELETE ON weir_key BEGIN {count_old};"
     " DELETE FROM weir_hash WHERE db = OLD.db AND key = OLD.key;"
     " DELETE FROM weir_list WHERE db = OLD.db AND key = OLD.key;"
     " DELETE FROM weir_set WHERE db = OLD.db AND key = OLD.key;"
@@ -266,6 +292,7 @@ static enum rc create_meta(const struct sqlite_conn *c, struct err *err)
                "INSERT INTO weir_meta VALUES ('format', %d);"
                "INSERT INTO weir_meta VALUES ('revision', %d);"
                "INSERT INTO weir_meta VALUES ('cut_lsn', 0);"
+               "INSERT INTO weir_count(db) VALUES (0);"
                "INSERT INTO weir_meta VALUES ('store_id', x'",
                SCHEMA_FORMAT, SCHEMA_REVISION);
     for (size_t i = 0; i < sizeof(store_id); i++)

@@ -3,9 +3,9 @@
  *
  * A count of the cold keys is believed and kept up: a load takes one off, an eviction adds one.
  * What cannot be followed (an overwrite that does not look, a change by somebody else, an expiry in
- * the backend) makes it wrong, so after such news the walker goes over the backend's keys again,
- * some thousand at a time, with pauses. The share of time that this takes
- * is bounded, not how long it takes: INFO never waits for it.
+ * the backend) makes it wrong, so after such news the walker measures the database again (size.c)
+ * and looks at some keys for the mean time to live. The share of time that this takes is bounded,
+ * not how long it takes: neither INFO nor an EXEC waits for it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
@@ -13,20 +13,22 @@
 #include "base/log.h"
 
 enum {
-    STEP_KEYS = 2000,
+    SAMPLE_KEYS = 1000,    /* of the backend, for each measurement */
     REST_FACTOR = 3,       /* pause after a step, in times of what it took */
     PASS_REST_FACTOR = 50, /* and after a pass */
-    PASS_REST_US = 2000000,
+    PASS_REST_US = 500000,
     EXPIRY_REST_US = 60000000, /* without other news, where cold keys may expire */
     FAILED_REST_US = 5000000,
     SAMPLES = 4, /* keys with an expiry, of each shard */
 };
 
-struct step {
+struct sample {
     struct keyspace *ks;
     struct cold_count *c;
     struct wall now;
     uint32_t seen;
+    uint64_t expires; /* of the cold ones among them */
+    double ttl_ms;    /* their sum */
 };
 
 bool keyspace_is_all_resident(struct keyspace *ks, uint32_t store_db)
@@ -55,19 +57,16 @@ static bool is_cold(struct keyspace *ks, uint32_t store_db, struct slice key)
 
 static enum rc look_at_key(void *ctx, const struct backend_item *item)
 {
-    struct step *s = ctx;
-    struct cold_count *c = s->c;
+    struct sample *s = ctx;
+    struct buf *after = &s->c->after;
     s->seen++;
-    if (!buf_try_reserve(&c->after, item->key.len))
+    if (!buf_try_reserve(after, item->key.len))
         return RC_NOMEM;
-    c->after.len = 0;
-    buf_append_slice(&c->after, item->key);
-    if (!is_cold(s->ks, c->store_db, item->key))
-        return RC_OK;
-    c->keys++;
-    if (item->expires_at_ms > s->now.ms) {
-        c->expires++;
-        c->ttl_ms += (double)(item->expires_at_ms - s->now.ms);
+    after->len = 0;
+    buf_append_slice(after, item->key);
+    if (item->expires_at_ms > s->now.ms && is_cold(s->ks, s->c->store_db, item->key)) {
+        s->expires++;
+        s->ttl_ms += (double)(item->expires_at_ms - s->now.ms);
     }
     return RC_OK;
 }
@@ -91,13 +90,9 @@ static bool next_database(struct keyspace *ks, uint32_t from)
     struct cold_count *c = &ks->cold;
     for (c->number = from; c->number < ks->wb->map.len; c->number++) {
         c->store_db = dbmap_store_db(&ks->wb->map, c->number);
-        c->keys = c->expires = 0;
-        c->ttl_ms = 0;
-        c->after.len = 0;
-        c->known_before = atomic_load(&ks->store.dbs[c->store_db].cold);
         if (!keyspace_is_all_resident(ks, c->store_db))
             return true;
-        atomic_fetch_sub(&ks->store.dbs[c->store_db].cold, c->known_before);
+        atomic_store(&ks->store.dbs[c->store_db].cold, 0);
         atomic_store(&c->dbs[c->number].expires, 0);
     }
     return false;
@@ -113,21 +108,33 @@ static void begin_pass(struct keyspace *ks)
     c->pass_ended = clock_mono();
 }
 
-/* What loads and evictions did meanwhile counts by half: they met keys before and after the place
- * of the count alike, and are news enough for another pass. */
-static void finish_database(struct keyspace *ks)
+/* The mean time to live of cold keys, from some of them: others in each pass. */
+static enum rc sample_ttl(struct keyspace *ks, struct err *err)
 {
     struct cold_count *c = &ks->cold;
-    _Atomic int64_t *cold = &ks->store.dbs[c->store_db].cold;
-    if (dbmap_store_db(&ks->wb->map, c->number) == c->store_db) {
-        int64_t now = atomic_load(cold), moved = now - c->known_before;
-        atomic_fetch_add(cold, c->keys + moved / 2 - now);
-        atomic_store(&c->dbs[c->number].expires, c->expires);
-        atomic_store(&c->dbs[c->number].avg_ttl_ms, mean_ms(c->ttl_ms, (uint64_t)c->expires));
-        c->any_expires |= c->expires > 0;
-        c->news -= moved != 0 ? 1 : 0;
-    }
-    c->running = next_database(ks, c->number + 1);
+    struct sample s = {.ks = ks, .c = c, .now = clock_wall()};
+    enum rc rc = ks->ops->scan(ks->backend, c->store_db, buf_slice(&c->after), SAMPLE_KEYS,
+                               look_at_key, &s, err);
+    if (s.seen < SAMPLE_KEYS)
+        c->after.len = 0;
+    if (s.expires > 0)
+        atomic_store(&c->dbs[c->number].avg_ttl_ms, mean_ms(s.ttl_ms, s.expires));
+    return rc;
+}
+
+/* Loads and evictions that come between the looks at memory are news enough for another pass. */
+static void believe(struct keyspace *ks, const struct database_size *size, int64_t cold_before)
+{
+    struct cold_count *c = &ks->cold;
+    struct store_db_stats *stats = &ks->store.dbs[c->store_db];
+    if (dbmap_store_db(&ks->wb->map, c->number) != c->store_db)
+        return;
+    int64_t cold = atomic_load(&stats->cold);
+    int64_t expires = (int64_t)size->expires - atomic_load(&stats->expires);
+    atomic_fetch_add(&stats->cold, (int64_t)size->keys - atomic_load(&stats->keys) - cold);
+    atomic_store(&c->dbs[c->number].expires, expires > 0 ? expires : 0);
+    c->any_expires |= expires > 0;
+    c->news -= cold != cold_before ? 1 : 0;
 }
 
 static bool is_pass_due(const struct cold_count *c, struct mono now)
@@ -142,15 +149,19 @@ static int64_t rest_after_pass(const struct cold_count *c)
     return rest > PASS_REST_US ? rest : PASS_REST_US;
 }
 
-/* One page of keys; returns how long to wait before the next. */
-static int64_t count_page(struct keyspace *ks)
+/* One database; returns how long to wait before the next. */
+static int64_t count_database(struct keyspace *ks)
 {
     struct cold_count *c = &ks->cold;
-    struct step s = {.ks = ks, .c = c, .now = clock_wall()};
+    int64_t cold_before = atomic_load(&ks->store.dbs[c->store_db].cold);
     struct mono began = clock_mono();
+    struct database_size size;
     struct err err;
-    enum rc rc = ks->ops->scan(ks->backend, c->store_db, buf_slice(&c->after), STEP_KEYS,
-                               look_at_key, &s, &err);
+    enum rc rc = keyspace_measure(ks, c->store_db, &size, &err);
+    if (rc == RC_OK)
+        believe(ks, &size, cold_before);
+    if (rc == RC_OK && size.expires > 0)
+        rc = sample_ttl(ks, &err);
     int64_t took = clock_mono().us - began.us;
     c->worked_us += took;
     if (rc != RC_OK) { /* the flusher or a load says what is wrong */
@@ -158,8 +169,7 @@ static int64_t count_page(struct keyspace *ks)
         c->news--;
         return FAILED_REST_US;
     }
-    if (s.seen < STEP_KEYS)
-        finish_database(ks);
+    c->running = next_database(ks, c->number + 1);
     if (c->running)
         return took * REST_FACTOR;
     c->pass_ended = clock_mono();
@@ -176,7 +186,7 @@ int64_t cold_count_step(struct keyspace *ks)
     if (!c->running && is_pass_due(c, now))
         begin_pass(ks);
     if (c->running)
-        rest = count_page(ks);
+        rest = count_database(ks);
     c->next = (struct mono){clock_mono().us + rest};
     return rest;
 }

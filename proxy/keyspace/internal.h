@@ -77,10 +77,7 @@ struct cold_count {
     bool running;
     uint32_t number, store_db; /* the database that is being counted */
     struct buf after;          /* the last key that was looked at */
-    int64_t keys, expires;
-    double ttl_ms;        /* their sum */
-    int64_t known_before; /* what was believed when this database's count began */
-    int64_t worked_us;    /* in this pass */
+    int64_t worked_us;         /* in this pass */
     struct mono next, pass_ended;
     uint64_t news; /* as of the beginning of the last pass */
     bool any_expires;
@@ -318,6 +315,15 @@ void walker_stop(struct keyspace *ks); /* before the loader, which it waits for 
 void walker_tell_events(struct keyspace *ks);
 /* The page's waiter is called when it has been read. Owns: the caller, until then. Thread: any. */
 void page_submit(struct keyspace *ks, struct page *p);
+
+/* --- size.c --- */
+struct database_size {
+    uint64_t keys, expires;
+};
+/* Errors: RC_FULL: more is unflushed than can be looked up; the backend's. Blocks. Thread: walker.
+ * Lock: none. */
+MUST_CHECK enum rc keyspace_measure(struct keyspace *ks, uint32_t store_db,
+                                    struct database_size *out, struct err *err);
 
 /* --- cold.c --- */
 /* A small step of counting, if one is due; returns in how many microseconds the next one is.

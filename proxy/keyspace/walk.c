@@ -50,7 +50,6 @@ struct walk {
     struct page page;
     /* walk_size */
     uint64_t counted;
-    bool counting;
     bool notes_expired;
     struct buf expired; /* keys that were met: u32 length, bytes */
 };
@@ -397,6 +396,7 @@ static uint64_t resident_keys(struct walk *w)
 
 enum walk_state walk_size(struct walk *w, uint64_t *size, struct waiter *waiter, struct err *err)
 {
+    enum page_kind kind = PAGE_COUNT;
     err->code = RC_OK;
     *size = resident_keys(w);
     if (waiter == NULL) /* within EXEC: what is known of the others */
@@ -406,25 +406,23 @@ enum walk_state walk_size(struct walk *w, uint64_t *size, struct waiter *waiter,
     if (w->asked) {
         must(atomic_load(&w->page.ready));
         w->asked = false;
-        if (w->page.rc != RC_OK) {
+        struct emit c = {.w = w, .now = clock_wall()};
+        bool too_much = w->page.kind == PAGE_COUNT && w->page.rc == RC_FULL;
+        if (w->page.rc != RC_OK && !too_much) {
             *err = w->page.err;
             return WALK_END;
         }
-        if (w->page.kind == PAGE_COUNT) {
+        if (w->page.rc == RC_OK && w->page.kind == PAGE_COUNT) {
             *size = w->page.count;
             return WALK_END;
         }
-        struct emit c = {.w = w, .now = clock_wall()};
-        if (!use_page(w, count_absent, &c)) {
+        if (!too_much && !use_page(w, count_absent, &c)) {
             *size = resident_keys(w) + w->counted;
             return WALK_END;
         }
+        kind = PAGE_KEYS; /* the backend's keys are looked up in memory one by one */
     }
-    /* With nothing dirty the backend's own count is right; else its keys are looked up in memory
-     * one by one. */
-    bool settled = !w->counting && writeback_is_settled(w->ks->wb);
-    w->counting = !settled;
-    ask(w, settled ? PAGE_COUNT : PAGE_KEYS, PAGE_MAX, waiter);
+    ask(w, kind, PAGE_MAX, waiter);
     return WALK_PARKED;
 }
 

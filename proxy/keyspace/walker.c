@@ -69,12 +69,14 @@ static enum rc keep_key(void *ctx, const struct backend_item *item)
 static void answer_page(struct keyspace *ks, struct page *p)
 {
     loader_poll_now(ks);
+    struct database_size size = {0};
     if (p->kind == PAGE_COUNT)
-        p->rc = ks->ops->count(ks->backend, p->store_db, &p->count, &p->err);
+        p->rc = keyspace_measure(ks, p->store_db, &size, &p->err);
     else
         p->rc = ks->ops->scan(ks->backend, p->store_db, buf_slice(&p->after), p->limit, keep_key, p,
                               &p->err);
-    if (lane_note_read(ks->wb, LANE_READ_KEYS, p->rc, &p->err))
+    p->count = size.keys;
+    if (p->rc != RC_FULL && lane_note_read(ks->wb, LANE_READ_KEYS, p->rc, &p->err))
         log_err(LOG_WARNING, "cannot list the keys of the backend", &p->err);
     struct waiter *w = p->waiter;
     atomic_store_explicit(&p->ready, true, memory_order_release);

@@ -636,7 +636,7 @@ static void *keep_loading(void *arg)
     struct loader *l = arg;
     struct backend *b = l->c->b;
     struct backend_item keys[] = {DELETED(1, "a"), DELETED(1, "h"), DELETED(1, "x")};
-    uint64_t n;
+    struct backend_count n = {.db = 1};
     while (!l->stop && l->failed == RC_OK) {
         l->failed = l->c->ops->load(b, keys, 3, take_no_notice, NULL, &l->err);
         if (l->failed == RC_OK)
@@ -644,7 +644,7 @@ static void *keep_loading(void *arg)
         if (l->failed == RC_OK)
             l->failed = l->c->ops->scan(b, 1, KEY(""), 10, take_no_notice, NULL, &l->err);
         if (l->failed == RC_OK)
-            l->failed = l->c->ops->count(b, 1, &n, &l->err);
+            l->failed = l->c->ops->count(b, &n, &l->err);
     }
     return NULL;
 }

@@ -58,15 +58,15 @@ static void opens_of_one_name_share_the_content(void **state)
 {
     struct backend *first = *state, *second = open_store("memory:unit");
     struct backend *other = open_store("memory:other"), *unnamed = open_store("memory:");
-    uint64_t n;
+    struct backend_count n = {.db = 1};
     assert_int_equal(put(first, "k", "v", NULL), RC_OK);
     check_value("k", "v");
-    assert_int_equal(backend_memory.count(second, 1, &n, NULL), RC_OK);
-    assert_int_equal(n, 1);
-    assert_int_equal(backend_memory.count(other, 1, &n, NULL), RC_OK);
-    assert_int_equal(n, 0);
-    assert_int_equal(backend_memory.count(unnamed, 1, &n, NULL), RC_OK);
-    assert_int_equal(n, 0);
+    assert_int_equal(backend_memory.count(second, &n, NULL), RC_OK);
+    assert_int_equal(n.keys, 1);
+    assert_int_equal(backend_memory.count(other, &n, NULL), RC_OK);
+    assert_int_equal(n.keys, 0);
+    assert_int_equal(backend_memory.count(unnamed, &n, NULL), RC_OK);
+    assert_int_equal(n.keys, 0);
     backend_memory.close(&second);
     backend_memory.close(&other);
     backend_memory.close(&unnamed);

@@ -136,8 +136,9 @@ static void the_numbers_are_right_whoever_writes(void **state)
     struct backend_applied applied;
     struct backend_batch first = {.cut_lsn = 1, .dbmap = &map};
     assert_int_equal(c->ops->apply(c->b, &first, &applied, &err), RC_OK);
-    /* of the owner: refuses every string there, over nothing and over an aggregate */
-    outside(c, "CREATE INDEX mine ON weir_key(json(value)) WHERE key IN ('k1', 'k2', 'k3')");
+    /* of the owner: refuses every string or field there, also over another type */
+    outside(c, "CREATE INDEX mine ON weir_key(json(value)) WHERE key IN ('k1', 'k2', 'k3');"
+               "CREATE INDEX mine_too ON weir_hash(json(value)) WHERE key IN ('k4', 'k5', 'k6')");
     sqlite3 *db = outsider(c);
     for (uint64_t i = 2; i < STEPS; i++) {
         char name[16];

@@ -1,4 +1,4 @@
-/* INFO keyspace: how many keys a database has, wherever they are.
+/* DBSIZE and INFO keyspace: how many keys a database has, wherever they are.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/support/ks.h"
 
@@ -163,6 +163,82 @@ static void times_to_live_without_end_have_a_mean(void **state)
     assert_true(info.avg_ttl_ms > INT64_MAX / 2);
 }
 
+/* --- DBSIZE --- */
+
+struct parked {
+    struct waiter waiter;
+    _Atomic bool ready;
+};
+
+static void be_ready(struct waiter *w)
+{
+    atomic_store(&((struct parked *)(void *)w)->ready, true);
+}
+
+static bool is_ready(void *ctx)
+{
+    return atomic_load(&((struct parked *)ctx)->ready);
+}
+
+static uint64_t size_now(void)
+{
+    struct walk *w = walk_new(f.ks, 0);
+    uint64_t size;
+    struct err err;
+    for (;;) {
+        struct parked p = {.waiter.ready = be_ready};
+        if (walk_size(w, &size, &p.waiter, &err) != WALK_PARKED)
+            break;
+        ks_await(is_ready, &p, "the size");
+    }
+    assert_int_equal(err.code, RC_OK);
+    walk_free(&w);
+    return size;
+}
+
+/* Keys are written blindly and deleted, while some are in the backend only, some are dirty, and
+ * some are in a batch that is held. */
+static void the_size_is_exact_whatever_is_unflushed(void **state)
+{
+    (void)state;
+    bool there[KEYS] = {false};
+    uint64_t expected = KEYS;
+    fill();
+    ks_restart(&f, true);
+    memset(there, true, sizeof(there));
+    srand((unsigned)clock_mono().us);
+    for (int i = 0; i < 2000; i++) {
+        int k = rand() % KEYS;
+        switch (rand() % 8) {
+        case 0:
+            ks_evict(&f);
+            break;
+        case 1:
+            if (i % 5 == 0) {
+                memory_hold_applies(f.store, false);
+                ks_flush(&f);
+            }
+            break;
+        case 2: /* a cut that stays in flight */
+            memory_hold_applies(f.store, true);
+            (void)writeback_request_flush(keyspace_writeback(f.ks));
+            break;
+        case 3:
+        case 4:
+            (void)ks_del(&f, 0, key(k));
+            expected -= there[k];
+            there[k] = false;
+            break;
+        default:
+            ks_set(&f, 0, key(k), "w");
+            expected += !there[k];
+            there[k] = true;
+        }
+        assert_int_equal(size_now(), expected);
+    }
+    memory_hold_applies(f.store, false);
+}
+
 int main(void)
 {
 #define KS(test) KS_TEST(test, &f)
@@ -174,6 +250,7 @@ int main(void)
         KS(keys_that_others_add_and_remove_are_counted_again),
         KS(keys_that_are_dropped_on_suspicion_are_still_there),
         KS(times_to_live_without_end_have_a_mean),
+        KS(the_size_is_exact_whatever_is_unflushed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -83,7 +83,7 @@ static void is_not_crowded(const struct table *t)
 static void a_table_that_is_emptied_in_its_own_order_does_not_shrink_to_a_crowd(void **state)
 {
     (void)state;
-    struct table t = {0};
+    struct table t = {.used = 0};
     for (size_t i = 0; i < MANY; i++)
         add(&t, &things[i]);
     remove_in_order(&t, MANY, is_not_crowded);
@@ -101,7 +101,7 @@ static void what_is_left_at_one_end_does_not_crowd_what_comes(void **state)
 {
     (void)state;
     for (size_t left = MANY / 2; left >= MANY / 4; left -= MANY / 8) {
-        struct table t = {0};
+        struct table t = {.used = 0};
         for (size_t i = 0; i < MANY; i++)
             add(&t, &things[i]);
         remove_in_order(&t, MANY - left, nothing);
@@ -117,7 +117,7 @@ static void what_is_left_at_one_end_does_not_crowd_what_comes(void **state)
 static void a_random_table_is_never_crowded(void **state)
 {
     (void)state;
-    struct table t = {0};
+    struct table t = {.used = 0};
     for (size_t i = 0; i < MANY; i++) {
         add(&t, &things[i]);
         assert_false(t.crowded);

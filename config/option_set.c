@@ -70,10 +70,9 @@ void option_set_copy(struct option_set *to, const struct option_set *from)
     for (size_t i = 0; i < OPT_COUNT; i++) {
         if (from->values[i].text == NULL)
             continue;
-        size_t size = from->values[i].len + 1;
-        to->values[i].text = malloc(size);
-        must(to->values[i].text != NULL);
-        memcpy(to->values[i].text, from->values[i].text, size);
+        struct buf text = {0};
+        buf_append(&text, from->values[i].text, from->values[i].len + 1);
+        to->values[i].text = text.data;
     }
 }
 

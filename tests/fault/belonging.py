@@ -130,7 +130,12 @@ def an_older_store_is_refused_and_joined_on_purpose():
         put_store(server, backup)
         log = refuses(server, "older than the journal", "weirctl store adopt replay",
                       "weirctl store adopt as-is")
-        assert re.search(r"Missing: LSN \d+ to \d+, from 20\d\d-.* to 20\d\d-", log), log
+        missing = re.search(r"Missing: LSN (\d+) to (\d+), (\d+) records, "
+                            r"from 20\d\d-.* to 20\d\d-", log)
+        assert missing, log
+        first, last, count = map(int, missing.groups())
+        assert count == last - first + 1, log
+        assert "(%s)" % os.path.realpath(os.path.join(server.dir, "weir.db")) in log, log
         refuses(server, "older than the journal")  # nothing was changed by being refused
         assert "nothing was done" in weirctl(server, "adopt", "replay", status=1)
         weirctl(server, "check", status=1)

@@ -21,6 +21,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { JOURNAL_LOOK_US = 1000 };
+
 struct attempt {
     struct writeback *wb;
     struct batch *batch;
@@ -202,6 +204,23 @@ static void on_merged(void *ctx, uint32_t item)
         *outcome = BATCH_MERGED;
 }
 
+/* A record that lies in memory only must not be in the backend first: after a kill the store would
+ * be ahead of the journal, as it is when the wrong journal lies beside it, and the start refused.
+ * Where the journal cannot be written, what memory holds is better off in the backend. */
+static void wait_for_journal(struct writeback *wb, uint64_t cut_lsn)
+{
+    struct lane *l = &wb->lane;
+    int64_t until_us = clock_mono().us + option_num(OPT_backend_timeout_ms) * 1000;
+    if (LIKELY(journal_oversize_lsn(wb->journal) > cut_lsn))
+        return;
+    journal_request_sync(wb->journal);
+    lock_acquire(&l->lock);
+    while (journal_oversize_lsn(wb->journal) <= cut_lsn && !journal_is_failing(wb->journal) &&
+           clock_mono().us < until_us)
+        cond_wait_us(&l->cond, &l->lock, JOURNAL_LOOK_US);
+    lock_release(&l->lock);
+}
+
 static enum rc before_commit(void *ctx, struct err *err)
 {
     struct attempt *a = ctx;
@@ -211,6 +230,8 @@ static enum rc before_commit(void *ctx, struct err *err)
         rc = records_keep_databases(r, &a->batch->map, &a->records);
     if (rc == RC_OK)
         rc = records_commit(r, &a->records);
+    if (rc == RC_OK)
+        wait_for_journal(a->wb, a->batch->cut_lsn);
     a->reached_commit = rc == RC_OK;
     a->records.code = rc;
     return rc == RC_OK ? RC_OK : records_error(a, err);

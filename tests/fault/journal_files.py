@@ -10,6 +10,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 
 from harness import ROOT, PATIENCE, ReplyError, Server, Skip, run_checks, until
 
@@ -413,6 +414,50 @@ def what_is_deleted_on_a_full_disk_makes_room():
             assert server.start().connect()("DBSIZE") == 1
 
 
+SLOW_JOURNAL = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+ssize_t pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+    char link[64], name[512] = "";
+    ssize_t (*real)(int, const void *, size_t, off_t) = dlsym(RTLD_NEXT, "pwrite");
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    if (len > 200000 && len < 1 << 20 && readlink(link, name, 511) > 0 && strstr(name, ".wj"))
+        usleep(1500000);
+    return real(fd, bytes, len, at);
+}
+ssize_t pwrite64(int fd, const void *b, size_t n, off_t o) { return pwrite(fd, b, n, o); }
+"""
+
+
+def a_store_is_not_ahead_of_a_journal_whose_disk_is_slow():
+    """A record longer than a ring is only in memory until it is written: its cut waits for that."""
+    with tempfile.TemporaryDirectory() as there:
+        shim = os.path.join(there, "slow.so")
+        if "release" not in os.environ.get("WEIR_BIN", "release") or subprocess.run(
+                ["cc", "-shared", "-fPIC", "-x", "c", "-", "-o", shim, "-ldl"],
+                input=SLOW_JOURNAL.encode(), check=False).returncode != 0:
+            raise Skip("nothing can be put before the libraries of this build")
+        with Server(prefix=["env", "LD_PRELOAD=" + shim], journal_ring_size=65536,
+                    write_delay_ms=1, io_threads=1) as server:
+            server.start()
+            conn = server.connect()
+            conn("SET", "small", "1")
+            conn("WEIR", "FLUSH")
+            db = sqlite3.connect(server.database())
+            conn.send(("SET", "big", "x" * 250000))
+            until(lambda: db.execute("SELECT count(*) FROM string WHERE key = 'big'").fetchone()[0],
+                  20, "the database has it")
+            db.close()
+            server.kill()
+            server.prefix = []
+            server.start()
+            assert server.connect()("STRLEN", "big") == 250000
+
+
 if __name__ == "__main__":
     run_checks([the_newest_segment_is_missed_after_kill9,
                 what_is_missing_in_the_middle_is_named_with_both_files_and_what_giving_up_costs,
@@ -426,4 +471,5 @@ if __name__ == "__main__":
                 whatever_is_missing_what_was_acknowledged_reaches_the_store,
                 a_full_disk_takes_deletions,
                 a_start_without_any_room_waits_for_it,
-                what_is_deleted_on_a_full_disk_makes_room])
+                what_is_deleted_on_a_full_disk_makes_room,
+                a_store_is_not_ahead_of_a_journal_whose_disk_is_slow])

@@ -12,11 +12,6 @@
 
 #include <stdlib.h>
 
-struct memory_backend {
-    struct backend_base base;
-    struct memory_store *store;
-};
-
 struct lock memory_stores_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 struct memory_store *memory_stores; /* under memory_stores_lock */
 
@@ -146,8 +141,7 @@ static struct memory_key *key_after(const struct memory_key *old, const struct b
     return k;
 }
 
-/* Where `item` is, or would be. */
-static size_t position_of(const struct memory_store *s, const struct backend_item *item)
+size_t memory_position_of(const struct memory_store *s, const struct backend_item *item)
 {
     size_t low = 0, high = s->keys_len;
     while (low < high) {
@@ -160,18 +154,18 @@ static size_t position_of(const struct memory_store *s, const struct backend_ite
     return low;
 }
 
-static bool same_key(const struct backend_item *a, const struct backend_item *b)
+bool memory_same_key(const struct backend_item *a, const struct backend_item *b)
 {
     return a->db == b->db && slice_eq(a->key, b->key);
 }
 
 struct memory_key *memory_key_find(const struct memory_store *s, const struct backend_item *item)
 {
-    size_t at = position_of(s, item);
-    return at < s->keys_len && same_key(&s->keys[at]->item, item) ? s->keys[at] : NULL;
+    size_t at = memory_position_of(s, item);
+    return at < s->keys_len && memory_same_key(&s->keys[at]->item, item) ? s->keys[at] : NULL;
 }
 
-static bool alive(const struct memory_key *k)
+bool memory_key_alive(const struct memory_key *k)
 {
     return k != NULL && (k->item.expires_at_ms == 0 || k->item.expires_at_ms > clock_wall().ms);
 }
@@ -204,15 +198,15 @@ static struct memory_change *first_unsettled(struct memory_store *s,
                                              const struct backend_item *item)
 {
     for (size_t i = 0; i < s->changes_len; i++)
-        if (!s->changes[i].settled && same_key(&s->changes[i].name->item, item))
+        if (!s->changes[i].settled && memory_same_key(&s->changes[i].name->item, item))
             return &s->changes[i];
     return NULL;
 }
 
-static void settle(struct memory_store *s, const struct backend_item *item)
+void memory_settle(struct memory_store *s, const struct backend_item *item)
 {
     for (size_t i = 0; i < s->changes_len; i++)
-        if (same_key(&s->changes[i].name->item, item))
+        if (memory_same_key(&s->changes[i].name->item, item))
             s->changes[i].settled = true;
 }
 
@@ -286,10 +280,10 @@ static const struct backend_item *settle_item(struct memory_store *s,
     if (c == NULL)
         return item;
     for (size_t i = 0; i < s->changes_len; i++)
-        s->changes[i].decided |= same_key(&s->changes[i].name->item, item);
+        s->changes[i].decided |= memory_same_key(&s->changes[i].name->item, item);
     struct memory_key *old = memory_key_find(s, item);
     struct backend_item absent = {.db = item->db, .key = item->key};
-    struct backend_item theirs = alive(old) ? old->item : absent;
+    struct backend_item theirs = memory_key_alive(old) ? old->item : absent;
     struct backend_item base = c->base != NULL ? c->base->item : absent;
     struct backend_conflict conflict = {item, &base, &theirs};
     bool elements = backend_conflicts_by_element(item, &base, &theirs);
@@ -389,7 +383,7 @@ void memory_merge(struct memory_store *s, const struct backend_batch *piece, boo
         while (from_old < m->len && backend_item_order(&m->keys[from_old]->item, item) < 0)
             keys[len++] = memory_key_ref(m->keys[from_old++]);
         struct memory_key *old = NULL;
-        if (from_old < m->len && same_key(&m->keys[from_old]->item, item))
+        if (from_old < m->len && memory_same_key(&m->keys[from_old]->item, item))
             old = m->keys[from_old];
         struct memory_key *next = key_after(old, item);
         if (next != NULL)
@@ -423,7 +417,7 @@ static void end_attempt(struct memory_store *s, bool committed)
     }
 }
 
-static enum rc fail_away(struct err *err)
+enum rc memory_fail_away(struct err *err)
 {
     return err_set(err, RC_UNAVAILABLE, "memory: the store is away");
 }
@@ -438,7 +432,7 @@ static enum rc check_store(struct memory_store *s, const struct backend_batch *b
         s->waiting--;
     }
     if (s->away)
-        return fail_away(err);
+        return memory_fail_away(err);
     if (s->fail_before > 0) {
         s->fail_before -= s->fail_before != UINT64_MAX;
         return err_set(err, s->fail_before_rc, "memory: failing on demand, nothing changed");
@@ -480,7 +474,7 @@ static enum rc attempt(struct memory_store *s, const struct backend_batch *batch
     *out = merged.applied;
     s->away = s->leaves_after_commit;
     if (s->away)
-        return fail_away(err);
+        return memory_fail_away(err);
     if (s->fail_after > 0) {
         s->fail_after -= s->fail_after != UINT64_MAX;
         rc = err_set(err, s->fail_after_rc, "memory: failing on demand, after the commit");
@@ -501,142 +495,7 @@ static enum rc memory_apply(struct backend *b, const struct backend_batch *batch
     return rc;
 }
 
-/* ---- reading ---- */
-
-static enum rc load_failure(struct memory_store *s, struct err *err)
-{
-    if (s->away)
-        return fail_away(err);
-    if (s->fail_loads == 0)
-        return RC_OK;
-    s->fail_loads -= s->fail_loads != UINT64_MAX;
-    return err_set(err, s->fail_loads_rc, "memory: failing on demand, nothing loaded");
-}
-
-/* Emits an aggregate in pieces; every item of one element or more makes progress. */
-static enum rc emit_key(const struct memory_key *k, backend_emit *emit, void *ctx)
-{
-    struct backend_item item = k->item;
-    uint32_t at = 0;
-    enum rc rc = RC_OK;
-    item.replace = true;
-    do {
-        size_t bytes = 0;
-        uint32_t n = 0;
-        while (at + n < k->item.elements_len) {
-            const struct backend_element *e = &k->item.elements[at + n];
-            bytes += e->name.len + e->value.len;
-            if (n > 0 && bytes > BACKEND_PIECE_BYTES)
-                break;
-            n++;
-        }
-        item.elements = k->item.elements + at;
-        item.elements_len = n;
-        rc = emit(ctx, &item);
-        item.replace = false;
-        at += n;
-    } while (rc == RC_OK && at < k->item.elements_len);
-    return rc;
-}
-
-static enum rc emit_head(const struct memory_key *k, backend_emit *emit, void *ctx)
-{
-    struct backend_item item = {.db = k->item.db,
-                                .key = k->item.key,
-                                .type = k->item.type,
-                                .expires_at_ms = k->item.expires_at_ms,
-                                .replace = true};
-    return emit(ctx, &item);
-}
-
-static bool has_something(const struct memory_key *k, bool even_expired)
-{
-    return k != NULL && (even_expired || alive(k)) &&
-           (k->item.type == VALUE_STRING || k->item.elements_len > 0);
-}
-
-static enum rc memory_load(struct backend *b, const struct backend_item *keys, uint32_t n,
-                           backend_emit *emit, void *ctx, struct err *err)
-{
-    struct memory_store *s = ((struct memory_backend *)b)->store;
-    lock_acquire(&s->lock);
-    s->counters.loads++;
-    s->counters.keys_loaded += n;
-    for (uint32_t i = 0; i < n; i++)
-        s->counters.heads_loaded += keys[i].head_only;
-    enum rc rc = load_failure(s, err);
-    lock_release(&s->lock);
-    for (uint32_t i = 0; i < n && rc == RC_OK; i++) {
-        lock_acquire(&s->lock);
-        struct memory_key *k = memory_key_ref(memory_key_find(s, &keys[i]));
-        if (s->polled)
-            settle(s, &keys[i]);
-        lock_release(&s->lock);
-        struct backend_item absent = {.db = keys[i].db, .key = keys[i].key, .replace = true};
-        if (k != NULL && k->item.type != VALUE_NONE)
-            absent.expires_at_ms = k->item.expires_at_ms;
-        bool even_expired = keys[i].expires_at_ms == BACKEND_EVEN_EXPIRED;
-        if (!has_something(k, even_expired))
-            rc = emit(ctx, &absent);
-        else
-            rc = keys[i].head_only ? emit_head(k, emit, ctx) : emit_key(k, emit, ctx);
-        lock_acquire(&s->lock);
-        memory_key_unref(k);
-        lock_release(&s->lock);
-    }
-    return rc;
-}
-
-static enum rc memory_scan(struct backend *b, uint32_t db, struct slice after, uint32_t limit,
-                           backend_emit *emit, void *ctx, struct err *err)
-{
-    struct memory_store *s = ((struct memory_backend *)b)->store;
-    struct backend_item from = {.db = db, .key = after};
-    lock_acquire(&s->lock);
-    s->counters.scans++;
-    enum rc rc = load_failure(s, err);
-    size_t at = position_of(s, &from);
-    if (after.len > 0 && at < s->keys_len && same_key(&s->keys[at]->item, &from))
-        at++;
-    for (; rc == RC_OK && limit > 0 && at < s->keys_len && s->keys[at]->item.db == db; at++) {
-        if (!has_something(s->keys[at], false))
-            continue;
-        struct backend_item item = {.db = db,
-                                    .key = s->keys[at]->item.key,
-                                    .type = s->keys[at]->item.type,
-                                    .expires_at_ms = s->keys[at]->item.expires_at_ms};
-        rc = emit(ctx, &item);
-        limit--;
-    }
-    lock_release(&s->lock);
-    return rc;
-}
-
-static enum rc memory_count(struct backend *b, struct backend_count *what, struct err *err)
-{
-    struct memory_store *s = ((struct memory_backend *)b)->store;
-    lock_acquire(&s->lock);
-    s->counters.counts++;
-    enum rc rc = load_failure(s, err);
-    what->keys = what->expires = what->found = what->found_expires = 0;
-    for (size_t i = 0; i < s->keys_len; i++) {
-        const struct backend_item *item = &s->keys[i]->item;
-        if (item->db != what->db || !has_something(s->keys[i], false))
-            continue;
-        what->keys++;
-        what->expires += item->expires_at_ms != 0;
-    }
-    for (uint32_t i = 0; i < what->named_len; i++) {
-        struct backend_item named = {.db = what->db, .key = what->named[i]};
-        struct memory_key *k = memory_key_find(s, &named);
-        if (!has_something(k, false))
-            continue;
-        what->found++;
-        what->found_expires += k->item.expires_at_ms != 0;
-    }
-    lock_release(&s->lock);
-    return rc;
-}
+/* ---- what others did, and what is due ---- */
 
 /* All of them at once: what is due is not much in a test. */
 static enum rc memory_reap(struct backend *b, const struct backend_reap *what, bool *more,
@@ -778,7 +637,7 @@ static enum rc memory_position(struct backend *b, struct backend_position *out, 
     out->cut_lsn = s->cut_lsn;
     out->mark = s->mark;
     out->dbmap = s->dbmap;
-    enum rc rc = s->away ? fail_away(err) : RC_OK;
+    enum rc rc = s->away ? memory_fail_away(err) : RC_OK;
     lock_release(&s->lock);
     return rc;
 }

@@ -1,6 +1,7 @@
-/* What the two files of the in-memory test backend share.
+/* What the files of the in-memory test backend share.
  *
  *   memory.c          the backend itself
+ *   memory_read.c     what is read from it
  *   memory_control.c  what tests see and steer, see memory.h
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -54,6 +55,11 @@ struct memory_store {
     uint32_t waiting; /* applies that block because of it */
 };
 
+struct memory_backend {
+    struct backend_base base;
+    struct memory_store *store;
+};
+
 extern struct lock memory_stores_lock;
 extern struct memory_store *memory_stores; /* under memory_stores_lock */
 
@@ -69,6 +75,14 @@ struct memory_key *memory_key_ref(struct memory_key *k);
 void memory_key_unref(struct memory_key *k);
 /* NULL when it is not there. */
 struct memory_key *memory_key_find(const struct memory_store *s, const struct backend_item *item);
+/* Its time is not over. */
+bool memory_key_alive(const struct memory_key *k);
+bool memory_same_key(const struct backend_item *a, const struct backend_item *b);
+/* Where the key is among the keys, or would be. */
+size_t memory_position_of(const struct memory_store *s, const struct backend_item *item);
+/* What others did to the key is known from here on. */
+void memory_settle(struct memory_store *s, const struct backend_item *item);
+enum rc memory_fail_away(struct err *err);
 
 /* What the keys become with a batch, piece by piece. */
 struct memory_merged {
@@ -83,5 +97,12 @@ void memory_merge_begin(const struct memory_store *s, struct memory_merged *m);
 void memory_merge(struct memory_store *s, const struct backend_batch *piece, bool ours,
                   struct memory_merged *m);
 void memory_take(struct memory_store *s, struct memory_merged *merged);
+
+/* --- memory_read.c: see backend.h --- */
+enum rc memory_load(struct backend *b, const struct backend_item *keys, uint32_t n,
+                    backend_emit *emit, void *ctx, struct err *err);
+enum rc memory_scan(struct backend *b, uint32_t db, struct slice after, uint32_t limit,
+                    backend_emit *emit, void *ctx, struct err *err);
+enum rc memory_count(struct backend *b, struct backend_count *what, struct err *err);
 
 #endif

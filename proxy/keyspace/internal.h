@@ -207,6 +207,16 @@ static inline bool keyspace_tells(const struct keyspace *ks, enum notify_class c
            !ks->replaying;
 }
 
+/* --- admit.c --- */
+enum { TXN_FRAME_BYTES = 32 }; /* around an argument: MSET says a SET for each two */
+enum held_by { HELD_BY_PRESSURE, HELD_BY_LETTERS, HELD_BY_MAXMEMORY, HELD_BY_CAPTURE };
+/* What a client hears; static text, or the transaction's own. */
+enum txn_state txn_refuse(struct txn *t, const char *text);
+/* Flushing will make room soon: the write waits for it, and is refused when that takes too long. */
+enum txn_state txn_hold_back(struct txn *t, struct waiter *w, enum held_by cause);
+/* Before any lock. */
+enum txn_state txn_admit(struct txn *t, struct waiter *w);
+
 /* --- txn.c --- */
 bool txn_is_live(const struct txn *t, const struct entry *e);
 /* True when `e` is a head whose time is not over: the backend has the key. */

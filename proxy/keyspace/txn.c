@@ -11,34 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum {
-    POLICY_VOLATILE_LFU = 1,
-    POLICY_ALLKEYS_LFU = 5,
-    BACKPRESSURE_DELAY = 0,
-    BACKPRESSURE_OFF = 2
-};
-enum { EFFECT_SLACK = 256, SLOTS_KEPT = 64 * 1024 };
+enum { POLICY_VOLATILE_LFU = 1, POLICY_ALLKEYS_LFU = 5 };
+enum { SLOTS_KEPT = 64 * 1024 };
 enum { EVICT_LEAST = 128 };
 /* Each round loads all that is missing then: more are needed only when it is evicted meanwhile. A
  * few are bad luck; then it matters whether the keys fit into memory at all. */
 enum { LOAD_ROUNDS_MAX = 32, LOAD_ROUNDS_LUCK = 2 };
-enum { FRAME_BYTES = 32 }; /* around an argument: MSET says a SET for each two */
 
-static const char REFUSED_JOURNAL[] =
-    "MISCONF Weir cannot write its journal, so it takes no "
-    "writes until it can: its disk is full or failing, see "
-    "INFO writeback and the log. Reads go on, except, under "
-    "journal-fsync always, those of changes that no disk has yet.";
-static const char REFUSED_PRESSURE[] =
-    "OOM Weir holds more unflushed data than dirty-high-watermark or journal-max-size allows: the "
-    "backend takes them more slowly than they come. Try again later.";
-static const char REFUSED_LETTERS[] =
-    "OOM Weir holds more unflushed data than dirty-high-watermark or journal-max-size allows: the "
-    "backend has refused more keys than there is room for as dead letters, and flushing waits. See "
-    "WEIR BACKENDS; retry or drop some with WEIR DEADLETTER.";
-static const char REFUSED_CAPTURE[] =
-    "OOM Weir has no memory to keep what this key was, which is being flushed. Try again later.";
-static const char REFUSED_ROOM[] = "TRYAGAIN the journal's disk does not keep up. Try again later.";
 static const char REFUSED_LOAD[] =
     "TRYAGAIN the backend is unavailable and this key is not in memory. See WEIR BACKENDS.";
 static const char REFUSED_LOAD_SIZE[] =
@@ -50,9 +29,6 @@ static const char REFUSED_LOADS[] =
 static const char REFUSED_ABSENT[] =
     "TRYAGAIN a key that this command names by a value is being loaded, which it cannot wait for "
     "within a transaction";
-static const char REFUSED_LARGE[] = "ERR the command is too large for the journal";
-static const char REFUSED_FLUSHES[] =
-    "TRYAGAIN too many databases were flushed and are still being removed";
 
 struct txn *txn_new(struct keyspace *ks, uint32_t producer)
 {
@@ -99,180 +75,6 @@ uint64_t txn_changed_lsn(const struct txn *t)
 struct wall txn_now(const struct txn *t)
 {
     return t->now;
-}
-
-/* --- Admission: memory, back-pressure, room in the journal --- */
-
-static enum txn_state refuse(struct txn *t, const char *text)
-{
-    t->refusal = text;
-    return TXN_REFUSED;
-}
-
-/* Refused because changes cannot leave: says what keeps them, where that is known. */
-static enum txn_state refuse_held(struct txn *t, const char *text)
-{
-    char cause[512];
-    if (!writeback_why(t->ks->wb, cause, sizeof(cause)))
-        return refuse(t, text);
-    snprintf(t->refusal_text, sizeof(t->refusal_text), "%s %s", text, cause);
-    return refuse(t, t->refusal_text);
-}
-
-enum held_by { HELD_BY_PRESSURE, HELD_BY_LETTERS, HELD_BY_MAXMEMORY, HELD_BY_CAPTURE };
-
-/* Flushing will make room soon: the write waits for it, and is refused when that takes too long. */
-static enum txn_state hold_back(struct txn *t, struct waiter *w, enum held_by cause)
-{
-    static const char *const texts[] = {[HELD_BY_PRESSURE] = REFUSED_PRESSURE,
-                                        [HELD_BY_LETTERS] = REFUSED_LETTERS,
-                                        [HELD_BY_MAXMEMORY] = REPLY_OOM,
-                                        [HELD_BY_CAPTURE] = REFUSED_CAPTURE};
-    int64_t policy = option_num(OPT_backpressure_policy), now = clock_mono().us;
-    bool slowed = writeback_is_slowing(t->ks->wb) && cause == HELD_BY_PRESSURE;
-    if (slowed && (policy != BACKPRESSURE_DELAY || w == NULL))
-        return TXN_READY;
-    if (policy == BACKPRESSURE_OFF) /* memory alone refuses */
-        return cause == HELD_BY_MAXMEMORY || cause == HELD_BY_CAPTURE ? refuse_held(t, texts[cause])
-                                                                      : TXN_READY;
-    if ((t->flags & TXN_TRY) != 0)
-        return TXN_PARKED;
-    bool may_wait = policy == BACKPRESSURE_DELAY && w != NULL;
-    if (may_wait && w->since_us == 0) {
-        w->since_us = now;
-        stat_add(STAT_backpressure_delays, 1);
-    }
-    int64_t most_us = option_num(OPT_backpressure_max_delay_ms) * 1000;
-    if (!may_wait || (now - w->since_us >= most_us && !slowed)) {
-        stat_add(STAT_backpressure_refusals, 1);
-        if (w != NULL)
-            w->since_us = 0;
-        return refuse_held(t, texts[cause]);
-    }
-    wait_for_relief(t->ks, w);
-    return TXN_PARKED;
-}
-
-uint64_t txn_request_bytes(struct slice raw, uint32_t argc, const struct slice *argv)
-{
-    uint64_t bytes = raw.len + (uint64_t)argc * FRAME_BYTES;
-    for (uint32_t i = 0; raw.len == 0 && i < argc; i++)
-        bytes += argv[i].len + FRAME_BYTES;
-    return bytes;
-}
-
-void txn_announce(struct txn *t, uint64_t bytes)
-{
-    t->announced = bytes;
-}
-
-/* The journal is behind. A worker does not stand still for that: others wait for it, too. */
-static enum txn_state await_room(struct txn *t, struct waiter *w)
-{
-    int64_t now = clock_mono().us;
-    if ((t->flags & TXN_TRY) != 0)
-        return TXN_PARKED;
-    if (w->room_since_us == 0)
-        w->room_since_us = now;
-    if (now - w->room_since_us >= option_num(OPT_backpressure_max_delay_ms) * 1000) {
-        w->room_since_us = 0;
-        return refuse(t, REFUSED_ROOM);
-    }
-    wait_for_relief(t->ks, w);
-    return TXN_PARKED;
-}
-
-static enum txn_state make_room(struct txn *t, struct waiter *w, uint64_t bytes)
-{
-    struct err err;
-    bool removal = (t->flags & TXN_REMOVES) != 0;
-    enum rc rc = removal ? journal_reserve_removal(t->ks->journal, t->producer, bytes, &err)
-                         : journal_reserve(t->ks->journal, t->producer, bytes, &err);
-    if (rc == RC_AGAIN && (w != NULL || (t->flags & TXN_TRY) != 0))
-        return await_room(t, w);
-    if (UNLIKELY(w != NULL && w->room_since_us != 0))
-        w->room_since_us = 0;
-    if (LIKELY(rc == RC_OK))
-        return TXN_READY;
-    if (rc == RC_AGAIN) /* nobody could be called */
-        rc = journal_wait_room(t->ks->journal, t->producer, bytes, removal,
-                               option_num(OPT_backpressure_max_delay_ms), &err);
-    switch (rc) {
-    case RC_OK:
-        return TXN_READY;
-    case RC_READONLY:
-        return refuse(t, REFUSED_JOURNAL);
-    case RC_FULL:
-        return refuse(t, REFUSED_LARGE);
-    default:
-        return refuse(t, REFUSED_ROOM);
-    }
-}
-
-/* Who waited and was called may go on, others only if nobody waits. */
-static bool is_admitted(struct txn *t, const struct waiter *w)
-{
-    struct keyspace *ks = t->ks;
-    if (w != NULL && w->admitted)
-        return true;
-    return atomic_load_explicit(&ks->pressed_len, memory_order_relaxed) == 0 &&
-           pressure_admits(ks->wb) > 0 && !pressure_runs_ahead(ks->wb, t->producer);
-}
-
-bool txn_may_flush(struct txn *t, uint32_t n)
-{
-    if (dbmap_free(&t->ks->wb->map) >= n)
-        return true;
-    t->refusal = REFUSED_FLUSHES;
-    return false;
-}
-
-/* What is longer than a ring goes to the journal in memory of its own. That is filled before any
- * lock is taken. */
-static bool prepare_oversize(struct txn *t)
-{
-    uint64_t bytes = txn_request_bytes(t->raw, t->argc, t->argv);
-    if (LIKELY(bytes + t->following <= journal_ring_max(t->ks->journal, t->producer)))
-        return true;
-    if (t->raw.len == 0)
-        return buf_try_reserve(&t->effects, bytes + t->following);
-    t->raw_copy = malloc(t->raw.len);
-    if (t->raw_copy != NULL)
-        memcpy(t->raw_copy, t->raw.ptr, t->raw.len);
-    return t->raw_copy != NULL;
-}
-
-static enum txn_state admit(struct txn *t, struct waiter *w)
-{
-    struct keyspace *ks = t->ks;
-    if (journal_is_failing(ks->journal))
-        return refuse(t, REFUSED_JOURNAL);
-    if ((t->flags & TXN_WHOLE) != 0 && !dbmap_has_room(&ks->wb->map))
-        return refuse(t, REFUSED_FLUSHES);
-    if ((t->flags & TXN_NO_OOM) == 0) {
-        enum txn_state state = TXN_READY;
-        if (UNLIKELY(atomic_load_explicit(&ks->stuck, memory_order_relaxed)))
-            state = writeback_dirty_keys(ks->wb) > 0 || !lane_is_idle(ks->wb)
-                        ? hold_back(t, w, HELD_BY_MAXMEMORY)
-                        : refuse(t, REPLY_OOM);
-        else if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) !=
-                              PRESSURE_NONE ||
-                          pressure_runs_ahead(ks->wb, t->producer)) &&
-                 !is_admitted(t, w))
-            state = hold_back(
-                t, w, atomic_load(&ks->wb->lane.letters_full) ? HELD_BY_LETTERS : HELD_BY_PRESSURE);
-        if (state != TXN_READY)
-            return state;
-        if (w != NULL) {
-            w->since_us = 0;
-            w->admitted = false;
-        }
-    }
-    enum txn_state state =
-        make_room(t, w, txn_request_bytes(t->raw, t->argc, t->argv) + t->following + EFFECT_SLACK);
-    if (state == TXN_READY && !prepare_oversize(t))
-        return refuse(t, REPLY_OOM);
-    return state;
 }
 
 /* --- Locks --- */
@@ -493,7 +295,7 @@ static enum txn_state make_resident(struct txn *t, struct waiter *w)
         return TXN_READY;
     }
     if (t->ks->replaying)
-        return load_all_now(t) ? TXN_READY : refuse(t, REFUSED_LOAD);
+        return load_all_now(t) ? TXN_READY : txn_refuse(t, REFUSED_LOAD);
     if ((t->flags & TXN_TRY) != 0)
         return TXN_PARKED;
     if (w == NULL)
@@ -501,9 +303,9 @@ static enum txn_state make_resident(struct txn *t, struct waiter *w)
     if (++w->load_rounds > LOAD_ROUNDS_MAX ||
         (w->load_rounds > LOAD_ROUNDS_LUCK && are_too_large(t))) {
         w->load_rounds = 0;
-        return refuse(t, REFUSED_LOADS);
+        return txn_refuse(t, REFUSED_LOADS);
     }
-    return load_missing(t, w) ? TXN_PARKED : refuse(t, REPLY_OOM);
+    return load_missing(t, w) ? TXN_PARKED : txn_refuse(t, REPLY_OOM);
 }
 
 /* --- Begin, next, commit --- */
@@ -634,7 +436,7 @@ static void append_record(struct txn *t)
     e.db = t->record_db;
     e.flags = n == 0 ? JOURNAL_NOOP : 0;
     e.parts_len = n;
-    uint64_t bytes = FRAME_BYTES;
+    uint64_t bytes = TXN_FRAME_BYTES;
     for (uint32_t i = 0; i < n; i++)
         bytes += e.parts[i].len;
     writeback_journalled(t->ks->wb, t->producer, bytes);
@@ -652,7 +454,7 @@ enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys
     struct joined_keys *copy = copy_keys(keys, keys_len);
     if (copy == NULL || !grow_slots(t, keys_len)) {
         free(copy);
-        return refuse(t, REPLY_OOM);
+        return txn_refuse(t, REPLY_OOM);
     }
     copy->next = t->joined;
     t->joined = copy;
@@ -669,7 +471,7 @@ enum txn_state txn_join(struct txn *t, const struct txn_key *keys, uint32_t keys
         return TXN_READY;
     if (waiter == NULL && (t->flags & TXN_TRY) == 0) {
         (void)queue_loads(t, *first); /* who tries again shall find them */
-        return refuse(t, REFUSED_ABSENT);
+        return txn_refuse(t, REFUSED_ABSENT);
     }
     enum txn_state state = make_resident(t, waiter);
     if (state == TXN_PARKED) {
@@ -711,16 +513,16 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
         bool too_large = waiter->failed == RC_FULL;
         waiter->failed = RC_OK;
         waiter->load_rounds = 0;
-        return refuse(t, too_large ? REFUSED_LOAD_SIZE : REFUSED_LOAD);
+        return txn_refuse(t, too_large ? REFUSED_LOAD_SIZE : REFUSED_LOAD);
     }
     if (!take_slots(t, keys, keys_len))
-        return refuse(t, REPLY_OOM);
+        return txn_refuse(t, REPLY_OOM);
     if (!ks->replaying) {
         int64_t policy = option_num(OPT_maxmemory_policy);
         t->lfu = policy == POLICY_VOLATILE_LFU || policy == POLICY_ALLKEYS_LFU;
         t->now = clock_wall();
         if ((flags & TXN_WRITES) != 0) {
-            enum txn_state state = admit(t, waiter);
+            enum txn_state state = txn_admit(t, waiter);
             if (state != TXN_READY)
                 return state;
         }
@@ -728,7 +530,7 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     lock_with_map(t);
     enum txn_state state = make_resident(t, waiter);
     if (state == TXN_READY && (flags & TXN_WRITES) != 0 && UNLIKELY(!reserve_dirty(t)))
-        state = refuse(t, REPLY_OOM);
+        state = txn_refuse(t, REPLY_OOM);
     bool starves = state == TXN_READY && (flags & TXN_WRITES) != 0 && !ks->replaying &&
                    UNLIKELY(!owed_capture(t));
     t->open = state == TXN_READY && !starves;
@@ -742,7 +544,7 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
         unlock(t);
         forget_raw_copy(t);
     }
-    return starves ? hold_back(t, waiter, HELD_BY_CAPTURE) : state;
+    return starves ? txn_hold_back(t, waiter, HELD_BY_CAPTURE) : state;
 }
 
 void txn_stamp(struct txn *t)

@@ -4,6 +4,7 @@
 SPDX-License-Identifier: BSD-3-Clause
 """
 
+from servers import PATIENCE
 from weirproc import Weir, check, command, run
 
 FILL = (("SET", "string", "value"), ("SET", "timed", "value", "EX", "1000"),
@@ -60,7 +61,8 @@ def the_parts_of_memory_add_up_to_what_the_process_has():
         figures = {name: int(info[name.encode()]) for name in parts}
         rss = int(info[b"used_memory_rss"])
         check(abs(sum(figures.values()) - rss) <= rss // 100, (figures, rss))
-        check(abs(figures["mem_other"]) < rss // 8, (figures, rss))
+        if PATIENCE == 1:  # a sanitizer takes memory that nobody accounts for
+            check(abs(figures["mem_other"]) < rss // 8, (figures, rss))
         check(figures["mem_store_caches"] > 0 and figures["mem_journal_rings"] > 0, figures)
         stats = c.call("MEMORY", "STATS")
         named = dict(zip(stats[::2], stats[1::2]))

@@ -530,8 +530,8 @@ uint64_t requests_digest(const char *key, bool exact)
 {
     struct txn *t = fixture->t[1];
     struct txn_key k = {.mode = KEY_READ, .name = slice_str(key)};
-    struct slice resident[] = {SLICE("TYPE"), k.name}; /* loads it */
-    (void)requests_say(2, resident);
+    struct slice resident[] = {SLICE("OBJECT"), SLICE("ENCODING"), k.name}; /* loads it */
+    (void)requests_say(3, resident);
     assert_int_equal(txn_begin(t, &k, 1, 0, (struct slice){0}, 0, NULL, NULL), TXN_READY);
     const struct value *v = txn_peek(t, 0);
     uint64_t sum = 0;

@@ -158,10 +158,10 @@ static int64_t count_database(struct keyspace *ks)
     struct database_size size;
     struct err err;
     enum rc rc = keyspace_measure(ks, c->store_db, &size, &err);
+    if (rc == RC_OK && size.expires > 0)
+        rc = sample_ttl(ks, &err); /* first: a number without its mean would be shown as one of 0 */
     if (rc == RC_OK)
         believe(ks, &size, cold_before);
-    if (rc == RC_OK && size.expires > 0)
-        rc = sample_ttl(ks, &err);
     int64_t took = clock_mono().us - began.us;
     c->worked_us += took;
     if (rc != RC_OK) { /* the flusher or a load says what is wrong */

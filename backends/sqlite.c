@@ -88,7 +88,7 @@ struct sqlite_head sqlite_head_from_row(sqlite3_stmt *s, int type_at, int expire
 enum rc sqlite_read_head(const struct sqlite_conn *c, uint32_t db, struct slice key,
                          struct sqlite_head *out, struct err *err)
 {
-    sqlite3_stmt *s = sqlite_with_key(c, ST_KEY, db, key);
+    sqlite3_stmt *s = sqlite_with_key(c, ST_HEAD, db, key);
     int result = sqlite3_step(s);
     enum rc rc = RC_OK;
     *out = (struct sqlite_head){VALUE_NONE, 0};

@@ -194,19 +194,14 @@ static enum rc has_elements(const struct sqlite_conn *c, const struct backend_it
 /* Type and expiry: looks at no page of the value. */
 static enum rc read_head(const struct reading *r, const struct backend_item *key, struct err *err)
 {
-    struct backend_item item = {.db = key->db, .key = key->key, .replace = true};
-    sqlite3_stmt *s = sqlite_with_key(r->c, ST_HEAD, key->db, key->key);
-    int result = sqlite3_step(s);
-    enum rc rc = RC_OK;
+    struct sqlite_head head;
     bool has = true;
-    if (result == SQLITE_ROW) {
-        struct sqlite_head head = sqlite_head_from_row(s, 0, 1);
-        item.type = expired(head.expires_at_ms) ? VALUE_NONE : head.type;
-        item.expires_at_ms = head.expires_at_ms;
-    } else if (result != SQLITE_DONE) {
-        rc = sqlite_fail(r->c, result, "looking up a key", err);
-    }
-    sqlite3_reset(s);
+    enum rc rc = sqlite_read_head(r->c, key->db, key->key, &head, err);
+    struct backend_item item = {.db = key->db,
+                                .key = key->key,
+                                .type = expired(head.expires_at_ms) ? VALUE_NONE : head.type,
+                                .expires_at_ms = head.expires_at_ms,
+                                .replace = true};
     if (rc == RC_OK && item.type > VALUE_STRING)
         rc = has_elements(r->c, &item, &has, err);
     if (!has)

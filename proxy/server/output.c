@@ -256,12 +256,20 @@ static void close_over_limit(struct conn *c, uint64_t len)
     conn_doom(c);
 }
 
+/* What its replies may come to; 0: there is no limit. *together: that is due to what all clients
+ * may hold, and not to its own limit. */
+static uint64_t replies_max(const struct conn *c, bool *together)
+{
+    uint64_t own = limit_of(c).hard_bytes, all = limits_output_max(c);
+    *together = all != 0 && (own == 0 || all < own);
+    return *together ? all : own;
+}
+
 void output_limit_replies(struct conn *c)
 {
     struct reply *r = &c->session.reply;
-    uint64_t hard = limit_of(c).hard_bytes, all = limits_output_max(c);
-    if (all != 0 && (hard == 0 || all < hard))
-        hard = all;
+    bool together;
+    uint64_t hard = replies_max(c, &together);
     if (UNLIKELY(hard == 0))
         return;
     uint64_t len = output_len(c);
@@ -271,10 +279,11 @@ void output_limit_replies(struct conn *c)
 void output_take_back(struct conn *c, size_t mark)
 {
     struct reply *r = &c->session.reply;
-    uint64_t len = output_len(c), hard = limit_of(c).hard_bytes, all = limits_output_max(c);
+    bool together;
+    uint64_t len = output_len(c), hard = replies_max(c, &together);
     reply_truncate(r, mark);
     r->over = false;
-    if (all != 0 && (hard == 0 || all < hard))
+    if (together)
         limits_close_over_output(c);
     else
         close_over_limit(c, max_u64(len, hard + 1));

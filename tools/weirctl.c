@@ -7,6 +7,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "backends/sqlite_check.h"
+#include "base/path.h"
 #include "config/options.h"
 #include "journal/reader.h"
 #include "keyspace/join.h"
@@ -14,7 +15,6 @@
 #include <errno.h>
 #include <hiredis/hiredis.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -129,7 +129,7 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
     const struct journal_segment *segments;
     if (rc == RC_NOT_FOUND && journal_reader_segments(r, &segments) == 0)
         rc = err_set(&err, RC_CORRUPT, "no segment of a journal is in the directory '%s'",
-                     realpath(dir, shown) != NULL ? shown : dir);
+                     path_shown(dir, shown));
     bool torn = rc == RC_NOT_FOUND && journal_reader_is_torn(r);
     journal_reader_id(r, id);
     journal_reader_close(&r);
@@ -156,8 +156,7 @@ static int journal_cut_off(const char *dir)
     if (journal_salvage(NULL, dir, &done, &err) != RC_OK)
         return complain(&err);
     char shown[PATH_MAX];
-    if (realpath(dir, shown) != NULL)
-        dir = shown;
+    dir = path_shown(dir, shown);
     if (done.was_empty) {
         printf("nothing to do: no journal is in the directory '%s'\n", dir);
         return 1;

@@ -7,11 +7,6 @@
 
 enum { WINDOW_BYTES = 1 << 20, COST_MAX = PATH_MAX + 200 };
 
-const char *chain_shown(const char *dir, char out[PATH_MAX])
-{
-    return realpath(dir, out) != NULL ? out : dir;
-}
-
 char *chain_path(const char *dir, const char *name)
 {
     size_t len = strlen(dir) + strlen(name) + 2;
@@ -344,7 +339,7 @@ static enum rc lacking(const struct chain_walk *w, const struct chain_segment *n
                        const struct evidence *found, struct err *err)
 {
     char shown[PATH_MAX], cost[COST_MAX];
-    const char *dir = chain_shown(w->chain->dir, shown);
+    const char *dir = path_shown(w->chain->dir, shown);
     uint64_t last = next->header.continues_after;
     say_cost(w, found, dir, cost, sizeof(cost));
     return err_set(err, RC_CORRUPT,
@@ -358,7 +353,7 @@ static enum rc lacking(const struct chain_walk *w, const struct chain_segment *n
 static enum rc damaged(const struct chain_walk *w, const struct evidence *found, struct err *err)
 {
     char shown[PATH_MAX], cost[COST_MAX], until[64] = "on are lost";
-    const char *dir = chain_shown(w->chain->dir, shown);
+    const char *dir = path_shown(w->chain->dir, shown);
     if (found->next_lsn > w->next_lsn)
         snprintf(until, sizeof(until), "to %llu are lost (%llu of them)",
                  (unsigned long long)(found->next_lsn - 1),
@@ -407,7 +402,7 @@ enum rc chain_headless(const struct chain *c, struct err *err)
 {
     const struct chain_segment *first = &c->segments[0];
     char shown[PATH_MAX], until[64] = "on are lost";
-    const char *dir = chain_shown(c->dir, shown);
+    const char *dir = path_shown(c->dir, shown);
     if (c->len > 1)
         snprintf(until, sizeof(until), "to %llu are lost (%llu of them)",
                  (unsigned long long)c->segments[1].first_lsn - 1,
@@ -448,7 +443,7 @@ enum rc chain_walk_init(struct chain_walk *w, const struct chain *c, uint64_t af
                        "journal '%s' begins with '%s', but records from %llu on are needed: %llu "
                        "to %llu are missing (%llu of them). Put their files back; if they are "
                        "lost, `weirctl store adopt` has the ways on",
-                       chain_shown(c->dir, shown), first->name, (unsigned long long)after_lsn + 1,
+                       path_shown(c->dir, shown), first->name, (unsigned long long)after_lsn + 1,
                        (unsigned long long)after_lsn + 1, (unsigned long long)missing,
                        (unsigned long long)(missing - after_lsn));
     }

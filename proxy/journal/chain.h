@@ -16,9 +16,8 @@
 #ifndef JOURNAL_CHAIN_H
 #define JOURNAL_CHAIN_H
 
+#include "base/path.h"
 #include "journal/format.h"
-
-#include <limits.h>
 
 struct chain_segment {
     char name[FORMAT_NAME_MAX];
@@ -53,8 +52,6 @@ MUST_CHECK enum rc chain_open(struct chain *out, const struct fs *fs, const char
 void chain_close(struct chain *c);
 /* "<dir>/<name>" on the heap. */
 char *chain_path(const char *dir, const char *name);
-/* What people are told: the absolute path of dir, where the system knows one. */
-const char *chain_shown(const char *dir, char out[PATH_MAX]);
 /* On files in dir, by their names; a sync of the directory makes it last. */
 MUST_CHECK enum rc chain_remove(const struct fs *fs, const char *dir, const char *name,
                                 struct err *err);

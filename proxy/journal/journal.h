@@ -148,8 +148,8 @@ uint16_t journal_cut(const struct journal *j);
  * what is stored are not known yet. RC_AGAIN: not now, the journal thread has been woken and the
  * caller may wait with journal_wait_room. RC_READONLY: JOURNAL_FULL or JOURNAL_FAILING. RC_FULL:
  * longer than JOURNAL_PAYLOAD_MAX. A transaction that turns out to need more, or more than half of
- * a ring, is still appended, see journal_append; while such records together hold more than 64 MiB
- * of memory, RC_AGAIN. */
+ * a ring, is still appended, see journal_append; while such records together hold more memory
+ * than eight rings, RC_AGAIN. */
 MUST_CHECK enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes,
                                    struct err *err);
 /* The same for a transaction that only takes away, by a record of about the length of its request:

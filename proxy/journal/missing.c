@@ -95,7 +95,7 @@ static enum rc lsns_missing(const struct journal *j, uint64_t upto, const char *
                             struct err *err)
 {
     char shown[PATH_MAX];
-    const char *dir = chain_shown(j->dir, shown);
+    const char *dir = path_shown(j->dir, shown);
     return err_set(err, RC_CORRUPT,
                    "journal '%s': records %llu to %llu are missing: '%s' knows of them (%llu), and "
                    "the last segment (%s) ends with %llu. %s %s`",
@@ -107,7 +107,7 @@ static enum rc lsns_missing(const struct journal *j, uint64_t upto, const char *
 static enum rc run_missing(const struct journal *j, const struct old_ring *old, struct err *err)
 {
     char shown[PATH_MAX];
-    const char *dir = chain_shown(j->dir, shown);
+    const char *dir = path_shown(j->dir, shown);
     return err_set(err, RC_CORRUPT,
                    "journal '%s': every segment of run %llu is missing, which '%s' belongs to: "
                    "records from %llu on are lost. %s %s`",
@@ -147,7 +147,7 @@ static enum rc check_rings_of_run(const struct journal *j, const struct stop_mar
     if (!j->run_begun || !same_boot(j, j->chain.newest_note.boot_id) || mark->run == j->run)
         return RC_OK;
     char shown[PATH_MAX];
-    const char *dir = chain_shown(j->dir, shown);
+    const char *dir = path_shown(j->dir, shown);
     for (uint32_t p = 0; p < j->chain.newest_note.rings; p++)
         if (ring_that_counts(j, p) == NULL)
             return err_set(err, RC_CORRUPT,

@@ -35,7 +35,7 @@ static enum rc advance_head(struct ring_walk *w, struct old_ring *old, struct er
     if (!w->j->coherent)
         return RC_OK;
     char shown[PATH_MAX];
-    const char *dir = chain_shown(w->j->dir, shown);
+    const char *dir = path_shown(w->j->dir, shown);
     return err_set(err, RC_CORRUPT,
                    "journal file '%s/%s' is damaged at offset %llu: a record at or above %llu is "
                    "lost. Put a sound copy back, or `weirctl journal salvage %s` keeps what is "

@@ -4,6 +4,7 @@
 #include "keyspace/join.h"
 
 #include "base/log.h"
+#include "base/path.h"
 #include "config/options.h"
 
 #include <inttypes.h>
@@ -238,14 +239,13 @@ static void tell_missing(const struct telling *to, const struct backend_position
 /* weirctl reads the configuration that the proxy reads. */
 static void tell_arguments(const struct telling *to)
 {
-    char *dir = realpath(".", NULL);
+    char dir[PATH_MAX];
     if (options_path()[0] != '\0')
         tell(to, "behind the words of weirctl stands the configuration, as for the proxy: %s",
              options_path());
     else
         tell(to, "behind the words of weirctl stands the configuration, as for the proxy: --dir %s",
-             dir != NULL ? dir : ".");
-    free(dir);
+             path_shown(".", dir));
 }
 
 static void tell_ways(const struct telling *to, const struct backend_position *store,

@@ -14,6 +14,7 @@
 #include "writeback/internal.h"
 
 #include "base/log.h"
+#include "base/path.h"
 #include "config/options.h"
 #include "store/alloc.h"
 
@@ -275,8 +276,8 @@ static void tell(const struct attempt *a)
 {
     if (a->refused + a->conflicts == 0)
         return;
-    char *place = realpath(records_path(a->wb->records), NULL);
-    const char *shown = place != NULL ? place : records_path(a->wb->records);
+    char place[PATH_MAX];
+    const char *shown = path_shown(records_path(a->wb->records), place);
     if (a->refused > 0) {
         stat_add(STAT_dead_letters_total, a->refused);
         log_line(LOG_WARNING,
@@ -293,7 +294,6 @@ static void tell(const struct attempt *a)
                  a->conflicts, shown, (unsigned long long)a->first_conflict.id,
                  a->first_conflict.key, a->first_conflict.why.text);
     }
-    free(place);
 }
 
 static enum rc apply(struct attempt *a, struct err *err)

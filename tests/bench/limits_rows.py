@@ -2,6 +2,7 @@
 """The rows of what must stay bounded: memory while everything that is dirty is written, what fits
 a limit of memory, the longest call in a surge, and commands on much data at once.
 """
+import contextlib
 import sys
 import threading
 import time
@@ -17,11 +18,15 @@ TIGHT = {"redis": ["--maxmemory", LIMIT, "--maxmemory-policy", "allkeys-lru"],
          "weir": ["--maxmemory", LIMIT]}
 
 
+@contextlib.contextmanager
 def started(kind, bench, extra=()):
     peer = kind(bench.base, "everysec")
     peer.extra = list(extra)
-    peer.start()
-    return peer
+    try:
+        peer.start()
+        yield peer
+    finally:
+        peer.remove()
 
 
 # --- Memory while everything is written ---
@@ -77,8 +82,7 @@ def peak(bench):
     keys = bench.size(5_000_000, 500_000)
     ratios = []
     for kind in (Redis, Weir):
-        peer = started(kind, bench)
-        try:
+        with started(kind, bench) as peer:
             fill = ("-P", 64, "-m", "shuffle", "-n", keys, "-r", keys)
             if kind is Weir:
                 peer.ask("WEIR", "PAUSE")
@@ -94,8 +98,6 @@ def peak(bench):
                     rewritten(peer)
                     load.communicate()
             ratios.append(most.bytes / bench.settled_resident(peer))
-        finally:
-            peer.remove()
     bench.table.add("peak memory, %.1f M dirty keys written, of steady" % (keys / 1e6), *ratios,
                     ratios[1], 1.3, False, "Redis: a rewrite of its log under writes")
 
@@ -106,15 +108,12 @@ def resident(bench):
     keys = bench.size(1_400_000, 1_000_000)
     counts, used = [], []
     for kind in (Redis, Weir):
-        peer = started(kind, bench, TIGHT[kind.name])
-        try:
+        with started(kind, bench, TIGHT[kind.name]) as peer:
             run_load(peer, "-P", 16, "-m", "shuffle", "-n", keys, "-r", keys)
             peer.settle()
             info = peer.info()
             counts.append(keys - int(info["evicted_keys"]))
             used.append(int(info["used_memory_peak"]) / LIMIT_BYTES)
-        finally:
-            peer.remove()
     bench.table.add("keys in memory at maxmemory %s, of %.1f M" % (LIMIT, keys / 1e6), *counts,
                     None, 1.0, True)
     bench.table.add("most used_memory, of maxmemory %s" % LIMIT, *used, used[1], 1.05, False)
@@ -127,11 +126,8 @@ def surge(bench):
     tails = {Redis: [], Weir: []}
     for _ in range(bench.rounds):
         for kind in (Redis, Weir):
-            peer = started(kind, bench, TIGHT[kind.name])
-            try:
+            with started(kind, bench, TIGHT[kind.name]) as peer:
                 result = run_load(peer, "-P", 16, "-m", "shuffle", "-n", keys, "-r", keys)
-            finally:
-                peer.remove()
             longest[kind].append(result["max_us"] / 1e3)
             tails[kind].append(result["p999_us"] / 1e3)
     note = "%.1f M new keys at maxmemory %s, P16" % (keys / 1e6, LIMIT)
@@ -159,8 +155,7 @@ def dbsize(bench):
     rows = bench.size(10_000_000, 1_000_000)
     took = []
     for kind in (Redis, Weir):
-        peer = started(kind, bench)
-        try:
+        with started(kind, bench) as peer:
             run_load(peer, "-P", 64, "-m", "each", "-n", rows, "-r", rows)
             peer.settle()
             if kind is Weir:
@@ -170,8 +165,6 @@ def dbsize(bench):
             if any(size != rows for _, size in answers):
                 sys.exit("%s: DBSIZE says %s" % (kind.name, answers))
             took.append(answers[0][0] * 1e3)
-        finally:
-            peer.remove()
     bench.table.add("DBSIZE of %.0f M keys, first call, ms" % (rows / 1e6), *took, took[1], 20.0,
                     False, "Weir's are all in SQLite")
 
@@ -180,8 +173,7 @@ def copy(bench):
     fields = 500_000
     took = []
     for kind in (Redis, Weir):
-        peer = started(kind, bench)
-        try:
+        with started(kind, bench) as peer:
             for first in range(0, fields, 50_000):
                 commands = [request("HSET", "h", *[word for i in range(at, at + 500)
                                                    for word in ("field:%d" % i, i)])
@@ -190,8 +182,6 @@ def copy(bench):
             peer.settle()
             took.append(median([timed(peer, "COPY", "h", "copy:%d" % i)[0]
                                 for i in range(bench.rounds)]) * 1e3)
-        finally:
-            peer.remove()
     bench.table.add("COPY of a hash of %d fields, ms" % fields, *took, None, 1.5, False)
 
 
@@ -199,10 +189,7 @@ def watch(bench):
     keys = ["key:%d" % i for i in range(32_000)]
     took = []
     for kind in (Redis, Weir):
-        peer = started(kind, bench)
-        try:
+        with started(kind, bench) as peer:
             took.append(median([timed(peer, "WATCH", *keys)[0]
                                 for _ in range(bench.rounds)]) * 1e3)
-        finally:
-            peer.remove()
     bench.table.add("WATCH of %d keys, ms" % len(keys), *took, None, 1.0, False)

@@ -73,6 +73,12 @@ static inline int contract_setup(void **state)
     return 0;
 }
 
+static inline int contract_setup_sqlite(void **state)
+{
+    *state = (void *)(uintptr_t)&backend_sqlite;
+    return contract_setup(state);
+}
+
 static inline int contract_setup_variant(void **state)
 {
     const struct contract_variant *v = *state;
@@ -141,6 +147,20 @@ static inline sqlite3 *outsider(const struct contract *c)
     assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
     sqlite3_busy_timeout(db, 2000);
     return db;
+}
+
+/* The first column of the first row, as somebody else asks. */
+static inline int64_t outsider_number(const struct contract *c, const char *sql)
+{
+    sqlite3 *db = outsider(c);
+    sqlite3_stmt *s;
+    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK)
+        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+    int64_t n = sqlite3_column_int64(s, 0);
+    sqlite3_finalize(s);
+    sqlite3_close(db);
+    return n;
 }
 
 static inline void outside(const struct contract *c, const char *sql)

@@ -179,29 +179,31 @@ class Container:
         with contextlib.suppress(OSError):
             os.rmdir(self.path)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        until(lambda: self.remove() or not os.path.isdir(self.path), 10, "the cgroup is empty")
+
 
 def check_container(limit_mb, size):
     if not IS_FAST:
         raise Skip("a sanitizer takes more memory than the container has")
-    box = Container(limit_mb)
-    try:
-        with Server(prefix=box.prefix()) as server:
-            server.start()
-            until_s = time.monotonic() + 5
-            fills = 0
-            while time.monotonic() < until_s:
-                fill = Fill(server, max(200, 20 * MB // (size + 100)), size).run()
-                assert server.alive(), server.log_tail()
-                assert not fill.errors, str(fill.errors[0])
-                fills += 1
-            conn = server.connect()
-            memory = conn.info("memory")
-            assert int(memory["maxmemory"]) <= limit_mb * MB / 2
-            print("        %d MB, values of %d: %d fills, maxmemory %s, used %s" %
-                  (limit_mb, size, fills, memory["maxmemory_human"], memory["used_memory_human"]))
-            until(lambda: server.stop() == 0, 1, "an orderly end")
-    finally:
-        until(lambda: box.remove() or not os.path.isdir(box.path), 10, "the cgroup is empty")
+    with Container(limit_mb) as box, Server(prefix=box.prefix()) as server:
+        server.start()
+        until_s = time.monotonic() + 5
+        fills = 0
+        while time.monotonic() < until_s:
+            fill = Fill(server, max(200, 20 * MB // (size + 100)), size).run()
+            assert server.alive(), server.log_tail()
+            assert not fill.errors, str(fill.errors[0])
+            fills += 1
+        conn = server.connect()
+        memory = conn.info("memory")
+        assert int(memory["maxmemory"]) <= limit_mb * MB / 2
+        print("        %d MB, values of %d: %d fills, maxmemory %s, used %s" %
+              (limit_mb, size, fills, memory["maxmemory_human"], memory["used_memory_human"]))
+        until(lambda: server.stop() == 0, 1, "an orderly end")
 
 
 def a_small_container_is_not_killed():
@@ -214,31 +216,27 @@ def a_small_container_starts_again(limit_mb=128):
     """As much as may be unflushed, in large values: replay has the same memory as what wrote it."""
     if not IS_FAST:
         raise Skip("a sanitizer takes more memory than the container has")
-    box = Container(limit_mb)
-    try:
-        with Server(prefix=box.prefix()) as server:
+    with Container(limit_mb) as box, Server(prefix=box.prefix()) as server:
+        server.start()
+        conn = server.connect()
+        conn("WEIR", "PAUSE")
+        taken = refused = 0
+        while not refused and taken < 1000:
+            size = 200_000 + taken * 37_123 % 800_000
+            replies = conn.pipeline([("SET", "large%d" % taken, b"x" * size)])
+            refused += isinstance(replies[0], ReplyError)
+            taken += not refused
+        assert refused and taken > 20, taken
+        for _ in range(3):
+            server.kill()
             server.start()
             conn = server.connect()
+            assert conn("DBSIZE") == taken
             conn("WEIR", "PAUSE")
-            taken = refused = 0
-            while not refused and taken < 1000:
-                size = 200_000 + taken * 37_123 % 800_000
-                replies = conn.pipeline([("SET", "large%d" % taken, b"x" * size)])
-                refused += isinstance(replies[0], ReplyError)
-                taken += not refused
-            assert refused and taken > 20, taken
-            for _ in range(3):
-                server.kill()
-                server.start()
-                conn = server.connect()
-                assert conn("DBSIZE") == taken
-                conn("WEIR", "PAUSE")
-            conn("WEIR", "RESUME")
-            until(lambda: conn.info("writeback")["dirty_keys"] == "0", 30, "all is flushed")
-            assert server.alive() and conn("DBSIZE") == taken
-            until(lambda: server.stop() == 0, 1, "an orderly end")
-    finally:
-        until(lambda: box.remove() or not os.path.isdir(box.path), 10, "the cgroup is empty")
+        conn("WEIR", "RESUME")
+        until(lambda: conn.info("writeback")["dirty_keys"] == "0", 30, "all is flushed")
+        assert server.alive() and conn("DBSIZE") == taken
+        until(lambda: server.stop() == 0, 1, "an orderly end")
 
 
 run_checks([

@@ -134,6 +134,16 @@ int ks_teardown(void **state)
     return 0;
 }
 
+void ks_be_ready(struct waiter *w)
+{
+    atomic_store(&((struct ks_waiter *)(void *)w)->ready, true);
+}
+
+bool ks_was_ready(void *waiter)
+{
+    return atomic_exchange(&((struct ks_waiter *)waiter)->ready, false);
+}
+
 struct parked {
     struct waiter waiter;
     struct lock lock;

@@ -19,6 +19,15 @@ struct ks_fixture {
     const char *const *more; /* directives beyond the defaults, NULL-terminated pairs */
 };
 
+/* Waits for what a parked transaction or walk waits for: {.waiter.ready = ks_be_ready}, then
+ * ks_await(ks_was_ready, ...), which may begin anew. */
+struct ks_waiter {
+    struct waiter waiter;
+    _Atomic bool ready;
+};
+void ks_be_ready(struct waiter *w);
+bool ks_was_ready(void *waiter);
+
 /* A new directory and an empty store. `more`: "--name", "value", ..., NULL. */
 void ks_make(struct ks_fixture *f, const char *const *more);
 /* Stops without flushing (drain false) and starts again on the same directory and store. */

@@ -5,8 +5,7 @@
 
 static int setup(void **state)
 {
-    *state = (void *)(uintptr_t)&backend_sqlite;
-    if (contract_setup(state) != 0)
+    if (contract_setup_sqlite(state) != 0)
         return -1;
     struct contract *c = *state;
     struct backend_dbmap map = MAP(1);

@@ -11,24 +11,6 @@
 
 enum { STEPS = 600, NAMES = 12, DATABASES = 2 };
 
-static int setup(void **state)
-{
-    *state = (void *)(uintptr_t)&backend_sqlite;
-    return contract_setup(state);
-}
-
-static int64_t number(const struct contract *c, const char *sql)
-{
-    sqlite3 *db = outsider(c);
-    sqlite3_stmt *s;
-    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    int64_t n = sqlite3_step(s) == SQLITE_ROW ? sqlite3_column_int64(s, 0) : -1;
-    sqlite3_finalize(s);
-    sqlite3_close(db);
-    return n;
-}
-
 static void check_kept(const struct contract *c, const char *after)
 {
     if (contract_miscounted(c) != 0)
@@ -178,7 +160,7 @@ static void named_keys_are_counted_among_all(void **state)
 
 static void wait_until_counted(const struct contract *c)
 {
-    for (int i = 0; number(c, "SELECT 1 FROM weir_count WHERE db = 0") != 1; i++) {
+    for (int i = 0; outsider_number(c, "SELECT count(*) FROM weir_count WHERE db = 0") != 1; i++) {
         assert_true(i < 1000);
         (void)poll(NULL, 0, 10);
     }
@@ -195,8 +177,8 @@ static void a_database_of_an_older_version_is_counted(void **state)
     contract_open(c);
     check_count(c, 1, 2); /* counted or not */
     wait_until_counted(c);
-    assert_int_equal(number(c, "SELECT keys FROM weir_count WHERE db = 1"), 2);
-    assert_int_equal(number(c, "SELECT keys FROM weir_count WHERE db = 2"), 1);
+    assert_int_equal(outsider_number(c, "SELECT keys FROM weir_count WHERE db = 1"), 2);
+    assert_int_equal(outsider_number(c, "SELECT keys FROM weir_count WHERE db = 2"), 1);
     check_count(c, 2, 1);
 }
 
@@ -214,7 +196,7 @@ static void what_is_written_while_keys_are_counted_counts(void **state)
             outside(c, "INSERT INTO weir_key VALUES (1, 'x' || random(), 1, NULL, 'v')");
             lsn++;
             APPLY(c, lsn, DELETED(1, "a"));
-        } while (number(c, "SELECT 1 FROM weir_count WHERE db = 0") != 1);
+        } while (outsider_number(c, "SELECT count(*) FROM weir_count WHERE db = 0") != 1);
         check_kept(c, "counting");
     }
 }
@@ -258,7 +240,7 @@ static void a_trigger_that_was_gone_makes_them_be_counted(void **state)
     check_count(c, 1, 2);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, contract_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, contract_setup_sqlite, contract_teardown)
 
 int main(void)
 {

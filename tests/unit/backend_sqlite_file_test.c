@@ -14,12 +14,6 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
-static int setup(void **state)
-{
-    *state = (void *)(uintptr_t)&backend_sqlite;
-    return contract_setup(state);
-}
-
 struct path {
     char text[256];
 };
@@ -532,7 +526,7 @@ static void a_wal_goes_on_with_its_database_wherever_both_are_moved_or_copied(vo
     backend_sqlite.close(&copied.b);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, contract_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, contract_setup_sqlite, contract_teardown)
 
 int main(void)
 {

@@ -9,25 +9,6 @@
 
 #include <fcntl.h>
 
-static int setup(void **state)
-{
-    *state = (void *)(uintptr_t)&backend_sqlite;
-    return contract_setup(state);
-}
-
-static int64_t number(const struct contract *c, const char *sql)
-{
-    sqlite3 *db = outsider(c);
-    sqlite3_stmt *s;
-    if (sqlite3_prepare_v2(db, sql, -1, &s, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-    assert_int_equal(sqlite3_step(s), SQLITE_ROW);
-    int64_t n = sqlite3_column_int64(s, 0);
-    sqlite3_finalize(s);
-    sqlite3_close(db);
-    return n;
-}
-
 /* Everything in the schema as one text, quotes left out. */
 static void schema_of(const struct contract *c, struct buf *out)
 {
@@ -101,11 +82,11 @@ static void a_schema_that_is_whole_is_left_alone(void **state)
 {
     struct contract *c = contract_of(state);
     char path[128];
-    int64_t version = number(c, "PRAGMA schema_version");
+    int64_t version = outsider_number(c, "PRAGMA schema_version");
     log_to_file(c, path, sizeof(path));
     contract_reopen(c);
     check_log(path, NULL, NULL);
-    assert_int_equal(number(c, "PRAGMA schema_version"), version);
+    assert_int_equal(outsider_number(c, "PRAGMA schema_version"), version);
 }
 
 static void a_dropped_trigger_is_made_again(void **state)
@@ -278,8 +259,8 @@ static void a_batch_does_not_commit_before_the_triggers_are_back(void **state)
     APPLY(c, 1, STRING(1, "k", "v"));
     outside(c, "DROP TRIGGER weir_hash_insert; DROP VIEW keys");
     APPLY(c, 2, STRING(1, "k", "w"));
-    assert_int_equal(number(c, "SELECT count(*) FROM sqlite_schema WHERE name IN "
-                               "('weir_hash_insert', 'keys')"),
+    assert_int_equal(outsider_number(c, "SELECT count(*) FROM sqlite_schema WHERE name IN "
+                                        "('weir_hash_insert', 'keys')"),
                      2);
 }
 
@@ -290,7 +271,8 @@ static void a_table_of_somebody_else_is_no_matter(void **state)
     outside(c, "CREATE TABLE mine(x); CREATE INDEX by_value ON weir_key(value)");
     APPLY(c, 2, STRING(1, "k", "w"));
     check_suspects_everything(c, false);
-    assert_int_equal(number(c, "SELECT count(*) FROM sqlite_schema WHERE name = 'by_value'"), 1);
+    assert_int_equal(
+        outsider_number(c, "SELECT count(*) FROM sqlite_schema WHERE name = 'by_value'"), 1);
 }
 
 static void a_table_renamed_while_running_is_told_and_waited_for(void **state)
@@ -328,9 +310,11 @@ static void what_others_did_to_the_map_of_databases_is_undone_by_the_next_batch(
     for (size_t i = 0; i < COUNT_OF(changes); i++) {
         outside(c, changes[i]);
         apply_batch(c, (struct backend_batch){.cut_lsn = ++lsn, .dbmap = &map});
-        assert_int_equal(number(c, "SELECT count(*) * 100 + sum(number * store_db) FROM weir_db"),
-                         300 + 7 + 4);
-        assert_int_equal(number(c, "SELECT count(*) FROM string WHERE db = 1 AND key = 'k'"), 1);
+        assert_int_equal(
+            outsider_number(c, "SELECT count(*) * 100 + sum(number * store_db) FROM weir_db"),
+            300 + 7 + 4);
+        assert_int_equal(
+            outsider_number(c, "SELECT count(*) FROM string WHERE db = 1 AND key = 'k'"), 1);
     }
 }
 
@@ -351,15 +335,18 @@ static void the_log_of_a_new_aggregate_begins_with_its_absence(void **state)
 {
     struct contract *c = contract_of(state);
     outside(c, "INSERT INTO weir_hash VALUES (1, 'h', 'f', 'v'), (1, 'h', 'g', 'w')");
-    assert_int_equal(number(c, "SELECT part * 10 + type FROM weir_change ORDER BY seq LIMIT 1"), 0);
-    assert_int_equal(number(c, "SELECT count(*) FROM weir_change WHERE part = 2 AND type = 2"), 2);
+    assert_int_equal(
+        outsider_number(c, "SELECT part * 10 + type FROM weir_change ORDER BY seq LIMIT 1"), 0);
+    assert_int_equal(
+        outsider_number(c, "SELECT count(*) FROM weir_change WHERE part = 2 AND type = 2"), 2);
     outside(c, "INSERT INTO weir_hash VALUES (1, 'h', 'h', 'x')");
-    assert_int_equal(number(c, "SELECT part * 10 + type FROM weir_change ORDER BY seq DESC "
-                               "LIMIT 1"),
+    assert_int_equal(outsider_number(c,
+                                     "SELECT part * 10 + type FROM weir_change ORDER BY seq DESC "
+                                     "LIMIT 1"),
                      22);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, contract_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, contract_setup_sqlite, contract_teardown)
 
 int main(void)
 {

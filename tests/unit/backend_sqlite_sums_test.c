@@ -14,12 +14,6 @@
 
 enum { KEYS = 180, PARTS = 120, FLIPS_PER_PAGE = 2, FLIPS_IN_HEADER = 24, LONG_VALUE = 30000 };
 
-static int setup(void **state)
-{
-    *state = (void *)(uintptr_t)&backend_sqlite;
-    return contract_setup(state);
-}
-
 static const char *file_of(const struct contract *c, const char *suffix)
 {
     static char paths[4][192];
@@ -510,7 +504,7 @@ static void what_others_do_after_kill_9_is_no_damage(void **state)
     make_changes(contract_of(state), KILLED_IDLE);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, contract_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, contract_setup_sqlite, contract_teardown)
 
 int main(void)
 {

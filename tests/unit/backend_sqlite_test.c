@@ -12,12 +12,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-static int setup(void **state)
-{
-    *state = (void *)(uintptr_t)&backend_sqlite;
-    return contract_setup(state);
-}
-
 static const char *path_in(const struct contract *c, const char *suffix)
 {
     static char path[192];
@@ -574,7 +568,7 @@ static void many_loaded_changes_are_forgotten_without_a_flush(void **state)
     free(names);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, contract_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, contract_setup_sqlite, contract_teardown)
 
 int main(void)
 {

@@ -13,12 +13,6 @@
 
 enum { KEYS = 2000, SMALL_WAL_PAGES = 16 };
 
-static int setup(void **state)
-{
-    *state = (void *)(uintptr_t)&backend_sqlite;
-    return contract_setup(state);
-}
-
 static void path_of(const struct contract *c, const char *suffix, char *out, size_t size)
 {
     snprintf(out, size, "%s/%s%s", c->dir, strchr(c->url, ':') + 1, suffix);
@@ -296,7 +290,7 @@ static void a_close_behind_the_deadline_leaves_the_wal_as_it_is(void **state)
     assert_int_equal(log_open("", NULL), RC_OK);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, contract_teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, contract_setup_sqlite, contract_teardown)
 
 int main(void)
 {

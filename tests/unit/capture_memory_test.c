@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "store/alloc.h"
+#include "tests/support/accounts.h"
 #include "tests/support/ks.h"
 #include "writeback/internal.h"
 
@@ -209,69 +210,27 @@ static void what_cannot_be_captured_leaves_when_there_is_memory(void **state)
 
 /* --- At random, while others write --- */
 
-static _Atomic bool running;
-
-static void *move_money(void *arg)
-{
-    int worker = *(int *)arg;
-    unsigned random = (unsigned)worker + 1;
-    char a[16], b[16], key_a[16], key_b[16];
-    while (atomic_load(&running)) {
-        random = random * 1664525u + 1013904223u;
-        int amount = (int)(random >> 8) % 1000, pair = (int)(random >> 20) % PAIRS * 2 + worker;
-        snprintf(key_a, sizeof(key_a), "a%d", pair);
-        snprintf(key_b, sizeof(key_b), "b%d", pair);
-        snprintf(a, sizeof(a), "%d", 1000 + amount);
-        snprintf(b, sizeof(b), "%d", 1000 - amount);
-        ks_set_two(&f, worker, key_a, a, key_b, b);
-    }
-    return NULL;
-}
-
-static int check_pair(int pair)
-{
-    char key[16];
-    int sum = 0, found = 0;
-    for (int side = 0; side < 2; side++) {
-        snprintf(key, sizeof(key), "%c%d", "ab"[side], pair);
-        const char *stored = ks_stored(&f, key);
-        found += stored != NULL;
-        sum += stored != NULL ? atoi(stored) : 0;
-    }
-    assert_true(found == 0 || found == 2);
-    if (found == 2)
-        assert_int_equal(sum, 2000);
-    return found;
-}
-
 static void no_transaction_is_torn_where_memory_fails_now_and_then(void **state)
 {
     (void)state;
-    int workers[] = {0, 1}, seen = 0;
-    pthread_t threads[2];
-    atomic_store(&running, true);
+    int seen = 0;
+    struct accounts accounts;
     deny(DENY_AT_RANDOM, 0);
-    for (int i = 0; i < 2; i++)
-        pthread_create(&threads[i], NULL, move_money, &workers[i]);
+    accounts_start(&accounts, &f, PAIRS);
     int64_t until = clock_mono().us + 60000000;
     while (seen <= 20 * PAIRS && clock_mono().us < until) {
         writeback_request_flush(keyspace_writeback(f.ks));
         memory_hold_applies(f.store, true); /* the store stands still while it is looked at */
-        if (memory_wait_held(f.store, 1000)) {
-            for (int pair = 0; pair < 2 * PAIRS; pair++)
-                seen += check_pair(pair);
-        }
+        if (memory_wait_held(f.store, 1000))
+            seen += accounts_check(&accounts);
         memory_hold_applies(f.store, false);
     }
-    atomic_store(&running, false);
-    for (int i = 0; i < 2; i++)
-        pthread_join(threads[i], NULL);
+    accounts_stop(&accounts);
     print_message("%d seen, %u allocations failed\n", seen, atomic_load(&denied));
     assert_true(seen > 20 * PAIRS && atomic_load(&denied) > 20);
     deny(DENY_NONE, 0);
     ks_flush(&f);
-    for (int pair = 0; pair < 2 * PAIRS; pair++)
-        assert_int_equal(check_pair(pair), 2);
+    assert_int_equal(accounts_check(&accounts), 2 * 2 * PAIRS);
 }
 
 int main(void)

@@ -20,29 +20,16 @@
 
 static struct ks_fixture f;
 static struct txn_key one;
-static _Atomic bool called;
-
-static void be_ready(struct waiter *w)
-{
-    (void)w;
-    atomic_store(&called, true);
-}
-
-static bool was_called(void *ctx)
-{
-    (void)ctx;
-    return atomic_exchange(&called, false);
-}
 
 /* Begins a request for a key and waits until all that it needs is there. */
 static enum txn_state begin(enum key_mode mode, const char *key, unsigned flags)
 {
-    static struct waiter w = {.ready = be_ready};
+    static struct ks_waiter w = {.waiter.ready = ks_be_ready};
     enum txn_state state;
     one = (struct txn_key){.mode = mode, .name = slice_str(key)};
-    while ((state = txn_begin(f.t[0], &one, 1, flags, (struct slice){0}, 0, NULL, &w)) ==
+    while ((state = txn_begin(f.t[0], &one, 1, flags, (struct slice){0}, 0, NULL, &w.waiter)) ==
            TXN_PARKED)
-        ks_await(was_called, NULL, "the load");
+        ks_await(ks_was_ready, &w, "the load");
     return state;
 }
 

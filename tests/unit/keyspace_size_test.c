@@ -165,31 +165,16 @@ static void times_to_live_without_end_have_a_mean(void **state)
 
 /* --- DBSIZE --- */
 
-struct parked {
-    struct waiter waiter;
-    _Atomic bool ready;
-};
-
-static void be_ready(struct waiter *w)
-{
-    atomic_store(&((struct parked *)(void *)w)->ready, true);
-}
-
-static bool is_ready(void *ctx)
-{
-    return atomic_load(&((struct parked *)ctx)->ready);
-}
-
 static uint64_t size_now(void)
 {
     struct walk *w = walk_new(f.ks, 0);
     uint64_t size;
     struct err err;
     for (;;) {
-        struct parked p = {.waiter.ready = be_ready};
+        struct ks_waiter p = {.waiter.ready = ks_be_ready};
         if (walk_size(w, &size, &p.waiter, &err) != WALK_PARKED)
             break;
-        ks_await(is_ready, &p, "the size");
+        ks_await(ks_was_ready, &p, "the size");
     }
     assert_int_equal(err.code, RC_OK);
     walk_free(&w);

@@ -14,19 +14,6 @@
 #include <cmocka.h>
 
 static struct ks_fixture ks;
-static _Atomic bool called;
-
-static void be_ready(struct waiter *w)
-{
-    (void)w;
-    atomic_store(&called, true);
-}
-
-static bool was_called(void *ctx)
-{
-    (void)ctx;
-    return atomic_exchange(&called, false);
-}
 
 static enum txn_state begin(struct waiter *w)
 {
@@ -37,7 +24,7 @@ static enum txn_state begin(struct waiter *w)
 static void a_command_whose_keys_never_stay_is_refused(void **state)
 {
     (void)state;
-    struct waiter w = {.ready = be_ready};
+    struct ks_waiter w = {.waiter.ready = ks_be_ready};
     ks_make(&ks, NULL);
     ks_set(&ks, 0, "k", "v");
     for (int again = 0; again < 2; again++) { /* a refusal leaves nothing behind */
@@ -45,17 +32,17 @@ static void a_command_whose_keys_never_stay_is_refused(void **state)
         uint32_t rounds = 0;
         ks_flush(&ks);
         assert_int_equal(ks_evict(&ks), 1);
-        while ((s = begin(&w)) == TXN_PARKED && rounds < 1000) {
+        while ((s = begin(&w.waiter)) == TXN_PARKED && rounds < 1000) {
             rounds++;
-            ks_await(was_called, NULL, "the load");
+            ks_await(ks_was_ready, &w, "the load");
             assert_int_equal(ks_evict(&ks), 1);
         }
         assert_int_equal(s, TXN_REFUSED);
         assert_int_equal(rounds, 32);
         assert_int_equal(strncmp(txn_refusal(ks.t[0]), "OOM the keys of this command", 28), 0);
-        assert_int_equal(begin(&w), TXN_PARKED);
-        ks_await(was_called, NULL, "the load");
-        assert_int_equal(begin(&w), TXN_READY);
+        assert_int_equal(begin(&w.waiter), TXN_PARKED);
+        ks_await(ks_was_ready, &w, "the load");
+        assert_int_equal(begin(&w.waiter), TXN_READY);
         (void)txn_commit(ks.t[0]);
         ks_expect(&ks, "k", "v");
     }
@@ -78,7 +65,7 @@ static void keys_that_do_not_fit_together_are_refused_soon(void **state)
     memset(large, 'x', sizeof(large) - 1);
     struct txn_key keys[4];
     static const char *const names[4] = {"a", "b", "c", "d"};
-    struct waiter w = {.ready = be_ready};
+    struct ks_waiter w = {.waiter.ready = ks_be_ready};
     enum txn_state s;
     uint32_t rounds = 0;
     ks_make(&ks, NULL);
@@ -89,11 +76,11 @@ static void keys_that_do_not_fit_together_are_refused_soon(void **state)
     ks_flush(&ks);
     assert_int_equal(ks_evict(&ks), 4);
     set_maxmemory("1048576");
-    while ((s = txn_begin(ks.t[0], keys, 4, 0, (struct slice){NULL, 0}, 0, NULL, &w)) ==
+    while ((s = txn_begin(ks.t[0], keys, 4, 0, (struct slice){NULL, 0}, 0, NULL, &w.waiter)) ==
                TXN_PARKED &&
            rounds < 1000) {
         rounds++;
-        ks_await(was_called, NULL, "the load");
+        ks_await(ks_was_ready, &w, "the load");
         assert_int_equal(writeback_invalidate(keyspace_writeback(ks.ks), 1, slice_str("a")),
                          RC_NOT_FOUND); /* one of them does not stay */
     }

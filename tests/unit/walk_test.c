@@ -52,28 +52,13 @@ static void show(void *ctx, struct slice key)
     s->times[strtoul(text + 1, NULL, 10)]++;
 }
 
-struct parked {
-    struct waiter waiter;
-    _Atomic bool ready;
-};
-
-static void be_ready(struct waiter *w)
-{
-    atomic_store(&((struct parked *)(void *)w)->ready, true);
-}
-
-static bool is_ready(void *ctx)
-{
-    return atomic_load(&((struct parked *)ctx)->ready);
-}
-
 /* One call of SCAN: what is parked is waited for. `churn` may be NULL; it runs while a page is
  * under way, too. */
 static enum walk_state step(struct walk *w, uint64_t *cursor, enum value_type type, uint64_t count,
                             struct shown *shown, void (*churn)(void))
 {
     for (;;) {
-        struct parked p = {.waiter.ready = be_ready};
+        struct ks_waiter p = {.waiter.ready = ks_be_ready};
         struct err err = {0};
         enum walk_state state =
             walk_keys(w, NULL, cursor, count, type, show, shown, &p.waiter, &err);
@@ -83,7 +68,7 @@ static enum walk_state step(struct walk *w, uint64_t *cursor, enum value_type ty
             return state;
         if (churn != NULL)
             churn();
-        ks_await(is_ready, &p, "a page of keys");
+        ks_await(ks_was_ready, &p, "a page of keys");
     }
 }
 

@@ -1,5 +1,6 @@
 /* What write-back promises, driven by transactions over the memory backend.
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "tests/support/accounts.h"
 #include "tests/support/ks.h"
 #include "writeback/internal.h"
 
@@ -65,68 +66,27 @@ static void a_write_during_a_flush_leaves_with_the_next_one(void **state)
     assert_string_equal(ks_stored(&f, "k"), "new");
 }
 
-/* Two accounts and writers that move money between them; every state the backend ever has must add
- * up. */
+/* Every state that the backend ever has must add up. */
 enum { PAIRS = 512 };
-static _Atomic bool running;
-
-static void *move_money(void *arg)
-{
-    int worker = *(int *)arg;
-    unsigned random = (unsigned)worker + 1;
-    char a[16], b[16], key_a[16], key_b[16];
-    while (atomic_load(&running)) {
-        random = random * 1664525u + 1013904223u;
-        int amount = (int)(random >> 8) % 1000, pair = (int)(random >> 20) % PAIRS * 2 + worker;
-        snprintf(key_a, sizeof(key_a), "a%d", pair);
-        snprintf(key_b, sizeof(key_b), "b%d", pair);
-        snprintf(a, sizeof(a), "%d", 1000 + amount);
-        snprintf(b, sizeof(b), "%d", 1000 - amount);
-        ks_set_two(&f, worker, key_a, a, key_b, b);
-    }
-    return NULL;
-}
-
-/* Both accounts of a pair, or neither. Returns how many there are. */
-static int check_pair(int pair)
-{
-    char key[16];
-    int sum = 0, found = 0;
-    for (int side = 0; side < 2; side++) {
-        snprintf(key, sizeof(key), "%c%d", "ab"[side], pair);
-        const char *stored = ks_stored(&f, key);
-        found += stored != NULL;
-        sum += stored != NULL ? atoi(stored) : 0;
-    }
-    assert_true(found == 0 || found == 2);
-    if (found == 2)
-        assert_int_equal(sum, 2000);
-    return found;
-}
 
 static void the_backend_is_a_consistent_past_at_every_instant(void **state)
 {
     (void)state;
-    int workers[] = {0, 1}, seen = 0;
-    pthread_t threads[2];
+    int seen = 0;
+    struct accounts accounts;
     const struct slice delay[] = {SLICE("write-delay-ms"), SLICE("0")};
     const char *failed;
     struct err err;
     assert_int_equal(options_set(delay, 1, &failed, &err), RC_OK);
-    atomic_store(&running, true);
-    for (int i = 0; i < 2; i++)
-        pthread_create(&threads[i], NULL, move_money, &workers[i]);
+    accounts_start(&accounts, &f, PAIRS);
     int64_t until = clock_mono().us + 60000000;
     while (seen <= 40 * PAIRS && clock_mono().us < until) {
         memory_hold_applies(f.store, true); /* the store stands still while it is looked at */
         assert_true(memory_wait_held(f.store, 10000));
-        for (int pair = 0; pair < 2 * PAIRS; pair++)
-            seen += check_pair(pair);
+        seen += accounts_check(&accounts);
         memory_hold_applies(f.store, false);
     }
-    atomic_store(&running, false);
-    for (int i = 0; i < 2; i++)
-        pthread_join(threads[i], NULL);
+    accounts_stop(&accounts);
     assert_true(seen > 40 * PAIRS);
     ks_flush(&f);
 }

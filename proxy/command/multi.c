@@ -176,9 +176,10 @@ static bool add_swapped_keys(struct command_worker *w, struct group *g, uint32_t
         const struct txn_key *key = &w->keys[i];
         if (key->mode == KEY_OVERWRITE || key->mode == KEY_NONE || key->db >= DATABASES_MAX)
             continue;
-        bool value = key->mode == KEY_READ || key->mode == KEY_UPDATE;
-        w->keys[g->keys++] = (struct txn_key){
-            .db = g->numbers[key->db], .mode = value ? KEY_READ : KEY_HEAD, .name = key->name};
+        w->keys[g->keys++] =
+            (struct txn_key){.db = g->numbers[key->db],
+                             .mode = key_mode_needs_value(key->mode) ? KEY_READ : KEY_HEAD,
+                             .name = key->name};
     }
     return true;
 }

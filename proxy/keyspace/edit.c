@@ -229,10 +229,7 @@ static int64_t kept_expiry(const struct txn *t, const struct edit *edit, int64_t
 {
     if (expires_at_ms != TXN_KEEP_TTL)
         return expires_at_ms;
-    struct value head = {0};
-    if (txn_is_live_head(t, edit->entry))
-        entry_head(edit->entry, &head);
-    return txn_is_live(t, edit->entry) ? entry_expires_at(edit->entry) : head.expires_at_ms;
+    return txn_head(t, edit->entry).expires_at_ms;
 }
 
 enum rc edit_clear(struct txn *t, uint32_t k) NO_TSA

@@ -111,7 +111,8 @@ struct keyspace {
     bool replaying;     /* before the threads start */
     /* the same: whose base cannot be read, see unreadable.c */
     struct unreadable_key *unreadable;
-    struct mono said_at; /* that the start waits for room */
+    const char *said; /* why the start waits, and when the log was told */
+    struct mono said_at;
     uint32_t unreadable_len;
     _Atomic bool active_expire, expiry_held;
     _Atomic unsigned notify;       /* enum notify_class bits that somebody wants */
@@ -221,6 +222,8 @@ enum txn_state txn_admit(struct txn *t, struct waiter *w);
 bool txn_is_live(const struct txn *t, const struct entry *e);
 /* True when `e` is a head whose time is not over: the backend has the key. */
 bool txn_is_live_head(const struct txn *t, const struct entry *e);
+/* Type and expiry of either; type NONE: it does not live, as far as memory knows. */
+struct value txn_head(const struct txn *t, const struct entry *e);
 /* The command needs to know whether the key exists, of what type it is and when it expires, but not
  * its value. */
 static inline bool needs_head(enum key_mode mode)

@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { SAY_WAITING_US = 10 * 1000 * 1000, LOCKED_PAUSE_MS = 100 };
+enum { SAY_WAITING_US = 10 * 1000 * 1000, START_PAUSE_MS = 100 };
 
 static void on_journal_progress(void *ctx)
 {
@@ -46,18 +46,23 @@ static void on_suspected(void *ctx, struct shard *sh) NO_TSA
     block_look_again_shard(sh);
 }
 
-/* The process serves nothing yet, and nothing is lost: it waits until somebody makes room. */
-static bool on_no_room(void *ctx, const struct err *err)
+/* The process serves nothing yet, and nothing is lost: it waits until somebody puts that right. */
+static void pause_start(struct keyspace *ks, const char *text, const struct err *why)
 {
-    struct keyspace *ks = ctx;
     struct mono now = clock_mono();
-    if (ks->said_at.us == 0 || now.us - ks->said_at.us >= SAY_WAITING_US) {
+    if (ks->said != text || now.us - ks->said_at.us >= SAY_WAITING_US) {
+        ks->said = text;
         ks->said_at = now;
-        log_err(LOG_WARNING, "The start waits until there is room", err);
+        log_err(LOG_WARNING, text, why);
     }
     if (ks->options.on_waiting != NULL)
         ks->options.on_waiting(ks->options.ctx);
-    (void)poll(NULL, 0, LOCKED_PAUSE_MS);
+    (void)poll(NULL, 0, START_PAUSE_MS);
+}
+
+static bool on_no_room(void *ctx, const struct err *err)
+{
+    pause_start(ctx, "The start waits until there is room", err);
     return true;
 }
 
@@ -81,18 +86,11 @@ static enum rc open_journal(struct keyspace *ks, struct err *err)
 }
 
 /* Whether a store that somebody has locked is to be asked again, after a pause. */
-static bool wait_for_store(struct keyspace *ks, const struct err *err, struct mono *said_at)
+static bool wait_for_store(struct keyspace *ks, const struct err *err)
 {
-    struct mono now = clock_mono();
     if (err->code != RC_AGAIN && err->code != RC_BUSY)
         return false;
-    if (said_at->us == 0 || now.us - said_at->us >= SAY_WAITING_US) {
-        *said_at = now;
-        log_err(LOG_WARNING, "The start waits until the backend is not locked any more", err);
-    }
-    if (ks->options.on_waiting != NULL)
-        ks->options.on_waiting(ks->options.ctx);
-    (void)poll(NULL, 0, LOCKED_PAUSE_MS);
+    pause_start(ks, "The start waits until the backend is not locked any more", err);
     return true;
 }
 
@@ -106,21 +104,19 @@ static enum rc join_store(struct keyspace *ks, const struct backend_position *po
         return RC_OK;
     struct backend_applied applied;
     struct backend_batch batch = {.cut_lsn = position->cut_lsn, .mark = mark, .joins = true};
-    struct mono said_at = {0};
     enum rc rc;
     do
         rc = ks->ops->apply(ks->backend, &batch, &applied, err);
-    while (rc == RC_BUSY && wait_for_store(ks, err, &said_at));
+    while (rc == RC_BUSY && wait_for_store(ks, err));
     return rc;
 }
 
 static enum rc open_store(struct keyspace *ks, struct backend_position *position, struct err *err)
 {
-    struct mono said_at = {0};
     enum rc rc;
     do
         rc = join_open_store(&ks->ops, &ks->backend, position, err);
-    while (rc == RC_AGAIN && wait_for_store(ks, err, &said_at));
+    while (rc == RC_AGAIN && wait_for_store(ks, err));
     return rc;
 }
 

@@ -72,8 +72,7 @@ bool load_join(struct keyspace *ks, const struct slot *s, struct waiter *w)
     else
         load = add_load(l, s->hash, s->store_db, key);
     if (load != NULL)
-        load->wants_value |=
-            ks->replaying || s->key->mode == KEY_READ || s->key->mode == KEY_UPDATE;
+        load->wants_value |= ks->replaying || key_mode_needs_value(s->key->mode);
     if (load != NULL && w != NULL) {
         w->next = load->waiters;
         load->waiters = w;

@@ -40,9 +40,8 @@ static bool expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_
 {
     struct keyspace *ks = t->ks;
     int number = dbmap_number(&ks->wb->map, e->db);
-    if (number < 0) { /* of a flushed database: the sweep takes it */
+    if (number < 0) /* of a flushed database: the sweep takes it */
         return leave_expiry_index(ks, t->producer, sh, e, hash);
-    }
     int64_t before;
     if (!edit_begin_entry(t, sh, e, &before))
         return false;

@@ -180,6 +180,17 @@ bool txn_is_live_head(const struct txn *t, const struct entry *e)
     return head.expires_at_ms == 0 || head.expires_at_ms > t->now.ms;
 }
 
+struct value txn_head(const struct txn *t, const struct entry *e)
+{
+    struct value head = {0};
+    if (txn_is_live_head(t, e))
+        entry_head(e, &head);
+    else if (txn_is_live(t, e))
+        head =
+            (struct value){.type = (enum value_type)e->type, .expires_at_ms = entry_expires_at(e)};
+    return head;
+}
+
 struct entry *slot_entry(struct txn *t, struct slot *s)
 {
     if (s->generation != t->generation) {
@@ -189,17 +200,12 @@ struct entry *slot_entry(struct txn *t, struct slot *s)
     return s->entry;
 }
 
-static bool needs_value(enum key_mode mode)
-{
-    return mode == KEY_READ || mode == KEY_UPDATE;
-}
-
 /* True when the command can not run before this key is loaded. */
 static bool must_load(struct txn *t, struct slot *s) NO_TSA
 {
     struct entry *e = slot_entry(t, s);
     /* A key that is overwritten is only "new" if the backend has none. */
-    bool value = needs_value(s->key->mode);
+    bool value = key_mode_needs_value(s->key->mode);
     if (!value && !needs_head(s->key->mode) &&
         (s->key->mode != KEY_OVERWRITE || LIKELY(!keyspace_tells(t->ks, NOTIFY_NEW))))
         return false;
@@ -270,7 +276,7 @@ static bool are_too_large(struct txn *t) NO_TSA
     uint64_t bytes = 0, there = 0, needed = 0;
     for (uint32_t i = 0; i < t->slots_len; i++) {
         struct slot *s = &t->slots[i];
-        if (!needs_value(s->key->mode))
+        if (!key_mode_needs_value(s->key->mode))
             continue;
         const struct entry *e = slot_entry(t, s);
         needed++;

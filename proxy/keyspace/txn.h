@@ -45,6 +45,12 @@ enum key_mode {
     KEY_REMOVE,    /* may delete or replace it; needs to know whether it exists: as KEY_HEAD */
 };
 
+/* Else type and expiry are enough, or nothing is needed. */
+static inline bool key_mode_needs_value(enum key_mode mode)
+{
+    return mode == KEY_READ || mode == KEY_UPDATE;
+}
+
 struct txn_key {
     uint32_t db; /* database number, as SELECT has it */
     enum key_mode mode;

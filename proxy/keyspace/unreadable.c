@@ -101,11 +101,15 @@ enum rc unreadable_keep(struct txn *t, uint32_t store_db, uint32_t argc, const s
 
 /* --- The end of the replay --- */
 
-static struct entry *entry_of(struct keyspace *ks, const struct unreadable_key *u, uint64_t *hash)
+static uint64_t hash_of(const struct keyspace *ks, const struct unreadable_key *u)
 {
-    struct slice key = slice_of(u->key, u->len);
-    *hash = store_hash(&ks->store, u->store_db, key);
-    return entry_find(&ks->store, store_shard(&ks->store, *hash), *hash, u->store_db, key);
+    return store_hash(&ks->store, u->store_db, slice_of(u->key, u->len));
+}
+
+static struct entry *entry_of(struct keyspace *ks, const struct unreadable_key *u, uint64_t hash)
+{
+    return entry_find(&ks->store, store_shard(&ks->store, hash), hash, u->store_db,
+                      slice_of(u->key, u->len));
 }
 
 static enum rc write_file(const struct fs *fs, const char *dir, const char *name,
@@ -132,9 +136,8 @@ static void gather(struct keyspace *ks, struct buf *text) NO_TSA /* no other thr
 {
     for (const struct unreadable_key *u = ks->unreadable; u != NULL; u = u->next) {
         struct value v;
-        uint64_t hash;
         char number[24];
-        const struct entry *e = entry_of(ks, u, &hash);
+        const struct entry *e = entry_of(ks, u, hash_of(ks, u));
         int db = dbmap_number(&ks->wb->map, u->store_db);
         if (e == NULL || db < 0)
             continue;
@@ -150,7 +153,7 @@ static void gather(struct keyspace *ks, struct buf *text) NO_TSA /* no other thr
 /* False: out of memory. */
 static bool forget(struct keyspace *ks, const struct unreadable_key *u, struct lost *lost)
 {
-    uint64_t hash;
+    uint64_t hash = hash_of(ks, u);
     struct buf name = {0};
     buf_append_escaped(&name, slice_of(u->key, u->len), 64);
     log_line(LOG_WARNING,
@@ -158,10 +161,9 @@ static bool forget(struct keyspace *ks, const struct unreadable_key *u, struct l
              "applied",
              (int)name.len, name.data);
     buf_fini(&name);
-    struct shard *sh =
-        store_shard(&ks->store, store_hash(&ks->store, u->store_db, slice_of(u->key, u->len)));
+    struct shard *sh = store_shard(&ks->store, hash);
     lock_acquire(&sh->lock);
-    struct entry *e = entry_of(ks, u, &hash);
+    struct entry *e = entry_of(ks, u, hash);
     bool done = e == NULL || forget_key(ks->wb, sh, e, hash, lost);
     lock_release(&sh->lock);
     return done;

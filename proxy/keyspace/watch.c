@@ -84,12 +84,7 @@ enum watch_result watch_add(struct txn *t, uint32_t key,
     if (bytes.len > 0)
         memcpy(name, bytes.ptr, bytes.len);
     k->name = slice_of(name, bytes.len);
-    const struct entry *e = slot_entry(t, s);
-    struct value head = {0};
-    if (txn_is_live_head(t, e))
-        entry_head(e, &head);
-    else if (txn_is_live(t, e))
-        entry_value(e, &head);
+    struct value head = txn_head(t, slot_entry(t, s));
     k->live = head.type != VALUE_NONE;
     k->expires_at_ms = head.expires_at_ms;
     if (!chains_try_put(table_of(s->shard), &k->node)) {

@@ -32,9 +32,15 @@ static uint32_t parts_len(const struct fields *fs)
     return fs->divided ? FIELDS_PARTS : 1;
 }
 
+/* Once it is divided. */
+static uint32_t part_number(uint32_t position)
+{
+    return position >> (TABLE_POSITION_BITS - FIELDS_PARTS_BITS);
+}
+
 static struct table *part_of(const struct fields *fs, uint32_t position)
 {
-    return &fs->parts[fs->divided ? position >> (TABLE_POSITION_BITS - FIELDS_PARTS_BITS) : 0];
+    return &fs->parts[fs->divided ? part_number(position) : 0];
 }
 
 struct fields *fields_try_new(void)
@@ -157,7 +163,7 @@ static void divide(struct fields *fs)
         if (table_at(whole, i) == NULL)
             continue;
         uint32_t position = table_position_at(whole, i);
-        struct table *t = &parts[position >> (TABLE_POSITION_BITS - FIELDS_PARTS_BITS)];
+        struct table *t = &parts[part_number(position)];
         enough = table_try_reserve(t);
         if (enough)
             table_insert(t, position, table_at(whole, i));

@@ -11,7 +11,7 @@
  *
  * Without memory nothing is lost and nothing is torn: what cannot be captured stays dirty and owed,
  * the cut stays open, and the rest of it is captured once there is memory. A writer that would have
- * to capture waits before it begins (keyspace/txn.c), and so do all writers: see pressure.c.
+ * to capture waits before it begins (keyspace/owed.c), and so do all writers: see pressure.c.
  *
  * Thread: cutter.
  *

@@ -131,6 +131,15 @@ static bool keep_dirty(struct writeback *wb, struct entry *e, struct lost *lost)
     return kept;
 }
 
+static bool drop(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
+                 struct lost *lost) REQUIRES(sh->lock)
+{
+    if (!keep_dirty(wb, e, lost))
+        return false;
+    writeback_take_out(wb, sh, e, hash);
+    return true;
+}
+
 bool forget_key(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
                 struct lost *lost)
 {
@@ -196,9 +205,7 @@ bool forget_replay(struct writeback *wb, uint32_t store_db, struct slice key,
         kept->told = true;
     lock_acquire(&sh->lock);
     struct entry *e = entry_find(wb->store, sh, hash, store_db, key);
-    bool done = e == NULL || keep_dirty(wb, e, &lost);
-    if (e != NULL && done)
-        writeback_take_out(wb, sh, e, hash);
+    bool done = e == NULL || drop(wb, sh, e, hash, &lost);
     lock_release(&sh->lock);
     done = done && lost_record(wb, &lost);
     piece_free(&lost.items);
@@ -220,12 +227,10 @@ static enum rc forget_untold(void *ctx, uint32_t db, struct slice key, struct er
         return RC_OK;
     lock_acquire(&sh->lock);
     struct entry *e = entry_find(wb->store, sh, hash, db, key);
-    if (e != NULL && !keep_dirty(wb, e, &u->lost)) {
+    if (e != NULL && !drop(wb, sh, e, hash, &u->lost)) {
         lock_release(&sh->lock);
         return err_set(err, RC_NOMEM, "out of memory for the changes that lost a conflict");
     }
-    if (e != NULL)
-        writeback_take_out(wb, sh, e, hash);
     forget_effect(wb, sh, db, key);
     u->lost.lsn = sh->last_lsn;
     lock_release(&sh->lock);

@@ -18,7 +18,7 @@
 
 #include <stdatomic.h>
 
-enum { LANE_NICE = 10 };
+enum { LANE_NICE = 10, PACING_TICK_US = 2000 /* of the cutter, while writers wait */ };
 
 /* Dirty totals, one block per thread that changes entries; only the sum means something. */
 struct wb_producer {

@@ -318,12 +318,12 @@ bool orders_run(struct writeback *wb)
     struct order *o = next_order(wb);
     if (o == NULL)
         return false;
-    bool list = goes_on(o);
+    bool passes = goes_on(o);
     enum rc rc = carry_out(wb, o);
-    if (!list)
+    if (!passes)
         wb->orders_busy = rc == RC_BUSY;
     bool retried = o->what.kind == ORDER_RETRY_LETTER && o->count > 0;
-    if (!list && (rc == RC_BUSY || rc == RC_AGAIN))
+    if (!passes && (rc == RC_BUSY || rc == RC_AGAIN))
         return retried;
     lock_acquire(&wb->lock);
     struct order **at = &wb->orders; /* the cutter alone takes out */
@@ -332,7 +332,7 @@ bool orders_run(struct writeback *wb)
     *at = o->next;
     lock_release(&wb->lock);
     finish(o, rc);
-    if (!list)
+    if (!passes)
         lane_hurry(wb); /* it may wait for the room that was made */
     return retried;
 }

@@ -20,7 +20,6 @@
 
 enum {
     TICK_US = 5000,
-    PACING_TICK_US = 2000,
     LOOK_IDLE_US = 100000,
     LOOK_SOON_US = 5000,   /* near maxmemory */
     BURST_US = 10000,      /* an allowance holds what comes in this time */

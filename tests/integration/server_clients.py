@@ -479,6 +479,7 @@ def replies_that_are_not_read_count_for_eviction():
 def a_reply_that_would_exceed_the_limit_by_itself_is_not_built():
     with TwoWorkers("maxmemory 64mb", "maxmemory-clients 16mb") as weir:
         boss = weir.connect()
+        check(boss.call("WEIR", "PAUSE") == b"OK", "PAUSE")  # a flush would copy the set, too
         for n in range(5):
             check(boss.call("SADD", "s", *[b"%d" % n * 400 + b"-%d" % i for i in range(5000)])
                   == 5000, "SADD")

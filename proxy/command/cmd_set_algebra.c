@@ -77,8 +77,9 @@ static void sources_fini(struct sources *s)
 /* --- Where members go --- */
 
 struct result {
-    struct reply *reply;  /* written as they come, */
-    struct set **collect; /* or collected; both may be NULL */
+    struct set **collect; /* collected, */
+    struct reply *reply;  /* but no more than fits there; or written there; both may be NULL */
+    uint64_t bytes;       /* collected */
     uint64_t len, limit;  /* how many, and when to stop (0: never) */
     bool failed;          /* out of memory */
 };
@@ -89,6 +90,9 @@ static bool result_take(struct result *r, struct slice member)
         enum set_add_result added = set_add(r->collect, member);
         r->failed = added == SET_OOM;
         r->len += added == SET_ADDED;
+        r->bytes += added == SET_ADDED ? member.len : 0;
+        if (r->reply != NULL && !reply_fits(r->reply, r->bytes))
+            return false;
     } else {
         if (r->reply != NULL)
             reply_bulk(r->reply, member);
@@ -216,7 +220,8 @@ static void reply_found(struct call *c, algebra *op)
     sources_fini(&s);
 }
 
-/* The result must be complete before it is written. */
+/* The result must be complete before it is written. Of one that only grows, no more is collected
+ * than may be replied. */
 static void reply_collected(struct call *c, algebra *op)
 {
     struct sources s;
@@ -224,6 +229,7 @@ static void reply_collected(struct call *c, algebra *op)
         return;
     struct set *set = set_try_new();
     struct result r = {.collect = &set, .failed = set == NULL};
+    r.reply = op == unite ? c->reply : NULL;
     if (set != NULL && set_become_table(&set)) /* no detour through the small forms */
         op(&s, &r);
     else

@@ -49,15 +49,24 @@ void reply_truncate(struct reply *r, size_t mark)
     r->buf.len = mark;
 }
 
+static inline bool fits(struct reply *r, uint64_t len)
+{
+    if (LIKELY(r->limit == 0 || (!r->over && r->appended + len <= r->limit)))
+        return true;
+    r->over = true;
+    return false;
+}
+
+bool reply_fits(struct reply *r, uint64_t len)
+{
+    return r->muted || fits(r, len);
+}
+
 /* Whether `len` bytes more may be appended. They are counted then. */
 static inline bool takes(struct reply *r, size_t len)
 {
-    if (UNLIKELY(r->muted))
+    if (UNLIKELY(r->muted) || !fits(r, len))
         return false;
-    if (UNLIKELY(r->limit != 0 && (r->over || r->appended + len > r->limit))) {
-        r->over = true;
-        return false;
-    }
     r->appended += len;
     return true;
 }

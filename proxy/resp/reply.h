@@ -39,6 +39,9 @@ void reply_fini(struct reply *r);
 size_t reply_len(const struct reply *r);
 /* Drops everything behind `mark` (an earlier buf.len): a half-written reply is taken back. */
 void reply_truncate(struct reply *r, size_t mark);
+/* Whether `len` bytes more fit below the limit; else the reply is over, as if they had been
+ * appended: for who gathers a result apart before it is replied. */
+bool reply_fits(struct reply *r, uint64_t len);
 
 void reply_simple(struct reply *r, const char *text); /* +OK */
 void reply_ok(struct reply *r);

@@ -301,7 +301,7 @@ static void nothing_is_built_above_the_limit(void **state)
     struct blob *b = blob_try_new(100000);
     memset(b->data, 'x', 100000);
     b->len = 100000;
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 5; kind++) {
         struct reply r;
         reply_init(&r);
         reply_ok(&r);
@@ -315,8 +315,10 @@ static void nothing_is_built_above_the_limit(void **state)
                 reply_bulk_blob(&r, b, blob_slice(b));
             else if (kind == 2)
                 reply_errorf(&r, "ERR %0100d", i);
-            else
+            else if (kind == 3)
                 reply_raw(&r, slice_of(b->data, 300));
+            else
+                assert_int_equal(reply_fits(&r, (uint64_t)i * 100), i <= 10);
         }
         reply_array_end(&r, begin, 20);
         assert_true(r.over);

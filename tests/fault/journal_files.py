@@ -75,6 +75,7 @@ def what_is_missing_in_the_middle_is_named_with_both_files_and_what_giving_up_co
         conn = server.start().connect()
         for i in range(60):
             conn("SET", "key:%d" % i, "x" * 100000)
+        assert conn("WAITAOF", 1, 0, 5000)[0] == 1  # however slow the disk: all is in segments
         server.kill()
         segments = sorted(glob.glob(journal(server, "[0-9]*.wj")))
         first = [int(os.path.basename(s)[:-3]) for s in segments]

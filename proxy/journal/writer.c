@@ -72,13 +72,12 @@ static void start_failing(struct journal *j, const struct err *err)
 /* Files are not where they were. What is synced from now on is in no journal. */
 static void lose(struct journal *j, const struct err *err)
 {
+    atomic_store(&j->lost, true);
     j->untried = false;
     lock_acquire(&j->lock);
     j->error = *err; /* what else may have failed is for this reason */
     lock_release(&j->lock);
     start_failing(j, err);
-    if (!atomic_exchange(&j->lost, true)) /* last: a flush due to it finds writes refused already */
-        notify(j);
 }
 
 /* After the sync thread missed a file, and then until all are back. */

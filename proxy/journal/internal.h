@@ -140,7 +140,7 @@ struct journal {
     /* atomic */
     _Alignas(CACHE_LINE) _Atomic int sleeping;
     _Atomic int policy;
-    _Atomic int state;
+    _Atomic int state; /* enum journal_state; while LOST nothing is believed, nothing trimmed */
     _Atomic bool stop;
     _Alignas(CACHE_LINE) _Atomic uint64_t written_lsn;
     _Atomic uint64_t durable_lsn;
@@ -152,7 +152,6 @@ struct journal {
     _Atomic uint64_t oversize_first; /* not durable; UINT64_MAX: none. Changed under lock */
     _Atomic uint64_t oversize_bytes; /* of all records that lie in memory */
     _Atomic uint64_t room_left;      /* in current, for records that are not gathered yet */
-    _Atomic bool lost;     /* files are not where they were: nothing is believed, nothing trimmed */
     _Atomic bool suspect;  /* the sync thread thinks so: to be looked at by the journal thread */
     _Atomic uint32_t news; /* counts what the sync thread has done for the journal thread */
 

@@ -146,7 +146,7 @@ static bool is_refused(const struct journal *j, uint64_t bytes, bool removal)
     int state = atomic_load_explicit(&j->state, memory_order_acquire);
     if (LIKELY(state == JOURNAL_RUNNING))
         return false;
-    return !removal || state == JOURNAL_FAILING || !has_room_for_removal(j, bytes);
+    return !removal || state != JOURNAL_FULL || !has_room_for_removal(j, bytes);
 }
 
 static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, bool removal,
@@ -321,12 +321,12 @@ uint64_t journal_last_lsn(const struct journal *j)
 
 bool journal_is_failing(const struct journal *j)
 {
-    return atomic_load_explicit(&j->state, memory_order_acquire) == JOURNAL_FAILING;
+    return atomic_load_explicit(&j->state, memory_order_acquire) >= JOURNAL_FAILING;
 }
 
 bool journal_is_lost(const struct journal *j)
 {
-    return atomic_load_explicit(&j->lost, memory_order_relaxed);
+    return atomic_load_explicit(&j->state, memory_order_acquire) == JOURNAL_LOST;
 }
 
 const char *journal_state_name(enum journal_state state)
@@ -337,6 +337,7 @@ const char *journal_state_name(enum journal_state state)
     case JOURNAL_FULL:
         return "full";
     case JOURNAL_FAILING:
+    case JOURNAL_LOST:
         break;
     }
     return "failing";
@@ -408,7 +409,7 @@ static void mark_stop(struct journal *j)
     uint64_t last = journal_lsn(j);
     struct stop_mark mark = {j->run, last};
     struct err err;
-    if (j->broken || atomic_load(&j->lost) || atomic_load(&j->durable_lsn) != last)
+    if (j->broken || journal_is_lost(j) || atomic_load(&j->durable_lsn) != last)
         return;
     if (stop_mark_write(j->fs, j->dir, j->id, &mark, &err) != RC_OK)
         log_err(LOG_WARNING, "journal: the orderly stop could not be noted", &err);

@@ -73,6 +73,8 @@ enum journal_state {
                         for removals, other writes are refused */
     JOURNAL_FAILING, /* neither the segment nor a new one can be written: writes are refused,
                         retried all the time */
+    JOURNAL_LOST,    /* failing since files of it are not where they were: what memory holds is
+                        perhaps nowhere else until it is flushed */
 };
 
 struct journal_info {
@@ -200,11 +202,10 @@ void journal_kick(struct journal *j);
 /* Everything at or below is durable (the contiguous, synced prefix). Lock-free. */
 uint64_t journal_durable_lsn(const struct journal *j);
 uint64_t journal_last_lsn(const struct journal *j);
+/* JOURNAL_FAILING or JOURNAL_LOST; JOURNAL_LOST. Thread: any. */
 bool journal_is_failing(const struct journal *j);
-/* Files of it are not where they were: what memory holds is perhaps nowhere else until it is
- * flushed. Thread: any. */
 bool journal_is_lost(const struct journal *j);
-/* "running", "full", "failing". */
+/* "running", "full", "failing"; JOURNAL_LOST is "failing" too, the error says why. */
 const char *journal_state_name(enum journal_state state);
 /* Blocks until durable_lsn >= lsn (syncing now whatever the policy) or timeout. For shutdown and
  * WAITAOF's helper thread. */

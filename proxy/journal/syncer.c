@@ -126,7 +126,7 @@ enum rc spare_step(struct journal *j, uint64_t bytes, bool *done, struct err *er
 /* Whether a spare is wanted and not there. */
 static bool spare_wanted(const struct journal *j) REQUIRES(j->lock)
 {
-    return !atomic_load(&j->lost) && j->spare_want > 0 &&
+    return !journal_is_lost(j) && j->spare_want > 0 &&
            (j->ready.file == NULL || j->ready.bytes < j->spare_want);
 }
 
@@ -189,8 +189,8 @@ static bool is_time_to_look(const struct journal *j)
 static bool may_trim(const struct journal *j) REQUIRES(j->lock)
 {
     const struct segment *s = j->oldest;
-    return !(atomic_load(&j->lost) || s == NULL || s->next == NULL || !s->synced ||
-             !s->next->named || s->next->continues_after > atomic_load(&j->trim_lsn));
+    return !(journal_is_lost(j) || s == NULL || s->next == NULL || !s->synced || !s->next->named ||
+             s->next->continues_after > atomic_load(&j->trim_lsn));
 }
 
 /* Takes the oldest segment off the list if nothing in it is needed: the next one must stand on its

@@ -60,10 +60,11 @@ static void break_off(struct journal *j)
     j->broken = j->untried = true;
 }
 
-static void start_failing(struct journal *j, const struct err *err)
+/* state: FAILING or LOST. Who hears of the one that is new finds its reason. */
+static void start_failing(struct journal *j, enum journal_state state, const struct err *err)
 {
     j->retry_at.us = clock_mono().us + RETRY_US;
-    if (atomic_exchange(&j->state, JOURNAL_FAILING) == JOURNAL_FAILING)
+    if (atomic_exchange(&j->state, (int)state) == (int)state)
         return;
     note_error(j, "the journal cannot be written: writes are refused until it can", err);
     notify(j);
@@ -72,33 +73,32 @@ static void start_failing(struct journal *j, const struct err *err)
 /* Files are not where they were. What is synced from now on is in no journal. */
 static void lose(struct journal *j, const struct err *err)
 {
-    atomic_store(&j->lost, true);
     j->untried = false;
     lock_acquire(&j->lock);
     j->error = *err; /* what else may have failed is for this reason */
     lock_release(&j->lock);
-    start_failing(j, err);
+    start_failing(j, JOURNAL_LOST, err);
 }
 
 /* After the sync thread missed a file, and then until all are back. */
 static void look_again(struct journal *j)
 {
     struct err err;
-    if (!atomic_load(&j->suspect) && !atomic_load(&j->lost))
+    bool lost = journal_is_lost(j);
+    if (!atomic_load(&j->suspect) && !lost)
         return;
-    if (atomic_load(&j->lost) && clock_mono().us < j->retry_at.us)
+    if (lost && clock_mono().us < j->retry_at.us)
         return;
     atomic_store(&j->suspect, false);
     if (moved_check_all(j, &err) != RC_OK) {
         lose(j, &err);
         return;
     }
-    if (!atomic_exchange(&j->lost, false))
+    if (!lost)
         return;
     log_line(LOG_NOTICE, "journal: its files are where they were");
-    if (j->broken || j->need_bytes > 0)
-        return; /* failing for another reason */
-    atomic_store(&j->state, JOURNAL_RUNNING);
+    bool broken = j->broken || j->need_bytes > 0; /* failing for another reason */
+    atomic_store(&j->state, broken ? JOURNAL_FAILING : JOURNAL_RUNNING);
     notify(j);
 }
 
@@ -116,7 +116,7 @@ static bool is_room_short(struct journal *j)
 static void judge_room(struct journal *j)
 {
     int before = atomic_load(&j->state);
-    if (before == JOURNAL_FAILING)
+    if (before >= JOURNAL_FAILING)
         return;
     int now = is_room_short(j) ? JOURNAL_FULL : JOURNAL_RUNNING;
     if (now == before)
@@ -141,7 +141,7 @@ static bool advance(struct journal *j)
     j->untried = false;
     enum rc rc = segment_advance(j, &err);
     if (rc != RC_OK && rc != RC_AGAIN)
-        start_failing(j, &err);
+        start_failing(j, JOURNAL_FAILING, &err);
     if (rc != RC_OK)
         return false;
     if (repair)
@@ -303,7 +303,7 @@ static void sync_by_policy(struct journal *j)
  * waits, so how long is a figure. */
 static void watch_gap(struct journal *j)
 {
-    bool stuck = j->broken || j->need_bytes > 0 || j->pass == PASS_BLOCKED || atomic_load(&j->lost);
+    bool stuck = j->broken || j->need_bytes > 0 || j->pass == PASS_BLOCKED || journal_is_lost(j);
     if (LIKELY(stuck || j->gathered_lsn == journal_lsn(j) || j->gap_lsn != j->gathered_lsn)) {
         j->gap_lsn = j->gathered_lsn; /* looked at again, if it is one, when it is a moment old */
         if (UNLIKELY(atomic_load_explicit(&j->gap_since_us, memory_order_relaxed) != 0))
@@ -328,7 +328,7 @@ static struct nap plan_nap(const struct journal *j, bool syncing)
     int idle_depth = always ? SLEEP_TICK : SLEEP_DEEP;
     if (atomic_load(&j->news) != j->news_seen || (stop && j->stop_by.us == 0) || j->untried)
         return (struct nap){NAP_NONE, AWAKE, 0};
-    if (j->broken || j->need_bytes > 0 || j->pass == PASS_BLOCKED || atomic_load(&j->lost))
+    if (j->broken || j->need_bytes > 0 || j->pass == PASS_BLOCKED || journal_is_lost(j))
         return (struct nap){NAP_BLOCKED, SLEEP_BLOCKED, RETRY_US};
     if (!syncing && sync_due_us(j) == 0)
         return (struct nap){NAP_NONE, AWAKE, 0};
@@ -409,7 +409,7 @@ static bool is_finished(struct journal *j)
         return false;
     if (j->stop_by.us == 0)
         j->stop_by.us = clock_mono().us + CLOSE_PATIENCE_US;
-    bool all = j->gathered_lsn == journal_lsn(j) && !j->broken && !atomic_load(&j->lost) &&
+    bool all = j->gathered_lsn == journal_lsn(j) && !j->broken && !journal_is_lost(j) &&
                atomic_load(&j->durable_lsn) == j->gathered_lsn;
     if (!all && clock_mono().us < j->stop_by.us)
         return false;
@@ -429,7 +429,7 @@ void *writer_main(void *arg)
         j->news_seen = atomic_load(&j->news);
         bool free_to_sync = collect_job(j);
         look_again(j);
-        bool lost = atomic_load(&j->lost);
+        bool lost = journal_is_lost(j);
         if (!lost && (j->broken || j->need_bytes > 0))
             advance(j);
         if (!lost && !j->broken && j->need_bytes == 0) {

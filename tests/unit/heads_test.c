@@ -57,6 +57,23 @@ static void edit_outside(const char *key, enum value_type type, const char *valu
     memory_edit(f.store, &item);
 }
 
+/* A key that the backend does not have either, in a shard from which nothing was dropped: only
+ * there is it known to be absent without being asked for. */
+static const char *absent(void)
+{
+    static char name[32];
+    for (int i = 0;; i++) {
+        snprintf(name, sizeof(name), "absent%d", i);
+        uint64_t hash = store_hash(&f.ks->store, 1, slice_str(name));
+        struct shard *sh = store_shard(&f.ks->store, hash);
+        lock_acquire(&sh->lock);
+        bool whole = sh->incomplete == 0;
+        lock_release(&sh->lock);
+        if (whole)
+            return name;
+    }
+}
+
 /* Keys that only the backend has; one has an expiry. */
 static void put_cold(int64_t expires_at_ms)
 {
@@ -81,10 +98,9 @@ static void what_needs_no_value_loads_none(void **state)
         assert_int_equal(look("s").expires_at_ms, until);
         assert_int_equal(look("h").type, VALUE_HASH);
         assert_int_equal(look("h").expires_at_ms, 0);
-        assert_int_equal(look("nothing").type, VALUE_NONE);
+        assert_int_equal(look(absent()).type, VALUE_NONE);
     }
-    assert_int_equal(counters().keys_loaded - before.keys_loaded,
-                     2); /* nothing was dropped from the shard of "nothing" */
+    assert_int_equal(counters().keys_loaded - before.keys_loaded, 2);
     assert_int_equal(counters().heads_loaded - before.heads_loaded, 2);
     assert_int_equal(stat_get(STAT_keyspace_hits) - hits, 8);
     assert_int_equal(stat_get(STAT_keyspace_misses) - misses, 2);

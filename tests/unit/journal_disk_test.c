@@ -249,7 +249,7 @@ static bool misses_its_directory(struct journal_rig *r)
 {
     struct journal_info i;
     journal_get_info(r->j, &i);
-    return i.state == JOURNAL_FAILING && strstr(i.error.text, "was replaced") != NULL;
+    return i.state == JOURNAL_LOST && strstr(i.error.text, "was replaced") != NULL;
 }
 
 /* A spare that is wanted waits until the files are back: the directory of that name is somebody

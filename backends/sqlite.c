@@ -126,6 +126,12 @@ enum rc sqlite_number(const struct sqlite_conn *c, enum sqlite_statement id, int
     return rc;
 }
 
+enum rc sqlite_exec(const struct sqlite_conn *c, const char *sql, const char *what, struct err *err)
+{
+    int result = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
+    return result == SQLITE_OK ? RC_OK : sqlite_fail(c, result, what, err);
+}
+
 void sqlite_rollback(const struct sqlite_conn *c)
 {
     sqlite3_stmt *s = c->statements[ST_ROLLBACK];
@@ -155,8 +161,7 @@ static enum rc pragma(const struct sqlite_conn *c, struct err *err, const char *
     va_start(args, format);
     vsnprintf(sql, sizeof(sql), format, args);
     va_end(args);
-    int result = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
-    return result == SQLITE_OK ? RC_OK : sqlite_fail(c, result, sql, err);
+    return sqlite_exec(c, sql, sql, err);
 }
 
 static enum rc enter_wal(const struct sqlite_conn *c, struct err *err)

@@ -179,8 +179,7 @@ static const char correct_sql[] =
 
 static enum rc run_sql(const struct sqlite_conn *c, const char *sql, struct err *err)
 {
-    int result = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
-    return result == SQLITE_OK ? RC_OK : sqlite_fail(c, result, "counting keys", err);
+    return sqlite_exec(c, sql, "counting keys", err);
 }
 
 /* RC_AGAIN: a database was emptied meanwhile, and its numbers with it. */

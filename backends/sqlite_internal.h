@@ -358,6 +358,10 @@ MUST_CHECK enum rc sqlite_read_journal_id(const struct sqlite_conn *c, struct ba
 /* Binds (db, key) as ?1 and ?2. */
 sqlite3_stmt *sqlite_with_key(const struct sqlite_conn *c, enum sqlite_statement id, uint32_t db,
                               struct slice key);
+/* Runs SQL that is not worth prepared statements; `what` is for an error: "creating its tables".
+ */
+MUST_CHECK enum rc sqlite_exec(const struct sqlite_conn *c, const char *sql, const char *what,
+                               struct err *err);
 /* Gives up the transaction, if there is one. */
 void sqlite_rollback(const struct sqlite_conn *c);
 /* Opens a connection beside the writer's, with its statements. Close it after an error too. */

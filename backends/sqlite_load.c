@@ -180,14 +180,11 @@ enum rc sqlite_read_key(const struct sqlite_conn *c, struct sqlite_piece *p,
 static enum rc has_elements(const struct sqlite_conn *c, const struct backend_item *item, bool *has,
                             struct err *err)
 {
-    sqlite3_stmt *s =
-        sqlite_with_key(c, sqlite_statement_for(ST_HASH_ANY, item->type), item->db, item->key);
-    int result = sqlite3_step(s);
-    enum rc rc = RC_OK;
-    *has = result == SQLITE_ROW;
-    if (result != SQLITE_ROW && result != SQLITE_DONE)
-        rc = sqlite_fail(c, result, "looking for elements", err);
-    sqlite3_reset(s);
+    enum sqlite_statement id = sqlite_statement_for(ST_HASH_ANY, item->type);
+    int64_t found;
+    sqlite_with_key(c, id, item->db, item->key);
+    enum rc rc = sqlite_number(c, id, 0, &found, err);
+    *has = found != 0;
     return rc;
 }
 

@@ -114,8 +114,7 @@ static enum rc look(struct repair *r, const struct object *o, enum difference *o
 
 static enum rc execute(struct repair *r, const char *sql, struct err *err)
 {
-    int result = sqlite3_exec(r->c->db, sql, NULL, NULL, NULL);
-    return result == SQLITE_OK ? RC_OK : sqlite_fail(r->c, result, "repairing its schema", err);
+    return sqlite_exec(r->c, sql, "repairing its schema", err);
 }
 
 static bool is(const struct object *o, const char *name)

@@ -274,13 +274,6 @@ enum sqlite_statement sqlite_statement_for(enum sqlite_statement of_hash, enum v
     return (enum sqlite_statement)((int)of_hash + (int)type - VALUE_HASH);
 }
 
-static enum rc run_sql(const struct sqlite_conn *c, const char *sql, const char *what,
-                       struct err *err)
-{
-    int result = sqlite3_exec(c->db, sql, NULL, NULL, NULL);
-    return result == SQLITE_OK ? RC_OK : sqlite_fail(c, result, what, err);
-}
-
 /* The store's own id tells this file from another that was copied over it while it is open. */
 static enum rc create_meta(const struct sqlite_conn *c, struct err *err)
 {
@@ -298,7 +291,7 @@ static enum rc create_meta(const struct sqlite_conn *c, struct err *err)
     for (size_t i = 0; i < sizeof(store_id); i++)
         buf_printf(&sql, "%02x", store_id[i]);
     buf_append(&sql, "')", sizeof("')"));
-    enum rc rc = run_sql(c, sql.data, "creating its tables", err);
+    enum rc rc = sqlite_exec(c, sql.data, "creating its tables", err);
     buf_fini(&sql);
     return rc;
 }
@@ -315,7 +308,7 @@ enum rc sqlite_schema_create(const struct sqlite_conn *c, struct err *err)
         expand(&sql, element_view_sql, aggregate_words[i]);
     }
     buf_append(&sql, "", 1);
-    enum rc rc = run_sql(c, sql.data, "creating its tables", err);
+    enum rc rc = sqlite_exec(c, sql.data, "creating its tables", err);
     buf_fini(&sql);
     return rc;
 }
@@ -408,12 +401,12 @@ static enum rc prepare_in_transaction(const struct sqlite_conn *c, struct err *e
 
 enum rc sqlite_schema_prepare(const struct sqlite_conn *c, struct err *err)
 {
-    enum rc rc = run_sql(c, "BEGIN IMMEDIATE", "locking it", err);
+    enum rc rc = sqlite_exec(c, "BEGIN IMMEDIATE", "locking it", err);
     if (rc != RC_OK)
         return rc;
     rc = prepare_in_transaction(c, err);
     if (rc == RC_OK)
-        rc = run_sql(c, "COMMIT", "creating its tables", err);
+        rc = sqlite_exec(c, "COMMIT", "creating its tables", err);
     sqlite_rollback(c);
     return rc;
 }

@@ -61,4 +61,9 @@ struct fs {
 
 extern const struct fs fs_posix;
 
+/* A small file of a directory as a whole: whoever is killed meanwhile leaves the old one, or none.
+ * Durable when it returns RC_OK. */
+MUST_CHECK enum rc fs_put_file(const struct fs *fs, const char *dir, const char *name,
+                               struct slice bytes, struct err *err);
+
 #endif

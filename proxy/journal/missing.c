@@ -52,27 +52,10 @@ enum rc stop_mark_write(const struct fs *fs, const char *dir, const uint8_t jour
                         const struct stop_mark *mark, struct err *err)
 {
     struct stop_page page = {.version = STOP_VERSION, .run = mark->run, .last_lsn = mark->last_lsn};
-    struct fs_file *file = NULL;
-    struct err ignored;
     memcpy(page.magic, stop_magic, sizeof(stop_magic));
     memcpy(page.journal_id, journal_id, 16);
     page.checksum = stop_checksum(&page);
-    char *path = chain_path(dir, STOP_MARK_NAME), *made = chain_path(dir, STOP_MARK_NAME ".new");
-    (void)!fs->remove(fs->ctx, made, &ignored); /* left by an attempt that was interrupted */
-    enum rc rc = fs->open(fs->ctx, made, FS_CREATE, &file, err);
-    if (rc == RC_OK)
-        rc = fs->pwrite(fs->ctx, file, &page, sizeof(page), 0, err);
-    if (rc == RC_OK)
-        rc = fs->sync(fs->ctx, file, err);
-    if (file != NULL)
-        fs->close(fs->ctx, &file);
-    if (rc == RC_OK)
-        rc = fs->rename(fs->ctx, made, path, err);
-    if (rc == RC_OK)
-        rc = fs->sync_dir(fs->ctx, dir, err);
-    free(path);
-    free(made);
-    return rc;
+    return fs_put_file(fs, dir, STOP_MARK_NAME, slice_of(&page, sizeof(page)), err);
 }
 
 /* ---- what must be there ---- */

@@ -112,26 +112,6 @@ static struct entry *entry_of(struct keyspace *ks, const struct unreadable_key *
                       slice_of(u->key, u->len));
 }
 
-static enum rc write_file(const struct fs *fs, const char *dir, const char *name,
-                          const struct buf *text, struct err *err)
-{
-    char path[4096], made[4096];
-    struct fs_file *file = NULL;
-    struct err ignored;
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
-    snprintf(made, sizeof(made), "%s/%s.new", dir, name);
-    (void)!fs->remove(fs->ctx, made, &ignored); /* left by a start that was killed */
-    enum rc rc = fs->open(fs->ctx, made, FS_CREATE, &file, err);
-    if (rc == RC_OK)
-        rc = fs->pwrite(fs->ctx, file, text->data, text->len, 0, err);
-    if (rc == RC_OK)
-        rc = fs->sync(fs->ctx, file, err);
-    fs->close(fs->ctx, &file);
-    if (rc == RC_OK)
-        rc = fs->rename(fs->ctx, made, path, err);
-    return rc == RC_OK ? fs->sync_dir(fs->ctx, dir, err) : rc;
-}
-
 static void gather(struct keyspace *ks, struct buf *text) NO_TSA /* no other thread is there yet */
 {
     for (const struct unreadable_key *u = ks->unreadable; u != NULL; u = u->next) {
@@ -186,7 +166,8 @@ enum rc unreadable_set_aside(struct keyspace *ks, struct err *err)
     snprintf(name, sizeof(name), "unapplied-%020" PRIu64 ".resp", journal_last_lsn(ks->journal));
     char *dir = option_strdup(OPT_journal_dir);
     if (text.len > 0)
-        rc = write_file(ks->options.fs != NULL ? ks->options.fs : &fs_posix, dir, name, &text, err);
+        rc = fs_put_file(ks->options.fs != NULL ? ks->options.fs : &fs_posix, dir, name,
+                         buf_slice(&text), err);
     uint32_t keys = ks->unreadable_len;
     while (rc == RC_OK && ks->unreadable != NULL) {
         if (!forget(ks, ks->unreadable, &lost))

@@ -76,6 +76,12 @@ static inline struct watched watched_of(const struct segment *s)
     return (struct watched){s->first_lsn, s->bytes, s->id};
 }
 
+/* Nothing that it holds is above `lsn`: the next one begins before. */
+static inline bool segment_ends_by(const struct segment *s, uint64_t lsn)
+{
+    return s->next != NULL && s->next->continues_after <= lsn;
+}
+
 struct sync_job {
     enum { JOB_NONE, JOB_POSTED, JOB_RUNNING, JOB_DONE } state;
     struct fs_file *files[UNSYNCED_SEGMENTS_MAX];

@@ -86,7 +86,7 @@ static enum rc check_rings(const struct journal *j, struct err *err)
 /* Nothing in it is above what has been flushed. */
 static bool is_flushed(const struct journal *j, const struct segment *s)
 {
-    return s->next != NULL && s->next->continues_after <= atomic_load(&j->trim_lsn);
+    return segment_ends_by(s, atomic_load(&j->trim_lsn));
 }
 
 /* The segments that a start would need, oldest first, on the heap. */

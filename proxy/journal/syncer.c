@@ -189,8 +189,8 @@ static bool is_time_to_look(const struct journal *j)
 static bool may_trim(const struct journal *j) REQUIRES(j->lock)
 {
     const struct segment *s = j->oldest;
-    return !(journal_is_lost(j) || s == NULL || s->next == NULL || !s->synced || !s->next->named ||
-             s->next->continues_after > atomic_load(&j->trim_lsn));
+    return !journal_is_lost(j) && s != NULL && s->synced &&
+           segment_ends_by(s, atomic_load(&j->trim_lsn)) && s->next->named;
 }
 
 /* Takes the oldest segment off the list if nothing in it is needed: the next one must stand on its

@@ -116,7 +116,7 @@ static bool is_room_short(struct journal *j)
 static void judge_room(struct journal *j)
 {
     int before = atomic_load(&j->state);
-    if (before >= JOURNAL_FAILING)
+    if (journal_is_failing(j))
         return;
     int now = is_room_short(j) ? JOURNAL_FULL : JOURNAL_RUNNING;
     if (now == before)

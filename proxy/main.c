@@ -85,12 +85,11 @@ static enum rc on_option_changed(void *ctx, enum option_id id, struct err *err)
 
 static void on_replay_progress(void *ctx, uint64_t done, uint64_t total)
 {
-    static struct mono said_at;
-    struct mono now = clock_mono();
+    enum { SAY_EVERY_US = 2 * 1000 * 1000 };
+    static _Atomic int64_t said_us;
     (void)ctx;
-    if (now.us - said_at.us < 2000000)
+    if (!log_is_due(&said_us, SAY_EVERY_US))
         return;
-    said_at = now;
     log_line(LOG_NOTICE, "Replaying the journal: %llu of %llu", (unsigned long long)done,
              (unsigned long long)total);
     process_notify("EXTEND_TIMEOUT_USEC=30000000\nSTATUS=Replaying the journal");

@@ -2,10 +2,11 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -31,6 +32,13 @@ enum rc log_open(const char *path, struct err *err)
 void log_set_level(enum log_level level)
 {
     atomic_store(&log_level, (int)level);
+}
+
+bool log_is_due(_Atomic int64_t *told_us, int64_t every_us)
+{
+    int64_t now_us = clock_mono().us, last_us = atomic_load(told_us);
+    return (last_us == 0 || now_us - last_us >= every_us) &&
+           atomic_compare_exchange_strong(told_us, &last_us, now_us);
 }
 
 void log_line(enum log_level level, const char *format, ...)

@@ -219,9 +219,7 @@ static void end_http(struct command_worker *w, struct session *s)
 {
     enum { SAY_EVERY_US = 60 * 1000 * 1000 };
     static _Atomic int64_t said_at_us;
-    int64_t now_us = clock_mono().us, last_us = atomic_load(&said_at_us);
-    if ((last_us == 0 || now_us - last_us > SAY_EVERY_US) &&
-        atomic_compare_exchange_strong(&said_at_us, &last_us, now_us))
+    if (log_is_due(&said_at_us, SAY_EVERY_US))
         log_line(LOG_WARNING,
                  "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or "
                  "Host: commands to Weir. This is likely due to an attacker attempting to use "

@@ -186,10 +186,7 @@ void keyspace_drop_clean(struct keyspace *ks)
 /* Somebody has to hear why writes are refused; it may come and go many times a second. */
 static void tell_stuck(struct keyspace *ks)
 {
-    int64_t now_us = clock_mono().us;
-    int64_t told_us = atomic_load(&ks->stuck_told_us);
-    if ((told_us != 0 && now_us - told_us < TELL_EVERY_US) ||
-        !atomic_compare_exchange_strong(&ks->stuck_told_us, &told_us, now_us))
+    if (!log_is_due(&ks->stuck_told_us, TELL_EVERY_US))
         return;
     log_line(LOG_WARNING,
              "writes are refused: %llu bytes are used, maxmemory is %lld, and nothing can be "

@@ -26,7 +26,8 @@ enum {
     ACCEPT_BURST = 64,
     ACCEPT_PAUSE_MS = 100,
     ACCEPT_GRACE_MS = 1000, /* that a start may take before clients hear of it */
-    GATHERED_CLIENTS = 128
+    GATHERED_CLIENTS = 128,
+    COMPLAIN_EVERY_US = 1000 * 1000
 };
 
 static const char text_max_clients[] = "-ERR max number of clients reached\r\n";
@@ -462,11 +463,8 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
 
 static void complain(struct acceptor *a, int num)
 {
-    struct mono now = clock_mono();
-    if (a->complained_at.us != 0 && now.us - a->complained_at.us < 1000000)
-        return;
-    a->complained_at = now;
-    log_line(LOG_WARNING, "cannot accept a connection: %s", strerror(num));
+    if (log_is_due(&a->complained_us, COMPLAIN_EVERY_US))
+        log_line(LOG_WARNING, "cannot accept a connection: %s", strerror(num));
 }
 
 /* No descriptor for the next client. False: accepting has to rest. */

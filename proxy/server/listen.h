@@ -34,7 +34,7 @@ struct acceptor {
     bool watching;
     int spare_fd;   /* given up for a moment to refuse a client when descriptors run out */
     ev_timer pause; /* accepting goes on when it fires */
-    struct mono complained_at;
+    _Atomic int64_t complained_us;
 
     /* immutable after acceptor_start */
     char *unix_path; /* removed at the end; NULL: none */

@@ -79,7 +79,7 @@ void cmd_memory_stats(struct call *c)
     reply_count(r, "lua.caches", 0);
     reply_count(r, "functions.caches", 0);
     reply_count(r, "store.caches", w.caches);
-    reply_count(r, "batches", w.batches - w.captured_ahead);
+    reply_count(r, "batches", w.batches);
     reply_count(r, "captured.ahead", w.captured_ahead);
     reply_count(r, "selections", w.selections);
     reply_count(r, "journal.long-records", w.long_records);

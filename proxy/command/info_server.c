@@ -129,8 +129,8 @@ static void append_parts(const struct info_sources *from, const struct memory_in
                "mem_selections:%lld\r\nmem_journal_long_records:%lld\r\n"
                "mem_journal_rings:%lld\r\nmem_journal_retained:%lld\r\n"
                "mem_allocator_slack:%lld\r\nmem_program:%lld\r\nmem_other:%lld\r\n",
-               ll(w.caches), ll(w.batches - w.captured_ahead), ll(w.captured_ahead),
-               ll(w.selections), ll(w.long_records), ll(w.rings), ll(w.retained), ll(slack),
+               ll(w.caches), ll(w.batches), ll(w.captured_ahead), ll(w.selections),
+               ll(w.long_records), ll(w.rings), ll(w.retained), ll(slack),
                ll(rss.files) - ll(w.rings),
                ll(rss.all) - ll(rss.files) - ll(m->allocated + slack + w.retained));
 }

@@ -153,16 +153,17 @@ void writeback_get_memory(struct writeback *wb, struct writeback_memory *out)
 {
     struct journal_info journal;
     journal_get_info(wb->journal, &journal);
+    size_t pieces = pieces_memory();
+    uint64_t ahead = min_u64(atomic_load(&wb->ahead_bytes), pieces);
     *out = (struct writeback_memory){
         .caches = wb->ops->memory != NULL ? wb->ops->memory(wb->backend) : 0,
-        .batches = pieces_memory(),
-        .captured_ahead = atomic_load(&wb->ahead_bytes),
+        .batches = pieces - ahead,
+        .captured_ahead = ahead,
         .selections = selections_memory(),
         .long_records = journal_oversize_bytes(wb->journal),
         .rings = journal.rings_bytes,
         .retained = journal.retained_bytes,
     };
-    out->captured_ahead = min_u64(out->captured_ahead, out->batches);
 }
 
 /* Called by whoever refreshes the figures. */
@@ -170,7 +171,7 @@ static size_t apart(void *ctx)
 {
     struct writeback_memory m;
     writeback_get_memory(ctx, &m);
-    return m.caches + m.batches - m.captured_ahead + m.selections + m.long_records;
+    return m.caches + m.batches + m.selections + m.long_records;
 }
 
 void pressure_init(struct writeback *wb)

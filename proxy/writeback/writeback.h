@@ -90,7 +90,7 @@ struct writeback_record {
 };
 /* Memory that moves data, in bytes. `caches` are SQLite's, of store and records together. The
  * journal's rings and what it retains are mapped, all else comes from the allocator. None of it
- * counts as data but what writers captured ahead of the cutter (captured_ahead, part of batches).
+ * counts as data but captured_ahead: what writers captured ahead of the cutter, beside `batches`.
  * Thread: any. */
 struct writeback_memory {
     uint64_t caches, batches, captured_ahead, selections, long_records, rings, retained;

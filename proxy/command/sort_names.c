@@ -66,10 +66,9 @@ static bool grow_table(struct sort_names *n)
     if (n->len < n->slots / 2)
         return true;
     uint32_t slots = n->slots == 0 ? 64 : n->slots * 2;
-    uint32_t *table = alloc_try(slots * sizeof(*table));
+    uint32_t *table = alloc_try_zeroed(slots * sizeof(*table));
     if (table == NULL)
         return false;
-    memset(table, 0, slots * sizeof(*table));
     free(n->table);
     n->table = table;
     n->slots = slots;

@@ -24,6 +24,7 @@ extern bool (*alloc_should_fail)(void);
 
 /* NULL: out of memory, nothing changed. Freed with free(). */
 void *alloc_try(size_t size);
+void *alloc_try_zeroed(size_t size);
 void *alloc_try_resize(void *block, size_t size);
 void *alloc_try_aligned(size_t size); /* to a cache line; size is a multiple of one */
 struct blob *alloc_try_blob(size_t cap);

@@ -46,9 +46,8 @@ static struct table *part_of(const struct fields *fs, uint32_t position)
 struct fields *fields_try_new(void)
 {
     static _Atomic uint32_t made;
-    struct fields *fs = alloc_try(sizeof(*fs));
+    struct fields *fs = alloc_try_zeroed(sizeof(*fs));
     if (fs != NULL) {
-        memset(fs, 0, sizeof(*fs));
         fs->parts = &fs->whole;
         fs->salt = atomic_fetch_add_explicit(&made, 1, memory_order_relaxed) % (1u << SALT_BITS);
         fs->seed = alloc_hash_seed() + (fs->salt + 1) * 0x9e3779b97f4a7c15u;

@@ -51,6 +51,14 @@ void *alloc_try(size_t size)
     return told_to_fail() ? NULL : malloc(size);
 }
 
+void *alloc_try_zeroed(size_t size)
+{
+    void *block = alloc_try(size);
+    if (block != NULL)
+        memset(block, 0, size);
+    return block;
+}
+
 void *alloc_try_resize(void *block, size_t size)
 {
     return told_to_fail() ? NULL : realloc(block, size);

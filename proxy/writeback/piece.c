@@ -317,7 +317,7 @@ bool piece_try_seal(struct piece *p, const struct backend_dbmap *map)
 {
     struct sort_key *keys = alloc_try((p->len + (size_t)1) * sizeof(*keys));
     p->items = alloc_try((p->len + (size_t)1) * sizeof(*p->items));
-    p->outcomes = alloc_try(p->len + (size_t)1);
+    p->outcomes = alloc_try_zeroed(p->len + (size_t)1);
     if (keys == NULL || p->items == NULL || p->outcomes == NULL) {
         free(keys);
         free(p->items);
@@ -326,7 +326,6 @@ bool piece_try_seal(struct piece *p, const struct backend_dbmap *map)
         p->outcomes = NULL;
         return false;
     }
-    memset(p->outcomes, 0, p->len + (size_t)1);
     count(items_memory(p));
     collect(p, keys);
     set_keys(keys, p->len, map);

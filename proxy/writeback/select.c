@@ -38,23 +38,15 @@ struct selection {
     uint32_t current; /* is taken from */
 };
 
-static void *try_zeroed(size_t n, size_t size)
-{
-    void *block = alloc_try(n * size);
-    if (block != NULL)
-        memset(block, 0, n * size);
-    return block;
-}
-
 struct selection *selection_try_new(uint32_t buckets)
 {
     must(buckets > 0 && buckets <= SELECT_BUCKETS_MAX);
-    struct selection *s = try_zeroed(1, sizeof(*s));
+    struct selection *s = alloc_try_zeroed(sizeof(*s));
     if (s == NULL)
         return NULL;
-    s->samples = try_zeroed((size_t)buckets * SELECT_SAMPLES, sizeof(*s->samples));
-    s->boundaries = try_zeroed(buckets, sizeof(*s->boundaries));
-    s->buckets = try_zeroed(buckets, sizeof(*s->buckets));
+    s->samples = alloc_try_zeroed((size_t)buckets * SELECT_SAMPLES * sizeof(*s->samples));
+    s->boundaries = alloc_try_zeroed(buckets * sizeof(*s->boundaries));
+    s->buckets = alloc_try_zeroed(buckets * sizeof(*s->buckets));
     s->buckets_len = s->buckets != NULL ? buckets : 0;
     if (s->samples == NULL || s->boundaries == NULL || s->buckets == NULL)
         selection_free(&s);

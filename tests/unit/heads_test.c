@@ -175,6 +175,11 @@ static bool is_gone(void *ctx)
     return look(ctx).type == VALUE_NONE;
 }
 
+static bool is_there(void *ctx)
+{
+    return !is_gone(ctx);
+}
+
 static void a_head_goes_when_somebody_else_changes_the_key(void **state)
 {
     (void)state;
@@ -183,8 +188,7 @@ static void a_head_goes_when_somebody_else_changes_the_key(void **state)
     edit_outside("s", VALUE_NONE, "");
     ks_await(is_gone, "s", "the deletion to be noticed");
     edit_outside("s", VALUE_STRING, "theirs");
-    while (look("s").type == VALUE_NONE)
-        ;
+    ks_await(is_there, "s", "the new one to be noticed");
     ks_expect(&f, "s", "theirs");
     ks_destroy(&f);
 }

@@ -63,24 +63,34 @@ static struct listeners *listeners_new(void)
     return set;
 }
 
-static void listeners_free(struct listeners **set)
+static bool holds(const struct listeners *set, int fd)
+{
+    for (uint32_t i = 0; set != NULL && i < set->len; i++)
+        if (set->of[i].fd == fd)
+            return true;
+    return false;
+}
+
+/* Closes what neither of the other sets, which may be NULL, holds too. */
+static void listeners_free(struct listeners **set, const struct listeners *one,
+                           const struct listeners *other)
 {
     for (uint32_t i = 0; *set != NULL && i < (*set)->len; i++)
-        close((*set)->of[i].fd);
+        if (!holds(one, (*set)->of[i].fd) && !holds(other, (*set)->of[i].fd))
+            close((*set)->of[i].fd);
     free(*set);
     *set = NULL;
 }
 
-/* A socket that listens already goes on, in both sets. */
+/* A socket that listens already goes on, in both sets, and under its number: epoll would go on
+ * telling of a number that was closed while the socket has another. */
 static bool keep_open(struct opening *o, const char *name)
 {
     for (uint32_t i = 0; o->before != NULL && i < o->before->len; i++) {
         const struct listener *l = &o->before->of[i];
-        int fd = strcmp(l->name, name) == 0 ? dup(l->fd) : -1;
-        if (fd < 0)
+        if (strcmp(l->name, name) != 0)
             continue;
-        (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* in two steps, since ThreadSanitizer knows dup() */
-        listener_add(o, fd, l->is_unix, name);
+        listener_add(o, l->fd, l->is_unix, name);
         return true;
     }
     return false;
@@ -294,12 +304,12 @@ static struct listeners *open_change(struct acceptor *a, const struct listeners 
 {
     struct opening o = {.acceptor = a, .set = listeners_new(), .before = before};
     enum rc rc = open_all_tcp(&o, err);
-    if (rc == RC_OK && a->unix_path != NULL && !keep_open(&o, a->unix_path))
-        rc = err_set(err, RC_FULL, "no open file is left for the socket %s", a->unix_path);
+    if (rc == RC_OK && a->unix_path != NULL)
+        must(keep_open(&o, a->unix_path));
     if (rc == RC_OK && o.set->len == 0)
         rc = err_set(err, RC_INVALID, text_nowhere);
     if (rc != RC_OK)
-        listeners_free(&o.set);
+        listeners_free(&o.set, before, NULL);
     *port = o.port;
     return o.set;
 }
@@ -310,7 +320,7 @@ enum rc acceptor_change(struct acceptor *a, struct err *err)
     lock_acquire(&a->lock);
     struct listeners *set = open_change(a, a->later != NULL ? a->later : a->now, &port, err);
     if (set != NULL) {
-        listeners_free(&a->later);
+        listeners_free(&a->later, set, a->now);
         a->later = set;
         atomic_store(&a->tcp_port, port);
     }
@@ -323,8 +333,8 @@ enum rc acceptor_change(struct acceptor *a, struct err *err)
 
 void acceptor_close(struct acceptor *a)
 {
-    listeners_free(&a->now);
-    listeners_free(&a->later);
+    listeners_free(&a->later, a->now, NULL);
+    listeners_free(&a->now, NULL, NULL);
     if (a->spare_fd >= 0)
         close(a->spare_fd);
     a->spare_fd = -1;
@@ -532,7 +542,7 @@ void acceptor_take_change(struct acceptor *a)
         return;
     prepare(a->now);
     watch(a, watching);
-    listeners_free(&old);
+    listeners_free(&old, a->now, NULL);
 }
 
 void acceptor_start(struct acceptor *a, struct host_worker *workers, uint32_t workers_len)

@@ -60,6 +60,34 @@ def addresses_come_and_go_and_one_may_contain_another():
         wait_until(lambda: refuses(("127.0.0.2", port)), "the last to be closed")
 
 
+def polled(pid):
+    """(number, inode) of everything that an epoll of the process looks at."""
+    found = []
+    for name in os.listdir("/proc/%d/fd" % pid):
+        try:
+            if "eventpoll" not in os.readlink("/proc/%d/fd/%s" % (pid, name)):
+                continue
+            with open("/proc/%d/fdinfo/%s" % (pid, name), encoding="utf-8") as f:
+                found += re.findall(r"^tfd:\s*(\d+) .*? ino:([0-9a-f]+)", f.read(), re.M)
+        except FileNotFoundError:
+            pass  # a file that was open for a moment
+    return [(int(number), int(inode, 16)) for number, inode in found]
+
+
+def a_socket_that_stays_is_polled_under_one_number():
+    """A number that was closed while its socket goes on under another would be told for ever."""
+    with Weir("protected-mode no") as weir:
+        c, pid = weir.connect(), weir.process.pid
+        listens_at_once(c, weir, "bind", "127.0.0.1 127.0.0.2")
+        listens_at_once(c, weir, "bind", "127.0.0.1")
+        wait_until(lambda: refuses(("127.0.0.2", weir.port)), "the other to be closed")
+        everything = polled(pid)
+        check(len(everything) >= 4, everything)
+        for number, inode in everything:
+            path = "/proc/%d/fd/%d" % (pid, number)
+            check(os.path.exists(path) and os.stat(path).st_ino == inode, (number, everything))
+
+
 def what_cannot_be_listened_on_leaves_all_as_it_was():
     with Weir() as weir, socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -153,6 +181,7 @@ def a_rewrite_is_written_by_no_worker():
 
 run([a_port_is_exchanged_for_another,
      addresses_come_and_go_and_one_may_contain_another,
+     a_socket_that_stays_is_polled_under_one_number,
      what_cannot_be_listened_on_leaves_all_as_it_was,
      a_unix_socket_stays_when_the_port_changes,
      many_changes_in_a_row_end_with_the_last,

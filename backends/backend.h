@@ -63,9 +63,16 @@ struct backend_item {
     bool replace;          /* aggregates: everything the store has under this key goes first */
     uint32_t elements_len; /* aggregates: the changed elements only, unless `replace` */
     const struct backend_element *elements;
+    bool goes_on;   /* aggregates: the next item of the batch is the rest of this one, see below */
     bool apart;     /* for its owner, backends do not look at it */
     bool head_only; /* of a key that is to be loaded: type and expiry are enough */
 };
+
+/* An aggregate with very many changed elements may come in parts: items of one key that follow each
+ * other, each but the last one with `goes_on`, each in a piece of its own (see next_piece). They
+ * have the same type and expiry, each element is in one of them, and `replace` is said by the first
+ * one. All of them are one change: refused or kept theirs together, as soon as that is said of one
+ * of them; which one it is said of is the backend's choice. */
 
 /* Clients see numbered databases (SELECT n). Each is a pointer to a store database: FLUSHDB points
  * the number at a new, empty one and drops the old; SWAPDB exchanges two pointers. So neither
@@ -107,7 +114,7 @@ struct backend_batch {
                    Not while a proxy works with it. */
     const struct backend_item *items; /* each key once, sorted by backend_item_order() */
     uint32_t items_len;
-    /* A large batch comes in pieces instead, each key in one of them; each is sorted, and they
+    /* A large batch comes in pieces instead, each item in one of them; each is sorted, and they
      * mostly follow each other. Gives the first one after on_begin(), then the others, and may wait
      * for them. What it gave before is applied by then and no longer valid. RC_NOT_FOUND: that was
      * all. Any other code but RC_OK ends the batch, which is not committed. The other callbacks

@@ -408,6 +408,46 @@ void memory_take(struct memory_store *s, struct memory_merged *merged)
     s->keys_len = merged->len;
 }
 
+/* What has come of a key in parts, which are merged as one item. Takes `parts` over. */
+static struct memory_key *join(struct memory_key *parts, const struct backend_item *next)
+{
+    struct backend_item joined = parts != NULL ? parts->item : *next;
+    uint32_t had = parts != NULL ? parts->item.elements_len : 0;
+    struct backend_element *all =
+        calloc((size_t)had + next->elements_len + 1, sizeof(struct backend_element));
+    must(all != NULL);
+    if (had > 0)
+        memcpy(all, parts->item.elements, had * sizeof(*all));
+    if (next->elements_len > 0)
+        memcpy(&all[had], next->elements, next->elements_len * sizeof(*all));
+    joined.elements = all;
+    joined.elements_len = had + next->elements_len;
+    joined.goes_on = false;
+    struct memory_key *k = memory_key_new(&joined);
+    memory_key_unref(parts);
+    free(all);
+    return k;
+}
+
+static void merge_piece(struct memory_store *s, const struct backend_batch *piece,
+                        struct memory_key **parts, struct memory_merged *m)
+{
+    struct backend_batch whole = *piece;
+    bool goes_on = piece->items_len > 0 && piece->items[piece->items_len - 1].goes_on;
+    if (*parts == NULL && !goes_on) {
+        memory_merge(s, piece, true, m);
+        return;
+    }
+    must(piece->items_len == 1);
+    *parts = join(*parts, &piece->items[0]);
+    if (goes_on)
+        return;
+    whole.items = &(*parts)->item;
+    memory_merge(s, &whole, true, m);
+    memory_key_unref(*parts);
+    *parts = NULL;
+}
+
 /* The changes that were decided on in this attempt are settled, or as open as before. */
 static void end_attempt(struct memory_store *s, bool committed)
 {
@@ -448,12 +488,14 @@ static enum rc attempt(struct memory_store *s, const struct backend_batch *batch
 {
     struct memory_merged merged;
     struct backend_batch piece = {0};
+    struct memory_key *parts = NULL;
     enum rc rc;
     if (batch->on_begin != NULL)
         batch->on_begin(batch->ctx);
     memory_merge_begin(s, &merged);
     while ((rc = backend_next_piece(batch, &piece, err)) == RC_OK)
-        memory_merge(s, &piece, true, &merged);
+        merge_piece(s, &piece, &parts, &merged);
+    memory_key_unref(parts); /* of an attempt that ended early */
     if (rc == RC_NOT_FOUND)
         rc = RC_OK;
     if (rc == RC_OK && batch->before_commit != NULL)

@@ -34,6 +34,15 @@ struct work {
     struct err *err;
     struct sqlite_tally tally;
     bool begin_again; /* a refused item has left something behind */
+    /* A key that comes in parts is one change: within a savepoint from its first part on. */
+    struct parts {
+        bool open;                   /* the item before goes on */
+        bool refused, kept;          /* it is; theirs stays: the rest is passed over */
+        bool decided;                /* as a whole: the rest has no conflict of its own */
+        bool saved;                  /* the savepoint is there */
+        struct backend_applied done; /* before it */
+        struct sqlite_tally tally;
+    } parts;
 };
 
 static bool can_be_prepared(const struct work *w, sqlite3_stmt *s)
@@ -261,6 +270,8 @@ static enum rc put_aggregate(struct work *w, const struct backend_item *item)
     enum rc rc = sqlite_read_head(w->c, item->db, item->key, &old, w->err);
     if (rc != RC_OK)
         return rc;
+    if (w->parts.saved)
+        return put_aggregate_over(w, item, &old);
     bool one_row = item->elements_len <= 1 && !item->replace && old.type == item->type &&
                    old.expires_at_ms == item->expires_at_ms;
     if (w->b->careful_batches > 0 && old.type != VALUE_NONE && !one_row)
@@ -401,20 +412,75 @@ static void tell_refused(struct work *w, uint32_t item)
         w->batch->on_refused(w->batch->ctx, item, w->err);
 }
 
+/* What conflicts of an item is decided; *item: what is to be applied of it. */
+static enum rc settle_item(struct work *w, const struct backend_batch *piece, uint32_t i,
+                           const struct backend_item **item)
+{
+    struct parts *p = &w->parts;
+    const struct backend_item *ours = &piece->items[i];
+    bool goes_on = ours->goes_on, whole = false;
+    if (p->open && p->decided) /* by the first part; its log goes with the last one */
+        return goes_on ? RC_OK : sqlite_change_forget(w->c, ours, w->err);
+    enum rc rc = sqlite_change_settle(w->b, piece, i, item, &whole, w->err);
+    if (rc == RC_OK && (goes_on || p->open)) {
+        p->decided = p->decided || whole || ours->replace;
+        p->kept = p->kept || (whole && *item == NULL);
+    }
+    return rc;
+}
+
+static enum rc begin_parts(struct work *w)
+{
+    w->parts = (struct parts){.saved = true, .done = *w->done, .tally = w->tally};
+    return sqlite_run(w->c, ST_SAVEPOINT, w->err);
+}
+
+/* Nothing of a key is applied of which a part was refused. */
+static enum rc refuse_parts(struct work *w, uint32_t i)
+{
+    struct parts *p = &w->parts;
+    tell_refused(w, i);
+    *w->done = p->done;
+    w->tally = p->tally;
+    p->refused = true;
+    p->saved = false;
+    enum rc rc = sqlite_run(w->c, ST_ROLLBACK_TO, w->err);
+    return rc == RC_OK ? sqlite_run(w->c, ST_RELEASE, w->err) : rc;
+}
+
+static enum rc end_parts(struct work *w)
+{
+    bool saved = w->parts.saved;
+    w->parts = (struct parts){.open = false};
+    return saved ? sqlite_run(w->c, ST_RELEASE, w->err) : RC_OK;
+}
+
+static enum rc apply_one(struct work *w, const struct backend_batch *piece, uint32_t i,
+                         bool changes)
+{
+    struct parts *p = &w->parts;
+    const struct backend_item *item = &piece->items[i];
+    bool goes_on = item->goes_on, is_part = p->open || goes_on;
+    enum rc rc = goes_on && !p->open ? begin_parts(w) : RC_OK;
+    if (rc == RC_OK && changes && !p->refused)
+        rc = settle_item(w, piece, i, &item);
+    if (rc == RC_OK && item != NULL && !p->refused && !p->kept)
+        rc = apply_item(w, item);
+    if (rc == RC_REJECTED && is_part) {
+        rc = refuse_parts(w, i);
+    } else if (rc == RC_REJECTED && !w->begin_again) {
+        tell_refused(w, i);
+        rc = RC_OK;
+    }
+    p->open = goes_on;
+    return rc == RC_OK && is_part && !goes_on ? end_parts(w) : rc;
+}
+
 static enum rc apply_piece(struct work *w, const struct backend_batch *piece, bool changes)
 {
     enum rc rc = RC_OK;
-    for (uint32_t i = 0; i < piece->items_len && rc == RC_OK; i++) {
-        const struct backend_item *item = &piece->items[i];
-        if (changes)
-            rc = sqlite_change_settle(w->b, piece, i, &item, w->err);
-        if (rc == RC_OK && item != NULL)
-            rc = apply_item(w, item);
-        if (rc == RC_REJECTED && !w->begin_again) {
-            tell_refused(w, i);
-            rc = RC_OK;
-        }
-    }
+    for (uint32_t i = 0; i < piece->items_len && rc == RC_OK; i++)
+        rc = apply_one(w, piece, i, changes);
     return rc;
 }
 
@@ -479,6 +545,7 @@ static enum rc attempt(struct work *w)
     *w->done = (struct backend_applied){0};
     w->tally = (struct sqlite_tally){0};
     w->begin_again = false;
+    w->parts = (struct parts){.open = false};
     if (batch->on_begin != NULL)
         batch->on_begin(batch->ctx);
     enum rc rc = sqlite_run(w->c, ST_BEGIN_WRITE, w->err);

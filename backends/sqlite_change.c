@@ -274,7 +274,8 @@ enum rc sqlite_change_resolve(struct sqlite_backend *b, uint32_t db, struct slic
 /* ---- settling ---- */
 
 enum rc sqlite_change_settle(struct sqlite_backend *b, const struct backend_batch *batch,
-                             uint32_t index, const struct backend_item **item, struct err *err)
+                             uint32_t index, const struct backend_item **item, bool *whole,
+                             struct err *err)
 {
     const struct backend_item *ours = &batch->items[index];
     lock_acquire(&b->lock);
@@ -287,13 +288,19 @@ enum rc sqlite_change_settle(struct sqlite_backend *b, const struct backend_batc
     int result = sqlite3_step(s);
     enum rc rc = RC_OK;
     if (result == SQLITE_ROW)
-        rc = sqlite_conflict_decide(b, batch, index, item, err);
+        rc = sqlite_conflict_decide(b, batch, index, item, whole, err);
     else if (result != SQLITE_DONE)
         rc = sqlite_fail(&b->writer, result, "reading the change log", err);
     sqlite3_reset(s);
-    if (rc != RC_OK || result != SQLITE_ROW)
+    if (rc != RC_OK || result != SQLITE_ROW || ours->goes_on)
         return rc;
-    return forget_key(&b->writer, ours->db, ours->key, INT64_MAX, err);
+    return sqlite_change_forget(&b->writer, ours, err);
+}
+
+enum rc sqlite_change_forget(const struct sqlite_conn *c, const struct backend_item *item,
+                             struct err *err)
+{
+    return forget_key(c, item->db, item->key, INT64_MAX, err);
 }
 
 /* ---- poll ---- */

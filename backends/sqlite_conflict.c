@@ -292,7 +292,8 @@ static enum rc decide_by_element(struct sqlite_backend *b, const struct backend_
 /* ---- an item ---- */
 
 enum rc sqlite_conflict_decide(struct sqlite_backend *b, const struct backend_batch *batch,
-                               uint32_t index, const struct backend_item **item, struct err *err)
+                               uint32_t index, const struct backend_item **item, bool *whole,
+                               struct err *err)
 {
     const struct backend_item *ours = &batch->items[index];
     sqlite3_stmt *s = b->writer.statements[ST_CHANGE_OF_KEY];
@@ -309,6 +310,7 @@ enum rc sqlite_conflict_decide(struct sqlite_backend *b, const struct backend_ba
     struct backend_item theirs = {.type = now.type, .expires_at_ms = now.expires_at_ms};
     if (backend_conflicts_by_element(ours, &base, &theirs))
         return decide_by_element(b, batch, index, s, item, err);
+    *whole = true;
     struct settling st = {
         .batch = batch, .item = index, .theirs = &b->theirs, .conflict = {.ours = ours}};
     rc = decide_whole(b, &st, s, err);

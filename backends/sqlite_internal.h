@@ -527,10 +527,12 @@ void sqlite_reap_fini(struct sqlite_backend *b);
 
 /* sqlite_conflict.c */
 
-/* What of an item conflicts with the log of its key, of which `s` stands on the first row. */
+/* What of an item conflicts with the log of its key, of which `s` stands on the first row. *whole:
+ * as of sqlite_change_settle(). */
 MUST_CHECK enum rc sqlite_conflict_decide(struct sqlite_backend *b,
                                           const struct backend_batch *batch, uint32_t index,
-                                          const struct backend_item **item, struct err *err);
+                                          const struct backend_item **item, bool *whole,
+                                          struct err *err);
 void sqlite_conflict_fini(struct sqlite_backend *b);
 
 /* sqlite_change.c */
@@ -538,10 +540,14 @@ MUST_CHECK enum rc sqlite_poll(struct backend *b, backend_emit *emit, void *ctx,
 /* Whether the change log has anything at all. Inside the transaction of `c`. */
 MUST_CHECK enum rc sqlite_change_any(const struct sqlite_conn *c, bool *any, struct err *err);
 /* Settles an item against the log, inside the transaction. *item: what is to be applied of it, NULL
- * when theirs stays; its elements are valid until the next call. */
+ * when theirs stays; its elements are valid until the next call. *whole: true when it was decided
+ * about the key, not about some elements. The log of a part that goes on stays. */
 MUST_CHECK enum rc sqlite_change_settle(struct sqlite_backend *b, const struct backend_batch *batch,
                                         uint32_t index, const struct backend_item **item,
-                                        struct err *err);
+                                        bool *whole, struct err *err);
+/* Nothing is left to be settled of this key. */
+MUST_CHECK enum rc sqlite_change_forget(const struct sqlite_conn *c,
+                                        const struct backend_item *item, struct err *err);
 /* A load is about to emit this key: its changes up to now are known to the proxy. */
 MUST_CHECK enum rc sqlite_change_resolve(struct sqlite_backend *b, uint32_t db, struct slice key,
                                          struct err *err);

@@ -26,6 +26,9 @@ static const char REFUSED_LETTERS[] =
     "WEIR BACKENDS; retry or drop some with WEIR DEADLETTER.";
 static const char REFUSED_CAPTURE[] =
     "OOM Weir has no memory to keep what this key was, which is being flushed. Try again later.";
+static const char REFUSED_LARGE_CAPTURE[] =
+    "TRYAGAIN this key is large and is being captured for a flush, which takes unusually long. Try "
+    "again later.";
 static const char REFUSED_ROOM[] = "TRYAGAIN the journal's disk does not keep up. Try again later.";
 static const char REFUSED_LARGE[] = "ERR the command is too large for the journal";
 static const char REFUSED_FLUSHES[] =
@@ -102,6 +105,24 @@ static enum txn_state await_room(struct txn *t, struct waiter *w)
     if (now - w->room_since_us >= option_num(OPT_backpressure_max_delay_ms) * 1000) {
         w->room_since_us = 0;
         return txn_refuse(t, REFUSED_ROOM);
+    }
+    wait_for_relief(t->ks, w);
+    return TXN_PARKED;
+}
+
+/* Not for long: from now on nothing keeps the cutter from it. */
+enum txn_state txn_await_capture(struct txn *t, struct waiter *w)
+{
+    int64_t now = clock_mono().us;
+    if ((t->flags & TXN_TRY) != 0)
+        return TXN_PARKED;
+    if (w == NULL)
+        return txn_refuse(t, REFUSED_LARGE_CAPTURE);
+    if (w->capture_since_us == 0)
+        w->capture_since_us = now;
+    if (now - w->capture_since_us >= option_num(OPT_backpressure_max_delay_ms) * 1000) {
+        w->capture_since_us = 0;
+        return txn_refuse(t, REFUSED_LARGE_CAPTURE);
     }
     wait_for_relief(t->ks, w);
     return TXN_PARKED;

@@ -114,8 +114,9 @@ static void journal_expired(struct txn *t, const struct slot *s)
 bool edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e, int64_t *weight)
 {
     txn_stamp(t);
-    bool ready = !writeback_must_capture(e, t->stamp.cut) ||
-                 writeback_capture(t->ks->wb, t->producer, sh, e);
+    struct keyspace *ks = t->ks;
+    bool ready =
+        !writeback_must_capture(e, t->stamp.cut) || writeback_capture(ks->wb, t->producer, sh, e);
     *weight = writeback_weight(e);
     return ready;
 }

@@ -215,6 +215,8 @@ enum held_by { HELD_BY_PRESSURE, HELD_BY_LETTERS, HELD_BY_MAXMEMORY, HELD_BY_CAP
 enum txn_state txn_refuse(struct txn *t, const char *text);
 /* Flushing will make room soon: the write waits for it, and is refused when that takes too long. */
 enum txn_state txn_hold_back(struct txn *t, struct waiter *w, enum held_by cause);
+/* A value is being captured, which takes a moment. */
+enum txn_state txn_await_capture(struct txn *t, struct waiter *w);
 /* Before any lock. */
 enum txn_state txn_admit(struct txn *t, struct waiter *w);
 
@@ -245,9 +247,10 @@ bool txn_may_flush(struct txn *t, uint32_t n);
 void txn_close_request(struct txn *t);
 
 /* --- owed.c --- */
-/* Before anything is changed, with all locks held. False: out of memory; nothing may be changed
- * now. */
-MUST_CHECK bool owed_capture(struct txn *t);
+/* Before anything is changed, with all locks held. Anything but OWED_NOTHING: nothing may be
+ * changed now; there is no memory, or the cutter is to capture something large first. */
+enum owed { OWED_NOTHING, OWED_MEMORY, OWED_LARGE };
+MUST_CHECK enum owed owed_capture(struct txn *t);
 
 /* --- effect.c --- */
 /* Begins an effect: the verb; `argc` arguments are to be appended. */
@@ -273,8 +276,9 @@ MUST_CHECK bool effect_try_reserve(struct txn *t, uint32_t k, size_t bytes);
 /* The key is deleted, whatever is known of it. */
 MUST_CHECK enum rc edit_clear(struct txn *t, uint32_t k);
 /* Before an entry is changed, by a request or because its time is over: stamps the transaction and
- * captures the entry for a cut that is still owed it. False: out of memory, nothing may be changed.
- * *weight: what it weighs, for writeback_changed(). */
+ * captures the entry for a cut that is still owed it, which the cutter must not have begun to do in
+ * parts. False: out of memory, nothing may be changed. *weight: what it weighs, for
+ * writeback_changed(). */
 MUST_CHECK bool edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e, int64_t *weight)
     REQUIRES(sh->lock);
 /* At the end of a request: what was edited weighs what it weighs now, and aggregates that were left
@@ -372,8 +376,8 @@ void block_look_again_shard(struct shard *sh) REQUIRES(sh->lock); /* any of its 
 void block_databases_changed(struct txn *t, uint32_t a, uint32_t b);
 
 /* --- wait.c --- */
-/* A writer is held back; woken when pressure falls or its time is over, or, when room_since_us is
- * set, whenever the journal has moved on. */
+/* A writer is held back; woken when pressure falls or its time is over. When room_since_us is set:
+ * whenever the journal has moved on; when capture_since_us is: at the cutter's next look. */
 void wait_for_relief(struct keyspace *ks, struct waiter *w);
 void wait_look(struct keyspace *ks, bool journal_moved);
 

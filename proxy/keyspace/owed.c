@@ -6,6 +6,8 @@
  * WRITEBACK_READY_STRINGS). Where the keys have more, the stamp comes first, so that no cut falls
  * between; should nothing be changed then, its record says so.
  *
+ * What is very large only the cutter captures, in parts: the transaction waits for that.
+ *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
 
@@ -14,12 +16,35 @@ static bool is_changed_by(const struct slot *s, const struct entry *e)
     return s->key->mode > KEY_READ && e != NULL && (e->flags & ENTRY_DIRTY) != 0;
 }
 
-bool owed_capture(struct txn *t) NO_TSA
+/* Of one key, for a transaction that has this cut or is about to have a later one. */
+static enum owed capture_one(struct txn *t, const struct slot *s, struct entry *e,
+                             uint16_t cut) NO_TSA
+{
+    struct writeback *wb = t->ks->wb;
+    if (!writeback_must_capture(e, cut))
+        return OWED_NOTHING;
+    if (writeback_wants(wb, e))
+        return OWED_LARGE;
+    return writeback_capture(wb, t->producer, s->shard, e) ? OWED_NOTHING : OWED_MEMORY;
+}
+
+static enum owed capture_all(struct txn *t, uint16_t cut)
+{
+    enum owed owed = OWED_NOTHING;
+    for (uint32_t i = 0; i < t->slots_len && owed == OWED_NOTHING; i++) {
+        struct slot *s = &t->slots[i];
+        struct entry *e = slot_entry(t, s);
+        if (is_changed_by(s, e))
+            owed = capture_one(t, s, e, cut);
+    }
+    return owed;
+}
+
+enum owed owed_capture(struct txn *t) NO_TSA
 {
     struct keyspace *ks = t->ks;
     size_t strings = 0, objects = 0;
     uint32_t dirty = 0;
-    bool captured = true;
     for (uint32_t i = 0; i < t->slots_len; i++) {
         const struct entry *e = slot_entry(t, &t->slots[i]);
         if (LIKELY(!is_changed_by(&t->slots[i], e)))
@@ -31,16 +56,12 @@ bool owed_capture(struct txn *t) NO_TSA
             objects += entry_memory(e);
     }
     if (LIKELY(dirty == 0))
-        return true;
+        return OWED_NOTHING;
+    enum owed owed = capture_all(t, journal_cut(ks->journal));
+    if (owed != OWED_NOTHING)
+        return owed;
     if (strings > WRITEBACK_READY_STRINGS || objects > WRITEBACK_READY_OBJECTS ||
         dirty > PIECE_READY_ITEMS)
         txn_stamp(t);
-    uint16_t cut = t->stamped ? t->stamp.cut : journal_cut(ks->journal);
-    for (uint32_t i = 0; i < t->slots_len && captured; i++) {
-        struct slot *s = &t->slots[i];
-        struct entry *e = slot_entry(t, s);
-        if (is_changed_by(s, e) && writeback_must_capture(e, cut))
-            captured = writeback_capture(ks->wb, t->producer, s->shard, e);
-    }
-    return captured;
+    return t->stamped ? capture_all(t, t->stamp.cut) : OWED_NOTHING;
 }

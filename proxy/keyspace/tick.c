@@ -25,7 +25,7 @@ static bool leave_expiry_index(struct keyspace *ks, uint32_t producer, struct sh
                                struct entry *e, uint64_t hash) REQUIRES(sh->lock)
 {
     if (writeback_must_capture(e, journal_cut(ks->journal)) && /* a cut from before the flush */
-        !writeback_capture(ks->wb, producer, sh, e))
+        (writeback_wants(ks->wb, e) || !writeback_capture(ks->wb, producer, sh, e)))
         return false;
     int64_t before = writeback_weight(e);
     e = entry_set_expiry(&ks->store, sh, e, hash, 0);
@@ -35,7 +35,8 @@ static bool leave_expiry_index(struct keyspace *ks, uint32_t producer, struct sh
     return true;
 }
 
-/* False: there is no memory to capture it, so it stays for now. */
+/* False: it has to be captured first, and there is no memory for that, or it is the cutter's: it
+ * stays for now. */
 static bool expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_t hash) NO_TSA
 {
     struct keyspace *ks = t->ks;
@@ -43,6 +44,9 @@ static bool expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_
     if (number < 0) /* of a flushed database: the sweep takes it */
         return leave_expiry_index(ks, t->producer, sh, e, hash);
     int64_t before;
+    txn_stamp(t);
+    if (writeback_must_capture(e, t->stamp.cut) && writeback_wants(ks->wb, e))
+        return false;
     if (!edit_begin_entry(t, sh, e, &before))
         return false;
     effect_del(t, e->db, entry_key(e));

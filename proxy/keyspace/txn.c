@@ -537,11 +537,12 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     enum txn_state state = make_resident(t, waiter);
     if (state == TXN_READY && (flags & TXN_WRITES) != 0 && UNLIKELY(!reserve_dirty(t)))
         state = txn_refuse(t, REPLY_OOM);
-    bool starves = state == TXN_READY && (flags & TXN_WRITES) != 0 && !ks->replaying &&
-                   UNLIKELY(!owed_capture(t));
-    t->open = state == TXN_READY && !starves;
-    if (t->open && UNLIKELY(waiter != NULL && waiter->since_us != 0)) {
-        waiter->since_us = 0; /* a deletion that waited: the next one begins anew */
+    enum owed owed = OWED_NOTHING;
+    if (state == TXN_READY && (flags & TXN_WRITES) != 0 && !ks->replaying)
+        owed = owed_capture(t);
+    t->open = state == TXN_READY && owed == OWED_NOTHING;
+    if (t->open && waiter != NULL && UNLIKELY((waiter->since_us | waiter->capture_since_us) != 0)) {
+        waiter->since_us = waiter->capture_since_us = 0; /* the next wait begins anew */
         waiter->admitted = false;
     }
     if (!t->open) {
@@ -550,7 +551,9 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
         unlock(t);
         forget_raw_copy(t);
     }
-    return starves ? txn_hold_back(t, waiter, HELD_BY_CAPTURE) : state;
+    if (UNLIKELY(owed == OWED_LARGE))
+        return txn_await_capture(t, waiter);
+    return UNLIKELY(owed == OWED_MEMORY) ? txn_hold_back(t, waiter, HELD_BY_CAPTURE) : state;
 }
 
 void txn_stamp(struct txn *t)

@@ -65,10 +65,11 @@ struct waiter {
     struct waiter *next; /* for the list it waits in */
     enum rc
         failed; /* why it was called, when not for good news; txn_begin turns it into a refusal */
-    int64_t since_us;      /* back-pressure: when the wait began, 0: not waiting for that */
-    bool admitted;         /* and it is this one's turn */
-    int64_t room_since_us; /* the same of a wait for room in the journal */
-    uint32_t load_rounds;  /* how often in a row the command has waited for loads */
+    int64_t since_us;         /* back-pressure: when the wait began, 0: not waiting for that */
+    bool admitted;            /* and it is this one's turn */
+    int64_t room_since_us;    /* the same of a wait for room in the journal */
+    int64_t capture_since_us; /* the same of a wait for the capture of a large value */
+    uint32_t load_rounds;     /* how often in a row the command has waited for loads */
 };
 
 enum txn_state { TXN_READY, TXN_PARKED, TXN_REFUSED };

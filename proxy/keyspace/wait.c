@@ -78,7 +78,7 @@ void wait_for_relief(struct keyspace *ks, struct waiter *w)
 
 /* Waiters are called under the lock: once keyspace_cancel_wait() says that one will not be called,
  * that is so. A call only passes the news on. First come, first served; who waits for room in the
- * journal holds nobody else up. */
+ * journal or for a capture holds nobody else up. */
 static void release_pressed(struct keyspace *ks, bool journal_moved) REQUIRES(ks->wait_lock)
 {
     uint32_t admits = atomic_load(&ks->stuck) ? 0 : pressure_admits(ks->wb);
@@ -86,14 +86,17 @@ static void release_pressed(struct keyspace *ks, bool journal_moved) REQUIRES(ks
     int64_t now = clock_mono().us, most = option_num(OPT_backpressure_max_delay_ms) * 1000;
     struct waiter **at = &ks->pressed, *w;
     while ((w = *at) != NULL) {
-        bool for_room = w->room_since_us != 0;
+        bool for_room = w->room_since_us != 0, for_capture = w->capture_since_us != 0;
         bool is_over = now - (for_room ? w->room_since_us : w->since_us) >= most;
-        if (for_room ? !journal_moved && !is_over : admits == 0 && !(refuses && is_over)) {
+        if (for_capture ? false
+            : for_room  ? !journal_moved && !is_over
+                        : admits == 0 && !(refuses && is_over)) {
             at = &w->next;
             continue;
         }
-        w->admitted = for_room || (admits > 0 && admits != PRESSURE_ADMITS_ALL);
-        admits -= !for_room && admits > 0 && admits != PRESSURE_ADMITS_ALL;
+        bool in_turn = !for_room && !for_capture && admits > 0 && admits != PRESSURE_ADMITS_ALL;
+        w->admitted = for_room || for_capture || in_turn;
+        admits -= in_turn;
         *at = w->next;
         atomic_fetch_sub(&ks->pressed_len, 1);
         atomic_fetch_sub(&ks->waiting, 1);

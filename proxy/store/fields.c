@@ -9,7 +9,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-enum { SALT_BITS = 24 }; /* with a position it makes a cursor that fits a double's 53 bits */
+enum { SALT_BITS = 24 };    /* with a position it makes a cursor that fits a double's 53 bits */
+enum { CAPTURE_STEP = 64 }; /* slots, or changed fields, until the sink is asked */
 enum { RECENT_MIN = 64, RECENT_SHARE = 8 /* of the fields: beyond an eighth, a walk is as good */ };
 
 static uint32_t position_of(const struct fields *fs, struct slice name)
@@ -251,24 +252,6 @@ void fields_remove(struct fields *fs, struct field *f)
     free(f);
 }
 
-struct visit {
-    void (*each)(void *ctx, struct field *f);
-    void *ctx;
-};
-
-static void visit_any(void *ctx, void *pointer)
-{
-    const struct visit *v = ctx;
-    v->each(v->ctx, pointer);
-}
-
-static void visit_changed(void *ctx, void *pointer)
-{
-    const struct field *f = pointer;
-    if (f->changed)
-        visit_any(ctx, pointer);
-}
-
 void fields_each(const struct fields *fs, bool (*each)(void *ctx, const struct field *f), void *ctx)
 {
     for (uint32_t part = 0; part < parts_len(fs); part++) {
@@ -325,12 +308,6 @@ static uint32_t walk_parts(struct fields *fs, uint32_t from, size_t count,
     }
 }
 
-void fields_walk(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx)
-{
-    struct visit v = {each, ctx};
-    walk_parts(fs, 0, SIZE_MAX / 2, visit_any, &v);
-}
-
 /* A changed field with this position, or NULL. */
 static struct field *changed_at(const struct fields *fs, uint32_t position)
 {
@@ -344,20 +321,74 @@ static struct field *changed_at(const struct fields *fs, uint32_t position)
     return NULL;
 }
 
-void fields_take_changed(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx)
+static void forget_recent(struct fields *fs)
 {
-    struct visit v = {each, ctx};
-    if (fs->recent_incomplete)
-        walk_parts(fs, 0, SIZE_MAX / 2, visit_changed, &v);
-    for (uint32_t i = 0; i < fs->recent_len; i++) {
-        struct field *f;
-        while ((f = changed_at(fs, fs->recent[i])) != NULL)
-            each(ctx, f);
-    }
     free(fs->recent);
     fs->recent = NULL;
     fs->recent_len = fs->recent_cap = 0;
     fs->recent_incomplete = false;
+}
+
+static bool is_enough(const struct change_sink *sink)
+{
+    return sink->is_full != NULL && sink->is_full(sink->ctx);
+}
+
+struct visit {
+    bool (*each)(void *ctx, struct field *f);
+    void *ctx;
+    bool everything, refused;
+};
+
+static void visit_one(void *ctx, void *pointer)
+{
+    struct visit *v = ctx;
+    struct field *f = pointer;
+    if (!v->refused && (v->everything || f->changed))
+        v->refused = !v->each(v->ctx, f);
+}
+
+/* What is refused within a step is met again, with the rest of that. */
+static bool capture_by_walk(struct fields *fs, struct capture_place *place,
+                            const struct change_sink *sink, struct visit *v)
+{
+    size_t step = sink->is_full != NULL ? CAPTURE_STEP : SIZE_MAX / 2;
+    while (place->at < TABLE_POSITIONS) {
+        uint32_t next = walk_parts(fs, (uint32_t)place->at, step, visit_one, v);
+        if (v->refused)
+            return false;
+        place->at = next;
+        if (next < TABLE_POSITIONS && is_enough(sink))
+            return false;
+    }
+    return true;
+}
+
+static bool capture_by_list(struct fields *fs, const struct change_sink *sink, struct visit *v)
+{
+    for (uint32_t n = 1; fs->recent_len > 0; n++) {
+        struct field *f;
+        while ((f = changed_at(fs, fs->recent[fs->recent_len - 1])) != NULL)
+            if (!v->each(v->ctx, f))
+                return false;
+        fs->recent_len--;
+        if (n % CAPTURE_STEP == 0 && is_enough(sink))
+            return false;
+    }
+    return true;
+}
+
+bool fields_capture(struct fields *fs, bool everything, struct capture_place *place,
+                    const struct change_sink *sink, bool (*each)(void *ctx, struct field *f),
+                    void *ctx)
+{
+    struct visit v = {each, ctx, everything, false};
+    place->begun = true;
+    bool done = everything || fs->recent_incomplete ? capture_by_walk(fs, place, sink, &v)
+                                                    : capture_by_list(fs, sink, &v);
+    if (done)
+        forget_recent(fs);
+    return done;
 }
 
 size_t fields_memory(const struct fields *fs)

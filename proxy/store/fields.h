@@ -16,6 +16,7 @@
 
 #include "store/packed.h"
 #include "store/table.h"
+#include "store/value.h"
 
 struct field { /* 8 bytes, then name and value */
     uint32_t value_len : 30;
@@ -78,16 +79,17 @@ static inline unsigned field_flags(const struct field *f)
 /* Notes it in the list when it becomes changed. */
 void fields_set_flags(struct fields *fs, struct field *f, unsigned flags);
 
-/* Calls `each` for every changed field, which must clear the mark or remove the field; the list is
- * empty afterwards. */
-void fields_take_changed(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx);
+/* A capture: calls `each` for every changed field, or every one, from the place on. It clears the
+ * mark or removes the field, and says false when the field was not taken, and none will be. False:
+ * that, or the sink is full. */
+bool fields_capture(struct fields *fs, bool everything, struct capture_place *place,
+                    const struct change_sink *sink, bool (*each)(void *ctx, struct field *f),
+                    void *ctx);
 /* Calls `each` for every field until it says false; it changes nothing. */
 void fields_each(const struct fields *fs, bool (*each)(void *ctx, const struct field *f),
                  void *ctx);
 /* A random one that is not dead; there must be one. */
 const struct field *fields_random(const struct fields *fs, uint64_t random);
-/* Calls `each` for every field; it may remove it. */
-void fields_walk(struct fields *fs, void (*each)(void *ctx, struct field *f), void *ctx);
 /* HSCAN and its like: about `count` fields from `cursor` (0: start); the next cursor (0: end). It
  * holds salt and position, so one that was given out before the fields were evicted and loaded
  * again, with another salt, is known: the walk then starts over, and misses nothing. */

@@ -104,11 +104,13 @@ static size_t ops_changes(const void *object, bool everything)
     return named_changes(object, everything);
 }
 
-static void ops_capture(void **object, bool everything, struct change_sink *sink)
+static bool ops_capture(void **object, bool everything, struct capture_place *place,
+                        const struct change_sink *sink)
 {
     struct named *n = *object;
-    named_capture(&n, everything, sink);
+    bool done = named_capture(&n, everything, place, sink);
     *object = n;
+    return done;
 }
 
 static bool ops_load(void **object, struct slice name, struct slice value, int64_t position,

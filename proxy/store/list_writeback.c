@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+enum { GONE_STEP = 64 }; /* positions until the sink is asked */
+
 static void *ops_try_new(void)
 {
     return list_try_new();
@@ -78,71 +80,121 @@ static size_t ops_changes(const void *object, bool everything)
     return l->changed + (l->gone != NULL ? (size_t)l->gone->positions : 0);
 }
 
-static void tell_gone(const struct list *l, struct change_sink *sink)
+/* Goes on at (run, position in it). False: it was not taken, or that is enough. */
+static bool tell_gone(const struct list *l, struct capture_place *place,
+                      const struct change_sink *sink)
 {
-    for (uint32_t i = 0; l->gone != NULL && i < l->gone->len; i++) {
+    uint32_t i = (uint32_t)(place->at >> 32), k = (uint32_t)place->at;
+    for (; l->gone != NULL && i < l->gone->len; i++, k = 0) {
         const struct list_run *r = &l->gone->runs[i];
-        uint64_t position = (uint64_t)r->first;
-        for (uint32_t k = 0; k < r->n; k++, position += (uint64_t)r->step)
-            sink->element(sink->ctx, SLICE(""), SLICE(""), (int64_t)position, 0, true);
+        uint64_t position = (uint64_t)r->first + k * (uint64_t)r->step;
+        for (; k < r->n; position += (uint64_t)r->step) {
+            if (!sink->element(sink->ctx, SLICE(""), SLICE(""), (int64_t)position, 0, true))
+                return false;
+            place->at = (uint64_t)i << 32 | ++k;
+            if (k % GONE_STEP == 0 && sink->is_full != NULL && sink->is_full(sink->ctx))
+                return false;
+        }
     }
+    return true;
 }
 
-static void tell_node(struct list_node *n, bool everything, struct change_sink *sink)
+static bool tell_node(struct list *l, struct list_node *n, bool everything,
+                      const struct change_sink *sink)
 {
     struct list_element e;
     uint32_t index = 0;
     for (uint32_t at = n->start; at < n->end; at = e.end, index++) {
         list_node_read(n, at, &e);
-        if (!everything && (e.flags & LIST_CHANGED) == 0)
+        bool changed = (e.flags & LIST_CHANGED) != 0;
+        if (!everything && !changed)
             continue;
-        sink->element(sink->ctx, SLICE(""), e.value, list_node_position(n, index, &e), 0, false);
+        if (!sink->element(sink->ctx, SLICE(""), e.value, list_node_position(n, index, &e), 0,
+                           false))
+            return false;
         list_node_clean(n, &e);
+        n->changed -= changed;
+        l->changed -= changed;
     }
-    n->changed = 0;
+    return true;
 }
 
-/* Changes are mostly near the ends: they are looked for from both, inwards, until all are found;
- * then they are told in the order of their positions. */
-static void tell_changed(struct list *l, struct change_sink *sink)
+/* From `n` on. Returns the node to go on with, NULL behind the last one that has to be told. */
+static struct list_node *tell_from(struct list *l, struct list_node *n, bool everything,
+                                   const struct change_sink *sink)
 {
-    struct list_node *left = l->head, *right = l->tail; /* neither is looked at yet */
-    for (uint32_t found = 0; found < l->changed;) {
-        found += left->changed;
-        left = left->next;
-        if (found == l->changed || left == right->next)
-            break;
-        found += right->changed;
-        right = right->prev;
-        if (left->prev == right)
-            break;
+    for (; n != NULL && (everything || l->changed > 0); n = n->next) {
+        if ((everything || n->changed > 0) && !tell_node(l, n, everything, sink))
+            return n;
+        if (n->next != NULL && sink->is_full != NULL && sink->is_full(sink->ctx))
+            return n->next;
     }
-    for (struct list_node *n = l->head; n != left; n = n->next) {
-        if (n->changed > 0)
-            tell_node(n, false, sink);
-    }
-    for (struct list_node *n = right != NULL ? right->next : NULL; n != NULL; n = n->next) {
-        if (n->changed > 0)
-            tell_node(n, false, sink);
-    }
+    return NULL;
 }
 
-static void ops_capture(void **object, bool everything, struct change_sink *sink)
+/* Changes are mostly near the ends: they are looked for from both, inwards, until all are found.
+ * Returns the first node behind those of the left end, and in *right the first one of the right
+ * end, NULL: there is none. */
+static struct list_node *find_changed(const struct list *l, struct list_node **right)
+{
+    struct list_node *from_left = l->head, *from_right = l->tail; /* neither is looked at yet */
+    for (uint32_t found = 0; found < l->changed;) {
+        found += from_left->changed;
+        from_left = from_left->next;
+        if (found == l->changed || from_left == from_right->next)
+            break;
+        found += from_right->changed;
+        from_right = from_right->prev;
+        if (from_left->prev == from_right)
+            break;
+    }
+    *right = from_right != NULL ? from_right->next : NULL;
+    return from_left;
+}
+
+/* All at once, in the order of their positions. */
+static bool tell_changed(struct list *l, const struct change_sink *sink)
+{
+    struct list_node *right, *left = find_changed(l, &right);
+    for (struct list_node *n = l->head; n != left; n = n->next)
+        if (n->changed > 0 && !tell_node(l, n, false, sink))
+            return false;
+    for (struct list_node *n = right; n != NULL; n = n->next)
+        if (n->changed > 0 && !tell_node(l, n, false, sink))
+            return false;
+    return true;
+}
+
+/* What is gone is told first, since an element may have come to a position of that. `at` of the
+ * place is tell_gone()'s, and once `begun` the node to go on with. */
+static bool capture_some(struct list *l, bool everything, struct capture_place *place,
+                         const struct change_sink *sink)
+{
+    if (!place->begun) {
+        if (!everything && !tell_gone(l, place, sink))
+            return false;
+        place->begun = true;
+        place->at = (uintptr_t)l->head;
+    }
+    if (!everything && sink->is_full == NULL)
+        return l->changed == 0 || tell_changed(l, sink);
+    struct list_node *n = tell_from(l, (void *)(uintptr_t)place->at, everything, sink);
+    place->at = (uintptr_t)n;
+    return n == NULL;
+}
+
+static bool ops_capture(void **object, bool everything, struct capture_place *place,
+                        const struct change_sink *sink)
 {
     struct list *l = *object;
     must(everything || !l->rewrite);
-    if (everything) {
-        for (struct list_node *n = l->head; n != NULL; n = n->next)
-            tell_node(n, true, sink);
-    } else {
-        tell_gone(l, sink);
-        if (l->changed > 0)
-            tell_changed(l, sink);
-    }
+    if (!capture_some(l, everything, place, sink))
+        return false;
+    must(l->changed == 0);
     free(l->gone);
     l->gone = NULL;
     l->rewrite = false;
-    l->changed = 0;
+    return true;
 }
 
 /* --- Loading --- */

@@ -373,46 +373,55 @@ size_t named_changes(const struct named *n, bool everything)
 }
 
 struct capture {
-    struct fields *fields;
-    struct change_sink *sink;
+    struct named_table *t;
+    const struct change_sink *sink;
     bool everything;
 };
 
-static void tell(const struct capture *c, struct slice name, struct slice value, unsigned flags)
+/* False: it was not taken. */
+static bool tell(const struct capture *c, struct slice name, struct slice value, unsigned flags)
 {
     bool removed = (flags & FIELD_DEAD) != 0;
-    if (c->everything ? !removed : (flags & FIELD_CHANGED) != 0)
-        c->sink->element(c->sink->ctx, name, value, 0, 0, removed);
+    if (c->everything ? removed : (flags & FIELD_CHANGED) == 0)
+        return true;
+    return c->sink->element(c->sink->ctx, name, value, 0, 0, removed);
 }
 
-static void capture_field(void *ctx, struct field *f)
+static bool capture_field(void *ctx, struct field *f)
 {
     const struct capture *c = ctx;
-    tell(c, field_name(f), field_value(f), field_flags(f));
+    if (!tell(c, field_name(f), field_value(f), field_flags(f)))
+        return false;
+    c->t->changed -= f->changed;
     if (f->dead)
-        fields_remove(c->fields, f);
+        fields_remove(c->t->fields, f);
     else
-        fields_set_flags(c->fields, f, 0);
+        fields_set_flags(c->t->fields, f, 0);
+    return true;
 }
 
-void named_capture(struct named **place, bool everything, struct change_sink *sink)
+static bool capture_packed(const struct capture *c, struct packed **place)
+{
+    struct packed_pair pair;
+    for (uint32_t at = 0; packed_read(*place, at, &pair); at = pair.end)
+        if (!tell(c, pair.name, pair.value, pair.flags))
+            return false;
+    packed_settle(place);
+    return true;
+}
+
+bool named_capture(struct named **n, bool everything, struct capture_place *place,
+                   const struct change_sink *sink)
 {
     struct capture c = {.sink = sink, .everything = everything};
-    if (!is_table(*place)) {
-        struct packed_pair pair;
-        for (uint32_t at = 0; packed_read(packed_seen(*place), at, &pair); at = pair.end)
-            tell(&c, pair.name, pair.value, pair.flags);
-        struct packed *p = (void *)*place;
-        packed_settle(&p);
-        *place = (void *)p;
-        return;
+    if (!is_table(*n)) {
+        struct packed *p = (void *)*n;
+        bool done = capture_packed(&c, &p);
+        *n = (void *)p;
+        return done;
     }
-    struct named_table *t = table_of(*place);
-    c.fields = t->fields;
-    if (everything)
-        fields_walk(t->fields, capture_field, &c);
-    fields_take_changed(t->fields, capture_field, &c);
-    t->changed = 0;
+    c.t = table_of(*n);
+    return fields_capture(c.t->fields, everything, place, sink, capture_field, &c);
 }
 
 struct copying {

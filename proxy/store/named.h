@@ -73,7 +73,8 @@ void named_random(const struct named *n, uint64_t random, struct slice *name, st
 /* As in struct value_ops. */
 void named_prefetch(const struct named *n, struct slice name, bool near);
 size_t named_changes(const struct named *n, bool everything);
-void named_capture(struct named **place, bool everything, struct change_sink *sink);
+bool named_capture(struct named **n, bool everything, struct capture_place *place,
+                   const struct change_sink *sink);
 struct named *named_copy(const struct named *n);
 
 #endif

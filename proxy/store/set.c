@@ -395,31 +395,37 @@ static size_t ops_changes(const void *object, bool everything)
     return everything ? ints_seen(s)->count : ints_seen(s)->changed;
 }
 
-static void capture_ints(struct intset **place, bool everything, struct change_sink *sink)
+static bool capture_ints(struct intset **place, bool everything, const struct change_sink *sink)
 {
     const struct intset *ints = *place;
     char scratch[SET_SCRATCH];
     for (uint32_t i = 0; i < ints->len; i++) {
         unsigned flags = intset_flags(ints, i);
         bool removed = (flags & FIELD_DEAD) != 0;
-        if (everything ? !removed : (flags & FIELD_CHANGED) != 0)
-            sink->element(sink->ctx, text_of(intset_at(ints, i), scratch), SLICE(""), 0, 0,
-                          removed);
+        if (everything ? removed : (flags & FIELD_CHANGED) == 0)
+            continue;
+        if (!sink->element(sink->ctx, text_of(intset_at(ints, i), scratch), SLICE(""), 0, 0,
+                           removed))
+            return false;
     }
     intset_settle(place);
+    return true;
 }
 
-static void ops_capture(void **object, bool everything, struct change_sink *sink)
+static bool ops_capture(void **object, bool everything, struct capture_place *place,
+                        const struct change_sink *sink)
 {
+    bool done;
     if (is_ints(*object)) {
         struct intset *ints = *object;
-        capture_ints(&ints, everything, sink);
+        done = capture_ints(&ints, everything, sink);
         *object = ints;
     } else {
         struct named *n = *object;
-        named_capture(&n, everything, sink);
+        done = named_capture(&n, everything, place, sink);
         *object = n;
     }
+    return done;
 }
 
 static bool ops_load(void **object, struct slice name, struct slice value, int64_t position,

@@ -28,9 +28,18 @@ struct value {
 /* Receives the changes of an aggregate at capture; slices live as long as the shard is locked. */
 struct change_sink {
     void *ctx;
-    /* One element: see struct backend_element for what each type uses. */
-    void (*element)(void *ctx, struct slice name, struct slice value, int64_t position,
+    /* One element: see struct backend_element for what each type uses. False: it is not taken, and
+     * no other will be. */
+    bool (*element)(void *ctx, struct slice name, struct slice value, int64_t position,
                     double score, bool removed);
+    /* Asked after every few: whether that is enough for this time. NULL: it never is. */
+    bool (*is_full)(void *ctx);
+};
+
+/* How far a capture has got that comes in parts; {0}: it has not begun. */
+struct capture_place {
+    uint64_t at; /* the type's own */
+    bool begun;
 };
 
 /* An object may move when it changes: who changes one passes the place of its pointer. */
@@ -49,8 +58,11 @@ struct value_ops {
     /* Number of elements that capture() would emit. */
     size_t (*changes)(const void *object, bool everything);
     /* Emits the changed elements (everything: all of them, none as removed) and forgets that they
-     * are changed. */
-    void (*capture)(void **object, bool everything, struct change_sink *sink);
+     * are changed. False: the sink is full, or did not take an element. What comes at the same
+     * place next goes on there, as long as nothing else changes the object. Elements that were not
+     * taken are changed still; with `everything`, all of this call may come again. */
+    bool (*capture)(void **object, bool everything, struct capture_place *place,
+                    const struct change_sink *sink);
     /* Puts one element that the backend has: does not count as a change, and does not undo one.
      * *object NULL: the object is made. False: out of memory. */
     MUST_CHECK bool (*load)(void **object, struct slice name, struct slice value, int64_t position,

@@ -543,32 +543,40 @@ static size_t ops_changes(const void *object, bool everything)
 
 struct capture {
     struct zset_large *l;
-    struct change_sink *sink;
+    const struct change_sink *sink;
     bool everything;
 };
 
-static void tell(const struct capture *c, struct slice member, double score, unsigned flags)
+/* False: it was not taken. */
+static bool tell(const struct capture *c, struct slice member, double score, unsigned flags)
 {
     bool removed = (flags & FIELD_DEAD) != 0;
-    if (c->everything ? !removed : (flags & FIELD_CHANGED) != 0)
-        c->sink->element(c->sink->ctx, member, slice_of("", 0), 0, score, removed);
+    if (c->everything ? removed : (flags & FIELD_CHANGED) == 0)
+        return true;
+    return c->sink->element(c->sink->ctx, member, slice_of("", 0), 0, score, removed);
 }
 
-static void capture_field(void *ctx, struct field *f)
+static bool capture_field(void *ctx, struct field *f)
 {
     const struct capture *c = ctx;
-    tell(c, field_name(f), field_score(f), field_flags(f));
+    if (!tell(c, field_name(f), field_score(f), field_flags(f)))
+        return false;
+    c->l->changed -= f->changed;
     if (f->dead)
         fields_remove(c->l->fields, f);
     else
         fields_set_flags(c->l->fields, f, 0);
+    return true;
 }
 
-static void capture_block(const struct capture *c, struct zset_block **place)
+/* What is not taken leaves all as it was. */
+static bool capture_block(const struct capture *c, struct zset_block **place)
 {
     struct zset_item item;
+    for (uint32_t at = 0; zset_block_read(*place, at, &item); at = item.end)
+        if (!tell(c, item.member, item.score, item.flags))
+            return false;
     for (uint32_t at = 0; zset_block_read(*place, at, &item);) {
-        tell(c, item.member, item.score, item.flags);
         if ((item.flags & FIELD_DEAD) != 0) {
             zset_block_cut(place, &item);
         } else {
@@ -577,23 +585,22 @@ static void capture_block(const struct capture *c, struct zset_block **place)
         }
     }
     (*place)->changed = (*place)->dead = 0;
+    return true;
 }
 
-static void ops_capture(void **object, bool everything, struct change_sink *sink)
+static bool ops_capture(void **object, bool everything, struct capture_place *place,
+                        const struct change_sink *sink)
 {
     struct zset *z = *object;
     struct capture c = {.sink = sink, .everything = everything};
     if (!z->is_tree) {
         struct zset_block *b = block_of(z);
-        capture_block(&c, &b);
+        bool done = capture_block(&c, &b);
         *object = b;
-        return;
+        return done;
     }
     c.l = large_of(z);
-    if (everything)
-        fields_walk(c.l->fields, capture_field, &c);
-    fields_take_changed(c.l->fields, capture_field, &c);
-    c.l->changed = 0;
+    return fields_capture(c.l->fields, everything, place, sink, capture_field, &c);
 }
 
 static bool ops_load(void **object, struct slice name, struct slice value, int64_t position,

@@ -27,8 +27,10 @@ enum { JOURNAL_LOOK_US = 1000 };
 struct attempt {
     struct writeback *wb;
     struct batch *batch;
-    struct piece *piece; /* the one that the backend has; NULL: none yet */
-    uint64_t items;      /* of all pieces so far */
+    struct piece *piece;      /* the one that the backend has; NULL: none yet */
+    struct piece *first_part; /* of the key whose parts are under way; NULL: of none */
+    struct err part_refused;  /* why it was refused; code RC_OK: it was not */
+    uint64_t items;           /* of all pieces so far */
     uint32_t refused, conflicts, kept_theirs;
     struct told {     /* of the first one of a kind */
         char key[80]; /* printable */
@@ -91,7 +93,8 @@ enum rc record_lost_changes(struct writeback *wb, const struct lost *lost, struc
 static void on_begin(void *ctx)
 {
     struct attempt *a = ctx;
-    a->piece = NULL;
+    a->piece = a->first_part = NULL;
+    a->part_refused.code = RC_OK;
     a->batch->in_memory = 0;
     a->items = 0;
     a->refused = a->conflicts = a->kept_theirs = 0;
@@ -126,11 +129,110 @@ static enum rc records_error(const struct attempt *a, struct err *err)
     return err->code;
 }
 
+/* Behind keep(). */
+static void note_first(const struct attempt *a, struct told *first, struct slice key,
+                       const struct err *why)
+{
+    first->id = a->records.code == RC_OK ? records_last_id(a->wb->records) : 0;
+    struct buf text = {0};
+    buf_append_escaped(&text, key, 64);
+    snprintf(first->key, sizeof(first->key), "%.*s", (int)text.len, text.data);
+    first->why = *why;
+    buf_fini(&text);
+}
+
+/* --- A key in parts --- */
+
+/* The piece after one of the parts, NULL after the last: what the backend does not have yet is
+ * still being linked by the cutter. */
+static struct piece *next_part(const struct attempt *a, const struct piece *p)
+{
+    return p == a->piece ? NULL : p->next;
+}
+
+static bool is_part(const struct piece *p)
+{
+    return p->live > 0 && p->items != NULL && p->items[p->live - 1].goes_on;
+}
+
+/* The whole of what came in parts, as one item, whose elements the caller frees. They lie in the
+ * pieces, which are read back for that. */
+static enum rc join_parts(struct attempt *a, struct backend_item *out, struct err *err)
+{
+    struct backend_element *elements = NULL;
+    uint32_t n = 0;
+    for (struct piece *p = a->first_part; p != NULL; p = next_part(a, p)) {
+        enum rc rc = spool_get(&a->wb->lane.spool, p, err);
+        uint32_t more = rc == RC_OK ? p->items[0].elements_len : 0;
+        struct backend_element *grown =
+            rc == RC_OK ? alloc_try_resize(elements, (n + more + (size_t)1) * sizeof(*elements))
+                        : NULL;
+        if (grown == NULL) {
+            free(elements);
+            return rc != RC_OK ? rc : err_set(err, RC_NOMEM, "no memory for a large dead letter");
+        }
+        elements = grown;
+        if (p == a->first_part)
+            *out = p->items[0];
+        if (more > 0)
+            memcpy(&elements[n], p->items[0].elements, more * sizeof(*elements));
+        n += more;
+    }
+    out->elements = elements;
+    out->elements_len = n;
+    out->goes_on = false;
+    return RC_OK;
+}
+
+static void refuse_parts(struct attempt *a)
+{
+    struct backend_item whole;
+    struct record r = {.kind = RECORD_DEAD_LETTER, .reason = slice_str(a->part_refused.text)};
+    if (a->records.code == RC_OK)
+        a->records.code = join_parts(a, &whole, &a->records);
+    if (a->records.code != RC_OK)
+        return;
+    keep(a, &r, &whole);
+    if (a->refused++ == 0)
+        note_first(a, &a->first_refused, whole.key, &a->part_refused);
+    free((void *)(uintptr_t)whole.elements);
+    for (struct piece *p = a->first_part; p != NULL; p = next_part(a, p)) {
+        p->outcomes[0] = BATCH_DEAD;
+        if (p != a->piece)
+            spool_put(&a->wb->lane.spool, p);
+    }
+}
+
+/* Of parts that all kept or lost something, the last one has the outcome of the whole. */
+static void settle_parts(struct attempt *a)
+{
+    uint8_t outcome = BATCH_APPLIED;
+    for (struct piece *p = a->first_part; p != NULL; p = next_part(a, p))
+        outcome = max_u64(outcome, p->outcomes[0]) & 0xff;
+    a->piece->outcomes[0] = outcome;
+}
+
+/* The backend has had the last one of them. */
+static void end_parts(struct attempt *a)
+{
+    if (LIKELY(a->first_part == NULL) || is_part(a->piece))
+        return; /* there is none, or more to come */
+    if (a->part_refused.code != RC_OK)
+        refuse_parts(a);
+    else
+        settle_parts(a);
+    a->first_part = NULL;
+    a->part_refused.code = RC_OK;
+}
+
+/* --- What the backend asks and says --- */
+
 static enum rc next_piece(void *ctx, const struct backend_item **items, uint32_t *items_len,
                           struct err *err)
 {
     struct attempt *a = ctx;
     struct piece *p;
+    end_parts(a);
     put_by(a);
     if (a->records.code != RC_OK) /* nothing will be committed */
         return records_error(a, err);
@@ -144,29 +246,23 @@ static enum rc next_piece(void *ctx, const struct backend_item **items, uint32_t
     memset(p->outcomes, BATCH_APPLIED, p->live);
     a->piece = p;
     atomic_store_explicit(&a->wb->applied_keys, a->items, memory_order_relaxed);
-    a->items += p->live;
+    a->items += p->live - is_part(p);
+    if (a->first_part == NULL && is_part(p))
+        a->first_part = p;
     a->records.code = records_supersede(a->wb->records, p->items, p->live, &a->records);
     *items = p->items;
     *items_len = p->live;
     return RC_OK;
 }
 
-/* Behind keep(). */
-static void note_first(const struct attempt *a, struct told *first, struct slice key,
-                       const struct err *why)
-{
-    first->id = a->records.code == RC_OK ? records_last_id(a->wb->records) : 0;
-    struct buf text = {0};
-    buf_append_escaped(&text, key, 64);
-    snprintf(first->key, sizeof(first->key), "%.*s", (int)text.len, text.data);
-    first->why = *why;
-    buf_fini(&text);
-}
-
 static void on_refused(void *ctx, uint32_t item, const struct err *why)
 {
     struct attempt *a = ctx;
     must(item < a->piece->live);
+    if (a->first_part != NULL) { /* what the key would be is known at the last one */
+        a->part_refused = *why;
+        return;
+    }
     struct record r = {.kind = RECORD_DEAD_LETTER, .reason = slice_str(why->text)};
     keep(a, &r, &a->piece->items[item]);
     if (a->refused++ == 0)
@@ -226,6 +322,7 @@ static enum rc before_commit(void *ctx, struct err *err)
 {
     struct attempt *a = ctx;
     struct records *r = a->wb->records;
+    end_parts(a);
     enum rc rc = a->records.code;
     if (rc == RC_OK && a->batch->map_changed)
         rc = records_keep_databases(r, &a->batch->map, &a->records);

@@ -9,6 +9,11 @@
  * a writer adds meanwhile lies behind the place of the walk and belongs to the next cut, and what a
  * writer's capture moves forward does too.
  *
+ * An aggregate with very many changes is captured in parts, each a piece of its own, with the lock
+ * released between them. Until the last one it is owed, and nobody may change it: who wants to asks
+ * for it (writeback_wants) and waits, a moment, since from then on the parts do not wait for the
+ * lane.
+ *
  * Without memory nothing is lost and nothing is torn: what cannot be captured stays dirty and owed,
  * the cut stays open, and the rest of it is captured once there is memory. A writer that would have
  * to capture waits before it begins (keyspace/owed.c), and so do all writers: see pressure.c.
@@ -22,8 +27,7 @@
 
 enum {
     UNDER_ONE_HOLD = 64,
-    PIECE_SHARE = 4, /* of write-batch-keys, and of what a batch takes of memory: a piece */
-    FETCH_AHEAD = 16
+    PIECE_SHARE = 4 /* of write-batch-keys, and of what a batch takes of memory: a piece */
 };
 
 static uint32_t piece_keys(void)
@@ -34,6 +38,11 @@ static uint32_t piece_keys(void)
 static uint64_t piece_bytes(void)
 {
     return batch_memory() / PIECE_SHARE + 1;
+}
+
+static uint64_t part_bytes(void)
+{
+    return min_u64(PIECE_PART_BYTES, piece_bytes());
 }
 
 /* Calls `each` for every entry of a shard that the cut is still owed, until it says false: there is
@@ -132,7 +141,7 @@ void capture_begin(struct writeback *wb)
     writeback_capture_map(wb, b->next_cut);
     lock_release(&first->lock);
     lane_submit(wb, b);
-    c->shard = 0;
+    c->shard = c->at = c->hashes_len = 0;
     if (pieces > 1)
         select_order(wb, (uint64_t)keys, pieces);
 }
@@ -147,9 +156,28 @@ static bool has_piece(struct writeback *wb)
     return keys >= piece_keys() || bytes >= piece_bytes();
 }
 
+enum progress { SOME_CAPTURED, ALL_CAPTURED, MEETS_LARGE, NO_MEMORY };
+
+/* False: no memory, or it is large. */
 static bool capture_one(struct writeback *wb, struct shard *sh, struct entry *e)
 {
-    return writeback_capture(wb, wb->producers_len - 1, sh, e);
+    struct capturing *c = &wb->capturing;
+    if (!piece_takes_parts(e, part_bytes()))
+        return writeback_capture(wb, wb->producers_len - 1, sh, e);
+    atomic_store_explicit(&wb->large, e, memory_order_relaxed);
+    c->large_hash = store_hash(wb->store, e->db, entry_key(e));
+    c->part = (struct piece_part){.bytes = part_bytes()};
+    return false;
+}
+
+static struct entry *large(const struct writeback *wb)
+{
+    return atomic_load_explicit(&wb->large, memory_order_relaxed);
+}
+
+static enum progress stopped(const struct writeback *wb)
+{
+    return large(wb) != NULL ? MEETS_LARGE : NO_MEMORY;
 }
 
 /* Unless a writer has captured it meanwhile. Entries of one hash that are owed are all captured, in
@@ -166,26 +194,33 @@ static bool capture_hash(struct writeback *wb, uint64_t hash)
     return captured;
 }
 
-enum progress { SOME_CAPTURED, ALL_CAPTURED, NO_MEMORY };
+static bool fetch_selected(struct writeback *wb)
+{
+    struct capturing *c = &wb->capturing;
+    c->at = 0;
+    c->hashes_len = selection_take(c->selection, c->hashes, CAPTURE_AHEAD);
+    for (uint32_t i = 0; i < c->hashes_len; i++)
+        store_prefetch_bucket(wb->store, c->hashes[i]);
+    for (uint32_t i = 0; i < c->hashes_len; i++)
+        store_prefetch_entry(wb->store, c->hashes[i]);
+    return c->hashes_len > 0;
+}
 
 /* Once memory has run out, the rest is found shard by shard. */
 static enum progress capture_selected(struct writeback *wb)
 {
-    uint64_t hashes[FETCH_AHEAD];
+    struct capturing *c = &wb->capturing;
+    if (c->at == c->hashes_len && !fetch_selected(wb))
+        return ALL_CAPTURED;
     bool captured = true;
-    uint32_t n = selection_take(wb->capturing.selection, hashes, FETCH_AHEAD);
-    for (uint32_t i = 0; i < n; i++)
-        store_prefetch_bucket(wb->store, hashes[i]);
-    for (uint32_t i = 0; i < n; i++)
-        store_prefetch_entry(wb->store, hashes[i]);
-    for (uint32_t i = 0; i < n && captured; i++)
-        captured = capture_hash(wb, hashes[i]);
+    while (c->at < c->hashes_len && captured)
+        captured = capture_hash(wb, c->hashes[c->at++]);
     pressure_tick(wb);
-    if (!captured) {
-        selection_free(&wb->capturing.selection);
-        return NO_MEMORY;
-    }
-    return n > 0 ? SOME_CAPTURED : ALL_CAPTURED;
+    if (captured)
+        return SOME_CAPTURED;
+    if (stopped(wb) == NO_MEMORY)
+        selection_free(&c->selection);
+    return stopped(wb);
 }
 
 static enum progress capture_next_shard(struct writeback *wb)
@@ -194,11 +229,82 @@ static enum progress capture_next_shard(struct writeback *wb)
     if (c->shard == wb->store->shards_len)
         return ALL_CAPTURED;
     if (!each_owed(wb, &wb->store->shards[c->shard], capture_one))
-        return NO_MEMORY;
+        return stopped(wb);
     c->shard++;
     pressure_tick(wb);
     return SOME_CAPTURED;
 }
+
+/* --- In parts --- */
+
+bool writeback_wants(struct writeback *wb, const struct entry *e)
+{
+    if (LIKELY(e != large(wb) && !piece_takes_parts(e, part_bytes())))
+        return false;
+    uint64_t hash = store_hash(wb->store, e->db, entry_key(e));
+    atomic_store_explicit(&wb->wanted_hash, hash, memory_order_relaxed);
+    lock_acquire(&wb->lock);
+    cond_signal(&wb->cond);
+    lock_release(&wb->lock);
+    return true;
+}
+
+static void seek_wanted(struct writeback *wb)
+{
+    uint64_t hash = atomic_load_explicit(&wb->wanted_hash, memory_order_relaxed);
+    if (LIKELY(hash == 0) || large(wb) != NULL)
+        return;
+    if (capture_hash(wb, hash)) /* it is captured, or was */
+        atomic_store_explicit(&wb->wanted_hash, 0, memory_order_relaxed);
+}
+
+/* The one under way, or one that comes after it. */
+static bool is_wanted(const struct writeback *wb)
+{
+    return UNLIKELY(large(wb) != NULL) &&
+           atomic_load_explicit(&wb->wanted_hash, memory_order_relaxed) != 0;
+}
+
+/* Under one hold of the lock. */
+static bool next_part(struct writeback *wb, struct piece *p)
+{
+    struct capturing *c = &wb->capturing;
+    struct entry *e = large(wb);
+    uint32_t producer = wb->producers_len - 1;
+    struct shard *sh = store_shard(wb->store, c->large_hash);
+    lock_acquire(&sh->lock);
+    int64_t before = writeback_weight(e);
+    bool captured = piece_capture_part(p, e, &c->part);
+    writeback_reweighed(wb, producer, e, before);
+    if (captured) {
+        p->weight = (uint64_t)(before - (c->part.done ? 0 : writeback_weight(e)));
+        atomic_fetch_add_explicit(&wb->in_flight_bytes, p->weight, memory_order_relaxed);
+    }
+    if (captured && c->part.done) {
+        atomic_fetch_add_explicit(&wb->in_flight_keys, 1, memory_order_release);
+        writeback_unmark(wb, producer, sh, e);
+        e->flags |= ENTRY_IN_FLIGHT;
+        e->apart = 0;
+        atomic_store_explicit(&wb->large, NULL, memory_order_relaxed);
+    }
+    lock_release(&sh->lock);
+    return captured;
+}
+
+static enum progress capture_next_part(struct writeback *wb)
+{
+    struct piece *p = piece_try_new();
+    if (p == NULL || !next_part(wb, p)) {
+        piece_free(&p);
+        writeback_starves(wb);
+        return NO_MEMORY;
+    }
+    lane_add_piece(wb, wb->capturing.batch, p);
+    pressure_tick(wb);
+    return SOME_CAPTURED;
+}
+
+/* --- To the lane --- */
 
 static void hand_over(struct writeback *wb, bool last)
 {
@@ -231,17 +337,32 @@ static void finish(struct writeback *wb)
     c->batch = NULL;
 }
 
+static enum progress capture_piece(struct writeback *wb)
+{
+    struct capturing *c = &wb->capturing;
+    enum progress made = SOME_CAPTURED;
+    if (large(wb) != NULL)
+        return capture_next_part(wb);
+    while (made == SOME_CAPTURED && !has_piece(wb))
+        made = c->selection != NULL ? capture_selected(wb) : capture_next_shard(wb);
+    if (made == ALL_CAPTURED)
+        finish(wb);
+    else
+        hand_over(wb, false);
+    return made;
+}
+
 bool capture_some(struct writeback *wb)
 {
     struct capturing *c = &wb->capturing;
     enum progress made = SOME_CAPTURED;
-    while (c->batch != NULL && made != NO_MEMORY && lane_wants_piece(wb, c->batch)) {
-        while (made == SOME_CAPTURED && !has_piece(wb))
-            made = c->selection != NULL ? capture_selected(wb) : capture_next_shard(wb);
-        if (made == ALL_CAPTURED)
-            finish(wb);
-        else
-            hand_over(wb, false);
+    if (c->batch == NULL)
+        atomic_store_explicit(&wb->wanted_hash, 0, memory_order_relaxed);
+    while (c->batch != NULL && made != NO_MEMORY) {
+        seek_wanted(wb);
+        if (!is_wanted(wb) && !lane_wants_piece(wb, c->batch))
+            break;
+        made = capture_piece(wb);
     }
     return c->batch != NULL;
 }

@@ -95,7 +95,10 @@ static bool settle(struct writeback *wb, const struct backend_item *item,
     return true;
 }
 
-static void settle_piece(struct writeback *wb, const struct piece *p, struct lost *lost)
+/* What comes in parts is settled with the last one, which has the outcome of all. *goes_on: what is
+ * next is the rest of a value that is replaced. */
+static void settle_piece(struct writeback *wb, const struct piece *p, struct lost *lost,
+                         bool *goes_on)
 {
     uint64_t hashes[PREFETCH_AHEAD];
     for (uint32_t i = 0; i < p->len; i += PREFETCH_AHEAD) {
@@ -108,7 +111,11 @@ static void settle_piece(struct writeback *wb, const struct piece *p, struct los
             store_prefetch_entry(wb->store, hashes[k]);
         for (uint32_t k = 0; k < n; k++) {
             enum batch_outcome outcome = (enum batch_outcome)p->outcomes[i + k];
-            while (!settle(wb, &p->items[i + k], outcome, hashes[k], lost) &&
+            struct backend_item item = p->items[i + k];
+            bool replaces = item.replace || *goes_on;
+            *goes_on = item.goes_on && replaces;
+            item.replace = replaces;
+            while (!item.goes_on && !settle(wb, &item, outcome, hashes[k], lost) &&
                    writeback_wait_for_memory(wb)) {
             }
         }
@@ -121,13 +128,14 @@ void cleanup_batch(struct writeback *wb, const struct batch *b)
 {
     struct lost lost = {0};
     struct err err;
+    bool goes_on = false;
     for (struct piece *p = b->first; p != NULL; p = p->next) {
         enum rc rc;
         do
             rc = spool_get(&wb->lane.spool, p, &err);
         while (rc == RC_NOMEM && writeback_wait_for_memory(wb));
         if (rc == RC_OK)
-            settle_piece(wb, p, &lost);
+            settle_piece(wb, p, &lost, &goes_on);
         else /* its entries stay in memory, and are settled when they are changed again */
             log_err(LOG_WARNING, "a batch is committed, but cannot be cleaned up behind", &err);
         piece_drop_items(p);

@@ -18,7 +18,8 @@
 
 #include <stdatomic.h>
 
-enum { LANE_NICE = 10, PACING_TICK_US = 2000 /* of the cutter, while writers wait */ };
+enum { LANE_NICE = 10, CAPTURE_AHEAD = 16 };
+enum { PACING_TICK_US = 2000 /* of the cutter, while writers wait */ };
 
 /* Dirty totals, one block per thread that changes entries; only the sum means something. */
 struct wb_producer {
@@ -172,7 +173,18 @@ struct writeback {
         struct batch *batch;         /* NULL: no cut is being captured */
         struct selection *selection; /* NULL: shard by shard, from this one on */
         uint32_t shard;
+        uint64_t
+            hashes[CAPTURE_AHEAD]; /* taken from the selection, those from `at` on not captured */
+        uint32_t hashes_len, at;
+        uint64_t large_hash; /* of `large` */
+        struct piece_part part;
     } capturing; /* cutter only */
+    /* Is captured in parts, and owed until the last one; NULL: none. The cutter changes it, under
+     * the lock of the entry's shard. */
+    _Atomic(struct entry *) large;
+    /* A large entry that somebody waits for: the cutter captures it, whatever the lane wants. 0:
+     * none. Not all are remembered; who waits says so again. */
+    _Atomic uint64_t wanted_hash;
     struct lane lane;
     struct kept kept;        /* start only */
     struct lost *unrecorded; /* cutter, start: what could not be recorded yet, oldest first */
@@ -211,15 +223,19 @@ void writeback_close(struct writeback **wb);
 
 /* --- Hooks of a transaction. Lock: the entry's shard. --- */
 
-/* Must be called with every entry that a transaction is about to change: captures it if it is still
- * owed to an earlier cut. */
+/* Whether an entry that a transaction is about to change is still owed to an earlier cut and must
+ * be captured before. */
 static inline bool writeback_must_capture(const struct entry *e, uint16_t cut)
 {
     return (e->flags & ENTRY_DIRTY) != 0 && ((e->flags & ENTRY_CUT_ODD) != 0) != ((cut & 1) != 0);
 }
-/* False: out of memory. The entry is as it was, dirty and owed, and weighs something else. */
+/* False: out of memory. The entry is as it was, dirty and owed, and weighs something else. Not for
+ * an entry that only the cutter captures: see writeback_wants(). */
 MUST_CHECK bool writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh,
                                   struct entry *e) REQUIRES(sh->lock);
+/* True: an owed entry is so large that the cutter alone captures it, part by part, and nobody may
+ * change it until then. The call has the cutter do so soon. Lock: the entry's shard. */
+bool writeback_wants(struct writeback *wb, const struct entry *e);
 /* What is captured meanwhile needs no memory that a new batch does not have, whenever the cut is
  * made. */
 enum { WRITEBACK_READY_STRINGS = 16 * 1024, WRITEBACK_READY_OBJECTS = 1024 };

@@ -10,7 +10,8 @@
 
 #include <stdlib.h>
 
-enum { ITEMS_PER_CHUNK = 512, BYTES_PER_CHUNK = 64 * 1024 };
+enum { ITEMS_PER_CHUNK = 512, BYTES_PER_CHUNK = 64 * 1024, BLOBS_PER_CHUNK = 64 };
+enum { PART_STEPS = 1024 }; /* what is passed over under one hold of the lock takes time, too */
 #define SKIPPED (UINT32_C(1) << 31) /* in sort_key.group: behind all others */
 
 struct piece_chunk {
@@ -122,9 +123,20 @@ size_t piece_memory(const struct piece *p)
     return items + chunks_memory(p->taken) + chunks_memory(p->bytes);
 }
 
+static void drop_blobs(struct piece *p)
+{
+    for (const struct piece_chunk *c = p->blobs; c != NULL; c = c->next) {
+        struct blob **blobs = (void *)(uintptr_t)c->data;
+        for (size_t i = 0; i < c->used / sizeof(*blobs); i++)
+            blob_unref(&blobs[i]);
+    }
+    chunks_free(&p->blobs);
+}
+
 void piece_drop_items(struct piece *p)
 {
     chunks_free(&p->bytes);
+    drop_blobs(p);
     if (p->items != NULL)
         discount(items_memory(p));
     free(p->block);
@@ -149,18 +161,63 @@ struct element_sink {
     struct piece *piece;
     struct backend_element *elements;
     uint32_t len, cap;
-    bool failed; /* out of memory: what comes is not kept */
+    uint64_t bytes, bytes_max; /* of names and values; of a part */
+    uint32_t asked;            /* how often the type has asked whether that is enough */
+    bool failed;               /* out of memory */
 };
 
-static void take_element(void *ctx, struct slice name, struct slice value, int64_t position,
+/* What it leaves behind when it grows is freed with the piece. */
+static bool grow(struct element_sink *sink)
+{
+    uint32_t cap = sink->cap * 2;
+    struct backend_element *more =
+        chunk_take(&sink->piece->bytes, cap * sizeof(*more), BYTES_PER_CHUNK);
+    if (more == NULL)
+        return false;
+    memcpy(more, sink->elements, sink->len * sizeof(*more));
+    sink->elements = more;
+    sink->cap = cap;
+    return true;
+}
+
+static bool take_element(void *ctx, struct slice name, struct slice value, int64_t position,
                          double score, bool removed)
 {
     struct element_sink *sink = ctx;
-    must(sink->len < sink->cap);
-    struct backend_element *element = &sink->elements[sink->len++];
+    sink->failed = sink->failed || (sink->len == sink->cap && !grow(sink));
+    if (sink->failed)
+        return false;
+    struct backend_element *element = &sink->elements[sink->len];
     *element = (struct backend_element){.position = position, .score = score, .removed = removed};
-    sink->failed = sink->failed || !keep_bytes(sink->piece, name, &element->name) ||
+    sink->failed = !keep_bytes(sink->piece, name, &element->name) ||
                    !keep_bytes(sink->piece, value, &element->value);
+    if (sink->failed)
+        return false;
+    sink->len++;
+    sink->bytes += name.len + value.len;
+    return true;
+}
+
+static bool part_is_full(void *ctx)
+{
+    struct element_sink *sink = ctx;
+    return sink->len >= PIECE_PART_ELEMENTS || sink->bytes >= sink->bytes_max ||
+           ++sink->asked >= PART_STEPS;
+}
+
+static bool must_replace(const struct entry *e)
+{
+    const struct value_ops *ops = value_ops((enum value_type)e->type);
+    return (e->flags & ENTRY_REPLACE) != 0 ||
+           (ops->must_replace != NULL && ops->must_replace(entry_object(e)));
+}
+
+static bool sink_start(struct element_sink *sink, struct piece *p, size_t elements)
+{
+    *sink = (struct element_sink){.piece = p, .cap = (uint32_t)elements};
+    if (elements > 0)
+        sink->elements = chunk_take(&p->bytes, elements * sizeof(*sink->elements), BYTES_PER_CHUNK);
+    return elements == 0 || sink->elements != NULL;
 }
 
 /* False: out of memory. Which parts had changed may be forgotten then, so the next capture is one
@@ -168,30 +225,25 @@ static void take_element(void *ctx, struct slice name, struct slice value, int64
 static bool capture_object(struct piece *p, struct entry *e, struct backend_item *item)
 {
     const struct value_ops *ops = value_ops(item->type);
-    void *object = entry_object(e);
-    item->replace =
-        (e->flags & ENTRY_REPLACE) != 0 || (ops->must_replace != NULL && ops->must_replace(object));
-    size_t changes = ops->changes(object, item->replace);
+    struct capture_place place = {0};
+    struct element_sink elements;
+    item->replace = must_replace(e);
+    size_t changes = ops->changes(entry_object(e), item->replace);
     must(changes <= UINT32_MAX);
-    struct element_sink elements = {.piece = p, .cap = (uint32_t)changes};
-    if (changes > 0) {
-        size_t bytes = changes * sizeof(*elements.elements);
-        elements.elements = chunk_take(&p->bytes, bytes, BYTES_PER_CHUNK);
-        if (elements.elements == NULL)
-            return false;
-    }
+    if (!sink_start(&elements, p, changes))
+        return false;
     struct change_sink sink = {.ctx = &elements, .element = take_element};
-    ops->capture(entry_object_place(e), item->replace, &sink);
+    bool done = ops->capture(entry_object_place(e), item->replace, &place, &sink);
     item->elements = elements.elements;
     item->elements_len = elements.len;
-    if (elements.failed)
-        e->flags |= ENTRY_REPLACE;
-    else
+    if (done)
         e->flags &= (uint8_t)~ENTRY_REPLACE;
-    return !elements.failed;
+    else
+        e->flags |= ENTRY_REPLACE;
+    return done;
 }
 
-static bool capture_into(struct piece *p, struct entry *e, struct backend_item *item)
+static bool capture_head(struct piece *p, const struct entry *e, struct backend_item *item)
 {
     *item = (struct backend_item){
         .db = e->db,
@@ -199,35 +251,121 @@ static bool capture_into(struct piece *p, struct entry *e, struct backend_item *
         .expires_at_ms = entry_expires_at(e),
         .apart = e->apart,
     };
-    if (!keep_bytes(p, entry_key(e), &item->key))
+    return keep_bytes(p, entry_key(e), &item->key);
+}
+
+/* A large string is not copied: whoever changes it meanwhile leaves this one alone. */
+static bool capture_string(struct piece *p, const struct entry *e, struct backend_item *item)
+{
+    struct value value;
+    entry_value(e, &value);
+    if (value.blob == NULL)
+        return keep_bytes(p, value.str, &item->value);
+    struct blob **kept =
+        chunk_take(&p->blobs, sizeof(struct blob *), BLOBS_PER_CHUNK * sizeof(*kept));
+    if (kept == NULL)
+        return false;
+    *kept = blob_ref(value.blob);
+    p->payload += value.str.len;
+    item->value = value.str;
+    return true;
+}
+
+static bool capture_into(struct piece *p, struct entry *e, struct backend_item *item)
+{
+    if (!capture_head(p, e, item))
         return false;
     if (item->type == VALUE_NONE)
         return true;
-    if (item->type != VALUE_STRING)
-        return capture_object(p, e, item);
-    struct value value;
-    entry_value(e, &value);
-    return keep_bytes(p, value.str, &item->value);
+    return item->type == VALUE_STRING ? capture_string(p, e, item) : capture_object(p, e, item);
+}
+
+/* What a capture that fails has taken goes. */
+struct savepoint {
+    struct piece_chunk *bytes;
+    size_t bytes_used;
+    uint64_t payload;
+};
+
+static struct backend_item *begin_item(struct piece *p, struct savepoint *s)
+{
+    must(p->items == NULL);
+    *s = (struct savepoint){p->bytes, p->bytes != NULL ? p->bytes->used : 0, p->payload};
+    return chunk_take(&p->taken, sizeof(struct backend_item),
+                      ITEMS_PER_CHUNK * sizeof(struct backend_item));
+}
+
+static void undo_item(struct piece *p, const struct backend_item *item, const struct savepoint *s)
+{
+    if (item != NULL)
+        p->taken->used -= sizeof(*item);
+    chunks_free_to(&p->bytes, s->bytes);
+    if (s->bytes != NULL)
+        s->bytes->used = s->bytes_used;
+    p->payload = s->payload;
 }
 
 bool piece_capture(struct piece *p, struct entry *e)
 {
-    must(p->items == NULL);
-    struct piece_chunk *bytes = p->bytes;
-    size_t bytes_used = bytes != NULL ? bytes->used : 0;
-    uint64_t payload = p->payload;
-    struct backend_item *item =
-        chunk_take(&p->taken, sizeof(*item), ITEMS_PER_CHUNK * sizeof(*item));
+    struct savepoint before;
+    struct backend_item *item = begin_item(p, &before);
     if (item != NULL && capture_into(p, e, item)) {
         p->len++;
         return true;
     }
-    if (item != NULL)
-        p->taken->used -= sizeof(*item);
-    chunks_free_to(&p->bytes, bytes);
-    if (bytes != NULL)
-        bytes->used = bytes_used;
-    p->payload = payload;
+    undo_item(p, item, &before);
+    return false;
+}
+
+bool piece_takes_parts(const struct entry *e, uint64_t bytes)
+{
+    if (e->type <= VALUE_STRING)
+        return false;
+    const struct value_ops *ops = value_ops((enum value_type)e->type);
+    size_t changes = ops->changes(entry_object(e), must_replace(e));
+    return changes > PIECE_PART_ELEMENTS || (changes > 1 && entry_unflushed(e) > bytes);
+}
+
+static bool capture_part(struct piece *p, struct entry *e, struct piece_part *part,
+                         struct backend_item *item)
+{
+    struct element_sink elements;
+    struct capture_place place = part->place;
+    if (!part->begun)
+        part->everything = must_replace(e);
+    size_t changes =
+        value_ops((enum value_type)e->type)->changes(entry_object(e), part->everything);
+    changes = min_u64(changes, PIECE_PART_ELEMENTS + PIECE_PART_ELEMENTS / 8) + 1;
+    if (!capture_head(p, e, item) || !sink_start(&elements, p, changes))
+        return false;
+    elements.bytes_max = part->bytes;
+    struct change_sink sink = {&elements, take_element, part_is_full};
+    bool done =
+        value_ops(item->type)->capture(entry_object_place(e), part->everything, &place, &sink);
+    /* Of everything, what was taken comes again; of changes, it does not. */
+    if (elements.failed && (part->everything || elements.len == 0))
+        return false;
+    item->replace = part->everything && !part->begun;
+    item->goes_on = !done;
+    item->elements = elements.elements;
+    item->elements_len = elements.len;
+    if (done)
+        e->flags &= (uint8_t)~ENTRY_REPLACE;
+    part->begun = true;
+    part->place = place;
+    part->done = done;
+    return true;
+}
+
+bool piece_capture_part(struct piece *p, struct entry *e, struct piece_part *part)
+{
+    struct savepoint before;
+    struct backend_item *item = begin_item(p, &before);
+    if (item != NULL && capture_part(p, e, part, item)) {
+        p->len++;
+        return true;
+    }
+    undo_item(p, item, &before);
     return false;
 }
 
@@ -246,6 +384,7 @@ void piece_absorb(struct piece *p, struct piece **other)
     must(p->items == NULL && o->items == NULL);
     append_chunks(&p->taken, &o->taken);
     append_chunks(&p->bytes, &o->bytes);
+    append_chunks(&p->blobs, &o->blobs);
     p->len += o->len;
     p->payload += o->payload;
     p->weight += o->weight;
@@ -349,7 +488,7 @@ struct written_item {
     int64_t expires_at_ms;
     uint64_t key_len, value_len;
     uint32_t db, elements_len;
-    uint8_t type, replace, apart;
+    uint8_t type, replace, goes_on, apart;
 };
 
 static size_t written_bytes(const struct piece *p)
@@ -373,6 +512,7 @@ bool piece_write(const struct piece *p, struct buf *out)
                                     .elements_len = item->elements_len,
                                     .type = (uint8_t)item->type,
                                     .replace = item->replace,
+                                    .goes_on = item->goes_on,
                                     .apart = item->apart};
         buf_append(out, &head, sizeof(head));
         buf_append(out, item->elements, item->elements_len * sizeof(*item->elements));
@@ -435,6 +575,7 @@ static bool read_item(struct piece *p, struct reading *r, struct backend_item *i
                                   .type = (enum value_type)head.type,
                                   .expires_at_ms = head.expires_at_ms,
                                   .replace = head.replace != 0,
+                                  .goes_on = head.goes_on != 0,
                                   .apart = head.apart != 0,
                                   .elements_len = head.elements_len};
     bool whole = read_elements(p, r, item) && take_slice(r, head.key_len, &item->key) &&

@@ -27,6 +27,7 @@ struct piece {
     struct piece *next;                /* for its owner */
     bool was_taken;                    /* for its owner: an attempt has begun with it */
     struct piece_chunk *taken, *bytes; /* newest first; `taken`: items, until it is sealed */
+    struct piece_chunk *blobs;         /* large strings, each with a reference */
     uint32_t len;                      /* items */
     uint64_t payload;                  /* bytes of keys and values */
     uint64_t weight;                   /* for its owner: of the entries, in in_flight_bytes */
@@ -48,6 +49,19 @@ void piece_free(struct piece **p);
  * where the entry says REPLACE. False: out of memory; the piece is as it was, and the entry still
  * has its changes, if only as a whole (REPLACE). Lock: the entry's shard. */
 MUST_CHECK bool piece_capture(struct piece *p, struct entry *e);
+/* An aggregate whose changes are more than one part: PIECE_PART_ELEMENTS, or more than `bytes`, at
+ * most PIECE_PART_BYTES. To capture a part takes a millisecond or so. Lock: the entry's shard. */
+enum { PIECE_PART_ELEMENTS = 4096, PIECE_PART_BYTES = 256 * 1024 };
+bool piece_takes_parts(const struct entry *e, uint64_t bytes);
+struct piece_part {
+    uint64_t bytes;
+    struct capture_place place;
+    bool begun, everything, done;
+};
+/* Captures the next part as an item of its own; the first one begins with {.bytes}. Nobody may change
+ * the entry between two parts. False: out of memory; the same part comes next. Lock: the entry's
+ * shard. */
+MUST_CHECK bool piece_capture_part(struct piece *p, struct entry *e, struct piece_part *part);
 /* Takes over what the other one has captured. */
 void piece_absorb(struct piece *p, struct piece **other);
 /* A sealed piece as bytes, without its outcomes, and back: items lie in `bytes` then, which the

@@ -69,7 +69,7 @@ bool writeback_wait_for_memory(struct writeback *wb)
 bool writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
 {
     struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
-    must(b != NULL);
+    must(b != NULL && e != atomic_load_explicit(&wb->large, memory_order_relaxed));
     uint64_t weight = (uint64_t)writeback_weight(e), all = weight; /* captured, it weighs less */
     if (!batch_capture(b, producer, e, &all, producer != wb->producers_len - 1)) {
         writeback_reweighed(wb, producer, e, (int64_t)weight);

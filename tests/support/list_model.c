@@ -1,6 +1,7 @@
 /* See list_model.h.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/support/list_model.h"
+#include "tests/support/capture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,7 +109,7 @@ static size_t row_place(const struct list_rows *b, int64_t position)
     return low;
 }
 
-void list_rows_tell(void *rows, struct slice name, struct slice value, int64_t position,
+bool list_rows_tell(void *rows, struct slice name, struct slice value, int64_t position,
                     double score, bool removed)
 {
     struct list_rows *b = rows;
@@ -121,7 +122,7 @@ void list_rows_tell(void *rows, struct slice name, struct slice value, int64_t p
         assert_true(there);
         memmove(b->rows + at, b->rows + at + 1, (b->count - at - 1) * sizeof(*b->rows));
         b->count--;
-        return;
+        return true;
     }
     if (!there) {
         assert_true(b->count < LIST_ROWS_MAX);
@@ -129,18 +130,19 @@ void list_rows_tell(void *rows, struct slice name, struct slice value, int64_t p
         b->count++;
     }
     b->rows[at] = (struct list_row){position, list_model_number(value)};
+    return true;
 }
 
 void list_rows_capture(struct list **l, struct list_rows *b, bool everything)
 {
-    struct change_sink sink = {b, list_rows_tell};
+    struct change_sink sink = {b, list_rows_tell, NULL};
     everything = everything || list_ops.must_replace(*l);
     size_t expected = list_ops.changes(*l, everything);
     b->told = b->removed = 0;
     if (everything)
         b->count = 0;
     void *place = *l;
-    list_ops.capture(&place, everything, &sink);
+    capture_whole(VALUE_LIST, &place, everything, sink);
     *l = place;
     assert_int_equal(b->told, expected);
     assert_int_equal(list_ops.changes(*l, false), 0);

@@ -41,7 +41,7 @@ struct list_rows {
 };
 
 /* As change_sink.change; removing what is not there fails. */
-void list_rows_tell(void *rows, struct slice name, struct slice value, int64_t position,
+bool list_rows_tell(void *rows, struct slice name, struct slice value, int64_t position,
                     double score, bool removed);
 /* As write-back does it: a list that says so is written anew. */
 void list_rows_capture(struct list **l, struct list_rows *b, bool everything);

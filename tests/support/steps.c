@@ -170,9 +170,14 @@ static void check_reply(const struct step_client *c, const struct words *w)
                    (int)c->reply.len, reply);
 }
 
+static void end_split(void);
+
+/* What is captured in parts is the cutter's, which must be able to go on. */
 static void finish_saying(struct step_client *c, uint32_t db, const struct words *w, bool said)
 {
     while (!said) {
+        if (c->session.waiter.capture_since_us != 0)
+            end_split();
         wait_until_ready(c);
         said = try_say(c, db, w);
     }

@@ -2,6 +2,7 @@
  * of a payload.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/dump.h"
+#include "tests/support/capture.h"
 
 #include "compute/rdb_write.h"
 #include "store/alloc.h"
@@ -98,7 +99,7 @@ struct picture {
     size_t len;
 };
 
-static void see(void *ctx, struct slice name, struct slice value, int64_t position, double score,
+static bool see(void *ctx, struct slice name, struct slice value, int64_t position, double score,
                 bool removed)
 {
     struct picture *p = ctx;
@@ -112,6 +113,7 @@ static void see(void *ctx, struct slice name, struct slice value, int64_t positi
         p->elements = realloc(p->elements, (p->len + 1024) * sizeof(*p->elements));
     assert_non_null(p->elements);
     p->elements[p->len++] = buf_slice(&text);
+    return true;
 }
 
 static int order(const void *a, const void *b)
@@ -123,10 +125,10 @@ static int order(const void *a, const void *b)
 static struct picture look(enum value_type type, const void *object)
 {
     struct picture p = {0};
-    struct change_sink sink = {&p, see};
+    struct change_sink sink = {&p, see, NULL};
     void *copy = value_ops(type)->copy(object);
     assert_non_null(copy);
-    value_ops(type)->capture(&copy, true, &sink);
+    capture_whole(type, &copy, true, sink);
     value_ops(type)->free(copy);
     if (type != VALUE_LIST)
         qsort(p.elements, p.len, sizeof(*p.elements), order);
@@ -153,10 +155,10 @@ static void are_same(struct picture *a, struct picture *b)
 static void is_all_changed(enum value_type type, void **object)
 {
     struct picture canonical = look(type, *object), told = {0};
-    struct change_sink sink = {&told, see};
+    struct change_sink sink = {&told, see, NULL};
     assert_int_equal(value_ops(type)->changes(*object, false), value_ops(type)->count(*object));
     assert_true(value_ops(type)->must_replace == NULL || !value_ops(type)->must_replace(*object));
-    value_ops(type)->capture(object, false, &sink);
+    capture_whole(type, object, false, sink);
     if (type != VALUE_LIST)
         qsort(told.elements, told.len, sizeof(*told.elements), order);
     are_same(&canonical, &told);

@@ -1,6 +1,7 @@
 /* The hash type against a model, and what it tells write-back against a model of the backend.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "store/hash.h"
+#include "tests/support/capture.h"
 
 #include "store/alloc.h"
 
@@ -72,7 +73,7 @@ static bool paint(void *ctx, struct slice field, struct slice value)
     return true;
 }
 
-static void tell(void *ctx, struct slice name, struct slice value, int64_t position, double score,
+static bool tell(void *ctx, struct slice name, struct slice value, int64_t position, double score,
                  bool removed)
 {
     struct picture *p = ctx;
@@ -81,15 +82,16 @@ static void tell(void *ctx, struct slice name, struct slice value, int64_t posit
     p->value[n] = removed ? -1 : number_of_value(value);
     p->told++;
     p->told_removed += removed;
+    return true;
 }
 
 static void capture(struct hash **h, struct picture *backend, bool everything)
 {
-    struct change_sink sink = {backend, tell};
+    struct change_sink sink = {backend, tell, NULL};
     size_t expected = hash_ops.changes(*h, everything);
     backend->told = backend->told_removed = 0;
     void *place = *h;
-    hash_ops.capture(&place, everything, &sink);
+    capture_whole(VALUE_HASH, &place, everything, sink);
     *h = place;
     assert_int_equal(backend->told, expected);
     assert_int_equal(hash_ops.changes(*h, false), 0);

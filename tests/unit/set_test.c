@@ -2,6 +2,7 @@
  * of the backend.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "store/set.h"
+#include "tests/support/capture.h"
 
 #include "store/alloc.h"
 
@@ -77,7 +78,7 @@ static bool paint(void *ctx, struct slice member)
     return true;
 }
 
-static void tell(void *ctx, struct slice name, struct slice value, int64_t position, double score,
+static bool tell(void *ctx, struct slice name, struct slice value, int64_t position, double score,
                  bool removed)
 {
     struct picture *p = ctx;
@@ -86,15 +87,16 @@ static void tell(void *ctx, struct slice name, struct slice value, int64_t posit
     p->has[number_of(p->kind, name)] = !removed;
     p->told++;
     p->told_removed += removed;
+    return true;
 }
 
 static void capture(struct set **s, struct picture *backend, bool everything)
 {
-    struct change_sink sink = {backend, tell};
+    struct change_sink sink = {backend, tell, NULL};
     size_t expected = set_ops.changes(*s, everything);
     backend->told = backend->told_removed = 0;
     void *place = *s;
-    set_ops.capture(&place, everything, &sink);
+    capture_whole(VALUE_SET, &place, everything, sink);
     *s = place;
     assert_int_equal(backend->told, expected);
     assert_int_equal(set_ops.changes(*s, false), 0);

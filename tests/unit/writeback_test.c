@@ -19,6 +19,13 @@
 
 static struct ks_fixture f;
 
+static struct writeback_info about(void)
+{
+    struct writeback_info info;
+    writeback_get_info(keyspace_writeback(f.ks), &info);
+    return info;
+}
+
 static void flush_keeps_the_newest_value_and_writes_it_once(void **state)
 {
     (void)state;
@@ -178,6 +185,30 @@ static void a_rejected_key_becomes_a_dead_letter_and_the_rest_goes_on(void **sta
     assert_string_equal(ks_stored(&f, "bad"), "2");
 }
 
+/* It is captured in parts, of which each could be refused by itself. */
+static void a_large_value_that_is_refused_is_one_letter(void **state)
+{
+    (void)state;
+    enum { FIELDS = 3 * PIECE_PART_ELEMENTS };
+    memory_reject_key(f.store, SLICE("bad"));
+    for (int i = 0; i < FIELDS; i++) {
+        char field[16];
+        snprintf(field, sizeof(field), "%d", i);
+        ks_hset(&f, 0, "bad", field, "value");
+    }
+    ks_set(&f, 0, "good", "1");
+    ks_flush(&f);
+    assert_string_equal(ks_stored(&f, "good"), "1");
+    assert_int_equal(about().dead_letters, 1);
+    ks_restart(&f, true);
+    assert_int_equal(ks_hlen(&f, 0, "bad"), FIELDS);
+    memory_accept_all(f.store);
+    assert_int_equal(ks_order(&f, ORDER_RETRY_LETTER, 0), 1);
+    ks_await(has_no_dead_letters, NULL, "the letter is delivered");
+    ks_restart(&f, true);
+    assert_int_equal(ks_hlen(&f, 0, "bad"), FIELDS);
+}
+
 static void edit_outside(const char *key, const char *value)
 {
     struct backend_item item = {.db = 1,
@@ -232,13 +263,6 @@ static void a_conflict_is_decided_for_the_proxy_when_configured(void **state)
     ks_flush(&f);
     assert_string_equal(ks_stored(&f, "k"), "ours");
     ks_expect(&f, "k", "ours");
-}
-
-static struct writeback_info about(void)
-{
-    struct writeback_info info;
-    writeback_get_info(keyspace_writeback(f.ks), &info);
-    return info;
 }
 
 static bool is_settled(void *ctx)
@@ -611,6 +635,7 @@ int main(void)
         KS(a_failing_backend_loses_nothing_and_says_so),
         KS(what_is_in_flight_while_flushes_fail_is_dirty_and_grows_old),
         KS(a_rejected_key_becomes_a_dead_letter_and_the_rest_goes_on),
+        KS(a_large_value_that_is_refused_is_one_letter),
         KS(a_clean_key_that_somebody_changed_is_loaded_again),
         KS(a_conflict_is_decided_for_the_backend_by_default_and_recorded),
         KS(a_conflict_is_decided_for_the_proxy_when_configured),

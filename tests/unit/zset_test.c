@@ -1,6 +1,7 @@
 /* The sorted set against a model, and what it tells write-back against a model of the backend.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "store/zset.h"
+#include "tests/support/capture.h"
 
 #include "store/alloc.h"
 
@@ -65,7 +66,7 @@ static void same(const struct picture *a, const struct picture *b)
     assert_memory_equal(a->score, b->score, sizeof(a->score));
 }
 
-static void tell(void *ctx, struct slice name, struct slice value, int64_t position, double score,
+static bool tell(void *ctx, struct slice name, struct slice value, int64_t position, double score,
                  bool removed)
 {
     struct picture *p = ctx;
@@ -77,15 +78,16 @@ static void tell(void *ctx, struct slice name, struct slice value, int64_t posit
         draw(p, number_of(name), score);
     p->told++;
     p->told_removed += removed;
+    return true;
 }
 
 static void capture(struct zset **z, struct picture *backend, bool everything)
 {
-    struct change_sink sink = {backend, tell};
+    struct change_sink sink = {backend, tell, NULL};
     size_t expected = zset_ops.changes(*z, everything);
     backend->told = backend->told_removed = 0;
     void *place = *z;
-    zset_ops.capture(&place, everything, &sink);
+    capture_whole(VALUE_ZSET, &place, everything, sink);
     *z = place;
     assert_int_equal(backend->told, expected);
     assert_int_equal(zset_ops.changes(*z, false), 0);

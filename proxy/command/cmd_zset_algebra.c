@@ -35,7 +35,8 @@ struct algebra {
     const struct source *base; /* the one that is walked */
     uint64_t counted;
     struct zset *result;
-    bool failed; /* out of memory */
+    uint64_t bytes; /* of its members */
+    bool failed;    /* out of memory */
 };
 
 /* --- Keys --- */
@@ -234,10 +235,13 @@ static double combine(enum aggregate how, double a, double b)
     return a;
 }
 
+/* Of what would be replied, no more is collected than may be. */
 static bool put(struct algebra *a, struct slice member, double score)
 {
-    a->failed = zset_put(&a->result, member, not_nan(score)) == ZSET_OOM;
-    return !a->failed;
+    enum zset_put_result put = zset_put(&a->result, member, not_nan(score));
+    a->failed = put == ZSET_OOM;
+    a->bytes += put == ZSET_ADDED ? member.len : 0;
+    return !a->failed && (a->stores || reply_fits(a->c->reply, a->bytes));
 }
 
 static bool unite_member(void *ctx, struct slice member, double score)

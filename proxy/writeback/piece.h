@@ -58,9 +58,9 @@ struct piece_part {
     struct capture_place place;
     bool begun, everything, done;
 };
-/* Captures the next part as an item of its own; the first one begins with {.bytes}. Nobody may change
- * the entry between two parts. False: out of memory; the same part comes next. Lock: the entry's
- * shard. */
+/* Captures the next part as an item of its own; the first one begins with {.bytes}. Nobody may
+ * change the entry between two parts. False: out of memory; the same part comes next. Lock: the
+ * entry's shard. */
 MUST_CHECK bool piece_capture_part(struct piece *p, struct entry *e, struct piece_part *part);
 /* Takes over what the other one has captured. */
 void piece_absorb(struct piece *p, struct piece **other);

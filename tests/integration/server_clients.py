@@ -483,9 +483,12 @@ def a_reply_that_would_exceed_the_limit_by_itself_is_not_built():
         for n in range(5):
             check(boss.call("SADD", "s", *[b"%d" % n * 400 + b"-%d" % i for i in range(5000)])
                   == 5000, "SADD")
+            check(boss.call("ZADD", "z", *[part for i in range(5000) for part in
+                                           (b"1", b"%d" % n * 400 + b"-%d" % i)]) == 5000, "ZADD")
         boss.call("CONFIG", "SET", "maxmemory-clients", "1mb")
         before = int(weir.info("used_memory_peak"))
-        for n, request in enumerate((("SMEMBERS", "s"), ("SUNION", "s", "t"))):
+        for n, request in enumerate((("SMEMBERS", "s"), ("SUNION", "s", "t"), ("SDIFF", "s", "t"),
+                                     ("ZUNION", "2", "z", "t"), ("ZDIFF", "2", "z", "t"))):
             greedy = weir.connect()
             greedy.send(command(*request))
             greedy.expect_close()

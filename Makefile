@@ -38,7 +38,7 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Iproxy -I. $(WARN) -pthread $(CFLAGS_$(KIN
 MALLOC := $(if $(filter release debug holds,$(KIND)),-ljemalloc)
 LIBS := $(MALLOC) -lev -lhiredis -lsqlite3 -lxxhash -lm -pthread
 
-SRC := $(filter-out proxy/main.c,$(wildcard proxy/*/*.c backends/*.c config/*.c))
+SRC := $(filter-out proxy/main.c,$(wildcard proxy/*/*.c proxy/*/*/*.c backends/*.c config/*.c))
 OBJ := $(SRC:%.c=$(B)/%.o)
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c tests/contract/*_test.c \
@@ -115,7 +115,7 @@ $(B)/weir: $(B)/proxy/main.o $(B)/libweir.a
 $(B)/libweir.a: $(OBJ)
 	@rm -f $@
 	@echo "  AR $@"
-	$(Q)ar rcs $@ $^
+	$(Q)ar qcs $@ $^
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)

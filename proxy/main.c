@@ -6,8 +6,8 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
-#include "command/command.h"
-#include "command/version.h"
+#include "executor/command.h"
+#include "executor/version.h"
 #include "config/options.h"
 #include "journal/journal.h"
 #include "server/process.h"

@@ -22,8 +22,8 @@
 #include "server/conn.h"
 
 #include "base/log.h"
-#include "command/attention.h"
-#include "command/blocking.h"
+#include "executor/attention.h"
+#include "executor/blocked.h"
 #include "config/options.h"
 #include "server/pubsub.h"
 

@@ -7,7 +7,7 @@
 #ifndef SERVER_PUBSUB_H
 #define SERVER_PUBSUB_H
 
-#include "command/host.h"
+#include "executor/host.h"
 
 struct conn;
 struct keyspace_event;

@@ -10,7 +10,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
-#include "command/host.h"
+#include "executor/host.h"
 
 struct server;
 

@@ -3,7 +3,7 @@
 #include "server/start.h"
 
 #include "base/log.h"
-#include "command/command.h"
+#include "executor/command.h"
 #include "config/options.h"
 #include "keyspace/join.h"
 

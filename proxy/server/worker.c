@@ -3,7 +3,7 @@
 #include "server/worker.h"
 
 #include "base/log.h"
-#include "command/attention.h"
+#include "executor/attention.h"
 #include "config/options.h"
 #include "journal/journal.h"
 #include "server/conn.h"

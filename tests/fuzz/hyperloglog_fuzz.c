@@ -6,7 +6,7 @@
  * value lies in a block of exactly its length, so that reading past it is seen.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "command/hyperloglog.h"
+#include "compute/hyperloglog.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/support/requests.h"
 
-#include "command/blocking.h"
+#include "executor/blocked.h"
 #include "compute/rdb_write.h"
 #include "keyspace/internal.h"
 #include "store/hash.h"

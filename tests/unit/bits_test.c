@@ -2,7 +2,7 @@
  * exactly its length, at any alignment, so that a sanitizer sees a byte too many.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "command/bits.h"
+#include "compute/bits.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* Command statistics: histogram buckets, sums over workers, errors by code, resetting.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "command/cmdstats.h"
-#include "command/command.h"
+#include "executor/cmdstats.h"
+#include "executor/command.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* Signatures of values: equal for equal values, and for no others.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "command/digest.h"
+#include "command/server/digest.h"
 #include "store/hash.h"
 #include "store/list.h"
 #include "store/set.h"

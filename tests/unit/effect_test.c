@@ -4,7 +4,7 @@
  * result. Replaying them is the business of writeback_property_test.c.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "command/command.h"
+#include "executor/command.h"
 #include "journal/reader.h"
 #include "keyspace/internal.h"
 #include "tests/support/ks.h"

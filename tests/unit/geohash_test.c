@@ -2,7 +2,7 @@
  * are those of Redis to the last bit is asked by the transcripts and the differential test.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "command/geohash.h"
+#include "compute/geohash.h"
 
 #include <math.h>
 #include <setjmp.h>

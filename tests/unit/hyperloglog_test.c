@@ -2,7 +2,7 @@
  * against a plain array of registers, and values that nobody should have written.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "command/hyperloglog.h"
+#include "compute/hyperloglog.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -10,8 +10,8 @@
 
 #include "base/log.h"
 #include "base/num.h"
-#include "command/attention.h"
-#include "command/command.h"
+#include "executor/attention.h"
+#include "executor/command.h"
 #include "config/options.h"
 #include "journal/journal.h"
 #include "tests/support/client.h"

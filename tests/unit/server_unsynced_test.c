@@ -7,7 +7,7 @@
 #include "backends/memory.h"
 #include "base/log.h"
 #include "base/stats.h"
-#include "command/command.h"
+#include "executor/command.h"
 #include "config/options.h"
 #include "journal/journal.h"
 #include "server/server.h"

@@ -1,7 +1,7 @@
 /* A part of the order against a full sort, and the set of names that a SORT gathers.
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "command/sort_names.h"
-#include "command/sort_range.h"
+#include "command/sort/names.h"
+#include "compute/sort_range.h"
 
 #include "store/alloc.h"
 

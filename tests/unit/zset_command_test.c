@@ -2,7 +2,7 @@
  * the journal brings back.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/lock.h"
-#include "command/command.h"
+#include "executor/command.h"
 #include "store/alloc.h"
 #include "tests/support/ks.h"
 

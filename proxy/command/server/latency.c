@@ -1,0 +1,319 @@
+/* LATENCY: the monitor of slow events (see executor/slowlog.h), and the histogram of each command.
+ *
+ * The monitor keeps, per event, the newest samples at or above latency-monitor-threshold, at most
+ * one a second (the worst of it).
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/lock.h"
+#include "executor/slowlog.h"
+#include "executor/ticks.h"
+#include "executor/worker.h"
+#include "config/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { EVENTS_MAX = 16, EVENT_NAME_MAX = 32 };
+
+struct sample {
+    int64_t at_s, ms;
+};
+
+struct event {
+    char name[EVENT_NAME_MAX];
+    struct sample samples[LATENCY_SAMPLES]; /* a ring; the newest is at next - 1 */
+    uint32_t len, next;
+    int64_t max_ms;
+};
+
+static struct lock monitor_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+static struct event events[EVENTS_MAX] GUARDED_BY(monitor_lock);
+static uint32_t events_len GUARDED_BY(monitor_lock);
+
+static struct event *find_event(struct slice name) REQUIRES(monitor_lock)
+{
+    for (uint32_t i = 0; i < events_len; i++)
+        if (slice_eq(name, slice_str(events[i].name)))
+            return &events[i];
+    return NULL;
+}
+
+static struct event *make_event(const char *name) REQUIRES(monitor_lock)
+{
+    struct event *e = find_event(slice_str(name));
+    if (e != NULL)
+        return e;
+    must(events_len < EVENTS_MAX && strlen(name) < EVENT_NAME_MAX);
+    e = &events[events_len++];
+    memset(e, 0, sizeof(*e));
+    strcpy(e->name, name);
+    return e;
+}
+
+static struct sample *newest_sample(struct event *e)
+{
+    return e->len == 0 ? NULL : &e->samples[(e->next + LATENCY_SAMPLES - 1) % LATENCY_SAMPLES];
+}
+
+void latency_add(const char *name, int64_t ms)
+{
+    int64_t threshold = option_num(OPT_latency_monitor_threshold);
+    if (threshold == 0 || ms < threshold)
+        return;
+    int64_t now_s = clock_wall().ms / 1000;
+    lock_acquire(&monitor_lock);
+    struct event *e = make_event(name);
+    struct sample *last = newest_sample(e);
+    if (last != NULL && last->at_s == now_s) {
+        if (ms > last->ms)
+            last->ms = ms;
+    } else {
+        e->samples[e->next] = (struct sample){now_s, ms};
+        e->next = (e->next + 1) % LATENCY_SAMPLES;
+        if (e->len < LATENCY_SAMPLES)
+            e->len++;
+    }
+    if (ms > e->max_ms)
+        e->max_ms = ms;
+    lock_release(&monitor_lock);
+}
+
+void cmd_latency_latest(struct call *c)
+{
+    lock_acquire(&monitor_lock);
+    reply_array(c->reply, events_len);
+    for (uint32_t i = 0; i < events_len; i++) {
+        const struct sample *last = newest_sample(&events[i]);
+        reply_array(c->reply, 4);
+        reply_bulk_str(c->reply, events[i].name);
+        reply_int(c->reply, last->at_s);
+        reply_int(c->reply, last->ms);
+        reply_int(c->reply, events[i].max_ms);
+    }
+    lock_release(&monitor_lock);
+}
+
+void cmd_latency_history(struct call *c)
+{
+    lock_acquire(&monitor_lock);
+    const struct event *e = find_event(c->argv[2]);
+    uint32_t len = e == NULL ? 0 : e->len;
+    reply_array(c->reply, len);
+    for (uint32_t i = 0; i < len; i++) {
+        const struct sample *s =
+            &e->samples[(e->next + LATENCY_SAMPLES - len + i) % LATENCY_SAMPLES];
+        reply_array(c->reply, 2);
+        reply_int(c->reply, s->at_s);
+        reply_int(c->reply, s->ms);
+    }
+    lock_release(&monitor_lock);
+}
+
+/* --- GRAPH --- */
+
+enum { GRAPH_ROWS = 4, GRAPH_MARKS = 3, GRAPH_COLUMNS = 80 };
+
+/* "45s", "12m", "3h", "9d": how long ago. */
+static void age_text(int64_t s, char *out, size_t size)
+{
+    static const struct {
+        int64_t s;
+        char unit;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}, {1, 's'}};
+    size_t i = 0;
+    while (i + 1 < COUNT_OF(units) && s < units[i].s)
+        i++;
+    snprintf(out, size, "%lld%c", (long long)(s / units[i].s), units[i].unit);
+}
+
+static const struct sample *sample_at(const struct event *e, uint32_t i)
+{
+    return &e->samples[(e->next + LATENCY_SAMPLES - e->len + i) % LATENCY_SAMPLES];
+}
+
+/* A column for each sample, the oldest first: its height, and under it how old it is, downwards. */
+static void draw(const struct event *e, int64_t low, int64_t high, struct buf *out)
+{
+    uint32_t first = e->len > GRAPH_COLUMNS ? e->len - GRAPH_COLUMNS : 0;
+    int64_t now_s = clock_wall().ms / 1000, span = high > low ? high - low : 1;
+    for (int row = GRAPH_ROWS - 1; row >= 0; row--) {
+        for (uint32_t i = first; i < e->len; i++) {
+            int64_t steps = (sample_at(e, i)->ms - low) * (GRAPH_ROWS * GRAPH_MARKS - 1) / span;
+            int64_t above = steps - row * GRAPH_MARKS;
+            char mark = above < 0 ? ' ' : above < GRAPH_MARKS ? "_o#"[above] : '|';
+            buf_append(out, &mark, 1);
+        }
+        buf_append_str(out, "\n");
+    }
+    buf_append_str(out, "\n");
+    bool more = true;
+    for (size_t at = 0; more; at++) {
+        more = false;
+        for (uint32_t i = first; i < e->len; i++) {
+            char age[24] = "";
+            age_text(now_s > sample_at(e, i)->at_s ? now_s - sample_at(e, i)->at_s : 0, age,
+                     sizeof(age));
+            size_t len = strlen(age);
+            buf_append(out, at < len ? &age[at] : " ", 1);
+            more = more || at + 1 < len;
+        }
+        buf_append_str(out, "\n");
+    }
+}
+
+void cmd_latency_graph(struct call *c)
+{
+    struct buf out = {0};
+    lock_acquire(&monitor_lock);
+    const struct event *e = find_event(c->argv[2]);
+    if (e != NULL) {
+        int64_t low = INT64_MAX, high = 0;
+        for (uint32_t i = 0; i < e->len; i++) {
+            int64_t ms = sample_at(e, i)->ms;
+            low = ms < low ? ms : low;
+            high = ms > high ? ms : high;
+        }
+        buf_printf(
+            &out, "%s - high %lld ms, low %lld ms (all time high %lld ms)\n%.*s\n", e->name,
+            (long long)high, (long long)low, (long long)e->max_ms, GRAPH_COLUMNS,
+            "--------------------------------------------------------------------------------");
+        draw(e, low, high, &out);
+    }
+    lock_release(&monitor_lock);
+    if (e != NULL)
+        reply_verbatim(c->reply, "txt", buf_slice(&out));
+    else
+        reply_errorf(c->reply, "ERR No samples available for event '%.*s'",
+                     (int)min_u64(c->argv[2].len, 128), c->argv[2].ptr);
+    buf_fini(&out);
+}
+
+static uint32_t remove_event(struct slice name) REQUIRES(monitor_lock)
+{
+    struct event *e = find_event(name);
+    if (e == NULL)
+        return 0;
+    *e = events[--events_len];
+    return 1;
+}
+
+void cmd_latency_reset(struct call *c)
+{
+    uint32_t removed = 0;
+    lock_acquire(&monitor_lock);
+    if (c->argc == 2) {
+        removed = events_len;
+        events_len = 0;
+    }
+    for (uint32_t i = 2; i < c->argc; i++)
+        removed += remove_event(c->argv[i]);
+    lock_release(&monitor_lock);
+    reply_int(c->reply, removed);
+}
+
+static void describe_event(struct buf *out, struct event *e)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < e->len; i++)
+        sum += e->samples[i].ms;
+    buf_printf(out,
+               "%s: %u latency spikes, mean %lld ms, worst %lld ms, the latest %lld seconds "
+               "ago.\n",
+               e->name, e->len, (long long)(sum / e->len), (long long)e->max_ms,
+               (long long)(clock_wall().ms / 1000 - newest_sample(e)->at_s));
+    if (strcmp(e->name, "journal-sync") == 0)
+        buf_append_str(out, "  - The disk of the journal is slow to sync: give it a faster disk, "
+                            "or choose journal-fsync everysec.\n");
+    else
+        buf_append_str(out, "  - Look into SLOWLOG GET for the commands that took long; avoid "
+                            "those that go over many keys or elements.\n");
+}
+
+void cmd_latency_doctor(struct call *c)
+{
+    struct buf out = {0};
+    lock_acquire(&monitor_lock);
+    if (option_num(OPT_latency_monitor_threshold) == 0)
+        buf_append_str(&out, "The latency monitor is off. CONFIG SET latency-monitor-threshold "
+                             "<milliseconds> turns it on.\n");
+    else if (events_len == 0)
+        buf_append_str(&out, "No latency spike has been seen so far.\n");
+    for (uint32_t i = 0; i < events_len; i++)
+        describe_event(&out, &events[i]);
+    lock_release(&monitor_lock);
+    reply_verbatim(c->reply, "txt", buf_slice(&out));
+    buf_fini(&out);
+}
+
+void cmd_latency_help(struct call *c)
+{
+    call_help(c);
+}
+
+/* --- HISTOGRAM --- */
+
+/* The number of runs that took at most 1, 2, 4, ... microseconds, each bound that adds some. */
+static void reply_bounds(struct reply *r, const uint64_t *buckets, uint64_t total)
+{
+    size_t begin = reply_array_begin(r);
+    uint64_t sum = 0, written = 0, pairs = 0;
+    uint32_t b = 0;
+    for (uint64_t bound = 1; written < total; bound *= 2) {
+        while (b < HISTOGRAM_BUCKETS &&
+               (double)histogram_upper(b) <= (double)bound * ticks_per_us())
+            sum += buckets[b++];
+        if (b == HISTOGRAM_BUCKETS)
+            sum = total;
+        if (sum == written)
+            continue;
+        reply_int(r, (int64_t)bound);
+        reply_int(r, (int64_t)sum);
+        written = sum;
+        pairs++;
+    }
+    reply_map_end(r, begin, pairs);
+}
+
+/* False: the command has not been run. */
+static bool reply_histogram(struct reply *r, const struct command *command)
+{
+    uint64_t buckets[HISTOGRAM_BUCKETS];
+    uint64_t total = cmdstats_histogram(command->id, buckets);
+    if (total == 0)
+        return false;
+    reply_bulk_str(r, command->name);
+    reply_map(r, 2);
+    reply_bulk_str(r, "calls");
+    reply_int(r, (int64_t)total);
+    reply_bulk_str(r, "histogram_usec");
+    reply_bounds(r, buckets, total);
+    return true;
+}
+
+/* A command, and all its subcommands. */
+static uint64_t reply_histograms(struct reply *r, const struct command *command)
+{
+    size_t len = strlen(command->name);
+    uint64_t n = reply_histogram(r, command);
+    for (uint32_t id = command->id + 1; id < COMMAND_COUNT; id++) {
+        const struct command *sub = command_get((enum command_id)id);
+        if (strncmp(sub->name, command->name, len) != 0 || sub->name[len] != '|')
+            break;
+        n += reply_histogram(r, sub);
+    }
+    return n;
+}
+
+void cmd_latency_histogram(struct call *c)
+{
+    size_t begin = reply_array_begin(c->reply);
+    uint64_t n = 0;
+    for (uint32_t id = 0; c->argc == 2 && id < COMMAND_COUNT; id++)
+        n += reply_histogram(c->reply, command_get((enum command_id)id));
+    for (uint32_t i = 2; i < c->argc; i++) {
+        const struct command *command = command_find_full(c->argv[i]);
+        if (command != NULL)
+            n += reply_histograms(c->reply, command);
+    }
+    reply_map_end(c->reply, begin, n);
+}

@@ -1,0 +1,102 @@
+/* What a worker keeps for running commands. Private to the executor and to the few commands that
+ * are about running commands.
+ *
+ * Scratch space is reused from one command to the next, so that running one allocates nothing.
+ * Statistics are in cmdstats.h.
+ *
+ * SPDX-License-Identifier: BSD-3-Clause */
+#ifndef EXECUTOR_WORKER_H
+#define EXECUTOR_WORKER_H
+
+#include "base/stats.h"
+#include "executor/cmdstats.h"
+#include "executor/command.h"
+
+enum { WORKER_SLOTS = 512 }; /* requests of one batch that are looked up ahead */
+
+struct slot {
+    const struct command *command; /* NULL: unknown */
+    uint64_t hash;                 /* of the first key; 0: not computed */
+    uint32_t db;                   /* for which it was computed */
+};
+
+struct key_run {
+    uint32_t first, len;
+};
+
+struct command_worker {
+    /* immutable */
+    const struct host *host;
+    uint32_t index;
+    /* worker only */
+    struct keyspace *ks; /* NULL while loading */
+    struct txn *txn;
+    struct txn_key *keys; /* scratch: keys of the running request, or of a whole EXEC */
+    uint32_t keys_cap;
+    struct key_run *key_runs; /* scratch: EXEC, which of the keys each queued request has */
+    uint32_t key_runs_cap;
+    uint32_t slots_len;
+    uint64_t last_ticks; /* end of the command before, which is where the next one begins */
+    uint64_t slow_ticks; /* from here on a command is looked at by slow log and latency monitor */
+    bool track_latency;
+    bool withholds;           /* journal-fsync always: replies wait for what they depend on */
+    struct session *serving;  /* for commands of clients that waited: blocked.c */
+    struct session *monitors; /* of this worker; linked by monitor_next */
+    struct buf shown;         /* lines for all monitors, not posted yet */
+    uint64_t shown_lsn;       /* newest LSN that they depend on */
+    bool shown_lost;          /* there was no memory for a line */
+    struct cmdstats *stats;   /* written here, read by all */
+    struct stats_block *counters;
+    struct slot slots[WORKER_SLOTS];
+};
+
+/* The keys of a request into `out`, which has room for argc; -1: the arguments make no sense. */
+int command_keys(const struct command *command, uint32_t db, uint32_t argc,
+                 const struct slice *argv, struct txn_key *out);
+/* Fills in the keys of a request from `at` on in w->keys and returns how many; -1: out of memory. A
+ * request whose keys cannot be told has none. */
+int worker_find_keys(struct command_worker *w, const struct command *command, uint32_t db,
+                     uint32_t argc, const struct slice *argv, uint32_t at);
+/* Room for n keys in all; false: out of memory. */
+MUST_CHECK bool worker_reserve_keys(struct command_worker *w, uint64_t n);
+
+/* What txn_begin is to know of a command. */
+unsigned worker_txn_flags(const struct command *command, const struct session *s);
+
+/* The session's reply may tell of any key: it depends on the newest change there is. */
+void worker_depends_on_all(struct command_worker *w, struct session *s);
+
+/* Commits, and notes in the session what its replies and its WAITAOF depend on. */
+void worker_commit(struct command_worker *w, struct session *s, bool writes);
+
+/* Accounts for a finished run: calls, time, errors, slow log. `errors_before` and the reply's count
+ * tell whether it failed. */
+void worker_account(struct command_worker *w, struct session *s, const struct command *command,
+                    uint32_t argc, const struct slice *argv, uint64_t errors_before,
+                    uint64_t begin);
+/* Replies an error to a request that is not run, and fails an open MULTI. */
+void worker_reject(struct command_worker *w, struct session *s, const struct command *command,
+                   const char *text);
+
+/* The request as it would be run: the row (the subcommand's, if it is one), or NULL. */
+const struct command *command_lookup(uint32_t argc, const struct slice *argv);
+
+/* multi.c: puts a request into the queue of an open MULTI. */
+enum run_result multi_queue(struct command_worker *w, struct session *s,
+                            const struct command *command, struct request *r);
+/* Ends MULTI and WATCH, whatever was queued. */
+void multi_discard(struct session *s, struct keyspace *ks);
+void multi_free_queue(struct session *s);
+
+/* command/sort/sort.c: whether a SORT names keys by its elements, so that EXEC must lock every
+ * shard. */
+bool sort_may_name_keys(uint32_t argc, const struct slice *argv);
+/* Within EXEC, before anything runs: gets the keys that a queued SORT names by the elements as they
+ * are now. PARKED: as in txn_begin. */
+enum txn_state sort_prepare(struct command_worker *w, struct session *s, const struct request *r,
+                            struct key_run keys);
+
+/* The running worker of this thread: for handlers that need more than a call tells. */
+struct command_worker *worker_current(void);
+
+#endif

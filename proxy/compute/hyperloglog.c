@@ -13,7 +13,6 @@ enum {
     ENCODING_DENSE,
     ENCODING_SPARSE,
     ENCODING_AT = 4,
-    CACHED_AT = 8,
     STALE_AT = 15,
     STALE = 0x80,
     INDEX_BITS = 14,
@@ -84,8 +83,20 @@ bool hll_is_dense(struct slice value)
 
 bool hll_cached_count(struct slice value, uint64_t *count)
 {
-    *count = load_u64(value.ptr + CACHED_AT);
+    *count = load_u64(value.ptr + HLL_CACHED_AT);
     return (bytes_of(value)[STALE_AT] & STALE) == 0;
+}
+
+void hll_cache_count(char *bytes, uint64_t count)
+{
+    for (int i = 0; i < HLL_CACHED_LEN; i++)
+        bytes[i] = (char)(count >> 8 * i);
+}
+
+bool hll_has_same_registers(struct slice a, struct slice b)
+{
+    return a.len == b.len && a.len >= HLL_HEADER_LEN && memcmp(a.ptr, b.ptr, HLL_CACHED_AT) == 0 &&
+           memcmp(a.ptr + HLL_HEADER_LEN, b.ptr + HLL_HEADER_LEN, a.len - HLL_HEADER_LEN) == 0;
 }
 
 static uint8_t dense_get(const uint8_t *value, uint32_t index)

@@ -33,6 +33,8 @@
 enum {
     HLL_REGISTERS = 1 << 14,
     HLL_REGISTER_MAX = 63, /* what 6 bits hold; an element gives 51 at most */
+    HLL_CACHED_AT = 8,     /* the cached cardinality */
+    HLL_CACHED_LEN = 8,
     HLL_HEADER_LEN = 16,
     HLL_DENSE_LEN = HLL_HEADER_LEN + HLL_REGISTERS * 6 / 8,
     HLL_SPARSE_LEN_MAX = HLL_HEADER_LEN + HLL_REGISTERS * 2, /* two bytes for every register */
@@ -53,6 +55,10 @@ bool hll_is_valid(struct slice value);
 bool hll_is_dense(struct slice value);
 /* False: out of date. */
 bool hll_cached_count(struct slice value, uint64_t *count);
+/* The bytes that cache a count: HLL_CACHED_LEN of them, to be put at HLL_CACHED_AT of a value. */
+void hll_cache_count(char *bytes, uint64_t count);
+/* Two strings that differ in their cached cardinality at most. */
+bool hll_has_same_registers(struct slice a, struct slice b);
 /* One register; -1: corrupt. */
 int hll_register(struct slice value, uint32_t index);
 /* Raises each of HLL_REGISTERS bytes to the value's register. False: corrupt. */

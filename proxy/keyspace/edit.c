@@ -219,6 +219,14 @@ void txn_touch(struct txn *t, uint32_t k) NO_TSA
         watch_touch(t->ks, s->shard, s->store_db, s->key->name);
 }
 
+void txn_note_in_string(struct txn *t, uint32_t k, size_t at, struct slice bytes) NO_TSA
+{
+    const struct value *v = txn_peek(t, k);
+    must(v != NULL && v->type == VALUE_STRING && at + bytes.len <= v->str.len);
+    if (v->blob == NULL || atomic_load(&v->blob->refs) == 1)
+        memcpy((char *)(uintptr_t)v->str.ptr + at, bytes.ptr, bytes.len);
+}
+
 /* --- Strings --- */
 
 static bool is_past(const struct txn *t, int64_t expires_at_ms)

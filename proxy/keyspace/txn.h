@@ -133,6 +133,11 @@ const struct value *txn_peek(struct txn *t, uint32_t k);
 /* A command writes what is there already: nothing is journalled or flushed, but, as in Redis, who
  * watches the key is told that it was changed. */
 void txn_touch(struct txn *t, uint32_t k);
+
+/* Writes over bytes of a string in memory, although the key does not change: nothing is journalled
+ * or flushed, and nobody is told. For what can be computed again from the other bytes. Does nothing
+ * when somebody else holds the value. */
+void txn_note_in_string(struct txn *t, uint32_t k, size_t at, struct slice bytes);
 enum { TXN_KEEP_TTL = -1 }; /* for expires_at_ms; 0: no expiry */
 
 /* Each: RC_NOMEM leaves the key as it was. The key may have been absent or of any type.

@@ -30,7 +30,7 @@ NO_OTHER_ARGUMENT = {
     b"SET", b"SETEX", b"PSETEX", b"GETEX", b"EXPIRE", b"PEXPIRE", b"EXPIREAT", b"PEXPIREAT",
     b"HRANDFIELD", b"SRANDMEMBER", b"ZRANDMEMBER", b"SPOP", b"FLUSHALL", b"FLUSHDB", b"SCAN",
     b"SSCAN", b"HSCAN", b"ZSCAN", b"SORT"}
-# Nor may a wait become long, or PFCOUNT leave its note in the value. ZRANK may be longer in 7.2.
+# Nor may a wait become long, or PFCOUNT leave its count in the value. ZRANK may be longer in 7.2.
 # RESTORE adds any time to live to the time of day; its row has oddities of its own.
 NOT_SPOILT = {b"PFCOUNT", b"BLPOP", b"BRPOP", b"BLMOVE", b"BRPOPLPUSH", b"BLMPOP", b"BZPOPMIN",
               b"BZPOPMAX", b"BZMPOP", b"ZRANK", b"ZREVRANK", b"RESTORE"}

@@ -112,7 +112,7 @@ BITMAPS = (
 )
 
 def pfcount_row(g):
-    """Redis keeps what it counted in the value, Weir does not: the note is wiped in both."""
+    """Both keep their count in the value, Weir while it is in memory: it is wiped in both."""
     if g.chance(0.4):
         return [g.key("p"), *g.keys("p")]
     key = g.key("p")

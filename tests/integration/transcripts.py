@@ -475,6 +475,11 @@ def must_call(client, kinds, *args):
     return reply.value
 
 
+def without_estimate(text):
+    """A sketch keeps what PFCOUNT has made of it as long as it is in memory."""
+    return text[:8] + text[16:] if text is not None and text.startswith(b"HYLL") else text
+
+
 def dump(server):
     """All keys of all databases with type, expiry and value: what a restart must not change."""
     out, client = {}, server.connect()
@@ -492,7 +497,7 @@ def dump(server):
                     [b"ZRANGE", key, b"0", b"-1", b"WITHSCORES"]
                 value = [r.value for r in must_call(client, ["array"], *args)]
             else:
-                value = must_call(client, ["bulk", "nil"], b"GET", key)
+                value = without_estimate(must_call(client, ["bulk", "nil"], b"GET", key))
             out[db, key] = (kind, must_call(client, ["int"], b"PEXPIRETIME", key), value)
     client.close()
     return out

@@ -1,10 +1,9 @@
 /* Counting different elements: PFADD, PFCOUNT, PFMERGE, and PFDEBUG, PFSELFTEST for whoever wants
  * to look inside. What a sketch is, as bytes, is in compute/hyperloglog.h; here it is a string key.
  *
- * PFCOUNT only reads. Redis keeps the estimate it has made in the value, so that its PFCOUNT is now
- * and then a write, to be replicated; here that would be a journal record and a flush of 12 KB for
- * a question, to save a few microseconds the next time. An estimate that Redis has left in a value
- * is used as long as it holds.
+ * PFCOUNT keeps the estimate it has made in the value, as in Redis, but in memory only: a question
+ * journals nothing and makes no key dirty. A later change carries it to the backend, or the key
+ * leaves memory and it is made anew.
  *
  * A dense value is changed in place; a sparse one, a few KB at most, in a copy that replaces it
  * once all is well. Either way an error leaves the key as it was. The journal gets the bytes that
@@ -39,12 +38,14 @@ static uint64_t sparse_max(void)
     return (uint64_t)option_num(OPT_hll_sparse_max_bytes);
 }
 
-/* Puts a sketch under key 0 unless it is the value already there. False: replied. */
+/* Puts a sketch under key 0. Only its cached estimate may differ from the value already there: then
+ * the key does not change. False: replied. */
 static bool store_sketch(struct call *c, const struct hll *h)
 {
     const struct value *v = txn_peek(c->txn, c->key);
     struct slice bytes = hll_slice(h);
-    if (v != NULL && slice_eq(v->str, bytes)) {
+    if (v != NULL && hll_has_same_registers(v->str, bytes)) {
+        txn_note_in_string(c->txn, c->key, 0, slice_of(bytes.ptr, HLL_HEADER_LEN));
         txn_touch(c->txn, c->key);
         return true;
     }
@@ -160,7 +161,13 @@ static void count_one(struct call *c)
     uint64_t count = 0;
     if (!read_sketch(c, 0, &value))
         return;
-    bool sound = value.len == 0 || hll_cached_count(value, &count) || hll_count(value, &count);
+    bool sound = value.len == 0 || hll_cached_count(value, &count);
+    if (!sound && hll_count(value, &count)) {
+        char cached[HLL_CACHED_LEN];
+        hll_cache_count(cached, count);
+        txn_note_in_string(c->txn, c->key, HLL_CACHED_AT, slice_of(cached, sizeof(cached)));
+        sound = true;
+    }
     reply_count(c, sound, count);
 }
 

@@ -60,6 +60,14 @@ stat flushed_items +0
 mark
 > PFADD p b c
 > PFADD p d
+> GETRANGE p 8 15
+< "\x00\x00\x00\x00\x00\x00\x00\x80"
+> PFCOUNT p
+< 4
+> GETRANGE p 8 15
+< "\x04\x00\x00\x00\x00\x00\x00\x00"
+> PFADD p d
+< 0
 > PFCOUNT p
 < 4
 stat writes +2

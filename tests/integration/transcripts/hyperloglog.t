@@ -237,6 +237,44 @@ A> PFMERGE a a
 > GET none
 < "HYLL\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80"
 
+# The estimate stays in the value until it may have changed
+> PFADD one a
+> PFCOUNT one
+< 1
+> GETRANGE one 0 15
+< "HYLL\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00"
+> PFADD one a
+< 0
+> GETRANGE one 8 15
+< "\x01\x00\x00\x00\x00\x00\x00\x00"
+> PFMERGE one
+< OK
+> GETRANGE one 8 15
+< "\x01\x00\x00\x00\x00\x00\x00\x80"
+> PFCOUNT one one
+< 1
+> GETRANGE one 8 15
+< "\x01\x00\x00\x00\x00\x00\x00\x80"
+> PFDEBUG TODENSE one
+< 1
+> PFCOUNT one
+< 1
+> GETRANGE one 8 15
+< "\x01\x00\x00\x00\x00\x00\x00\x00"
+> PFADD one b
+< 1
+> GETRANGE one 8 15
+< "\x01\x00\x00\x00\x00\x00\x00\x80"
+
+# The estimate of one key is not that of its copy
+> SET k "HYLL\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x80"
+> SETRANGE k 16399 "\x00"
+> COPY k copy
+> PFCOUNT k
+< 0
+> GETRANGE copy 8 15
+< "\x00\x00\x00\x00\x00\x00\x00\x80"
+
 # PFDEBUG looks inside
 > PFADD k a b c
 > PFDEBUG ENCODING k

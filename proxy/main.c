@@ -6,9 +6,9 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
+#include "config/options.h"
 #include "executor/command.h"
 #include "executor/version.h"
-#include "config/options.h"
 #include "journal/journal.h"
 #include "server/process.h"
 #include "server/server.h"

@@ -10,9 +10,9 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/num.h"
+#include "config/options.h"
 #include "executor/attention.h"
 #include "executor/worker.h"
-#include "config/options.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,12 +9,12 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
+#include "config/options.h"
 #include "executor/attention.h"
 #include "executor/blocked.h"
 #include "executor/slowlog.h"
 #include "executor/ticks.h"
 #include "executor/worker.h"
-#include "config/options.h"
 #include "journal/journal.h"
 #include "keyspace/block.h"
 

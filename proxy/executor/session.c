@@ -2,10 +2,10 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "executor/session.h"
 
+#include "config/options.h"
 #include "executor/attention.h"
 #include "executor/blocked.h"
 #include "executor/worker.h"
-#include "config/options.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -22,9 +22,9 @@
 #include "server/conn.h"
 
 #include "base/log.h"
+#include "config/options.h"
 #include "executor/attention.h"
 #include "executor/blocked.h"
-#include "config/options.h"
 #include "server/pubsub.h"
 
 #include <assert.h>

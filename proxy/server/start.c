@@ -3,8 +3,8 @@
 #include "server/start.h"
 
 #include "base/log.h"
-#include "executor/command.h"
 #include "config/options.h"
+#include "executor/command.h"
 #include "keyspace/join.h"
 
 #include <errno.h>

@@ -3,8 +3,8 @@
 #include "server/worker.h"
 
 #include "base/log.h"
-#include "executor/attention.h"
 #include "config/options.h"
+#include "executor/attention.h"
 #include "journal/journal.h"
 #include "server/conn.h"
 #include "server/private.h"

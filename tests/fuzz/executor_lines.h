@@ -6,8 +6,8 @@
 #define TESTS_FUZZ_EXECUTOR_LINES_H
 
 #include "base/buf.h"
-#include "executor/command.h"
 #include "command/server/syntax.h"
+#include "executor/command.h"
 
 #include <stdio.h>
 

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/support/requests.h"
 
-#include "executor/blocked.h"
 #include "compute/rdb_write.h"
+#include "executor/blocked.h"
 #include "keyspace/internal.h"
 #include "store/hash.h"
 #include "store/list.h"

@@ -4,9 +4,9 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/lock.h"
 #include "base/stats.h"
+#include "config/options.h"
 #include "executor/cmdstats.h"
 #include "executor/command.h"
-#include "config/options.h"
 #include "tests/support/ks.h"
 #include "writeback/internal.h"
 

@@ -1,8 +1,8 @@
 /* commands.def and what is read off it: names, rows that make sense, the notation of syntax.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "executor/command.h"
 #include "command/server/syntax.h"
+#include "executor/command.h"
 
 #include <ctype.h>
 #include <setjmp.h>

@@ -10,9 +10,9 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "base/stats.h"
+#include "config/options.h"
 #include "executor/attention.h"
 #include "executor/command.h"
-#include "config/options.h"
 #include "journal/journal.h"
 #include "tests/support/client.h"
 

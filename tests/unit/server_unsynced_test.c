@@ -7,12 +7,12 @@
 #include "backends/memory.h"
 #include "base/log.h"
 #include "base/stats.h"
-#include "executor/command.h"
 #include "config/options.h"
+#include "executor/command.h"
 #include "journal/journal.h"
 #include "server/server.h"
-#include "writeback/writeback.h"
 #include "tests/support/client.h"
+#include "writeback/writeback.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -7,8 +7,8 @@
  * FAULT_SEED repeats a run, from that seed on; FAULT_ROUNDS says how many sequences of each kind.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "executor/command.h"
 #include "base/log.h"
+#include "executor/command.h"
 #include "tests/support/steps.h"
 
 #include <setjmp.h>

@@ -11,8 +11,8 @@
 #include "command/bit/bitmap.h"
 
 #include "base/num.h"
-#include "executor/args.h"
 #include "compute/bits.h"
+#include "executor/args.h"
 #include "executor/find_keys.h"
 
 enum field_verb { FIELD_GET, FIELD_SET, FIELD_INCRBY };

@@ -8,8 +8,8 @@
 #include "command/bit/bitmap.h"
 
 #include "base/num.h"
-#include "executor/args.h"
 #include "compute/bits.h"
+#include "executor/args.h"
 #include "executor/find_keys.h"
 #include "store/alloc.h"
 #include "store/store.h"

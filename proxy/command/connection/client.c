@@ -7,8 +7,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/lock.h"
 #include "base/num.h"
-#include "executor/command.h"
 #include "command/connection/names.h"
+#include "executor/command.h"
 
 #include <stdlib.h>
 

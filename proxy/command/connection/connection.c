@@ -5,10 +5,10 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/num.h"
 #include "base/stats.h"
-#include "executor/command.h"
 #include "command/connection/names.h"
-#include "executor/version.h"
 #include "config/options.h"
+#include "executor/command.h"
+#include "executor/version.h"
 
 #include <stdlib.h>
 

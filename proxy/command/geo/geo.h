@@ -6,8 +6,8 @@
 #ifndef COMMAND_GEO_GEO_H
 #define COMMAND_GEO_GEO_H
 
-#include "executor/args.h"
 #include "compute/geohash.h"
+#include "executor/args.h"
 
 struct zset;
 

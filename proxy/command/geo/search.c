@@ -6,8 +6,8 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/geo/geo.h"
-#include "executor/find_keys.h"
 #include "compute/sort_range.h"
+#include "executor/find_keys.h"
 
 #include "base/num.h"
 #include "store/alloc.h"

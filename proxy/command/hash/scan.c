@@ -1,8 +1,8 @@
 /* Hashes: HRANDFIELD and HSCAN.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "executor/args.h"
 #include "compute/draw.h"
+#include "executor/args.h"
 
 #include "base/glob.h"
 #include "base/num.h"

@@ -10,10 +10,10 @@
  * result, so that recovery does not depend on the limit that is configured then.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "executor/args.h"
-#include "executor/find_keys.h"
 #include "compute/hyperloglog.h"
 #include "config/options.h"
+#include "executor/args.h"
+#include "executor/find_keys.h"
 
 static const char CORRUPT[] = "INVALIDOBJ Corrupted HLL object detected";
 

@@ -1,8 +1,8 @@
 /* Lists: moving elements from one to another, taking from the first of several, and waiting for it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "executor/blocked.h"
 #include "command/list/list.h"
+#include "executor/blocked.h"
 #include "executor/find_keys.h"
 
 #include "base/num.h"

@@ -5,8 +5,8 @@
 #include "base/glob.h"
 #include "base/num.h"
 #include "base/stats.h"
-#include "executor/args.h"
 #include "config/options.h"
+#include "executor/args.h"
 
 /* What a client listens to, as the replies count it: shard channels are apart. */
 static int64_t count_of(const struct session *s, enum pubsub_kind kind)

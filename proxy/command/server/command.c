@@ -2,9 +2,9 @@
  * the rows of executor/commands.def.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "base/glob.h"
 #include "command/server/syntax.h"
 #include "executor/worker.h"
-#include "base/glob.h"
 
 #include <stdlib.h>
 

@@ -3,10 +3,10 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/lock.h"
 #include "base/stats.h"
+#include "config/options.h"
 #include "executor/cmdstats.h"
 #include "executor/command.h"
 #include "executor/order.h"
-#include "config/options.h"
 
 struct found {
     struct slice names[OPT_COUNT * 2]; /* aliases have names of their own */

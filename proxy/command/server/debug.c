@@ -9,9 +9,9 @@
 
 #include "base/glob.h"
 #include "base/num.h"
+#include "config/options.h"
 #include "executor/find_keys.h"
 #include "executor/wait.h"
-#include "config/options.h"
 #include "keyspace/dump.h"
 
 #include <stdlib.h>

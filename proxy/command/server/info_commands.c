@@ -1,10 +1,10 @@
 /* INFO commandstats, errorstats, latencystats: what executor/cmdstats.h counts.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "executor/cmdstats.h"
 #include "command/server/info.h"
-#include "executor/ticks.h"
 #include "config/options.h"
+#include "executor/cmdstats.h"
+#include "executor/ticks.h"
 
 #include <stdlib.h>
 

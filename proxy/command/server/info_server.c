@@ -1,11 +1,11 @@
 /* INFO server, clients, memory, cpu: the process.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "executor/attention.h"
 #include "command/server/info.h"
+#include "config/options.h"
+#include "executor/attention.h"
 #include "executor/ticks.h"
 #include "executor/version.h"
-#include "config/options.h"
 #include "store/store.h"
 
 #include <stdio.h>

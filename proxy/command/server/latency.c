@@ -5,10 +5,10 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/lock.h"
+#include "config/options.h"
 #include "executor/slowlog.h"
 #include "executor/ticks.h"
 #include "executor/worker.h"
-#include "config/options.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* MEMORY: what keys and the process take.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "executor/command.h"
 #include "config/options.h"
+#include "executor/command.h"
 #include "store/store.h"
 #include "writeback/writeback.h"
 

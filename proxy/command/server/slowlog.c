@@ -5,8 +5,8 @@
 
 #include "base/lock.h"
 #include "base/num.h"
-#include "executor/command.h"
 #include "config/options.h"
+#include "executor/command.h"
 
 #include <stdlib.h>
 #include <string.h>

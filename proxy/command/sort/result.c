@@ -1,8 +1,8 @@
 /* What a SORT answers: the elements, or what GET names for each, as a reply or as a list to store.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "executor/args.h"
 #include "command/sort/sort.h"
+#include "executor/args.h"
 
 #include "store/list.h"
 

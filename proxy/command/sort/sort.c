@@ -11,9 +11,9 @@
  * runs).
  *
  * SPDX-License-Identifier: BSD-3-Clause */
+#include "command/sort/sort.h"
 #include "executor/args.h"
 #include "executor/find_keys.h"
-#include "command/sort/sort.h"
 #include "executor/worker.h"
 
 #include "store/alloc.h"

@@ -14,8 +14,8 @@
 #ifndef COMMAND_SORT_SORT_H
 #define COMMAND_SORT_SORT_H
 
-#include "executor/command.h"
 #include "command/sort/names.h"
+#include "executor/command.h"
 
 struct sort_pattern {
     bool itself;                /* "#": the element */

@@ -3,8 +3,8 @@
  * What is journalled of a pop are the members that it took.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "executor/blocked.h"
 #include "command/zset/zset.h"
+#include "executor/blocked.h"
 #include "executor/find_keys.h"
 
 #include "base/num.h"

@@ -19,10 +19,14 @@ static inline unsigned attention_now(void)
     return atomic_load_explicit(&attention_bits, memory_order_relaxed);
 }
 
-/* --- CLIENT PAUSE: command/connection/pause.c --- */
+/* --- CLIENT PAUSE: pause.c --- */
 
 enum pause_mode { PAUSE_NONE, PAUSE_WRITE, PAUSE_ALL };
 
+/* Begins a pause of so many milliseconds. Of two pauses at a time the later end and the stricter
+ * mode hold. Thread: any. */
+void pause_begin(enum pause_mode mode, int64_t ms);
+void pause_end(void);
 /* The pause as it is now; *left_ms, which may be NULL, is what is left of it. Thread: any. */
 enum pause_mode pause_now(int64_t *left_ms);
 /* True: this command has to wait. The session is then marked as postponed and will be called when
@@ -33,7 +37,7 @@ MUST_CHECK bool pause_holds(const struct host *host, struct session *s,
  * writing clients holds back. */
 bool pause_is_write(const struct session *s, const struct command *command);
 
-/* --- MONITOR: command/server/monitor.c --- */
+/* --- MONITOR: monitor.c --- */
 
 struct command_worker;
 
@@ -46,6 +50,8 @@ void monitor_show(struct command_worker *w, const struct session *s, const struc
 /* Hands the lines so far to all workers. Before the replies of the same commands leave: whoever
  * acts upon one of those comes later in every monitor. Thread: the worker. */
 void monitor_post(struct command_worker *w);
+/* The session watches from now on. Thread: the session's worker. */
+void monitor_enter(struct session *s);
 /* The session watches no more. Thread: the session's worker. */
 void monitor_leave(struct session *s);
 

@@ -12,6 +12,7 @@
 #include "config/options.h"
 #include "executor/attention.h"
 #include "executor/blocked.h"
+#include "executor/latency.h"
 #include "executor/slowlog.h"
 #include "executor/ticks.h"
 #include "executor/worker.h"

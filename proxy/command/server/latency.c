@@ -1,112 +1,49 @@
-/* LATENCY: the monitor of slow events (see executor/slowlog.h), and the histogram of each command.
- *
- * The monitor keeps, per event, the newest samples at or above latency-monitor-threshold, at most
- * one a second (the worst of it).
+/* LATENCY: the monitor of slow events (executor/latency.h), and the histogram of each command.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "base/lock.h"
 #include "config/options.h"
-#include "executor/slowlog.h"
+#include "executor/cmdstats.h"
+#include "executor/command.h"
+#include "executor/latency.h"
 #include "executor/ticks.h"
-#include "executor/worker.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { EVENTS_MAX = 16, EVENT_NAME_MAX = 32 };
-
-struct sample {
-    int64_t at_s, ms;
-};
-
-struct event {
-    char name[EVENT_NAME_MAX];
-    struct sample samples[LATENCY_SAMPLES]; /* a ring; the newest is at next - 1 */
-    uint32_t len, next;
-    int64_t max_ms;
-};
-
-static struct lock monitor_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
-static struct event events[EVENTS_MAX] GUARDED_BY(monitor_lock);
-static uint32_t events_len GUARDED_BY(monitor_lock);
-
-static struct event *find_event(struct slice name) REQUIRES(monitor_lock)
+static void show_latest(void *ctx, const struct latency_event *e)
 {
-    for (uint32_t i = 0; i < events_len; i++)
-        if (slice_eq(name, slice_str(events[i].name)))
-            return &events[i];
-    return NULL;
-}
-
-static struct event *make_event(const char *name) REQUIRES(monitor_lock)
-{
-    struct event *e = find_event(slice_str(name));
-    if (e != NULL)
-        return e;
-    must(events_len < EVENTS_MAX && strlen(name) < EVENT_NAME_MAX);
-    e = &events[events_len++];
-    memset(e, 0, sizeof(*e));
-    strcpy(e->name, name);
-    return e;
-}
-
-static struct sample *newest_sample(struct event *e)
-{
-    return e->len == 0 ? NULL : &e->samples[(e->next + LATENCY_SAMPLES - 1) % LATENCY_SAMPLES];
-}
-
-void latency_add(const char *name, int64_t ms)
-{
-    int64_t threshold = option_num(OPT_latency_monitor_threshold);
-    if (threshold == 0 || ms < threshold)
-        return;
-    int64_t now_s = clock_wall().ms / 1000;
-    lock_acquire(&monitor_lock);
-    struct event *e = make_event(name);
-    struct sample *last = newest_sample(e);
-    if (last != NULL && last->at_s == now_s) {
-        if (ms > last->ms)
-            last->ms = ms;
-    } else {
-        e->samples[e->next] = (struct sample){now_s, ms};
-        e->next = (e->next + 1) % LATENCY_SAMPLES;
-        if (e->len < LATENCY_SAMPLES)
-            e->len++;
-    }
-    if (ms > e->max_ms)
-        e->max_ms = ms;
-    lock_release(&monitor_lock);
+    struct reply *r = ctx;
+    const struct latency_sample *last = latency_sample(e, e->len - 1);
+    reply_array(r, 4);
+    reply_bulk_str(r, e->name);
+    reply_int(r, last->at_s);
+    reply_int(r, last->ms);
+    reply_int(r, e->max_ms);
 }
 
 void cmd_latency_latest(struct call *c)
 {
-    lock_acquire(&monitor_lock);
-    reply_array(c->reply, events_len);
-    for (uint32_t i = 0; i < events_len; i++) {
-        const struct sample *last = newest_sample(&events[i]);
-        reply_array(c->reply, 4);
-        reply_bulk_str(c->reply, events[i].name);
-        reply_int(c->reply, last->at_s);
-        reply_int(c->reply, last->ms);
-        reply_int(c->reply, events[i].max_ms);
+    size_t begin = reply_array_begin(c->reply);
+    uint32_t n = latency_each((struct slice){0}, show_latest, c->reply);
+    reply_array_end(c->reply, begin, n);
+}
+
+static void show_history(void *ctx, const struct latency_event *e)
+{
+    struct reply *r = ctx;
+    reply_array(r, e->len);
+    for (uint32_t i = 0; i < e->len; i++) {
+        const struct latency_sample *s = latency_sample(e, i);
+        reply_array(r, 2);
+        reply_int(r, s->at_s);
+        reply_int(r, s->ms);
     }
-    lock_release(&monitor_lock);
 }
 
 void cmd_latency_history(struct call *c)
 {
-    lock_acquire(&monitor_lock);
-    const struct event *e = find_event(c->argv[2]);
-    uint32_t len = e == NULL ? 0 : e->len;
-    reply_array(c->reply, len);
-    for (uint32_t i = 0; i < len; i++) {
-        const struct sample *s =
-            &e->samples[(e->next + LATENCY_SAMPLES - len + i) % LATENCY_SAMPLES];
-        reply_array(c->reply, 2);
-        reply_int(c->reply, s->at_s);
-        reply_int(c->reply, s->ms);
-    }
-    lock_release(&monitor_lock);
+    if (latency_each(c->argv[2], show_history, c->reply) == 0)
+        reply_array(c->reply, 0);
 }
 
 /* --- GRAPH --- */
@@ -126,19 +63,15 @@ static void age_text(int64_t s, char *out, size_t size)
     snprintf(out, size, "%lld%c", (long long)(s / units[i].s), units[i].unit);
 }
 
-static const struct sample *sample_at(const struct event *e, uint32_t i)
-{
-    return &e->samples[(e->next + LATENCY_SAMPLES - e->len + i) % LATENCY_SAMPLES];
-}
-
 /* A column for each sample, the oldest first: its height, and under it how old it is, downwards. */
-static void draw(const struct event *e, int64_t low, int64_t high, struct buf *out)
+static void draw(const struct latency_event *e, int64_t low, int64_t high, struct buf *out)
 {
     uint32_t first = e->len > GRAPH_COLUMNS ? e->len - GRAPH_COLUMNS : 0;
     int64_t now_s = clock_wall().ms / 1000, span = high > low ? high - low : 1;
     for (int row = GRAPH_ROWS - 1; row >= 0; row--) {
         for (uint32_t i = first; i < e->len; i++) {
-            int64_t steps = (sample_at(e, i)->ms - low) * (GRAPH_ROWS * GRAPH_MARKS - 1) / span;
+            int64_t steps =
+                (latency_sample(e, i)->ms - low) * (GRAPH_ROWS * GRAPH_MARKS - 1) / span;
             int64_t above = steps - row * GRAPH_MARKS;
             char mark = above < 0 ? ' ' : above < GRAPH_MARKS ? "_o#"[above] : '|';
             buf_append(out, &mark, 1);
@@ -151,8 +84,8 @@ static void draw(const struct event *e, int64_t low, int64_t high, struct buf *o
         more = false;
         for (uint32_t i = first; i < e->len; i++) {
             char age[24] = "";
-            age_text(now_s > sample_at(e, i)->at_s ? now_s - sample_at(e, i)->at_s : 0, age,
-                     sizeof(age));
+            age_text(now_s > latency_sample(e, i)->at_s ? now_s - latency_sample(e, i)->at_s : 0,
+                     age, sizeof(age));
             size_t len = strlen(age);
             buf_append(out, at < len ? &age[at] : " ", 1);
             more = more || at + 1 < len;
@@ -161,26 +94,25 @@ static void draw(const struct event *e, int64_t low, int64_t high, struct buf *o
     }
 }
 
+static void show_graph(void *ctx, const struct latency_event *e)
+{
+    struct buf *out = ctx;
+    int64_t low = INT64_MAX, high = 0;
+    for (uint32_t i = 0; i < e->len; i++) {
+        int64_t ms = latency_sample(e, i)->ms;
+        low = ms < low ? ms : low;
+        high = ms > high ? ms : high;
+    }
+    buf_printf(out, "%s - high %lld ms, low %lld ms (all time high %lld ms)\n%.*s\n", e->name,
+               (long long)high, (long long)low, (long long)e->max_ms, GRAPH_COLUMNS,
+               "--------------------------------------------------------------------------------");
+    draw(e, low, high, out);
+}
+
 void cmd_latency_graph(struct call *c)
 {
     struct buf out = {0};
-    lock_acquire(&monitor_lock);
-    const struct event *e = find_event(c->argv[2]);
-    if (e != NULL) {
-        int64_t low = INT64_MAX, high = 0;
-        for (uint32_t i = 0; i < e->len; i++) {
-            int64_t ms = sample_at(e, i)->ms;
-            low = ms < low ? ms : low;
-            high = ms > high ? ms : high;
-        }
-        buf_printf(
-            &out, "%s - high %lld ms, low %lld ms (all time high %lld ms)\n%.*s\n", e->name,
-            (long long)high, (long long)low, (long long)e->max_ms, GRAPH_COLUMNS,
-            "--------------------------------------------------------------------------------");
-        draw(e, low, high, &out);
-    }
-    lock_release(&monitor_lock);
-    if (e != NULL)
+    if (latency_each(c->argv[2], show_graph, &out) > 0)
         reply_verbatim(c->reply, "txt", buf_slice(&out));
     else
         reply_errorf(c->reply, "ERR No samples available for event '%.*s'",
@@ -188,31 +120,19 @@ void cmd_latency_graph(struct call *c)
     buf_fini(&out);
 }
 
-static uint32_t remove_event(struct slice name) REQUIRES(monitor_lock)
-{
-    struct event *e = find_event(name);
-    if (e == NULL)
-        return 0;
-    *e = events[--events_len];
-    return 1;
-}
+/* --- RESET, DOCTOR --- */
 
 void cmd_latency_reset(struct call *c)
 {
-    uint32_t removed = 0;
-    lock_acquire(&monitor_lock);
-    if (c->argc == 2) {
-        removed = events_len;
-        events_len = 0;
-    }
+    uint32_t removed = c->argc == 2 ? latency_reset((struct slice){0}) : 0;
     for (uint32_t i = 2; i < c->argc; i++)
-        removed += remove_event(c->argv[i]);
-    lock_release(&monitor_lock);
+        removed += latency_reset(c->argv[i]);
     reply_int(c->reply, removed);
 }
 
-static void describe_event(struct buf *out, struct event *e)
+static void describe_event(void *ctx, const struct latency_event *e)
 {
+    struct buf *out = ctx;
     int64_t sum = 0;
     for (uint32_t i = 0; i < e->len; i++)
         sum += e->samples[i].ms;
@@ -220,7 +140,7 @@ static void describe_event(struct buf *out, struct event *e)
                "%s: %u latency spikes, mean %lld ms, worst %lld ms, the latest %lld seconds "
                "ago.\n",
                e->name, e->len, (long long)(sum / e->len), (long long)e->max_ms,
-               (long long)(clock_wall().ms / 1000 - newest_sample(e)->at_s));
+               (long long)(clock_wall().ms / 1000 - latency_sample(e, e->len - 1)->at_s));
     if (strcmp(e->name, "journal-sync") == 0)
         buf_append_str(out, "  - The disk of the journal is slow to sync: give it a faster disk, "
                             "or choose journal-fsync everysec.\n");
@@ -232,15 +152,12 @@ static void describe_event(struct buf *out, struct event *e)
 void cmd_latency_doctor(struct call *c)
 {
     struct buf out = {0};
-    lock_acquire(&monitor_lock);
     if (option_num(OPT_latency_monitor_threshold) == 0)
         buf_append_str(&out, "The latency monitor is off. CONFIG SET latency-monitor-threshold "
                              "<milliseconds> turns it on.\n");
-    else if (events_len == 0)
+    bool is_off = out.len > 0;
+    if (latency_each((struct slice){0}, describe_event, &out) == 0 && !is_off)
         buf_append_str(&out, "No latency spike has been seen so far.\n");
-    for (uint32_t i = 0; i < events_len; i++)
-        describe_event(&out, &events[i]);
-    lock_release(&monitor_lock);
     reply_verbatim(c->reply, "txt", buf_slice(&out));
     buf_fini(&out);
 }

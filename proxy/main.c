@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
 #include "config/options.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 #include "executor/version.h"
 #include "journal/journal.h"
 #include "server/process.h"

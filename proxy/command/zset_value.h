@@ -5,7 +5,7 @@
 #ifndef COMMAND_ZSET_VALUE_H
 #define COMMAND_ZSET_VALUE_H
 
-#include "executor/command.h"
+#include "executor/call.h"
 #include "store/zset.h"
 
 /* The sorted set under key number i, NULL when it is absent; false: WRONGTYPE was replied. */

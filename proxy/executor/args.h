@@ -8,7 +8,7 @@
 #ifndef EXECUTOR_ARGS_H
 #define EXECUTOR_ARGS_H
 
-#include "executor/command.h"
+#include "executor/call.h"
 
 /* True when argument i is this word, which is written in lower case. */
 static inline bool args_is(const struct call *c, uint32_t i, const char *word)

@@ -8,7 +8,7 @@
 #ifndef EXECUTOR_ATTENTION_H
 #define EXECUTOR_ATTENTION_H
 
-#include "executor/command.h"
+#include "executor/call.h"
 
 enum attention { ATTENTION_PAUSE = 1, ATTENTION_MONITOR = 2 };
 
@@ -40,10 +40,6 @@ bool pause_is_write(const struct session *s, const struct command *command);
 /* --- MONITOR: monitor.c --- */
 
 struct command_worker;
-
-/* True, with a reply: a client that monitors may not ask for keys. */
-MUST_CHECK bool monitor_refuses(struct command_worker *w, struct session *s,
-                                const struct command *command);
 /* A command of this session has run: a line for those who watch. Thread: the session's worker. */
 void monitor_show(struct command_worker *w, const struct session *s, const struct command *command,
                   uint32_t argc, const struct slice *argv);

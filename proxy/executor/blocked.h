@@ -15,7 +15,7 @@
 #ifndef EXECUTOR_BLOCKED_H
 #define EXECUTOR_BLOCKED_H
 
-#include "executor/command.h"
+#include "executor/call.h"
 
 /* --- For handlers --- */
 
@@ -31,7 +31,9 @@ enum block_null { /* what is replied when the time is over */
 void call_block(struct call *c, uint32_t keys_len, enum value_type type, int64_t timeout_ms,
                 enum block_null null);
 
-/* --- For dispatch --- */
+/* --- For running commands --- */
+
+struct command_worker;
 
 enum blocked_step {
     BLOCKED_RUN,     /* run the command again */

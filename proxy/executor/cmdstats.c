@@ -3,7 +3,7 @@
 #include "executor/cmdstats.h"
 
 #include "base/lock.h"
-#include "executor/command.h"
+#include "executor/call.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Commands: the table, the call, and how a request is run.
+/* The table of commands.
  *
  * commands.def has one row per command; the enum, the prototypes, the dispatch, COMMAND INFO/DOCS,
  * the statistics, and whether a key is loaded and an effect journalled all follow from it.
@@ -7,8 +7,6 @@
 #ifndef EXECUTOR_COMMAND_H
 #define EXECUTOR_COMMAND_H
 
-#include "executor/host.h"
-#include "executor/session.h"
 #include "keyspace/effect.h"
 
 enum command_flag { /* names as in COMMAND INFO */
@@ -48,27 +46,7 @@ enum command_id {
     COMMAND_COUNT
 };
 
-/* One running command. Key number i of the request is c->key + i in the transaction. */
-struct call {
-    struct session *session;
-    struct reply *reply; /* the session's */
-    struct txn *txn;     /* open while the handler runs, unless CMD_NO_TXN; NULLed by a handler that
-                            has ended it */
-    struct txn *spare; /* not open: where a walk deletes the expired keys that it met; NULL in EXEC
-                          */
-    struct keyspace *keyspace;
-    const struct host *host;
-    const struct command *command;
-    uint32_t argc;
-    const struct slice *argv;
-    struct blob **blobs; /* see struct request */
-    uint32_t key, keys_len;
-    uint64_t errors_before; /* of the reply: what is above is this command's failure */
-    bool in_exec;
-    struct blocked_call *serving; /* runs for a client that waits; see blocked.c */
-    bool parked; /* set by call_park: no reply was written, run again when the waiter was called */
-};
-
+struct call;
 typedef void command_handler(struct call *c);
 /* Finds the keys of a command whose positions depend on its arguments, or whose key mode does (SET
  * with GET). keys has room for argc. Returns how many, or -1 for arguments that make no sense (the
@@ -98,67 +76,8 @@ const struct command *command_find(struct slice name); /* any case; NULL: unknow
 MUST_CHECK enum rc command_rename(struct slice pairs, struct err *err);
 const struct command *command_find_sub(const struct command *parent, struct slice name);
 const struct command *command_find_full(struct slice name); /* "get" or "config|get" */
-
-/* Per worker: scratch space, the transaction, statistics that other threads may read. */
-struct command_worker;
-struct command_worker *command_worker_new(struct keyspace *ks, const struct host *host,
-                                          uint32_t worker);
-void command_worker_free(struct command_worker **w);
-struct txn *command_worker_txn(struct command_worker *w);
-/* A worker made with `ks` NULL answers -LOADING until it gets its keyspace. Thread: the worker. */
-void command_worker_attach(struct command_worker *w, struct keyspace *ks);
-
-enum run_result {
-    RUN_DONE,   /* replied (or muted); go on */
-    RUN_PARKED, /* nothing replied yet: the session's waiter will be called; then run the same
-                   request again */
-    RUN_CLOSE,  /* write out the reply, then close */
-};
-
-/* Looks up commands and prefetches the memory that requests[0..n) will touch. Optional; call it for
- * a batch just before running it. */
-void command_prefetch(struct command_worker *w, struct session *s, const struct request *requests,
-                      size_t n);
-/* Runs requests[i]; `slot` is its place in the last command_prefetch, or -1. */
-enum run_result command_run(struct command_worker *w, struct session *s, struct request *r,
-                            int slot);
-
-/* --- For handlers --- */
-
-static inline struct slice call_arg(const struct call *c, uint32_t i)
-{
-    return c->argv[i];
-}
-/* Argument i becomes the string under key number `key`, without a copy where it is large. The
- * request keeps its own hold of it: slow log and monitors look at it after the commit. */
-MUST_CHECK enum rc call_set_string(struct call *c, uint32_t key, uint32_t i, int64_t expires_at_ms);
-/* Parses argument i; on failure replies REPLY_NOT_INT (or `error` if not NULL) and returns false.
- */
-MUST_CHECK bool call_int(struct call *c, uint32_t i, int64_t *out, const char *error);
-/* The value if key number i exists and has the type; *absent when it does not exist. False:
- * WRONGTYPE was replied. */
-MUST_CHECK bool call_read(struct call *c, uint32_t i, enum value_type type,
-                          const struct value **out);
-/* Tells whoever listens what was done to key number i, see txn_notify. */
-static inline void call_notify(struct call *c, enum notify_class class, const char *event,
-                               uint32_t i)
-{
-    txn_notify(c->txn, class, event, c->key + i);
-}
-/* The command waits: the session's waiter has been handed to something that will call it. */
-void call_park(struct call *c);
-/* What was replied may tell of any key, looked at without a transaction: it leaves once the newest
- * change there is cannot vanish any more. Call it after looking. */
-void call_depends_on_all(struct call *c);
-/* Replies -OOM. What is journalled are the effects that were said until now, if any. */
-void call_out_of_memory(struct call *c);
-/* Before anything changes, for a command whose effect can be much longer than its request. False:
- * effects of so many bytes are more than one record of the journal may have, replied. */
-MUST_CHECK bool call_effect_fits(struct call *c, uint64_t bytes);
-/* One line in the log: the command's name and `text`, and which client it was. What is in `text`
- * that a client said is escaped by then. */
-void call_log(const struct call *c, const char *text);
-void call_help(struct call *c); /* <COMMAND> HELP: written from the rows of the container */
+/* The row of a request: the subcommand's, if it is one; NULL: unknown. */
+const struct command *command_lookup(uint32_t argc, const struct slice *argv);
 
 #define COMMAND(id, name, ...) command_handler cmd_##id;
 #define CONTAINER(id, name, ...)

@@ -9,7 +9,7 @@
 #ifndef EXECUTOR_FIND_KEYS_H
 #define EXECUTOR_FIND_KEYS_H
 
-#include "executor/command.h"
+#include "executor/call.h"
 
 command_find_keys find_keys_set;            /* OVERWRITE, or UPDATE with NX, XX, GET or KEEPTTL */
 command_find_keys find_keys_rename;         /* from UPDATE, to OVERWRITE */

@@ -63,16 +63,6 @@ void monitor_leave(struct session *s)
         atomic_fetch_or(&attention_bits, ATTENTION_MONITOR);
 }
 
-bool monitor_refuses(struct command_worker *w, struct session *s, const struct command *command)
-{
-    if ((s->flags & SESSION_MONITOR) == 0)
-        return false;
-    if ((command->flags & CMD_READONLY) == 0 && !pause_is_write(s, command))
-        return false;
-    worker_reject(w, s, command, "ERR Replica can't interact with the keyspace");
-    return true;
-}
-
 /* --- What is shown --- */
 
 static size_t escape(char *out, unsigned char byte)

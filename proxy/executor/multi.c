@@ -17,23 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void multi_free_queue(struct session *s)
-{
-    for (uint32_t i = 0; i < s->queue_len; i++)
-        request_free(&s->queue[i]);
-    free(s->queue);
-    s->queue = NULL;
-    s->queue_len = s->queue_cap = 0;
-    s->queue_bytes = 0;
-}
-
-void multi_discard(struct session *s, struct keyspace *ks)
-{
-    session_unwatch(s, ks);
-    multi_free_queue(s);
-    s->flags &= ~(unsigned)(SESSION_MULTI | SESSION_MULTI_FAILED);
-}
-
 static size_t request_bytes(const struct request *r)
 {
     size_t bytes = sizeof(*r) + r->argc * sizeof(struct slice) + r->raw.len;
@@ -244,19 +227,10 @@ static void run_queued(struct command_worker *w, struct session *s, struct txn *
 {
     const struct command *command = command_lookup(r->argc, r->argv);
     uint64_t begin = w->last_ticks;
-    struct call c = {.session = s,
-                     .reply = &s->reply,
-                     .txn = t,
-                     .keyspace = w->ks,
-                     .host = w->host,
-                     .command = command,
-                     .argc = r->argc,
-                     .argv = r->argv,
-                     .blobs = r->blobs,
-                     .key = keys.first,
-                     .keys_len = keys.len,
-                     .errors_before = s->reply.errors,
-                     .in_exec = true};
+    struct call c = worker_call(w, s, command, r, CALL_EXEC);
+    c.txn = t;
+    c.key = keys.first;
+    c.keys_len = keys.len;
     if (t != NULL)
         txn_next_request(t, r->raw, r->argc, r->argv);
     command->run(&c);
@@ -338,7 +312,7 @@ void cmd_exec(struct call *c)
     }
     if (ran)
         c->errors_before = s->reply.errors;
-    multi_discard(s, c->keyspace);
+    session_discard(s, c->keyspace);
 }
 
 void cmd_multi(struct call *c)
@@ -357,7 +331,7 @@ void cmd_discard(struct call *c)
         reply_error(c->reply, "ERR DISCARD without MULTI");
         return;
     }
-    multi_discard(c->session, c->keyspace);
+    session_discard(c->session, c->keyspace);
     reply_ok(c->reply);
 }
 
@@ -379,7 +353,8 @@ void cmd_watch(struct call *c)
 
 void cmd_unwatch(struct call *c)
 {
-    if (!c->in_exec) /* EXEC ends the watching itself, once it has let go of the shards */
+    if (c->source !=
+        CALL_EXEC) /* EXEC ends the watching itself, once it has let go of the shards */
         session_unwatch(c->session, c->keyspace);
     reply_ok(c->reply);
 }

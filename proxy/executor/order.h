@@ -4,7 +4,7 @@
 #ifndef EXECUTOR_ORDER_H
 #define EXECUTOR_ORDER_H
 
-#include "executor/command.h"
+#include "executor/call.h"
 #include "writeback/writeback.h"
 
 /* True: it is over, well or not; the caller replies and calls call_order_end(). False: the client

@@ -3,9 +3,6 @@
 #include "executor/session.h"
 
 #include "config/options.h"
-#include "executor/attention.h"
-#include "executor/blocked.h"
-#include "executor/worker.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,23 +42,31 @@ static void drop_pending(struct session *s)
     (void)session_take(s);
 }
 
+static void free_queue(struct session *s)
+{
+    for (uint32_t i = 0; i < s->queue_len; i++)
+        request_free(&s->queue[i]);
+    free(s->queue);
+    s->queue = NULL;
+    s->queue_len = s->queue_cap = 0;
+    s->queue_bytes = 0;
+}
+
 void session_fini(struct session *s, struct keyspace *ks)
 {
-    if (s->blocked != NULL)
-        blocking_end(s);
+    must(s->blocked == NULL && (s->flags & SESSION_MONITOR) == 0);
     drop_pending(s);
-    monitor_leave(s);
     session_unwatch(s, ks);
-    multi_free_queue(s);
+    free_queue(s);
     forget_names(s);
     reply_fini(&s->reply);
 }
 
 void session_reset(struct session *s, struct keyspace *ks, bool authenticated)
 {
+    must((s->flags & SESSION_MONITOR) == 0);
     drop_pending(s);
-    monitor_leave(s);
-    multi_discard(s, ks);
+    session_discard(s, ks);
     free(s->name);
     s->name = NULL;
     s->db = 0;
@@ -110,4 +115,11 @@ void session_unwatch(struct session *s, struct keyspace *ks)
     s->watched_len = s->watched_cap = 0;
     if (ks != NULL && (s->watch.keys != NULL || atomic_load(&s->watch.broken)))
         watch_clear(ks, &s->watch);
+}
+
+void session_discard(struct session *s, struct keyspace *ks)
+{
+    session_unwatch(s, ks);
+    free_queue(s);
+    s->flags &= ~(unsigned)(SESSION_MULTI | SESSION_MULTI_FAILED);
 }

@@ -98,7 +98,8 @@ static inline void session_note_write(struct session *s, uint64_t lsn)
 
 /* Authenticated at once where no password is set. */
 void session_init(struct session *s, uint64_t id);
-/* Frees what the session owns. Thread: owner; not while parked. */
+/* Frees what the session owns. Thread: owner; not while it is parked, waits for a key or monitors
+ * (command_leave). */
 void session_fini(struct session *s, struct keyspace *ks);
 /* What a command that parks wants to find when it is run again; freed should the client leave. */
 static inline void session_keep(struct session *s, void *what, void (*free_it)(void *what))
@@ -115,11 +116,13 @@ static inline void *session_take(struct session *s)
     s->pending_free = NULL;
     return what;
 }
-/* RESET: as if just connected; the connection's id stays. */
+/* RESET: as if just connected; the connection's id stays. It does not monitor any more. */
 void session_reset(struct session *s, struct keyspace *ks, bool authenticated);
 
 /* WATCH of key number `at` of the open transaction, UNWATCH. False: out of memory. */
 MUST_CHECK bool session_watch(struct session *s, struct txn *t, uint32_t at, struct slice key);
 void session_unwatch(struct session *s, struct keyspace *ks);
+/* Ends MULTI and WATCH, whatever was queued. */
+void session_discard(struct session *s, struct keyspace *ks);
 
 #endif

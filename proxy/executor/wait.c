@@ -91,7 +91,7 @@ void cmd_wait(struct call *c)
         return;
     struct pending_wait *p = c->session->pending;
     if (p == NULL) {
-        if (replicas <= 0 || c->in_exec) {
+        if (replicas <= 0 || c->source == CALL_EXEC) {
             reply_int(c->reply, 0);
             return;
         }
@@ -150,7 +150,7 @@ void cmd_waitaof(struct call *c)
         uint64_t lsn = s->last_write_lsn;
         bool there = (local == 0 || keyspace_is_durable(c->keyspace, lsn)) &&
                      (remote == 0 || keyspace_is_applied(c->keyspace, lsn)) && remote <= 1;
-        if (there || c->in_exec) {
+        if (there || c->source == CALL_EXEC) {
             reply_durability(c, lsn);
             return;
         }
@@ -184,7 +184,7 @@ bool wait_flushed(struct call *c)
             return false;
         }
         uint64_t lsn = writeback_request_flush(wb);
-        if (c->in_exec)
+        if (c->source == CALL_EXEC)
             return true;
         p = pending_new(c, 0);
         if (p == NULL)

@@ -4,7 +4,7 @@
 #ifndef EXECUTOR_WAIT_H
 #define EXECUTOR_WAIT_H
 
-#include "executor/command.h"
+#include "executor/call.h"
 
 /* Flushes and waits until the backend has everything up to now. True: it has (or the command is
  * inside EXEC, where nothing waits); false: parked, or an error was replied. */

@@ -10,7 +10,7 @@
 
 #include "base/stats.h"
 #include "executor/cmdstats.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 
 enum { WORKER_SLOTS = 512 }; /* requests of one batch that are looked up ahead */
 
@@ -40,7 +40,7 @@ struct command_worker {
     uint64_t slow_ticks; /* from here on a command is looked at by slow log and latency monitor */
     bool track_latency;
     bool withholds;           /* journal-fsync always: replies wait for what they depend on */
-    struct session *serving;  /* for commands of clients that waited: blocked.c */
+    struct session *serving;  /* for commands of clients that waited: serve.c */
     struct session *monitors; /* of this worker; linked by monitor_next */
     struct buf shown;         /* lines for all monitors, not posted yet */
     uint64_t shown_lsn;       /* newest LSN that they depend on */
@@ -49,6 +49,28 @@ struct command_worker {
     struct stats_block *counters;
     struct slot slots[WORKER_SLOTS];
 };
+
+/* Directives that are looked at once a batch instead of once a command. */
+void worker_begin_batch(struct command_worker *w);
+
+/* A call of `command` for the session, with the arguments of the request. Its transaction and the
+ * place of its keys in there are for the caller to fill in. Every call is made here. */
+static inline struct call worker_call(const struct command_worker *w, struct session *s,
+                                      const struct command *command, const struct request *r,
+                                      enum call_source source)
+{
+    return (struct call){.session = s,
+                         .reply = &s->reply,
+                         .errors_before = s->reply.errors,
+                         .keyspace = w->ks,
+                         .host = w->host,
+                         .command = command,
+                         .source = source,
+                         .argc = r->argc,
+                         .argv = r->argv,
+                         .blobs = r->blobs,
+                         .spare = source == CALL_CLIENT ? w->txn : NULL};
+}
 
 /* The keys of a request into `out`, which has room for argc; -1: the arguments make no sense. */
 int command_keys(const struct command *command, uint32_t db, uint32_t argc,
@@ -78,16 +100,9 @@ void worker_account(struct command_worker *w, struct session *s, const struct co
 void worker_reject(struct command_worker *w, struct session *s, const struct command *command,
                    const char *text);
 
-/* The request as it would be run: the row (the subcommand's, if it is one), or NULL. */
-const struct command *command_lookup(uint32_t argc, const struct slice *argv);
-
 /* multi.c: puts a request into the queue of an open MULTI. */
 enum run_result multi_queue(struct command_worker *w, struct session *s,
                             const struct command *command, struct request *r);
-/* Ends MULTI and WATCH, whatever was queued. */
-void multi_discard(struct session *s, struct keyspace *ks);
-void multi_free_queue(struct session *s);
-
 /* command/sort/sort.c: whether a SORT names keys by its elements, so that EXEC must lock every
  * shard. */
 bool sort_may_name_keys(uint32_t argc, const struct slice *argv);

@@ -111,6 +111,7 @@ static void conn_free(struct conn *c)
 {
     struct host_worker *w = c->worker;
     ev_timer_stop(w->loop, &c->wake);
+    command_leave(&c->session);
     session_fini(&c->session, w->keyspace);
     resp_parser_free(&c->parser);
     request_free(&c->waiting);

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "config/options.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 #include "keyspace/join.h"
 
 #include <errno.h>

@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/stats.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 #include "server/limits.h"
 #include "server/server.h"
 

@@ -723,6 +723,7 @@ static void disconnect_clients(void)
             while ((sub = find_subscription(s, (enum pubsub_kind)kind, NULL)) != NULL)
                 end_subscription(sub);
         }
+        command_leave(s);
         session_fini(s, fuzz.ks);
     }
 }

@@ -7,7 +7,7 @@
 
 #include "base/buf.h"
 #include "command/server/syntax.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 
 #include <stdio.h>
 

@@ -208,6 +208,7 @@ static const struct host host = {.on_every_worker = on_every_worker,
 
 void requests_reconnect(uint8_t proto)
 {
+    command_leave(&client.session);
     session_fini(&client.session, fixture->ks);
     session_init(&client.session, 1);
     client.session.waiter.ready = be_ready;
@@ -259,6 +260,7 @@ void requests_begin(struct ks_fixture *ks)
 
 void requests_end(void)
 {
+    command_leave(&client.session);
     session_fini(&client.session, fixture->ks);
     command_worker_free(&worker);
     lock_fini(&client.lock);

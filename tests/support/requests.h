@@ -23,7 +23,7 @@
 #ifndef TESTS_SUPPORT_REQUESTS_H
 #define TESTS_SUPPORT_REQUESTS_H
 
-#include "executor/command.h"
+#include "executor/executor.h"
 #include "tests/support/ks.h"
 
 enum { REQUESTS_MAX = 40, REQUEST_ARGS_MAX = 48, REQUEST_KEYS_MAX = 8, REQUEST_NAME_MAX = 24 };

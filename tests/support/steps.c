@@ -98,6 +98,7 @@ static void connect_clients(void)
 static void disconnect_clients(void)
 {
     for (int i = 0; i < 2; i++) {
+        command_leave(&steps.clients[i].session);
         session_fini(&steps.clients[i].session, steps.ks.ks);
         buf_fini(&steps.clients[i].reply);
         buf_fini(&steps.clients[i].raw);

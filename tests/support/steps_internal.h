@@ -8,7 +8,7 @@
 #define TESTS_SUPPORT_STEPS_INTERNAL_H
 
 #include "base/lock.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 #include "tests/support/ks.h"
 #include "tests/support/model.h"
 #include "tests/support/steps.h"

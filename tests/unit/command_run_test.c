@@ -6,7 +6,7 @@
 #include "base/stats.h"
 #include "config/options.h"
 #include "executor/cmdstats.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 #include "tests/support/ks.h"
 #include "writeback/internal.h"
 
@@ -107,8 +107,10 @@ static void connect_clients(void)
 
 static void disconnect_clients(void)
 {
-    for (int i = 0; i < CLIENTS; i++)
+    for (int i = 0; i < CLIENTS; i++) {
+        command_leave(&clients[i].session);
         session_fini(&clients[i].session, ks.ks);
+    }
     command_worker_free(&worker);
 }
 
@@ -231,6 +233,7 @@ static void a_password_is_asked_for_from_then_on(void **state)
     (void)state;
     expect(0, "CONFIG SET requirepass secret", "+OK\r\n");
     expect(0, "PING", "+PONG\r\n");
+    command_leave(&clients[1].session);
     session_fini(&clients[1].session, ks.ks);
     session_init(&clients[1].session, 9);
     expect(1, "PING", "-NOAUTH Authentication required.\r\n");

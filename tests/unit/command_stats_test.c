@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "executor/cmdstats.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/server/syntax.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 
 #include <ctype.h>
 #include <setjmp.h>

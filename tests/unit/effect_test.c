@@ -4,7 +4,7 @@
  * result. Replaying them is the business of writeback_property_test.c.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "executor/command.h"
+#include "executor/executor.h"
 #include "journal/reader.h"
 #include "keyspace/internal.h"
 #include "tests/support/ks.h"
@@ -231,6 +231,7 @@ static void every_effect_says_what_is(void **state)
         say(rows[i].command);
         lsn[i].last = journal_last_lsn(keyspace_journal(ks.ks));
     }
+    command_leave(&session);
     session_fini(&session, ks.ks);
     command_worker_free(&worker);
     ks_stop(&ks, false);
@@ -460,6 +461,7 @@ static void room_is_asked_for_before_anything_is_locked(void **state)
     free_request(&mset, &raw[0]);
     free_request(&set, &raw[1]);
     free_request(&small, &raw[2]);
+    command_leave(&session);
     session_fini(&session, ks.ks);
     command_worker_free(&worker);
     ks_destroy(&ks);

@@ -12,7 +12,7 @@
 #include "base/stats.h"
 #include "config/options.h"
 #include "executor/attention.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 #include "journal/journal.h"
 #include "tests/support/client.h"
 

@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "base/stats.h"
 #include "config/options.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 #include "journal/journal.h"
 #include "server/server.h"
 #include "tests/support/client.h"

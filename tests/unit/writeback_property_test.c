@@ -8,7 +8,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/log.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 #include "tests/support/steps.h"
 
 #include <setjmp.h>

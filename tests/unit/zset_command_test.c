@@ -2,7 +2,7 @@
  * the journal brings back.
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/lock.h"
-#include "executor/command.h"
+#include "executor/executor.h"
 #include "store/alloc.h"
 #include "tests/support/ks.h"
 
@@ -65,6 +65,7 @@ static void connect_client(void)
 
 static void disconnect_client(void)
 {
+    command_leave(&session);
     session_fini(&session, ks.ks);
     command_worker_free(&worker);
 }

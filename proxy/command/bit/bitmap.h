@@ -4,7 +4,7 @@
 #ifndef COMMAND_BIT_BITMAP_H
 #define COMMAND_BIT_BITMAP_H
 
-#include "executor/command.h"
+#include "executor/call.h"
 
 /* A bit offset that a string may have. width > 0 (BITFIELD): "#2" means twice the width, and so
  * many bits from there on must fit if the command writes them. False: replied. */

@@ -8,7 +8,7 @@
 #include "base/lock.h"
 #include "base/num.h"
 #include "command/connection/names.h"
-#include "executor/command.h"
+#include "executor/call.h"
 
 #include <stdlib.h>
 

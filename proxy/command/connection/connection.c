@@ -7,7 +7,7 @@
 #include "base/stats.h"
 #include "command/connection/names.h"
 #include "config/options.h"
-#include "executor/command.h"
+#include "executor/attention.h"
 #include "executor/version.h"
 
 #include <stdlib.h>
@@ -205,6 +205,7 @@ static void unsubscribe_all(struct call *c)
 void cmd_reset(struct call *c)
 {
     unsubscribe_all(c);
+    monitor_leave(c->session);
     session_reset(c->session, c->keyspace, !session_password_is_set());
     reply_simple(c->reply, "RESET");
 }

@@ -64,7 +64,7 @@ void cmd_client_pause(struct call *c)
     if (!parse_mode(c, &mode) || !parse_timeout(c, &ms))
         return;
     pause_begin(mode, ms);
-    if (c->in_exec) { /* where nothing waits */
+    if (c->source == CALL_EXEC) { /* where nothing waits */
         reply_ok(c->reply);
         return;
     }

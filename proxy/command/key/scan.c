@@ -95,7 +95,7 @@ static void task_park(struct call *c, struct task *t)
 
 static struct waiter *task_waiter(struct call *c)
 {
-    return c->in_exec ? NULL : &c->session->waiter;
+    return c->source == CALL_EXEC ? NULL : &c->session->waiter;
 }
 
 /* What a step of a walk came to: true when the handler goes on, else it was parked or replied. */
@@ -108,7 +108,7 @@ static bool task_goes_on(struct call *c, struct task *t, enum walk_state state,
         reply_error(c->reply, "OOM the reply would take too much memory, use SCAN");
     } else if (state != WALK_PARKED) {
         return true;
-    } else if (c->in_exec) {
+    } else if (c->source == CALL_EXEC) {
         reply_error(c->reply, "TRYAGAIN the keys of the backend are not at hand in a transaction");
     } else {
         task_park(c, t);
@@ -193,7 +193,7 @@ static void collect(void *ctx, struct slice key)
 
 static bool turn_is_over(struct call *c, struct mono begin)
 {
-    if (c->in_exec || c->host == NULL || c->host->session_wake_at == NULL)
+    if (c->source == CALL_EXEC || c->host == NULL || c->host->session_wake_at == NULL)
         return false;
     return clock_mono().us - begin.us >= TURN_US;
 }

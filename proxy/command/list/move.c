@@ -111,7 +111,8 @@ static void move_or_wait(struct call *c, struct move m, int64_t timeout_ms)
     if (!list_cmd_read(c, 0, &from))
         return;
     if (from == NULL) { /* Redis, too, replies another null when it has waited */
-        call_block(c, 1, VALUE_LIST, timeout_ms, c->in_exec ? BLOCK_NULL : BLOCK_NULL_ARRAY);
+        call_block(c, 1, VALUE_LIST, timeout_ms,
+                   c->source == CALL_EXEC ? BLOCK_NULL : BLOCK_NULL_ARRAY);
         return;
     }
     (void)move_element(c, m);

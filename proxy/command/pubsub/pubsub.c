@@ -96,7 +96,7 @@ void cmd_psubscribe(struct call *c)
 
 void cmd_ssubscribe(struct call *c)
 {
-    if (c->in_exec)
+    if (c->source == CALL_EXEC)
         reply_error(c->reply, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
     else
         subscribe(c, PUBSUB_SHARD, "ssubscribe");

@@ -5,7 +5,7 @@
 #include "base/stats.h"
 #include "config/options.h"
 #include "executor/cmdstats.h"
-#include "executor/command.h"
+#include "executor/call.h"
 #include "executor/order.h"
 
 struct found {

@@ -158,7 +158,7 @@ static void debug_stringmatch_len(struct call *c)
 /* What Redis loads again from its files lies in the backend once it is flushed. */
 static void debug_reload(struct call *c)
 {
-    if (c->keyspace == NULL || c->in_exec) {
+    if (c->keyspace == NULL || c->source == CALL_EXEC) {
         reply_error(c->reply, "ERR DEBUG RELOAD and LOADAOF run neither while Weir is loading nor "
                               "in a transaction");
     } else if (wait_flushed(c)) {

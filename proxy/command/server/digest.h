@@ -6,7 +6,7 @@
 #ifndef COMMAND_SERVER_DIGEST_H
 #define COMMAND_SERVER_DIGEST_H
 
-#include "executor/command.h"
+#include "executor/call.h"
 
 enum { DIGEST_BYTES = 20, DIGEST_TEXT = 2 * DIGEST_BYTES + 1 };
 

@@ -4,7 +4,7 @@
 #ifndef COMMAND_SERVER_INFO_H
 #define COMMAND_SERVER_INFO_H
 
-#include "executor/command.h"
+#include "executor/call.h"
 #include "writeback/writeback.h"
 
 struct info_sources {          /* what the sections read, fetched once per INFO */

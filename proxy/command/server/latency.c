@@ -3,7 +3,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "config/options.h"
 #include "executor/cmdstats.h"
-#include "executor/command.h"
+#include "executor/call.h"
 #include "executor/latency.h"
 #include "executor/ticks.h"
 

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "config/options.h"
-#include "executor/command.h"
+#include "executor/call.h"
 #include "store/store.h"
 #include "writeback/writeback.h"
 

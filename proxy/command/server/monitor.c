@@ -6,7 +6,7 @@
 void cmd_monitor(struct call *c)
 {
     struct session *s = c->session;
-    if (c->in_exec) {
+    if (c->source == CALL_EXEC) {
         reply_error(c->reply, "ERR MONITOR isn't allowed for DENY BLOCKING client");
         return;
     }

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/num.h"
-#include "executor/command.h"
+#include "executor/call.h"
 #include "executor/version.h"
 #include "executor/wait.h"
 #include "journal/journal.h"

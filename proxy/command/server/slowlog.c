@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/num.h"
-#include "executor/command.h"
+#include "executor/call.h"
 #include "executor/slowlog.h"
 
 static void show_entry(void *ctx, const struct slowlog_entry *e)

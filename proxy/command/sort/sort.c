@@ -236,7 +236,7 @@ static bool go_on(struct run *r)
 {
     struct call *c = r->s.c;
     enum txn_state state;
-    if (c->in_exec) {
+    if (c->source == CALL_EXEC) {
         state = join(&r->s, NULL); /* every lock is held, but nothing can be waited for */
     } else if (r->whole) {
         state = join(&r->s, &c->session->waiter);
@@ -260,7 +260,7 @@ static void sort(struct call *c, bool read_only)
     if (!parse(&r.s))
         goto out;
     while (!run_round(&r.s)) {
-        own = !c->in_exec;
+        own = c->source != CALL_EXEC;
         if (!go_on(&r))
             break;
     }
@@ -301,16 +301,12 @@ enum txn_state sort_prepare(struct command_worker *w, struct session *session,
     reply_init(&nowhere);
     nowhere.muted = true;
     const struct command *command = command_lookup(request->argc, request->argv);
-    struct call c = {.session = session,
-                     .reply = &nowhere,
-                     .txn = w->txn,
-                     .keyspace = w->ks,
-                     .host = w->host,
-                     .command = command,
-                     .argc = request->argc,
-                     .argv = request->argv,
-                     .key = keys.first,
-                     .keys_len = keys.len};
+    struct call c = worker_call(w, session, command, request, CALL_PROBE);
+    c.reply = &nowhere;
+    c.errors_before = nowhere.errors;
+    c.txn = w->txn;
+    c.key = keys.first;
+    c.keys_len = keys.len;
     struct run r = {.s = {.c = &c, .db = w->keys[keys.first].db, .dry = true}};
     enum txn_state state = TXN_READY;
     if (parse(&r.s))

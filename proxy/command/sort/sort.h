@@ -15,7 +15,7 @@
 #define COMMAND_SORT_SORT_H
 
 #include "command/sort/names.h"
-#include "executor/command.h"
+#include "executor/call.h"
 
 struct sort_pattern {
     bool itself;                /* "#": the element */

@@ -17,44 +17,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#pragma GCC diagnostic push
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Winitializer-overrides"
+#else
+#pragma GCC diagnostic ignored "-Woverride-init"
+#endif
+#define KEYS(mode_, first_, last_, step_) \
+    .key_mode = mode_, .first_key = first_, .last_key = last_, .key_step = step_
+#define LATE_KEYS(id_) .late_keys = late_keys_##id_, .prepare = prepare_##id_
+#define ROW(id_, name_, ...) \
+    [COMMAND_##id_] = {      \
+        .id = COMMAND_##id_, .name = name_, .syntax = "", .specs = "", .tips = "", __VA_ARGS__},
 static const struct command rows[COMMAND_COUNT] = {
-#define COMMAND(id_, name_, arity_, flags_, mode_, first_, last_, step_, find_, group_, since_, \
-                acl_, complexity_, summary_, syntax_, specs_, tips_)                            \
-    [COMMAND_##id_] = {.name = name_,                                                           \
-                       .run = cmd_##id_,                                                        \
-                       .arity = arity_,                                                         \
-                       .flags = flags_,                                                         \
-                       .key_mode = mode_,                                                       \
-                       .first_key = first_,                                                     \
-                       .last_key = last_,                                                       \
-                       .key_step = step_,                                                       \
-                       .find_keys = find_,                                                      \
-                       .acl = acl_,                                                             \
-                       .group = group_,                                                         \
-                       .since = since_,                                                         \
-                       .complexity = complexity_,                                               \
-                       .summary = summary_,                                                     \
-                       .syntax = syntax_,                                                       \
-                       .specs = specs_,                                                         \
-                       .tips = tips_,                                                           \
-                       .id = COMMAND_##id_},
-#define CONTAINER(id_, name_, arity_, flags_, mode_, first_, last_, step_, find_, group_, since_, \
-                  acl_, complexity_, summary_, syntax_, specs_, tips_)                            \
-    [COMMAND_##id_] = {.name = name_,                                                             \
-                       .arity = arity_,                                                           \
-                       .flags = flags_,                                                           \
-                       .acl = acl_,                                                               \
-                       .group = group_,                                                           \
-                       .since = since_,                                                           \
-                       .complexity = complexity_,                                                 \
-                       .summary = summary_,                                                       \
-                       .syntax = syntax_,                                                         \
-                       .specs = specs_,                                                           \
-                       .tips = tips_,                                                             \
-                       .id = COMMAND_##id_},
+#define COMMAND(id_, name_, ...)   ROW(id_, name_, .run = cmd_##id_, __VA_ARGS__)
+#define CONTAINER(id_, name_, ...) ROW(id_, name_, __VA_ARGS__)
 #include "executor/commands.def"
 #undef COMMAND
 };
+#pragma GCC diagnostic pop
 
 enum { NAME_MAX_LEN = 24, LETTERS = 16, BUCKETS = 1024, RENAMED_MAX_LEN = 1024 };
 _Static_assert(COMMAND_COUNT * 2 <= BUCKETS, "the table of names is at most half full");

@@ -7,6 +7,7 @@
 #ifndef EXECUTOR_COMMAND_H
 #define EXECUTOR_COMMAND_H
 
+#include "executor/category.h"
 #include "keyspace/effect.h"
 
 enum command_flag { /* names as in COMMAND INFO */
@@ -53,6 +54,13 @@ typedef void command_handler(struct call *c);
  * handler then says what). When it is called, db and mode of all argc are preset, the rest is 0. */
 typedef int command_find_keys(uint32_t argc, const struct slice *argv, struct txn_key *keys);
 
+/* Whether a request names keys by what values say, so that nobody knows them before it has looked:
+ * SORT. EXEC locks every shard for that. */
+typedef bool command_late_keys(uint32_t argc, const struct slice *argv);
+/* Within EXEC, before anything runs: gets these keys, as the values are now, into the transaction.
+ * The call is a CALL_PROBE, whose replies go nowhere. PARKED: as in txn_begin. */
+typedef enum txn_state command_prepare(struct call *c);
+
 struct command {
     const char *name;     /* "get", "config|get" */
     command_handler *run; /* NULL: a container */
@@ -61,7 +69,9 @@ struct command {
     enum key_mode key_mode;
     int first_key, last_key, key_step;
     command_find_keys *find_keys; /* NULL: the positions hold */
-    const char *acl;              /* "@string @slow" */
+    command_late_keys *late_keys; /* NULL: it has none */
+    command_prepare *prepare;
+    unsigned acl; /* enum category, those that do not follow from the flags: command_categories() */
     const char *group, *since, *complexity, *summary;
     const char *syntax; /* "key value [NX | XX] ..." */
     const char *specs;  /* flags of the key specs: "RW access delete; OW update" */

@@ -35,4 +35,7 @@ command_find_keys find_keys_lmpop;         /* UPDATE: LMPOP */
 command_find_keys find_keys_blmpop;        /* UPDATE: BLMPOP, whose timeout comes first */
 command_find_keys find_keys_debug;         /* DEBUG OBJECT key */
 
+command_late_keys late_keys_sort; /* BY or GET has a star */
+command_prepare prepare_sort;
+
 #endif

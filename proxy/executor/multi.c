@@ -85,7 +85,7 @@ struct group {
     bool touches;    /* something in it marks keys as used */
     bool needs_room; /* something in it is refused when memory is full */
     bool adds;       /* something in it does more than take away */
-    bool sorts;      /* something in it names keys by values */
+    bool prepares;   /* something in it names keys by what values say */
 };
 
 static bool reserve_runs(struct command_worker *w, uint32_t n)
@@ -112,19 +112,9 @@ static void join_flags(struct group *g, const struct command *command, const str
     g->adds |= (flags & TXN_WRITES) != 0 && (flags & TXN_REMOVES) == 0;
 }
 
-/* Whose BY or GET names keys by what values say: nobody knows them before the shards are locked. */
-static bool sorts_by_keys(const struct command *command, const struct request *r)
+static bool has_late_keys(const struct command *command, const struct request *r)
 {
-    return (command->id == COMMAND_sort || command->id == COMMAND_sort_ro) &&
-           sort_may_name_keys(r->argc, r->argv);
-}
-
-static void note_sort(struct group *g, const struct command *command, const struct request *r)
-{
-    if (!sorts_by_keys(command, r))
-        return;
-    g->sorts = true;
-    g->flags |= TXN_WHOLE;
+    return UNLIKELY(command->late_keys != NULL) && command->late_keys(r->argc, r->argv);
 }
 
 static bool parse_db(struct slice text, uint32_t *db)
@@ -202,7 +192,10 @@ static bool gather(struct command_worker *w, const struct session *s, struct gro
             continue;
         join_flags(g, command, s);
         g->bytes += txn_request_bytes(r->raw, r->argc, r->argv);
-        note_sort(g, command, r);
+        if (has_late_keys(command, r)) {
+            g->prepares = true;
+            g->flags |= TXN_WHOLE;
+        }
         int found = worker_find_keys(w, command, db, r->argc, r->argv, g->keys);
         if (found < 0)
             return false;
@@ -247,13 +240,33 @@ static void run_group(struct command_worker *w, struct session *s, struct txn *t
         run_queued(w, s, t, s->queue[i], w->key_runs[i]);
 }
 
-/* Gets what the queued SORTs name as their sources are now. False: parked. */
-static bool prepare_sorts(struct command_worker *w, struct session *s)
+/* Gets the keys of one that names them by what values say. What is refused then is refused again
+ * when the command runs, which says so. */
+static enum txn_state prepare(struct command_worker *w, struct session *s, const struct request *r,
+                              struct key_run keys)
+{
+    struct reply nowhere;
+    const struct command *command = command_lookup(r->argc, r->argv);
+    struct call c = worker_call(w, s, command, r, CALL_PROBE);
+    reply_init(&nowhere);
+    nowhere.muted = true;
+    c.reply = &nowhere;
+    c.errors_before = nowhere.errors;
+    c.txn = w->txn;
+    c.key = keys.first;
+    c.keys_len = keys.len;
+    enum txn_state state = command->prepare(&c);
+    reply_fini(&nowhere);
+    return state;
+}
+
+/* False: parked. */
+static bool prepare_all(struct command_worker *w, struct session *s)
 {
     for (uint32_t i = 0; i < s->queue_len; i++) {
         const struct request *r = s->queue[i];
-        if (sorts_by_keys(command_lookup(r->argc, r->argv), r) &&
-            sort_prepare(w, s, r, w->key_runs[i]) == TXN_PARKED)
+        if (has_late_keys(command_lookup(r->argc, r->argv), r) &&
+            prepare(w, s, r, w->key_runs[i]) == TXN_PARKED)
             return false;
     }
     return true;
@@ -276,7 +289,7 @@ static bool exec_in_txn(struct command_worker *w, struct session *s, const struc
         break;
     }
     *ran = !atomic_load(&s->watch.broken);
-    if (*ran && g->sorts && !prepare_sorts(w, s))
+    if (*ran && g->prepares && !prepare_all(w, s))
         return false;
     if (*ran)
         run_group(w, s, t);

@@ -103,14 +103,6 @@ void worker_reject(struct command_worker *w, struct session *s, const struct com
 /* multi.c: puts a request into the queue of an open MULTI. */
 enum run_result multi_queue(struct command_worker *w, struct session *s,
                             const struct command *command, struct request *r);
-/* command/sort/sort.c: whether a SORT names keys by its elements, so that EXEC must lock every
- * shard. */
-bool sort_may_name_keys(uint32_t argc, const struct slice *argv);
-/* Within EXEC, before anything runs: gets the keys that a queued SORT names by the elements as they
- * are now. PARKED: as in txn_begin. */
-enum txn_state sort_prepare(struct command_worker *w, struct session *s, const struct request *r,
-                            struct key_run keys);
-
 /* The running worker of this thread: for handlers that need more than a call tells. */
 struct command_worker *worker_current(void);
 

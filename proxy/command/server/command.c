@@ -6,6 +6,7 @@
 #include "command/server/syntax.h"
 #include "executor/worker.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static const struct {
@@ -172,6 +173,17 @@ static void reply_key_specs(struct reply *r, const struct command *command)
     }
 }
 
+static void reply_categories(struct reply *r, unsigned categories)
+{
+    reply_set(r, (uint64_t)__builtin_popcount(categories));
+    for (uint32_t i = 0; i < CATEGORIES; i++) {
+        char text[32];
+        snprintf(text, sizeof(text), "@%s", category_name(i));
+        if ((categories & 1u << i) != 0)
+            reply_simple(r, text);
+    }
+}
+
 static void reply_info(struct reply *r, const struct command *command)
 {
     if (command == NULL) {
@@ -185,7 +197,7 @@ static void reply_info(struct reply *r, const struct command *command)
     reply_int(r, command->first_key);
     reply_int(r, command->last_key);
     reply_int(r, command->key_step);
-    reply_words(r, command->acl, strlen(command->acl), true);
+    reply_categories(r, command_categories(command));
     reply_words(r, command->tips, strlen(command->tips), false);
     reply_key_specs(r, command);
     uint32_t subs = is_sub(command) ? 0 : count_subs(command);
@@ -416,24 +428,6 @@ void cmd_command_docs(struct call *c)
 
 enum list_filter { LIST_ALL, LIST_MODULE, LIST_ACL, LIST_PATTERN };
 
-static bool has_word(const char *words, const char *prefix, struct slice word)
-{
-    char wanted[64];
-    size_t prefix_len = strlen(prefix);
-    if (prefix_len + word.len >= sizeof(wanted))
-        return false;
-    memcpy(wanted, prefix, prefix_len);
-    for (size_t i = 0; i < word.len; i++) {
-        bool capital = word.ptr[i] >= 'A' && word.ptr[i] <= 'Z';
-        wanted[prefix_len + i] = (char)(word.ptr[i] + (capital ? 32 : 0));
-    }
-    size_t len = prefix_len + word.len;
-    for (const char *at = words; *at != '\0'; at += strcspn(at, " "), at += *at == ' ')
-        if (strcspn(at, " ") == len && memcmp(at, wanted, len) == 0)
-            return true;
-    return false;
-}
-
 static bool is_listed(const struct command *command, enum list_filter filter, struct slice what)
 {
     switch (filter) {
@@ -442,7 +436,7 @@ static bool is_listed(const struct command *command, enum list_filter filter, st
     case LIST_MODULE:
         return false;
     case LIST_ACL:
-        return has_word(command->acl, "@", what);
+        return (command_categories(command) & category_find(what)) != 0;
     case LIST_PATTERN:
         return glob_match(what, slice_str(command->name), true);
     }

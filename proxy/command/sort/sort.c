@@ -7,7 +7,7 @@
  * only for what LIMIT leaves. In between the locks are free and the source may change, which names
  * new keys: after a few rounds, or at once when there are many keys, every shard is locked, and
  * what is missing joins the transaction. Within EXEC every shard is locked from the beginning
- * (executor/multi.c calls sort_prepare(), so that what must be loaded is loaded before anything
+ * (executor/multi.c calls prepare_sort(), so that what must be loaded is loaded before anything
  * runs).
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -285,7 +285,7 @@ void cmd_sort_ro(struct call *c)
 
 /* --- Within EXEC --- */
 
-bool sort_may_name_keys(uint32_t argc, const struct slice *argv)
+bool late_keys_sort(uint32_t argc, const struct slice *argv)
 {
     for (uint32_t i = 3; i < argc; i++)
         if (argv[i].len > 0 && memchr(argv[i].ptr, '*', argv[i].len) != NULL &&
@@ -294,26 +294,15 @@ bool sort_may_name_keys(uint32_t argc, const struct slice *argv)
     return false;
 }
 
-enum txn_state sort_prepare(struct command_worker *w, struct session *session,
-                            const struct request *request, struct key_run keys)
+/* Its database is that of its key: a SELECT in the queue has not run yet. */
+enum txn_state prepare_sort(struct call *c)
 {
-    struct reply nowhere;
-    reply_init(&nowhere);
-    nowhere.muted = true;
-    const struct command *command = command_lookup(request->argc, request->argv);
-    struct call c = worker_call(w, session, command, request, CALL_PROBE);
-    c.reply = &nowhere;
-    c.errors_before = nowhere.errors;
-    c.txn = w->txn;
-    c.key = keys.first;
-    c.keys_len = keys.len;
-    struct run r = {.s = {.c = &c, .db = w->keys[keys.first].db, .dry = true}};
+    uint32_t db = worker_current()->keys[c->key].db;
+    struct run r = {.s = {.c = c, .db = db, .dry = true}};
     enum txn_state state = TXN_READY;
     if (parse(&r.s))
         while (state == TXN_READY && !run_round(&r.s))
-            state = join(&r.s, &session->waiter);
+            state = join(&r.s, &c->session->waiter);
     run_free(&r);
-    reply_fini(&nowhere);
-    /* What was refused is refused again when the command runs, which then says so. */
-    return state == TXN_PARKED ? TXN_PARKED : TXN_READY;
+    return state;
 }

@@ -4,7 +4,7 @@
 #include "executor/gate.h"
 
 #include "base/log.h"
-#include "config/options.h"
+#include "config/words.h"
 #include "executor/attention.h"
 
 #include <stdio.h>
@@ -71,18 +71,19 @@ static void reject_unknown(struct command_worker *w, struct session *s, const st
     buf_fini(&text);
 }
 
-/* Whether DEBUG may be used by this client: enable-debug-command no, yes or local. */
+/* Whether DEBUG may be used by this client. */
 static bool debug_is_allowed(const struct session *s)
 {
-    switch (option_num(OPT_enable_debug_command)) {
-    case 1:
+    switch ((enum debug_users)option_num(OPT_enable_debug_command)) {
+    case DEBUG_FOR_ALL:
         return true;
-    case 2:
+    case DEBUG_FOR_LOCAL:
         return (s->flags & SESSION_UNIX) != 0 || strncmp(s->addr, "127.", 4) == 0 ||
                strncmp(s->addr, "[::1]", 5) == 0 || strncmp(s->addr, "::1", 3) == 0;
-    default:
-        return false;
+    case DEBUG_FOR_NOBODY:
+        break;
     }
+    return false;
 }
 
 /* What a RESP2 client that listens to channels may still send: only these answers cannot be taken

@@ -4,13 +4,13 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "keyspace/internal.h"
 
-#include "config/options.h"
+#include "config/words.h"
 #include "resp/reply.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BACKPRESSURE_DELAY = 0, BACKPRESSURE_OFF = 2, EFFECT_SLACK = 256 };
+enum { EFFECT_SLACK = 256 };
 
 static const char REFUSED_JOURNAL[] =
     "MISCONF Weir cannot write its journal, so it takes no "

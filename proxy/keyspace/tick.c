@@ -8,7 +8,7 @@
 #include "keyspace/internal.h"
 
 #include "base/log.h"
-#include "config/options.h"
+#include "config/words.h"
 
 enum {
     EXPIRE_PIECE = 64,
@@ -160,10 +160,9 @@ static size_t evict_one(struct keyspace *ks, struct shard *sh, size_t look, bool
     return freed;
 }
 
-/* Only keys with an expiry may be evicted. */
 static bool is_volatile_only(void)
 {
-    return option_num(OPT_maxmemory_policy) <= 3;
+    return policy_is_volatile((enum maxmemory_policy)option_num(OPT_maxmemory_policy));
 }
 
 void evict_some(struct keyspace *ks, uint32_t *next, size_t bytes)

@@ -5,13 +5,12 @@
 
 #include "base/log.h"
 #include "base/num.h"
-#include "config/options.h"
+#include "config/words.h"
 #include "resp/reply.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { POLICY_VOLATILE_LFU = 1, POLICY_ALLKEYS_LFU = 5 };
 enum { SLOTS_KEPT = 64 * 1024 };
 enum { EVICT_LEAST = 128 };
 /* Each round loads all that is missing then: more are needed only when it is evicted meanwhile. A
@@ -524,8 +523,7 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     if (!take_slots(t, keys, keys_len))
         return txn_refuse(t, REPLY_OOM);
     if (!ks->replaying) {
-        int64_t policy = option_num(OPT_maxmemory_policy);
-        t->lfu = policy == POLICY_VOLATILE_LFU || policy == POLICY_ALLKEYS_LFU;
+        t->lfu = policy_is_lfu((enum maxmemory_policy)option_num(OPT_maxmemory_policy));
         t->now = clock_wall();
         if ((flags & TXN_WRITES) != 0) {
             enum txn_state state = txn_admit(t, waiter);

@@ -9,7 +9,7 @@
 #include "server/process.h"
 
 #include "base/log.h"
-#include "config/options.h"
+#include "config/words.h"
 #include "server/notify.h"
 #include "writeback/writeback.h"
 
@@ -77,7 +77,6 @@ static char *pid_path; /* absolute where `pidfile` is, else relative to dir; NUL
 /* A supervisor waits for the process that it started. */
 static bool has_supervisor(void)
 {
-    enum { SUPERVISED_NO };
     return option_num(OPT_supervised) != SUPERVISED_NO &&
            (getenv("NOTIFY_SOCKET") != NULL || getenv("UPSTART_JOB") != NULL);
 }
@@ -182,7 +181,6 @@ enum rc process_open_log(struct err *err)
 
 void process_notify(const char *state)
 {
-    enum { SUPERVISED_NO };
     if (option_num(OPT_supervised) != SUPERVISED_NO)
         notify_send(state);
 }

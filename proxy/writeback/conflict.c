@@ -5,13 +5,11 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/internal.h"
 
-#include "config/options.h"
-
-enum { POLICY_BACKEND_WINS, POLICY_PROXY_WINS };
+#include "config/words.h"
 
 enum backend_verdict conflict_decide(void)
 {
-    return option_num(OPT_conflict_policy) == POLICY_PROXY_WINS ? BACKEND_APPLY : BACKEND_KEEP;
+    return option_num(OPT_conflict_policy) == CONFLICT_PROXY_WINS ? BACKEND_APPLY : BACKEND_KEEP;
 }
 
 const char *conflict_verdict_name(enum backend_verdict verdict)

@@ -4,6 +4,8 @@
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "config/option_set.h"
+#include "config/words.h"
+#include "journal/journal.h"
 
 #include <ftw.h>
 #include <pthread.h>
@@ -122,6 +124,49 @@ static const char *config_set(const char *first, ...)
 }
 
 /* --- */
+
+/* The enums of words.h have the order of the words in options.def. */
+static void a_word_means_its_place(void **state)
+{
+    static const struct {
+        const char *name, *word;
+        enum option_id id;
+        int64_t value;
+    } words[] = {
+        {"--maxmemory-policy", "volatile-lru", OPT_maxmemory_policy, POLICY_VOLATILE_LRU},
+        {"--maxmemory-policy", "volatile-lfu", OPT_maxmemory_policy, POLICY_VOLATILE_LFU},
+        {"--maxmemory-policy", "volatile-random", OPT_maxmemory_policy, POLICY_VOLATILE_RANDOM},
+        {"--maxmemory-policy", "volatile-ttl", OPT_maxmemory_policy, POLICY_VOLATILE_TTL},
+        {"--maxmemory-policy", "allkeys-lru", OPT_maxmemory_policy, POLICY_ALLKEYS_LRU},
+        {"--maxmemory-policy", "allkeys-lfu", OPT_maxmemory_policy, POLICY_ALLKEYS_LFU},
+        {"--maxmemory-policy", "allkeys-random", OPT_maxmemory_policy, POLICY_ALLKEYS_RANDOM},
+        {"--maxmemory-policy", "noeviction", OPT_maxmemory_policy, POLICY_NOEVICTION},
+        {"--backpressure-policy", "delay", OPT_backpressure_policy, BACKPRESSURE_DELAY},
+        {"--backpressure-policy", "refuse", OPT_backpressure_policy, BACKPRESSURE_REFUSE},
+        {"--backpressure-policy", "off", OPT_backpressure_policy, BACKPRESSURE_OFF},
+        {"--conflict-policy", "backend-wins", OPT_conflict_policy, CONFLICT_BACKEND_WINS},
+        {"--conflict-policy", "proxy-wins", OPT_conflict_policy, CONFLICT_PROXY_WINS},
+        {"--enable-debug-command", "no", OPT_enable_debug_command, DEBUG_FOR_NOBODY},
+        {"--enable-debug-command", "yes", OPT_enable_debug_command, DEBUG_FOR_ALL},
+        {"--enable-debug-command", "local", OPT_enable_debug_command, DEBUG_FOR_LOCAL},
+        {"--supervised", "no", OPT_supervised, SUPERVISED_NO},
+        {"--supervised", "upstart", OPT_supervised, SUPERVISED_UPSTART},
+        {"--supervised", "systemd", OPT_supervised, SUPERVISED_SYSTEMD},
+        {"--supervised", "auto", OPT_supervised, SUPERVISED_AUTO},
+        {"--journal-fsync", "always", OPT_journal_fsync, JOURNAL_FSYNC_ALWAYS},
+        {"--journal-fsync", "everysec", OPT_journal_fsync, JOURNAL_FSYNC_EVERYSEC},
+        {"--journal-fsync", "no", OPT_journal_fsync, JOURNAL_FSYNC_NO},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
+        char *argv[] = {(char *)(uintptr_t)words[i].name, (char *)(uintptr_t)words[i].word};
+        struct err err;
+        options_reset();
+        assert_int_equal(options_load(NULL, 2, argv, &err), RC_OK);
+        assert_int_equal(option_num(words[i].id), words[i].value);
+    }
+    options_reset();
+}
 
 static void values_are_there_before_anything_is_loaded(void **state)
 {
@@ -723,6 +768,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(values_are_there_before_anything_is_loaded),
+        TEST(a_word_means_its_place),
         TEST(a_file_is_read_as_redis_reads_it),
         TEST(a_wrong_line_is_named_with_the_nearest_directive),
         TEST(values_that_contradict_each_other_are_refused),

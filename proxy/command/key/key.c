@@ -5,7 +5,7 @@
 #include "executor/find_keys.h"
 
 #include "base/stats.h"
-#include "config/options.h"
+#include "config/words.h"
 
 #include <stdlib.h>
 
@@ -262,12 +262,7 @@ static const struct value *object_value(struct call *c)
 /* maxmemory-policy decides which of the two uses of the access byte is on show, as in Redis. */
 static bool is_lfu(void)
 {
-    struct buf policy = {0};
-    option_text(OPT_maxmemory_policy, &policy);
-    bool lfu = slice_eq(buf_slice(&policy), SLICE("allkeys-lfu")) ||
-               slice_eq(buf_slice(&policy), SLICE("volatile-lfu"));
-    buf_fini(&policy);
-    return lfu;
+    return policy_is_lfu((enum maxmemory_policy)option_num(OPT_maxmemory_policy));
 }
 
 void cmd_object_encoding(struct call *c)

@@ -223,7 +223,7 @@ struct blocked *block_claim(struct keyspace *ks, const struct block_ready *ready
     struct blocked *claimed = NULL;
     lock_acquire(&sh->lock);
     struct block_queue *q = find_queue(sh, ready->hash, ready->store_db, key);
-    struct entry *e = entry_find(&ks->store, sh, ready->hash, ready->store_db, key);
+    struct entry *e = entry_find(sh, ready->hash, ready->store_db, key);
     if (q != NULL && e != NULL && e->type != VALUE_NONE && !entry_expired(e, clock_wall())) {
         for (struct block_place *p = q->first; p != NULL && claimed == NULL; p = p->next) {
             if (p->owner->type == (enum value_type)e->type &&

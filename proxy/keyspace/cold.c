@@ -49,7 +49,7 @@ static bool is_cold(struct keyspace *ks, uint32_t store_db, struct slice key)
     uint64_t hash = store_hash(&ks->store, store_db, key);
     struct shard *sh = store_shard(&ks->store, hash);
     lock_acquire(&sh->lock);
-    const struct entry *e = entry_find(&ks->store, sh, hash, store_db, key);
+    const struct entry *e = entry_find(sh, hash, store_db, key);
     bool cold = e == NULL || (e->flags & ENTRY_LOADING) != 0;
     lock_release(&sh->lock);
     return cold;
@@ -204,7 +204,7 @@ static int64_t resident_ttl(struct keyspace *ks, uint32_t store_db)
         struct shard *sh = &ks->store.shards[i];
         if (!lock_try_acquire(&sh->lock))
             continue;
-        shard_sample_ttl(&ks->store, sh, store_db, now, SAMPLES, &sum_ms, &n);
+        shard_sample_ttl(sh, store_db, now, SAMPLES, &sum_ms, &n);
         lock_release(&sh->lock);
     }
     return mean_ms(sum_ms, n);

@@ -151,8 +151,7 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
     if ((e->flags & ENTRY_LOADING) != 0 && !was_head)
         load_cancel(ks, s->hash, s->store_db, s->key->name); /* the change ends the flag */
     if (e->type != VALUE_NONE && entry_expired(e, t->now)) {
-        struct entry *gone =
-            entry_set_none(&ks->store, s->shard, e, s->hash, s->store_db, s->key->name);
+        struct entry *gone = entry_set_none(s->shard, slot_at(s, e));
         if (gone != NULL) {
             journal_expired(t, s);
             e = gone;
@@ -245,9 +244,7 @@ enum rc edit_clear(struct txn *t, uint32_t k) NO_TSA
 {
     struct edit edit = begin_edit(t, k);
     struct slot *s = edit.slot;
-    enum rc rc = end_edit(
-        t, &edit,
-        entry_set_none(&t->ks->store, s->shard, edit.entry, s->hash, s->store_db, s->key->name));
+    enum rc rc = end_edit(t, &edit, entry_set_none(s->shard, slot_at(s, edit.entry)));
     if (rc == RC_OK)
         effect_say_removed(t, k);
     return rc;
@@ -260,17 +257,14 @@ enum rc txn_set_blob(struct txn *t, uint32_t k, struct slice value, struct blob 
         return edit_clear(t, k);
     if (!effect_try_reserve(t, k, value.len))
         return RC_NOMEM;
-    struct store *st = &t->ks->store;
     struct edit edit = begin_edit(t, k);
     struct slot *s = edit.slot;
     int64_t expires = kept_expiry(t, &edit, expires_at_ms);
     struct entry *e;
     if (blob != NULL && *blob != NULL)
-        e = entry_set_blob(st, s->shard, edit.entry, s->hash, s->store_db, s->key->name, blob,
-                           expires);
+        e = entry_set_blob(s->shard, slot_at(s, edit.entry), blob, expires);
     else
-        e = entry_set_string(st, s->shard, edit.entry, s->hash, s->store_db, s->key->name, value,
-                             expires);
+        e = entry_set_string(s->shard, slot_at(s, edit.entry), value, expires);
     enum rc rc = end_edit(t, &edit, e);
     if (rc == RC_OK)
         effect_say_string(t, k, value, expires);
@@ -287,31 +281,26 @@ char *txn_edit_string(struct txn *t, uint32_t k, size_t new_len) NO_TSA
     struct edit edit = begin_edit(t, k);
     struct slot *s = edit.slot;
     char *at = NULL;
-    struct entry *e = entry_edit_string(&t->ks->store, s->shard, edit.entry, s->hash, s->store_db,
-                                        s->key->name, new_len, &at);
+    struct entry *e = entry_edit_string(s->shard, slot_at(s, edit.entry), new_len, &at);
     return end_edit(t, &edit, e) == RC_OK ? at : NULL;
 }
 
 /* The frame around a value that is put at a place as a whole. */
-static struct entry *place_value(struct txn *t, const struct edit *edit, const struct value *v,
+static struct entry *place_value(const struct edit *edit, const struct value *v,
                                  void *object) NO_TSA
 {
-    struct store *st = &t->ks->store;
     const struct slot *s = edit->slot;
     struct entry *e;
     if (object != NULL) {
-        e = entry_set_object(st, s->shard, edit->entry, s->hash, s->store_db, s->key->name, v->type,
-                             object, v->expires_at_ms);
+        e = entry_set_object(s->shard, slot_at(s, edit->entry), v->type, object, v->expires_at_ms);
         if (e != NULL)
             e->flags |= ENTRY_REPLACE;
     } else if (v->blob != NULL) {
         struct blob *shared = blob_ref(v->blob);
-        e = entry_set_blob(st, s->shard, edit->entry, s->hash, s->store_db, s->key->name, &shared,
-                           v->expires_at_ms);
+        e = entry_set_blob(s->shard, slot_at(s, edit->entry), &shared, v->expires_at_ms);
         blob_unref(&shared);
     } else {
-        e = entry_set_string(st, s->shard, edit->entry, s->hash, s->store_db, s->key->name, v->str,
-                             v->expires_at_ms);
+        e = entry_set_string(s->shard, slot_at(s, edit->entry), v->str, v->expires_at_ms);
     }
     if (e != NULL && v->raw)
         e->flags |= ENTRY_RAW;
@@ -326,7 +315,7 @@ static enum rc put(struct txn *t, uint32_t to, const struct value *v, void *obje
     struct value whole = *v;
     whole.object = object;
     bool said = effect_say_whole(t, to, &whole);
-    struct entry *e = said ? place_value(t, &edit, v, object) : NULL;
+    struct entry *e = said ? place_value(&edit, v, object) : NULL;
     if (e != NULL && v->type == VALUE_LIST)
         list_renumber(object); /* what replay makes of a payload has the canonical positions */
     enum rc rc = end_edit(t, &edit, e);
@@ -361,8 +350,7 @@ void **txn_edit_object(struct txn *t, uint32_t k, enum value_type type, bool *cr
         void *object = ops->try_new();
         e = NULL;
         if (object != NULL)
-            e = entry_set_object(&t->ks->store, s->shard, edit.entry, s->hash, s->store_db,
-                                 s->key->name, type, object, 0);
+            e = entry_set_object(s->shard, slot_at(s, edit.entry), type, object, 0);
         if (e != NULL)
             e->flags |= ENTRY_REPLACE;
         else if (object != NULL)
@@ -376,8 +364,7 @@ void **txn_edit_object(struct txn *t, uint32_t k, enum value_type type, bool *cr
 /* Nothing is left of an aggregate: it is gone. */
 static struct entry *remove_empty(struct txn *t, struct slot *s, struct entry *e) NO_TSA
 {
-    struct entry *gone =
-        entry_set_none(&t->ks->store, s->shard, e, s->hash, s->store_db, s->key->name);
+    struct entry *gone = entry_set_none(s->shard, slot_at(s, e));
     if (gone != NULL)
         t->generation++;
     txn_close_request(t); /* it comes first */
@@ -432,7 +419,7 @@ enum rc txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms) NO_TSA
         return edit_clear(t, k);
     struct edit edit = begin_edit(t, k);
     struct slot *s = edit.slot;
-    struct entry *e = entry_set_expiry(&t->ks->store, s->shard, edit.entry, s->hash, expires_at_ms);
+    struct entry *e = entry_set_expiry(s->shard, edit.entry, s->hash, expires_at_ms);
     enum rc rc = end_edit(t, &edit, e);
     if (rc == RC_OK)
         effect_say_expiry(t, k, expires_at_ms);
@@ -501,12 +488,12 @@ enum rc txn_rename(struct txn *t, uint32_t from, uint32_t to) NO_TSA
     enum rc rc;
     if (by_name) {
         struct edit arriving = begin_edit(t, to);
-        rc = end_edit(t, &arriving, place_value(t, &arriving, &moved, entry_object(edit.entry)));
+        rc = end_edit(t, &arriving, place_value(&arriving, &moved, entry_object(edit.entry)));
     } else {
         rc = put(t, to, &moved, entry_object(edit.entry));
     }
     if (rc == RC_OK)
-        (void)entry_take_object(&t->ks->store, s->shard, edit.entry, s->hash);
+        (void)entry_take_object(s->shard, edit.entry, s->hash);
     must(end_edit(t, &edit, edit.entry) == RC_OK);
     if (rc == RC_OK && by_name)
         effect_say_renamed(t, from, to);

@@ -151,6 +151,12 @@ struct slot {
     int64_t weight;     /* while its object is open: as it stands in the sums */
 };
 
+/* Its place in the shard, with what is there now. */
+static inline struct key_at slot_at(const struct slot *s, struct entry *e)
+{
+    return (struct key_at){s->hash, s->store_db, s->key->name, e};
+}
+
 struct joined_keys {
     struct joined_keys *next;
     struct txn_key keys[]; /* and their names behind */

@@ -299,7 +299,7 @@ void keyspace_check(struct keyspace *ks) NO_TSA
 {
     txn_lock_all(ks);
     for (uint32_t i = 0; i < ks->store.shards_len; i++)
-        store_check(&ks->store, &ks->store.shards[i]);
+        shard_check(&ks->store.shards[i]);
     store_check_sums(&ks->store);
     writeback_check(ks->wb);
     txn_unlock_all(ks);
@@ -365,7 +365,7 @@ bool keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key, struct
     uint64_t hash = store_hash(&ks->store, store_db, key);
     struct shard *sh = store_shard(&ks->store, hash);
     lock_acquire(&sh->lock);
-    const struct entry *e = entry_find(&ks->store, sh, hash, store_db, key);
+    const struct entry *e = entry_find(sh, hash, store_db, key);
     bool dead = dead_letter_is(e);
     if (e != NULL)
         explain_entry(e, out);

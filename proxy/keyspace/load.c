@@ -58,9 +58,9 @@ bool load_join(struct keyspace *ks, const struct slot *s, struct waiter *w)
     struct loader *l = &ks->loader;
     struct shard *sh = s->shard;
     struct slice key = s->key->name;
-    struct entry *e = entry_find(&ks->store, sh, s->hash, s->store_db, key);
+    struct entry *e = entry_find(sh, s->hash, s->store_db, key);
     if (e == NULL || entry_is_head(e)) {
-        e = entry_set_none(&ks->store, sh, e, s->hash, s->store_db, key);
+        e = entry_set_none(sh, (struct key_at){s->hash, s->store_db, key, e});
         if (e == NULL)
             return false;
         e->flags |= ENTRY_LOADING;
@@ -79,7 +79,7 @@ bool load_join(struct keyspace *ks, const struct slot *s, struct waiter *w)
     }
     lock_release(&l->lock);
     if (load == NULL)
-        entry_remove(&ks->store, sh, e, s->hash);
+        entry_remove(sh, e, s->hash);
     return load != NULL;
 }
 
@@ -134,15 +134,15 @@ static bool is_cancelled(struct loader *l, const struct load *load)
 }
 
 /* The placeholder becomes what was loaded; NULL: out of memory. */
-static struct entry *install_loaded(struct keyspace *ks, struct shard *sh, struct entry *e,
-                                    const struct load *load, const struct backend_item *item,
-                                    void **object) REQUIRES(sh->lock)
+static struct entry *install_loaded(struct shard *sh, struct entry *e, const struct load *load,
+                                    const struct backend_item *item, void **object)
+    REQUIRES(sh->lock)
 {
     if (!load->takes_value && item->type != VALUE_NONE)
-        return entry_set_head(&ks->store, sh, e, load->hash, item->db, item->key, item->type,
+        return entry_set_head(sh, (struct key_at){load->hash, item->db, item->key, e}, item->type,
                               item->expires_at_ms);
     e->flags &= (uint8_t)~ENTRY_LOADING;
-    return install_entry(&ks->store, sh, e, load->hash, item, object);
+    return install_entry(sh, e, load->hash, item, object);
 }
 
 static void install(struct keyspace *ks, struct load *load, const struct backend_item *item,
@@ -151,15 +151,15 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
     struct shard *sh = store_shard(&ks->store, load->hash);
     struct slice key = slice_of(load->key, load->key_len);
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(&ks->store, sh, load->hash, load->store_db, key);
+    struct entry *e = entry_find(sh, load->hash, load->store_db, key);
     struct waiter *w = NULL;
     enum rc failed = RC_OK;
     size_t took = 0;
     if (!is_cancelled(&ks->loader, load)) {
         if (e != NULL && (e->flags & ENTRY_LOADING) != 0) {
-            struct entry *loaded = install_loaded(ks, sh, e, load, item, object);
+            struct entry *loaded = install_loaded(sh, e, load, item, object);
             if (loaded == NULL) {
-                entry_remove(&ks->store, sh, e, load->hash);
+                entry_remove(sh, e, load->hash);
                 shard_note_dropped(sh, load->store_db);
                 failed = RC_NOMEM;
             } else {
@@ -189,10 +189,10 @@ static void fail(struct keyspace *ks, struct load *load, enum rc why)
     struct slice key = slice_of(load->key, load->key_len);
     struct waiter *w = NULL;
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(&ks->store, sh, load->hash, load->store_db, key);
+    struct entry *e = entry_find(sh, load->hash, load->store_db, key);
     if (!is_cancelled(&ks->loader, load)) {
         if (e != NULL && (e->flags & ENTRY_LOADING) != 0)
-            entry_remove(&ks->store, sh, e, load->hash);
+            entry_remove(sh, e, load->hash);
         w = detach(&ks->loader, load);
     }
     lock_release(&sh->lock);

@@ -75,7 +75,7 @@ static bool want_base(struct recovery *r, const struct step *step, uint64_t hash
     struct slot slot = {.key = &key, .hash = hash, .shard = sh, .store_db = step->db};
     lock_acquire(&sh->lock);
     bool fine = true;
-    if (entry_find(&ks->store, sh, hash, step->db, key.name) == NULL &&
+    if (entry_find(sh, hash, step->db, key.name) == NULL &&
         !writeback_is_complete(ks->wb, sh, step->db))
         fine = load_join(ks, &slot, NULL);
     lock_release(&sh->lock);

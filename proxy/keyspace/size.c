@@ -56,7 +56,7 @@ static void gather(struct keyspace *ks, struct gathering *g)
         uint32_t cursor = 0;
         do {
             lock_acquire(&sh->lock);
-            shard_scan(&ks->store, sh, &cursor, LOOK_ENTRIES, gather_entry, g);
+            shard_scan(sh, &cursor, LOOK_ENTRIES, gather_entry, g);
             lock_release(&sh->lock);
         } while (cursor != 0 && !g->full);
     }

@@ -28,7 +28,7 @@ static bool leave_expiry_index(struct keyspace *ks, uint32_t producer, struct sh
         (writeback_wants(ks->wb, e) || !writeback_capture(ks->wb, producer, sh, e)))
         return false;
     int64_t before = writeback_weight(e);
-    e = entry_set_expiry(&ks->store, sh, e, hash, 0);
+    e = entry_set_expiry(sh, e, hash, 0);
     must(e != NULL); /* it becomes smaller */
     if ((e->flags & ENTRY_DIRTY) != 0)
         writeback_reweighed(ks->wb, producer, e, before);
@@ -51,7 +51,7 @@ static bool expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_
         return false;
     effect_del(t, e->db, entry_key(e));
     uint32_t store_db = e->db;
-    struct entry *gone = entry_set_none(&ks->store, sh, e, hash, store_db, entry_key(e));
+    struct entry *gone = entry_set_none(sh, (struct key_at){hash, store_db, entry_key(e), e});
     must(gone != NULL); /* it becomes smaller */
     writeback_changed(ks->wb, t->producer, sh, gone, t->stamp.cut, before);
     if (sh->watch != NULL)
@@ -89,7 +89,7 @@ static bool expire_some(struct txn *t, struct shard *sh) NO_TSA
     int n = 0;
     begin_record(t);
     for (; n < EXPIRE_PIECE; n++) {
-        struct entry *e = shard_due(&t->ks->store, sh, t->now, &hash);
+        struct entry *e = shard_due(sh, t->now, &hash);
         if (e == NULL || !expire_one(t, sh, e, hash))
             break;
     }
@@ -124,14 +124,14 @@ void expire_met(struct txn *t, const struct slot *slot)
         journal_reserve_removal(ks->journal, t->producer, key.len + EXPIRE_SLACK, &err) != RC_OK)
         return;
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(&ks->store, sh, slot->hash, slot->store_db, key);
+    struct entry *e = entry_find(sh, slot->hash, slot->store_db, key);
     if (e != NULL && e->type != VALUE_NONE && entry_expired(e, t->now)) {
         begin_record(t);
         (void)expire_one(t, sh, e, slot->hash);
         if (t->stamped)
             append_expired(t, sh);
     } else if (e != NULL && entry_is_head(e) && !txn_is_live_head(t, e)) {
-        e = entry_set_none(&ks->store, sh, e, slot->hash, slot->store_db, key);
+        e = entry_set_none(sh, (struct key_at){slot->hash, slot->store_db, key, e});
         must(e != NULL);           /* it becomes smaller */
         e->flags |= ENTRY_REPLACE; /* its row is the reaper's, who counts it */
     }
@@ -150,10 +150,10 @@ void expire_walked(struct txn *t, const struct txn_key *key, uint32_t store_db)
 }
 
 /* Looks at so many slots of a shard for one entry to evict; the bytes freed. Lock: none. */
-static size_t evict_one(struct keyspace *ks, struct shard *sh, size_t look, bool volatile_only)
+static size_t evict_one(struct shard *sh, size_t look, bool volatile_only)
 {
     lock_acquire(&sh->lock);
-    size_t freed = shard_evict(&ks->store, sh, look, volatile_only);
+    size_t freed = shard_evict(sh, look, volatile_only);
     lock_release(&sh->lock);
     if (freed > 0)
         stat_add(STAT_evicted_keys, 1);
@@ -171,7 +171,7 @@ void evict_some(struct keyspace *ks, uint32_t *next, size_t bytes)
     size_t freed = 0;
     for (int i = 0; i < EVICT_SHARDS && freed < bytes; i++) {
         struct shard *sh = &ks->store.shards[(*next)++ % ks->store.shards_len];
-        freed += evict_one(ks, sh, EVICT_SOME_LOOK, volatile_only);
+        freed += evict_one(sh, EVICT_SOME_LOOK, volatile_only);
     }
 }
 
@@ -186,7 +186,7 @@ void keyspace_drop_clean(struct keyspace *ks)
             size_t look = ROUNDS_TO_CLEAR * shard_slots(sh);
             freed = 1;
             for (int n = 0; n < AT_A_TIME && freed > 0; n++)
-                freed = shard_evict(&ks->store, sh, look, false);
+                freed = shard_evict(sh, look, false);
             lock_release(&sh->lock);
         } while (freed > 0);
     }
@@ -243,7 +243,7 @@ static void evict(struct keyspace *ks, uint32_t worker, uint32_t workers, int64_
         bool whole = true;
         for (uint32_t i = worker; i < ks->store.shards_len && freed + round < excess && whole;
              i += workers) {
-            round += evict_one(ks, &ks->store.shards[i], EVICT_LOOK, volatile_only);
+            round += evict_one(&ks->store.shards[i], EVICT_LOOK, volatile_only);
             whole = i / workers % CHECK_EVERY != 0 || clock_mono().us < until_us;
         }
         freed += round;
@@ -277,7 +277,7 @@ static void forget_absent(struct keyspace *ks, uint32_t worker, uint32_t workers
             continue;
         do {
             lock_acquire(&sh->lock);
-            shard_forget_absent(&ks->store, sh, &position, EVICT_LOOK);
+            shard_forget_absent(sh, &position, EVICT_LOOK);
             lock_release(&sh->lock);
         } while (position != 0);
     }

@@ -193,7 +193,7 @@ struct value txn_head(const struct txn *t, const struct entry *e)
 struct entry *slot_entry(struct txn *t, struct slot *s)
 {
     if (s->generation != t->generation) {
-        s->entry = entry_find(&t->ks->store, s->shard, s->hash, s->store_db, s->key->name);
+        s->entry = entry_find(s->shard, s->hash, s->store_db, s->key->name);
         s->generation = t->generation;
     }
     return s->entry;

@@ -108,8 +108,7 @@ static uint64_t hash_of(const struct keyspace *ks, const struct unreadable_key *
 
 static struct entry *entry_of(struct keyspace *ks, const struct unreadable_key *u, uint64_t hash)
 {
-    return entry_find(&ks->store, store_shard(&ks->store, hash), hash, u->store_db,
-                      slice_of(u->key, u->len));
+    return entry_find(store_shard(&ks->store, hash), hash, u->store_db, slice_of(u->key, u->len));
 }
 
 static void gather(struct keyspace *ks, struct buf *text) NO_TSA /* no other thread is there yet */

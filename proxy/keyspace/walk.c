@@ -197,7 +197,7 @@ static bool walk_resident(struct walk *w, struct txn *t, uint64_t *cursor, uint6
         struct shard *sh = &s->shards[shard];
         uint64_t before = m->emitted;
         lock_shard(sh, t);
-        shard_scan(s, sh, &position, count - looked, emit_entry, m);
+        shard_scan(sh, &position, count - looked, emit_entry, m);
         unlock_shard(sh, t);
         looked += m->emitted - before;
         if (position == 0) {
@@ -295,7 +295,7 @@ static enum known in_memory(const struct emit *m, struct txn *t, struct slice ke
     struct shard *sh = store_shard(s, hash);
     enum known known = KNOWN_NOTHING;
     lock_shard(sh, t);
-    struct entry *e = entry_find(s, sh, hash, m->w->store_db, key);
+    struct entry *e = entry_find(sh, hash, m->w->store_db, key);
     if (e != NULL && (e->flags & ENTRY_LOADING) == 0) {
         known = !is_visible(m, e)                         ? KNOWN_DELETED
                 : arrivals_since(&s->arrivals, era, hash) ? KNOWN_ARRIVED
@@ -469,7 +469,7 @@ static bool random_resident(struct walk *w, struct txn *t, struct buf *key) NO_T
         if (e != NULL)
             buf_append_slice(key, entry_key(e));
         else if (w->notes_expired) /* what might have been drawn */
-            due = shard_due(s, sh, now, &hash);
+            due = shard_due(sh, now, &hash);
         if (due != NULL && due->db == w->store_db)
             note_expired(w, due);
         unlock_shard(sh, t);

@@ -105,14 +105,14 @@ static bool may_go(void *ctx, const struct backend_item *key)
     struct shard *sh = store_shard(&ks->store, hash);
     bool may = false;
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(&ks->store, sh, hash, key->db, key->key);
+    struct entry *e = entry_find(sh, hash, key->db, key->key);
     if (e != NULL && entry_is_head(e)) {
-        entry_remove(&ks->store, sh, e, hash);
+        entry_remove(sh, e, hash);
         e = NULL;
     }
     if (dbmap_number(&ks->wb->map, key->db) >= 0 && (e == NULL || is_clean_absent(e))) {
         if (e == NULL)
-            e = entry_set_none(&ks->store, sh, NULL, hash, key->db, key->key);
+            e = entry_set_none(sh, (struct key_at){hash, key->db, key->key, NULL});
         if (e != NULL)
             e->flags |= ENTRY_REPLACE;
         may = e != NULL;
@@ -134,9 +134,9 @@ static void note_reaped(struct keyspace *ks, uint32_t store_db, struct slice key
     uint64_t hash = store_hash(&ks->store, store_db, key);
     struct shard *sh = store_shard(&ks->store, hash);
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(&ks->store, sh, hash, store_db, key);
+    struct entry *e = entry_find(sh, hash, store_db, key);
     if (e != NULL && is_clean_absent(e))
-        entry_remove(&ks->store, sh, e, hash);
+        entry_remove(sh, e, hash);
     if (sh->watch != NULL)
         watch_expired(ks, sh, store_db, key);
     lock_release(&sh->lock);

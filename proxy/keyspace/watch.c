@@ -178,7 +178,7 @@ static bool exists(struct txn *t, uint32_t store_db, struct slice key) NO_TSA
     struct keyspace *ks = t->ks;
     uint64_t hash = store_hash(&ks->store, store_db, key);
     struct shard *sh = store_shard(&ks->store, hash);
-    struct entry *e = entry_find(&ks->store, sh, hash, store_db, key);
+    struct entry *e = entry_find(sh, hash, store_db, key);
     if (e == NULL)
         return !writeback_is_complete(ks->wb, sh, store_db); /* the backend may have it */
     if ((e->flags & ENTRY_LOADING) != 0)

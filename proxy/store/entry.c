@@ -20,10 +20,8 @@ enum {
 
 /* --- Looking --- */
 
-struct entry *entry_find(struct store *s, struct shard *sh, uint64_t hash, uint32_t db,
-                         struct slice key)
+struct entry *entry_find(struct shard *sh, uint64_t hash, uint32_t db, struct slice key)
 {
-    (void)s;
     struct table_probe probe;
     uint64_t *slot = table_first(sh->table, table_position(hash), &probe);
     for (; slot != NULL; slot = table_next(&probe)) {
@@ -138,25 +136,25 @@ size_t entry_unflushed(const struct entry *e)
 /* --- Laying out --- */
 
 /* A new entry in the table: of type NONE, with key and room for the payload, not accounted. */
-static struct entry *create(struct shard *sh, uint64_t hash, uint32_t db, struct slice key,
-                            bool expires, size_t payload_len) REQUIRES(sh->lock)
+static struct entry *create(struct shard *sh, struct key_at at, bool expires, size_t payload_len)
+    REQUIRES(sh->lock)
 {
-    must(db <= STORE_DB_MAX && key.len <= STORE_KEY_MAX);
+    must(at.db <= STORE_DB_MAX && at.key.len <= STORE_KEY_MAX);
     if (!table_try_reserve(sh->table))
         return NULL;
-    struct entry *e = alloc_try(entry_class(expires, key.len, payload_len));
+    struct entry *e = alloc_try(entry_class(expires, at.key.len, payload_len));
     if (e == NULL)
         return NULL;
     *e = (struct entry){
         .value_len = (uint32_t)payload_len & 0x7fff,
-        .key_len = (uint32_t)key.len & STORE_KEY_MAX,
-        .db = (uint16_t)db,
+        .key_len = (uint32_t)at.key.len & STORE_KEY_MAX,
+        .db = (uint16_t)at.db,
         .flags = expires ? ENTRY_EXPIRES : 0,
     };
     entry_touch_new(e);
-    if (key.len > 0)
-        memcpy(e->data + entry_key_offset(e), key.ptr, key.len);
-    table_insert(sh->table, table_position(hash), e);
+    if (at.key.len > 0)
+        memcpy(e->data + entry_key_offset(e), at.key.ptr, at.key.len);
+    table_insert(sh->table, table_position(at.hash), e);
     return e;
 }
 
@@ -180,37 +178,44 @@ static void shift(struct entry *e, bool expires, size_t keep)
     e->flags ^= ENTRY_EXPIRES;
 }
 
-/* The entry with room for another payload, with or without an expiry: in place or moved. The first
- * `keep` bytes of the payload stay. NULL: out of memory, unchanged. */
-static struct entry *reshape(struct shard *sh, struct entry *e, uint64_t hash, bool expires,
-                             size_t payload_len, size_t keep) REQUIRES(sh->lock)
+/* What an entry is to have room for. */
+struct room {
+    size_t payload_len;
+    size_t keep; /* the first so many bytes of the payload stay */
+    bool expires;
+};
+
+/* The entry with room for another payload, with or without an expiry: in place or moved. NULL: out
+ * of memory, unchanged. */
+static struct entry *reshape(struct shard *sh, struct entry *e, uint64_t hash, struct room room)
+    REQUIRES(sh->lock)
 {
     size_t had = entry_own_class(e);
-    size_t wanted = entry_class(expires, e->key_len, payload_len);
+    size_t wanted = entry_class(room.expires, e->key_len, room.payload_len);
     if (!fits(e, had, wanted)) {
         struct entry *moved = alloc_try(wanted);
         if (moved != NULL) {
             memcpy(moved, e, sizeof(*e));
             moved->flags &= (uint8_t)~ENTRY_EXPIRES;
-            if (expires) {
+            if (room.expires) {
                 int64_t deadline = entry_expires_at(e);
                 moved->flags |= ENTRY_EXPIRES;
                 memcpy(moved->data, &deadline, sizeof(deadline));
             }
             memcpy(moved->data + entry_key_offset(moved), e->data + entry_key_offset(e),
-                   e->key_len + keep);
+                   e->key_len + room.keep);
             slot_set_pointer(table_slot_of(sh->table, table_position(hash), e), moved);
             if ((e->flags & ENTRY_DIRTY) != 0)
                 sh->dirty[e->dirty_index] = moved;
             free(e);
-            moved->value_len = (uint32_t)payload_len & 0x7fff;
+            moved->value_len = (uint32_t)room.payload_len & 0x7fff;
             return moved;
         }
         if (wanted > alloc_usable(e))
             return NULL;
     }
-    shift(e, expires, keep);
-    e->value_len = (uint32_t)payload_len & 0x7fff;
+    shift(e, room.expires, room.keep);
+    e->value_len = (uint32_t)room.payload_len & 0x7fff;
     return e;
 }
 
@@ -229,22 +234,22 @@ struct form {
     int64_t expires_at_ms;
 };
 
-static struct entry *put(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                         uint32_t db, struct slice key, const struct form *f) REQUIRES(sh->lock)
+static struct entry *put(struct shard *sh, struct key_at at, const struct form *f)
+    REQUIRES(sh->lock)
 {
     bool expires = f->expires_at_ms != 0;
     if (expires && !expiry_try_reserve(sh->expiry))
         return NULL;
-    struct kind was = kind_of(old);
+    struct kind was = kind_of(at.entry);
     struct content leaving = {0};
     int64_t old_deadline = 0;
     struct entry *e;
-    if (old == NULL) {
-        e = create(sh, hash, db, key, expires, f->payload_len);
+    if (at.entry == NULL) {
+        e = create(sh, at, expires, f->payload_len);
     } else {
-        leaving = entry_content(old);
-        old_deadline = entry_expires_at(old);
-        e = reshape(sh, old, hash, expires, f->payload_len, 0);
+        leaving = entry_content(at.entry);
+        old_deadline = entry_expires_at(at.entry);
+        e = reshape(sh, at.entry, at.hash, (struct room){f->payload_len, 0, expires});
     }
     if (e == NULL)
         return NULL;
@@ -256,10 +261,10 @@ static struct entry *put(struct store *s, struct shard *sh, struct entry *old, u
     e->type = f->type;
     e->is_blob = f->is_blob;
     e->flags &= SURVIVES;
-    store_account(s, db, was, kind_of(e));
+    store_account(sh->store, at.db, was, kind_of(e));
     if (!was.live && f->type != VALUE_NONE)
-        arrivals_note(&s->arrivals, hash);
-    expiry_moved(s, sh, hash, old_deadline, f->expires_at_ms);
+        arrivals_note(&sh->store->arrivals, at.hash);
+    expiry_moved(sh, at.hash, old_deadline, f->expires_at_ms);
     if (UNLIKELY(leaving.blob != NULL || leaving.object != NULL)) {
         struct content now = entry_content(e);
         if (leaving.object == NULL || leaving.object != now.object)
@@ -277,20 +282,19 @@ static bool lies_within(const struct entry *e, struct slice bytes)
     return e != NULL && at >= from && at < from + entry_own_class(e);
 }
 
-struct entry *entry_set_string(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                               uint32_t db, struct slice key, struct slice value,
+struct entry *entry_set_string(struct shard *sh, struct key_at at, struct slice value,
                                int64_t expires_at_ms)
 {
     struct form f = {VALUE_STRING, false, value.ptr, value.len, expires_at_ms};
     if (LIKELY(value.len <= STORE_INLINE_MAX)) {
-        if (LIKELY(!lies_within(old, value)))
-            return put(s, sh, old, hash, db, key, &f);
+        if (LIKELY(!lies_within(at.entry, value)))
+            return put(sh, at, &f);
         char *copy = alloc_try(value.len + 1);
         if (copy == NULL)
             return NULL;
         memcpy(copy, value.ptr, value.len);
         f.payload = copy;
-        struct entry *e = put(s, sh, old, hash, db, key, &f);
+        struct entry *e = put(sh, at, &f);
         free(copy);
         return e;
     }
@@ -299,39 +303,36 @@ struct entry *entry_set_string(struct store *s, struct shard *sh, struct entry *
         return NULL;
     memcpy(b->data, value.ptr, value.len);
     b->len = value.len;
-    struct entry *e = entry_set_blob(s, sh, old, hash, db, key, &b, expires_at_ms);
+    struct entry *e = entry_set_blob(sh, at, &b, expires_at_ms);
     blob_unref(&b);
     return e;
 }
 
-struct entry *entry_set_blob(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                             uint32_t db, struct slice key, struct blob **blob,
+struct entry *entry_set_blob(struct shard *sh, struct key_at at, struct blob **blob,
                              int64_t expires_at_ms)
 {
     struct form f = {VALUE_STRING, true, blob, sizeof(*blob), expires_at_ms};
-    struct entry *e = put(s, sh, old, hash, db, key, &f);
+    struct entry *e = put(sh, at, &f);
     if (e != NULL)
         *blob = NULL;
     return e;
 }
 
-struct entry *entry_set_object(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                               uint32_t db, struct slice key, enum value_type type, void *object,
-                               int64_t expires_at_ms)
+struct entry *entry_set_object(struct shard *sh, struct key_at at, enum value_type type,
+                               void *object, int64_t expires_at_ms)
 {
     must(value_ops(type) != NULL);
     char payload[2 * sizeof(object)] = {0};
-    size_t padding = object_padding(key.len);
+    size_t padding = object_padding(at.key.len);
     memcpy(payload + padding, &object, sizeof(object));
     struct form f = {type, false, payload, padding + sizeof(object), expires_at_ms};
-    return put(s, sh, old, hash, db, key, &f);
+    return put(sh, at, &f);
 }
 
-struct entry *entry_set_none(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                             uint32_t db, struct slice key)
+struct entry *entry_set_none(struct shard *sh, struct key_at at)
 {
     struct form f = {.type = VALUE_NONE};
-    return put(s, sh, old, hash, db, key, &f);
+    return put(sh, at, &f);
 }
 
 /* What the payload of a head is. */
@@ -340,13 +341,12 @@ struct head {
     int64_t type;
 };
 
-struct entry *entry_set_head(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                             uint32_t db, struct slice key, enum value_type type,
+struct entry *entry_set_head(struct shard *sh, struct key_at at, enum value_type type,
                              int64_t expires_at_ms)
 {
     struct head head = {expires_at_ms, type};
     struct form f = {.type = VALUE_NONE, .payload = &head, .payload_len = sizeof(head)};
-    struct entry *e = put(s, sh, old, hash, db, key, &f);
+    struct entry *e = put(sh, at, &f);
     if (e != NULL)
         e->flags |= ENTRY_LOADING;
     return e;
@@ -360,7 +360,7 @@ void entry_head(const struct entry *e, struct value *out)
     *out = (struct value){.type = (enum value_type)head.type, .expires_at_ms = head.expires_at_ms};
 }
 
-struct entry *entry_set_expiry(struct store *s, struct shard *sh, struct entry *e, uint64_t hash,
+struct entry *entry_set_expiry(struct shard *sh, struct entry *e, uint64_t hash,
                                int64_t expires_at_ms)
 {
     must(e->type != VALUE_NONE);
@@ -369,12 +369,12 @@ struct entry *entry_set_expiry(struct store *s, struct shard *sh, struct entry *
     struct kind was = kind_of(e);
     if (expires && !expiry_try_reserve(sh->expiry))
         return NULL;
-    e = reshape(sh, e, hash, expires, e->value_len, e->value_len);
+    e = reshape(sh, e, hash, (struct room){e->value_len, e->value_len, expires});
     if (e == NULL)
         return NULL;
     set_deadline(e, expires_at_ms);
-    store_account(s, e->db, was, kind_of(e));
-    expiry_moved(s, sh, hash, old_deadline, expires_at_ms);
+    store_account(sh->store, e->db, was, kind_of(e));
+    expiry_moved(sh, hash, old_deadline, expires_at_ms);
     return e;
 }
 
@@ -419,7 +419,7 @@ static struct entry *edit_into_blob(struct shard *sh, struct entry *e, uint64_t 
     memcpy(b->data, entry_payload(e), had);
     memset(b->data + had, 0, new_len - had);
     b->len = new_len;
-    e = reshape(sh, e, hash, (e->flags & ENTRY_EXPIRES) != 0, sizeof(b), 0);
+    e = reshape(sh, e, hash, (struct room){sizeof(b), 0, (e->flags & ENTRY_EXPIRES) != 0});
     if (e == NULL) {
         blob_unref(&b);
         return NULL;
@@ -431,15 +431,14 @@ static struct entry *edit_into_blob(struct shard *sh, struct entry *e, uint64_t 
 }
 
 /* A string of zeros where there was nothing. */
-static struct entry *edit_absent(struct store *s, struct shard *sh, struct entry *old,
-                                 uint64_t hash, uint32_t db, struct slice key, size_t new_len,
-                                 char **at) REQUIRES(sh->lock)
+static struct entry *edit_absent(struct shard *sh, struct key_at at, size_t new_len, char **bytes)
+    REQUIRES(sh->lock)
 {
     if (new_len <= STORE_INLINE_MAX) {
         struct form f = {.type = VALUE_STRING, .payload_len = new_len};
-        struct entry *e = put(s, sh, old, hash, db, key, &f);
+        struct entry *e = put(sh, at, &f);
         if (e != NULL)
-            *at = entry_payload(e);
+            *bytes = entry_payload(e);
         return e;
     }
     struct blob *b = alloc_try_blob(new_len);
@@ -447,36 +446,36 @@ static struct entry *edit_absent(struct store *s, struct shard *sh, struct entry
         return NULL;
     memset(b->data, 0, new_len);
     b->len = new_len;
-    *at = b->data;
-    struct entry *e = entry_set_blob(s, sh, old, hash, db, key, &b, 0);
+    *bytes = b->data;
+    struct entry *e = entry_set_blob(sh, at, &b, 0);
     blob_unref(&b);
     return e;
 }
 
-struct entry *entry_edit_string(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                                uint32_t db, struct slice key, size_t new_len, char **at)
+struct entry *entry_edit_string(struct shard *sh, struct key_at at, size_t new_len, char **bytes)
 {
-    struct entry *e;
+    struct entry *e, *old = at.entry;
     if (old == NULL || old->type == VALUE_NONE) {
-        e = edit_absent(s, sh, old, hash, db, key, new_len, at);
+        e = edit_absent(sh, at, new_len, bytes);
     } else if (old->is_blob) {
         struct blob *b = writable_blob(entry_content(old).blob, new_len);
         e = b == NULL ? NULL : old;
         if (b != NULL) {
             memcpy(entry_payload(old), &b, sizeof(b));
-            *at = b->data;
+            *bytes = b->data;
         }
     } else if (new_len > STORE_INLINE_MAX) {
-        e = edit_into_blob(sh, old, hash, new_len, at);
+        e = edit_into_blob(sh, old, at.hash, new_len, bytes);
     } else {
         must(old->type == VALUE_STRING);
         size_t had = old->value_len;
         bool expires = (old->flags & ENTRY_EXPIRES) != 0;
-        e = reshape(sh, old, hash, expires, new_len, had < new_len ? had : new_len);
+        e = reshape(sh, old, at.hash,
+                    (struct room){new_len, had < new_len ? had : new_len, expires});
         if (e != NULL) {
-            *at = entry_payload(e);
+            *bytes = entry_payload(e);
             if (new_len > had)
-                memset(*at + had, 0, new_len - had);
+                memset(*bytes + had, 0, new_len - had);
         }
     }
     if (e != NULL)
@@ -486,21 +485,21 @@ struct entry *entry_edit_string(struct store *s, struct shard *sh, struct entry 
 
 /* --- Leaving --- */
 
-void entry_remove(struct store *s, struct shard *sh, struct entry *e, uint64_t hash)
+void entry_remove(struct shard *sh, struct entry *e, uint64_t hash)
 {
     must((e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) == 0);
     struct content leaving = entry_content(e);
     int64_t deadline = entry_expires_at(e);
     uint32_t position = table_position(hash);
     table_remove(sh->table, position, table_slot_of(sh->table, position, e));
-    store_account(s, e->db, kind_of(e), (struct kind){0});
+    store_account(sh->store, e->db, kind_of(e), (struct kind){0});
     sh->proven -= e->proven;
     free(e);
-    expiry_moved(s, sh, hash, deadline, 0);
+    expiry_moved(sh, hash, deadline, 0);
     content_release(&leaving);
 }
 
-void *entry_take_object(struct store *s, struct shard *sh, struct entry *e, uint64_t hash)
+void *entry_take_object(struct shard *sh, struct entry *e, uint64_t hash)
 {
     void *object = entry_object(e);
     struct kind was = kind_of(e);
@@ -509,8 +508,8 @@ void *entry_take_object(struct store *s, struct shard *sh, struct entry *e, uint
     e->value_len = 0;
     e->type = VALUE_NONE;
     e->flags &= SURVIVES;
-    store_account(s, e->db, was, kind_of(e));
-    expiry_moved(s, sh, hash, deadline, 0);
+    store_account(sh->store, e->db, was, kind_of(e));
+    expiry_moved(sh, hash, deadline, 0);
     return object;
 }
 

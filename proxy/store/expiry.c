@@ -68,14 +68,13 @@ static void pop(struct expiry_heap *heap)
 }
 
 /* The entry that an item speaks of, NULL if there is none with an expiry. */
-static struct entry *find_by_hash(struct store *s, struct shard *sh, uint64_t hash)
-    REQUIRES(sh->lock)
+static struct entry *find_by_hash(struct shard *sh, uint64_t hash) REQUIRES(sh->lock)
 {
     struct table_probe probe;
     uint64_t *slot = table_first(sh->table, table_position(hash), &probe);
     for (; slot != NULL; slot = table_next(&probe)) {
         struct entry *e = slot_pointer(*slot);
-        if ((e->flags & ENTRY_EXPIRES) != 0 && entry_hash(s, e) == hash)
+        if ((e->flags & ENTRY_EXPIRES) != 0 && entry_hash(sh->store, e) == hash)
             return e;
     }
     return NULL;
@@ -91,14 +90,14 @@ static int by_deadline_and_hash(const void *a, const void *b)
 
 /* Corrects every item, drops the stale and the double ones. What is left is sorted, and so a heap.
  */
-static void clean(struct store *s, struct shard *sh) REQUIRES(sh->lock)
+static void clean(struct shard *sh) REQUIRES(sh->lock)
 {
     struct expiry_heap *heap = sh->expiry;
     size_t kept = 0;
     for (size_t i = 0; i < heap->len; i++) {
         if (i + 8 < heap->len)
             table_prefetch(sh->table, table_position(heap->items[i + 8].hash));
-        const struct entry *e = find_by_hash(s, sh, heap->items[i].hash);
+        const struct entry *e = find_by_hash(sh, heap->items[i].hash);
         if (e != NULL)
             heap->items[kept++] = (struct expiry_item){entry_expires_at(e), heap->items[i].hash};
     }
@@ -123,7 +122,7 @@ static void clean(struct store *s, struct shard *sh) REQUIRES(sh->lock)
     }
 }
 
-void expiry_moved(struct store *s, struct shard *sh, uint64_t hash, int64_t old, int64_t now)
+void expiry_moved(struct shard *sh, uint64_t hash, int64_t old, int64_t now)
 {
     struct expiry_heap *heap = sh->expiry;
     if (old == 0 && now == 0)
@@ -135,14 +134,14 @@ void expiry_moved(struct store *s, struct shard *sh, uint64_t hash, int64_t old,
     if (now != 0 && (old == 0 || now < old))
         push(heap, (struct expiry_item){now, hash});
     if (heap->len > heap->live * 2 + SLACK)
-        clean(s, sh);
+        clean(sh);
 }
 
-struct entry *shard_due(struct store *s, struct shard *sh, struct wall now, uint64_t *hash)
+struct entry *shard_due(struct shard *sh, struct wall now, uint64_t *hash)
 {
     struct expiry_heap *heap = sh->expiry;
     while (heap->len > 0 && heap->items[0].deadline_ms <= now.ms) {
-        struct entry *e = find_by_hash(s, sh, heap->items[0].hash);
+        struct entry *e = find_by_hash(sh, heap->items[0].hash);
         if (e == NULL) {
             pop(heap);
             continue;
@@ -164,13 +163,13 @@ int64_t shard_next_due(const struct shard *sh)
 }
 
 /* Evenly over the index: a heap is roughly sorted, so its front alone would say too little. */
-void shard_sample_ttl(struct store *s, struct shard *sh, uint32_t db, struct wall now, size_t most,
-                      double *sum_ms, uint64_t *n)
+void shard_sample_ttl(struct shard *sh, uint32_t db, struct wall now, size_t most, double *sum_ms,
+                      uint64_t *n)
 {
     const struct expiry_heap *heap = sh->expiry;
     size_t step = heap->len <= most ? 1 : heap->len / most;
     for (size_t i = 0; i < heap->len; i += step) {
-        const struct entry *e = find_by_hash(s, sh, heap->items[i].hash);
+        const struct entry *e = find_by_hash(sh, heap->items[i].hash);
         if (e == NULL || e->db != db || entry_expires_at(e) <= now.ms)
             continue;
         *sum_ms += (double)(entry_expires_at(e) - now.ms);

@@ -28,8 +28,7 @@ void expiry_fini(struct expiry_heap *heap);
 MUST_CHECK bool expiry_try_reserve(struct expiry_heap *heap);
 /* The deadline of an entry was `old` (0: none) and is `now`. After expiry_try_reserve if now is not
  * 0. Call when the table is up to date. */
-void expiry_moved(struct store *s, struct shard *sh, uint64_t hash, int64_t old, int64_t now)
-    REQUIRES(sh->lock);
+void expiry_moved(struct shard *sh, uint64_t hash, int64_t old, int64_t now) REQUIRES(sh->lock);
 
 /* Hash of the entry's key. */
 static inline uint64_t entry_hash(const struct store *s, const struct entry *e)

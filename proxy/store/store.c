@@ -15,9 +15,11 @@ struct shard_body {
 
 /* --- Opening and closing --- */
 
-static void init_shard(struct shard *sh, struct shard_body *body, uint32_t index)
+static void init_shard(struct store *s, uint32_t index, struct shard_body *body)
 {
+    struct shard *sh = &s->shards[index];
     lock_init_kind(&sh->lock, LOCK_BRIEF);
+    sh->store = s;
     sh->table = &body->table;
     sh->expiry = &body->expiry;
     atomic_init(&sh->index, index);
@@ -43,7 +45,7 @@ enum rc store_open(struct store *s, uint32_t shards_len, struct err *err)
     memset(s->shards, 0, shards_size);
     memset(bodies, 0, bodies_size);
     for (uint32_t i = 0; i < shards_len; i++)
-        init_shard(&s->shards[i], &bodies[i], i);
+        init_shard(s, i, &bodies[i]);
     arrivals_init(&s->arrivals);
     store_clock_tick(clock_wall());
     return RC_OK;

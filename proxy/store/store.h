@@ -73,12 +73,15 @@ struct expiry_heap;
 /* Everything here is under the lock (clang's analysis cannot express that for fields in C; it
  * checks the functions), but for the pointers `table` and `expiry`, which do not change, and
  * `index`. */
+struct store;
+
 struct shard {
     struct lock lock;
     struct table *table;
     struct entry **dirty; /* dirty list: every ENTRY_DIRTY entry once */
     uint32_t dirty_len, dirty_cap;
     uint32_t dirty_wanted; /* by the transaction that is beginning */
+    struct store *store;   /* immutable: the one that it belongs to */
     struct expiry_heap *expiry;
     size_t hand;             /* eviction hand: where in the hash space it stands */
     uint32_t proven;         /* entries that are */
@@ -139,10 +142,18 @@ void store_prefetch_element(const struct store *s, uint64_t hash, struct slice n
 
 /* All functions from here on: Lock: the entry's shard. */
 
+/* Where a key is in its shard, or would be. */
+struct key_at {
+    uint64_t hash;
+    uint32_t db; /* store database */
+    struct slice key;
+    struct entry *entry; /* NULL: it is not in the table */
+};
+
 /* The entry, live or not (tombstone, placeholder, expired): the caller looks. NULL: nothing known
  * here. */
-struct entry *entry_find(struct store *s, struct shard *sh, uint64_t hash, uint32_t db,
-                         struct slice key) REQUIRES(sh->lock);
+struct entry *entry_find(struct shard *sh, uint64_t hash, uint32_t db, struct slice key)
+    REQUIRES(sh->lock);
 
 /* A dirty entry of this hash whose ENTRY_CUT_ODD is not `odd`; NULL: none. */
 struct entry *shard_find_dirty(struct shard *sh, uint64_t hash, bool odd) REQUIRES(sh->lock);
@@ -150,41 +161,33 @@ struct entry *shard_find_dirty(struct shard *sh, uint64_t hash, bool odd) REQUIR
 /* Create or change. Each returns the entry at its (new) place, or NULL when out of memory with
  * everything unchanged. The dirty list, the expiry index, live counters and memory follow; flags
  * DIRTY, IN_FLIGHT, CUT_ODD are kept. What was there before is released (large objects: see
- * store_free_later). `old` NULL: the key is not in the table. */
-struct entry *entry_set_string(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                               uint32_t db, struct slice key, struct slice value,
+ * store_free_later). */
+struct entry *entry_set_string(struct shard *sh, struct key_at at, struct slice value,
                                int64_t expires_at_ms) REQUIRES(sh->lock);
 /* Takes over one reference to blob, NULLing *blob on success. */
-struct entry *entry_set_blob(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                             uint32_t db, struct slice key, struct blob **blob,
+struct entry *entry_set_blob(struct shard *sh, struct key_at at, struct blob **blob,
                              int64_t expires_at_ms) REQUIRES(sh->lock);
 /* Takes over an aggregate object of `type`. */
-struct entry *entry_set_object(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                               uint32_t db, struct slice key, enum value_type type, void *object,
-                               int64_t expires_at_ms) REQUIRES(sh->lock);
+struct entry *entry_set_object(struct shard *sh, struct key_at at, enum value_type type,
+                               void *object, int64_t expires_at_ms) REQUIRES(sh->lock);
 /* To type NONE: a tombstone, a known-absent key or (flag LOADING set by the caller) a placeholder.
  */
-struct entry *entry_set_none(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                             uint32_t db, struct slice key) REQUIRES(sh->lock);
+struct entry *entry_set_none(struct shard *sh, struct key_at at) REQUIRES(sh->lock);
 /* To the head of a key that only the backend has: type NONE and LOADING for everybody who does not
  * ask for heads. Clean; goes by eviction like a value. */
-struct entry *entry_set_head(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                             uint32_t db, struct slice key, enum value_type type,
+struct entry *entry_set_head(struct shard *sh, struct key_at at, enum value_type type,
                              int64_t expires_at_ms) REQUIRES(sh->lock);
-/* A string's bytes made writable, of length new_len, old bytes kept, the rest zero; sets RAW. *at
- * points into the entry or its blob (copied first if somebody else holds it). old may be NULL or of
- * type NONE. */
-struct entry *entry_edit_string(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
-                                uint32_t db, struct slice key, size_t new_len, char **at)
+/* A string's bytes made writable, of length new_len, old bytes kept, the rest zero; sets RAW.
+ * *bytes points into the entry or its blob (copied first if somebody else holds it). The entry
+ * may be NULL or of type NONE. */
+struct entry *entry_edit_string(struct shard *sh, struct key_at at, size_t new_len, char **bytes)
     REQUIRES(sh->lock);
-struct entry *entry_set_expiry(struct store *s, struct shard *sh, struct entry *e, uint64_t hash,
+struct entry *entry_set_expiry(struct shard *sh, struct entry *e, uint64_t hash,
                                int64_t expires_at_ms) REQUIRES(sh->lock);
 /* Out of the table and freed. Must be neither dirty nor in flight. */
-void entry_remove(struct store *s, struct shard *sh, struct entry *e, uint64_t hash)
-    REQUIRES(sh->lock);
+void entry_remove(struct shard *sh, struct entry *e, uint64_t hash) REQUIRES(sh->lock);
 /* Takes the object out of an aggregate entry (RENAME): the entry becomes type NONE. */
-void *entry_take_object(struct store *s, struct shard *sh, struct entry *e, uint64_t hash)
-    REQUIRES(sh->lock);
+void *entry_take_object(struct shard *sh, struct entry *e, uint64_t hash) REQUIRES(sh->lock);
 
 /* Reading. */
 struct slice entry_key(const struct entry *e);
@@ -235,21 +238,20 @@ void store_clock_tick(struct wall now); /* once a second or so, from any thread 
 /* SCAN: entries whose hash lies in the next part of this shard's range. *cursor (0: start of the
  * shard) moves on and becomes 0 behind the last; at least `count` slots are looked at. Cursors
  * survive resizing: they are positions in hash space, not in the table. */
-void shard_scan(struct store *s, struct shard *sh, uint32_t *cursor, size_t count,
+void shard_scan(struct shard *sh, uint32_t *cursor, size_t count,
                 void (*each)(void *ctx, struct entry *e), void *ctx) REQUIRES(sh->lock);
 /* Random live entry, or NULL when there is none in this shard. */
 struct entry *shard_random(struct shard *sh, uint64_t random, uint32_t db, struct wall now)
     REQUIRES(sh->lock);
 /* Next entry that is due at `now`, or NULL; stale index items are skipped. The caller deletes or
  * changes it before the next call (else it is handed out again). *hash is its hash. */
-struct entry *shard_due(struct store *s, struct shard *sh, struct wall now, uint64_t *hash)
-    REQUIRES(sh->lock);
+struct entry *shard_due(struct shard *sh, struct wall now, uint64_t *hash) REQUIRES(sh->lock);
 /* Deadline of the earliest item in the expiry index (may be stale), 0: none. */
 int64_t shard_next_due(const struct shard *sh) REQUIRES(sh->lock);
 /* Adds up the time that is left to at most `most` keys of a database that have an expiry; *n: how
  * many they are. */
-void shard_sample_ttl(struct store *s, struct shard *sh, uint32_t db, struct wall now, size_t most,
-                      double *sum_ms, uint64_t *n) REQUIRES(sh->lock);
+void shard_sample_ttl(struct shard *sh, uint32_t db, struct wall now, size_t most, double *sum_ms,
+                      uint64_t *n) REQUIRES(sh->lock);
 /* Eviction: the hand goes over at most `look` slots and removes the first clean, idle, matching
  * entry. Returns the bytes freed, 0: none found (not yet: the hand stays where it is).
  * volatile_only: only keys with an expiry. Noted as dropped, except for known-absent keys.
@@ -258,22 +260,20 @@ void shard_sample_ttl(struct store *s, struct shard *sh, uint32_t db, struct wal
  * its queues: a new entry that was not used again when the hand comes by goes at once; one that was
  * is proven, and goes after a round without use, as long as the unproven are few. So a scan passes
  * through a tenth of the memory. */
-size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile_only)
-    REQUIRES(sh->lock);
+size_t shard_evict(struct shard *sh, size_t look, bool volatile_only) REQUIRES(sh->lock);
 /* Slots that the hand goes over in a round. */
 size_t shard_slots(const struct shard *sh) REQUIRES(sh->lock);
 /* Drops keys that are known to be absent, and nothing else, `look` slots a call; *position moves
  * on, 0 at the end. */
-void shard_forget_absent(struct store *s, struct shard *sh, uint32_t *position, size_t look)
-    REQUIRES(sh->lock);
+void shard_forget_absent(struct shard *sh, uint32_t *position, size_t look) REQUIRES(sh->lock);
 /* Drops entries that `dead` says so of, `look` slots a call; *position moves on, 0 at the end.
  * Dirty or in-flight ones stay, unasked. */
-void shard_sweep(struct store *s, struct shard *sh, uint32_t *position, size_t look,
+void shard_sweep(struct shard *sh, uint32_t *position, size_t look,
                  bool (*dead)(void *ctx, const struct entry *e), void *ctx) REQUIRES(sh->lock);
 
 /* Walks everything of a shard and breaks (must) where its parts do not agree: table, dirty list,
  * expiry index. For tests and debugging. Lock: the shard's. */
-void store_check(struct store *s, struct shard *sh) REQUIRES(sh->lock);
+void shard_check(struct shard *sh) REQUIRES(sh->lock);
 /* The same for what is counted over all shards. Lock: all of them. */
 void store_check_sums(struct store *s);
 

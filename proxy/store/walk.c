@@ -17,10 +17,9 @@ static void scan_one(void *ctx, void *pointer)
     scan->each(scan->ctx, pointer);
 }
 
-void shard_scan(struct store *s, struct shard *sh, uint32_t *cursor, size_t count,
+void shard_scan(struct shard *sh, uint32_t *cursor, size_t count,
                 void (*each)(void *ctx, struct entry *e), void *ctx)
 {
-    (void)s;
     struct scan scan = {each, ctx};
     uint32_t next = table_walk(sh->table, *cursor, count, scan_one, &scan);
     *cursor = next == TABLE_POSITIONS ? 0 : next;
@@ -81,7 +80,7 @@ static void prefetch_bucket_entries(const struct bucket *b)
 }
 
 /* sh->hand is a position: it stays where it is when the table is resized. */
-size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile_only)
+size_t shard_evict(struct shard *sh, size_t look, bool volatile_only)
 {
     size_t slots = table_slots(sh->table);
     if (slots == 0)
@@ -112,9 +111,9 @@ size_t shard_evict(struct store *s, struct shard *sh, size_t look, bool volatile
     size_t bytes = entry_memory(victim);
     if (victim->type != VALUE_NONE) {
         shard_note_dropped(sh, victim->db);
-        store_note_cold(s, victim->db, 1);
+        store_note_cold(sh->store, victim->db, 1);
     }
-    entry_remove(s, sh, victim, entry_hash(s, victim));
+    entry_remove(sh, victim, entry_hash(sh->store, victim));
     return bytes;
 }
 
@@ -126,7 +125,6 @@ size_t shard_slots(const struct shard *sh)
 /* --- Dropping what is known to be absent --- */
 
 struct forget {
-    struct store *s;
     struct shard *sh;
 };
 
@@ -136,12 +134,12 @@ static void forget_one(void *ctx, void *pointer) NO_TSA
     const struct forget *f = ctx;
     struct entry *e = pointer;
     if (e->type == VALUE_NONE && !entry_is_head(e) && is_evictable(e, false))
-        entry_remove(f->s, f->sh, e, entry_hash(f->s, e));
+        entry_remove(f->sh, e, entry_hash(f->sh->store, e));
 }
 
-void shard_forget_absent(struct store *s, struct shard *sh, uint32_t *position, size_t look)
+void shard_forget_absent(struct shard *sh, uint32_t *position, size_t look)
 {
-    struct forget f = {s, sh};
+    struct forget f = {sh};
     uint32_t next = table_walk(sh->table, *position, look, forget_one, &f);
     *position = next == TABLE_POSITIONS ? 0 : next;
 }
@@ -149,7 +147,6 @@ void shard_forget_absent(struct store *s, struct shard *sh, uint32_t *position, 
 /* --- Dropping whole databases --- */
 
 struct sweep {
-    struct store *s;
     struct shard *sh;
     bool (*dead)(void *ctx, const struct entry *e);
     void *ctx;
@@ -161,13 +158,13 @@ static void sweep_one(void *ctx, void *pointer) NO_TSA
     const struct sweep *w = ctx;
     struct entry *e = pointer;
     if ((e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) == 0 && w->dead(w->ctx, e))
-        entry_remove(w->s, w->sh, e, entry_hash(w->s, e));
+        entry_remove(w->sh, e, entry_hash(w->sh->store, e));
 }
 
-void shard_sweep(struct store *s, struct shard *sh, uint32_t *position, size_t look,
+void shard_sweep(struct shard *sh, uint32_t *position, size_t look,
                  bool (*dead)(void *ctx, const struct entry *e), void *ctx)
 {
-    struct sweep w = {s, sh, dead, ctx};
+    struct sweep w = {sh, dead, ctx};
     uint32_t next = table_walk(sh->table, *position, look, sweep_one, &w);
     *position = next == TABLE_POSITIONS ? 0 : next;
 }
@@ -219,19 +216,19 @@ static void check_passed(const struct table *t)
     }
 }
 
-void store_check(struct store *s, struct shard *sh)
+void shard_check(struct shard *sh)
 {
     size_t used = 0, dirty = 0, expiring = 0, proven = 0;
     for (size_t i = 0; i < table_slots(sh->table); i++) {
         struct entry *e = table_at(sh->table, i);
         if (e == NULL)
             continue;
-        uint64_t hash = entry_hash(s, e);
+        uint64_t hash = entry_hash(sh->store, e);
         used++;
         proven += e->proven;
-        must(store_shard(s, hash) == sh);
+        must(store_shard(sh->store, hash) == sh);
         must(table_position_at(sh->table, i) == table_position(hash));
-        must(entry_find(s, sh, hash, e->db, entry_key(e)) == e);
+        must(entry_find(sh, hash, e->db, entry_key(e)) == e);
         must(entry_own_class(e) <= alloc_usable(e));
         if ((e->flags & ENTRY_DIRTY) != 0) {
             must(e->dirty_index < sh->dirty_len && sh->dirty[e->dirty_index] == e);

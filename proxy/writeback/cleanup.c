@@ -57,7 +57,7 @@ static bool settle(struct writeback *wb, const struct backend_item *item,
 {
     struct shard *sh = store_shard(wb->store, hash);
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(wb->store, sh, hash, item->db, item->key);
+    struct entry *e = entry_find(sh, hash, item->db, item->key);
     if (e == NULL || (e->flags & ENTRY_IN_FLIGHT) == 0) {
         lock_release(&sh->lock); /* its whole database was flushed away meanwhile */
         return true;
@@ -86,7 +86,7 @@ static bool settle(struct writeback *wb, const struct backend_item *item,
             /* The backend does not have the key either. Where a miss would load, that is worth
              * remembering. */
             if (writeback_is_complete(wb, sh, item->db))
-                entry_remove(wb->store, sh, e, hash);
+                entry_remove(sh, e, hash);
         }
     } else if (apart) {
         e->apart = 1;
@@ -156,7 +156,7 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
     struct shard *sh = store_shard(wb->store, hash);
     enum rc rc = RC_OK;
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(wb->store, sh, hash, store_db, key);
+    struct entry *e = entry_find(sh, hash, store_db, key);
     unsigned held = e != NULL ? e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT | ENTRY_LOADING) : 0;
     if (e != NULL && entry_is_head(e))
         held = 0; /* nothing is under way that would read theirs */
@@ -203,7 +203,7 @@ void writeback_suspect_all(struct writeback *wb)
         do {
             lock_acquire(&sh->lock);
             sh->incomplete = UINT64_MAX;
-            shard_sweep(wb->store, sh, &position, SUSPECT_SLOTS, is_suspect, wb);
+            shard_sweep(sh, &position, SUSPECT_SLOTS, is_suspect, wb);
             wb->on_suspected(wb->ctx, sh);
             lock_release(&sh->lock);
         } while (position != 0);

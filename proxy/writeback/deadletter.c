@@ -76,8 +76,8 @@ static enum rc restore_one(void *ctx, const struct backend_item *item, struct er
     enum rc rc = build(wb, item, &object, err);
     if (rc == RC_OK) {
         lock_acquire(&sh->lock);
-        struct entry *e = entry_find(wb->store, sh, hash, item->db, item->key);
-        e = install_entry(wb->store, sh, e, hash, item, &object);
+        struct entry *e = entry_find(sh, hash, item->db, item->key);
+        e = install_entry(sh, e, hash, item, &object);
         if (e != NULL) { /* never evicted: the backend does not have it */
             e->flags |= ENTRY_IN_FLIGHT | ENTRY_REPLACE;
             e->apart = 1;
@@ -115,7 +115,7 @@ bool dead_letter_retry(struct writeback *wb, uint32_t db, struct slice key)
     uint64_t hash = store_hash(wb->store, db, key);
     struct shard *sh = store_shard(wb->store, hash);
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(wb->store, sh, hash, db, key);
+    struct entry *e = entry_find(sh, hash, db, key);
     bool done = e == NULL || (e->flags & ENTRY_IN_FLIGHT) == 0 || writeback_rewrite(wb, sh, e);
     lock_release(&sh->lock);
     return done;
@@ -126,7 +126,7 @@ bool dead_letter_is_newer(struct writeback *wb, uint32_t db, struct slice key)
     uint64_t hash = store_hash(wb->store, db, key);
     struct shard *sh = store_shard(wb->store, hash);
     lock_acquire(&sh->lock);
-    const struct entry *e = entry_find(wb->store, sh, hash, db, key);
+    const struct entry *e = entry_find(sh, hash, db, key);
     bool newer =
         e != NULL && (e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT)) != 0 && !dead_letter_is(e);
     lock_release(&sh->lock);
@@ -138,11 +138,11 @@ void dead_letter_release(struct writeback *wb, uint32_t db, struct slice key)
     uint64_t hash = store_hash(wb->store, db, key);
     struct shard *sh = store_shard(wb->store, hash);
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(wb->store, sh, hash, db, key);
+    struct entry *e = entry_find(sh, hash, db, key);
     if (dead_letter_is(e)) {
         e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
         wb->on_dropped(wb->ctx, sh, db, key);
-        entry_remove(wb->store, sh, e, hash);
+        entry_remove(sh, e, hash);
         shard_note_dropped(sh, db);
     }
     lock_release(&sh->lock);

@@ -48,7 +48,7 @@ void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e,
     shard_note_dropped(sh, e->db);
     if (e->type != VALUE_NONE)
         store_note_cold(wb->store, e->db, 1);
-    entry_remove(wb->store, sh, e, hash);
+    entry_remove(sh, e, hash);
     stat_add(STAT_invalidations, 1);
 }
 
@@ -204,7 +204,7 @@ bool forget_replay(struct writeback *wb, uint32_t store_db, struct slice key,
     if (kept != NULL)
         kept->told = true;
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(wb->store, sh, hash, store_db, key);
+    struct entry *e = entry_find(sh, hash, store_db, key);
     bool done = e == NULL || drop(wb, sh, e, hash, &lost);
     lock_release(&sh->lock);
     done = done && lost_record(wb, &lost);
@@ -226,7 +226,7 @@ static enum rc forget_untold(void *ctx, uint32_t db, struct slice key, struct er
     if (find_kept(wb, hash)->told)
         return RC_OK;
     lock_acquire(&sh->lock);
-    struct entry *e = entry_find(wb->store, sh, hash, db, key);
+    struct entry *e = entry_find(sh, hash, db, key);
     if (e != NULL && !drop(wb, sh, e, hash, &u->lost)) {
         lock_release(&sh->lock);
         return err_set(err, RC_NOMEM, "out of memory for the changes that lost a conflict");

@@ -14,20 +14,20 @@ bool install_elements(const struct backend_item *item, void **object)
     return true;
 }
 
-struct entry *install_entry(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
+struct entry *install_entry(struct shard *sh, struct entry *old, uint64_t hash,
                             const struct backend_item *item, void **object)
 {
     struct entry *e;
     if (item->type == VALUE_STRING)
-        return entry_set_string(s, sh, old, hash, item->db, item->key, item->value,
+        return entry_set_string(sh, (struct key_at){hash, item->db, item->key, old}, item->value,
                                 item->expires_at_ms);
     if (item->type == VALUE_NONE || *object == NULL) {
-        e = entry_set_none(s, sh, old, hash, item->db, item->key);
+        e = entry_set_none(sh, (struct key_at){hash, item->db, item->key, old});
         if (e != NULL && item->type == VALUE_NONE && item->expires_at_ms != 0)
             e->flags |= ENTRY_REPLACE;
         return e;
     }
-    e = entry_set_object(s, sh, old, hash, item->db, item->key, item->type, *object,
+    e = entry_set_object(sh, (struct key_at){hash, item->db, item->key, old}, item->type, *object,
                          item->expires_at_ms);
     if (e == NULL)
         value_ops(item->type)->free(*object);

@@ -466,7 +466,7 @@ void orders_fini(struct writeback *wb);
 MUST_CHECK bool install_elements(const struct backend_item *item, void **object);
 /* Puts a value that the backend has (or had) into the table as a clean entry; object: from
  * install_elements, taken over. Lock: shard. NULL: out of memory, the object is freed. */
-struct entry *install_entry(struct store *s, struct shard *sh, struct entry *old, uint64_t hash,
+struct entry *install_entry(struct shard *sh, struct entry *old, uint64_t hash,
                             const struct backend_item *item, void **object) REQUIRES(sh->lock);
 
 #endif

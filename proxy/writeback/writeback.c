@@ -269,7 +269,7 @@ static bool sweep(struct writeback *wb)
     for (int i = 0; i < 16; i++) {
         struct shard *sh = &wb->store->shards[wb->sweep_shard];
         lock_acquire(&sh->lock);
-        shard_sweep(wb->store, sh, &wb->sweep_position, SWEEP_SLOTS / 16, is_dead, &wb->map);
+        shard_sweep(sh, &wb->sweep_position, SWEEP_SLOTS / 16, is_dead, &wb->map);
         lock_release(&sh->lock);
         if (wb->sweep_position == 0 && ++wb->sweep_shard == wb->store->shards_len) {
             wb->sweep_shard = 0;

@@ -140,16 +140,16 @@ static bool run_store(struct store *s, int key, int room) NO_TSA
     struct slice name = slice_of(&key, sizeof(key));
     uint64_t hash = store_hash(s, 1, name);
     struct shard *sh = store_shard(s, hash);
-    struct entry *e = entry_find(s, sh, hash, 1, name);
+    struct entry *e = entry_find(sh, hash, 1, name);
     if (e != NULL) {
         store_touch(e, false);
         return true;
     }
     while (s->dbs[1].keys >= room) {
-        (void)shard_evict(s, &s->shards[next_shard], 16, false);
+        (void)shard_evict(&s->shards[next_shard], 16, false);
         next_shard = (next_shard + 1) % s->shards_len;
     }
-    must(entry_set_string(s, sh, NULL, hash, 1, name, name, 0) != NULL);
+    must(entry_set_string(sh, (struct key_at){hash, 1, name, NULL}, name, 0) != NULL);
     return false;
 }
 

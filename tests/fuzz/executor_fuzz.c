@@ -653,7 +653,7 @@ static void evict_all(void) NO_TSA
         struct shard *sh = &store->shards[i];
         lock_acquire(&sh->lock);
         for (int in_vain = 0; in_vain < 3; in_vain++)
-            while (shard_evict(store, sh, EVICT_LOOK, false) > 0)
+            while (shard_evict(sh, EVICT_LOOK, false) > 0)
                 continue;
         lock_release(&sh->lock);
     }

@@ -99,12 +99,12 @@ size_t ks_evict(struct ks_fixture *f)
         struct shard *sh = &store->shards[i];
         lock_acquire(&sh->lock);
         for (int in_vain = 0; in_vain < 4; in_vain++) {
-            while (shard_evict(store, sh, 64, false) > 0) {
+            while (shard_evict(sh, 64, false) > 0) {
                 in_vain = 0;
                 evicted++;
             }
         }
-        store_check(store, sh);
+        shard_check(sh);
         lock_release(&sh->lock);
     }
     store_free_later_run();

@@ -45,17 +45,18 @@ static uint64_t hash_of(struct slice key)
 
 static struct entry *find(struct slice key) NO_TSA
 {
-    return entry_find(&store, shard, hash_of(key), 1, key);
+    return entry_find(shard, hash_of(key), 1, key);
 }
 
 static struct entry *set(struct slice key, struct slice value, int64_t expires_at_ms) NO_TSA
 {
-    return entry_set_string(&store, shard, find(key), hash_of(key), 1, key, value, expires_at_ms);
+    return entry_set_string(shard, (struct key_at){hash_of(key), 1, key, find(key)}, value,
+                            expires_at_ms);
 }
 
 static void check(void) NO_TSA
 {
-    store_check(&store, shard);
+    shard_check(shard);
 }
 
 static struct value value_of(struct slice key)
@@ -112,14 +113,14 @@ static void large_strings_become_blobs_and_are_shared_not_copied(void **state) N
     b->len = STORE_INLINE_MAX + 1;
     memset(b->data, 'a', b->len);
     struct blob *mine = blob_ref(b);
-    assert_non_null(entry_set_blob(&store, shard, NULL, hash_of(key), 1, key, &b, 0));
+    assert_non_null(entry_set_blob(shard, (struct key_at){hash_of(key), 1, key, NULL}, &b, 0));
     assert_null(b);
     assert_ptr_equal(value_of(key).blob, mine);
 
     /* Somebody else reads it: an edit must not show there. */
     char *at;
-    assert_non_null(
-        entry_edit_string(&store, shard, find(key), hash_of(key), 1, key, mine->len + 10, &at));
+    assert_non_null(entry_edit_string(shard, (struct key_at){hash_of(key), 1, key, find(key)},
+                                      mine->len + 10, &at));
     memset(at, 'b', 5);
     assert_int_equal(mine->data[0], 'a');
     assert_int_equal(value_of(key).str.ptr[0], 'b');
@@ -145,7 +146,7 @@ static void an_edit_grows_from_nothing_to_a_blob_and_keeps_the_bytes(void **stat
         char *at;
         struct entry *old = find(key);
         assert_non_null(
-            entry_edit_string(&store, shard, old, hash_of(key), 1, key, len + step, &at));
+            entry_edit_string(shard, (struct key_at){hash_of(key), 1, key, old}, len + step, &at));
         for (size_t i = 0; i < len; i++)
             assert_int_equal((uint8_t)at[i], (i * 7 + 1) & 255);
         for (size_t i = len; i < len + step; i++) {
@@ -168,12 +169,12 @@ static void an_expiry_comes_and_goes_without_touching_the_value(void **state) NO
         char text[300];
         memset(text, (int)('a' + len % 26), len);
         set(key, slice_of(text, len), 0);
-        assert_non_null(entry_set_expiry(&store, shard, find(key), hash_of(key), 5000));
+        assert_non_null(entry_set_expiry(shard, find(key), hash_of(key), 5000));
         assert_int_equal(value_of(key).expires_at_ms, 5000);
         assert_true(slice_eq(value_of(key).str, slice_of(text, len)));
         assert_int_equal(store.dbs[1].expires, 1);
         check();
-        assert_non_null(entry_set_expiry(&store, shard, find(key), hash_of(key), 0));
+        assert_non_null(entry_set_expiry(shard, find(key), hash_of(key), 0));
         assert_true(slice_eq(value_of(key).str, slice_of(text, len)));
         assert_int_equal(value_of(key).expires_at_ms, 0);
         assert_int_equal(store.dbs[1].expires, 0);
@@ -203,7 +204,7 @@ static void a_tombstone_holds_no_value_and_is_no_live_key(void **state) NO_TSA
     struct entry *e = set(key, slice_of(text, sizeof(text)), 44);
     assert_true(entry_mark_dirty(shard, e, 3));
     e->flags |= ENTRY_IN_FLIGHT;
-    e = entry_set_none(&store, shard, e, hash_of(key), 1, key);
+    e = entry_set_none(shard, (struct key_at){hash_of(key), 1, key, e});
     assert_int_equal(e->type, VALUE_NONE);
     assert_int_equal(e->flags & (ENTRY_DIRTY | ENTRY_CUT_ODD | ENTRY_IN_FLIGHT | ENTRY_EXPIRES),
                      ENTRY_DIRTY | ENTRY_CUT_ODD | ENTRY_IN_FLIGHT);
@@ -234,7 +235,7 @@ static void the_dirty_list_follows_moves_and_removals(void **state) NO_TSA
         assert_int_equal((e->flags & ENTRY_CUT_ODD) != 0, i % 2);
         if (i % 3 != 0) {
             entry_unmark_dirty(shard, e);
-            entry_remove(&store, shard, e, hash_of(key));
+            entry_remove(shard, e, hash_of(key));
         }
     }
     check();
@@ -252,15 +253,15 @@ static void an_object_is_taken_out_and_put_elsewhere(void **state) NO_TSA
     struct hash *h = hash_try_new();
     assert_int_equal(hash_set(&h, SLICE("f"), SLICE("v")), HASH_ADDED);
     struct entry *e =
-        entry_set_object(&store, shard, NULL, hash_of(from), 1, from, VALUE_HASH, h, 1000);
+        entry_set_object(shard, (struct key_at){hash_of(from), 1, from, NULL}, VALUE_HASH, h, 1000);
     assert_ptr_equal(entry_object(e), h);
     assert_ptr_equal(value_of(from).object, h);
-    assert_ptr_equal(entry_take_object(&store, shard, e, hash_of(from)), h);
+    assert_ptr_equal(entry_take_object(shard, e, hash_of(from)), h);
     assert_int_equal(value_of(from).type, VALUE_NONE);
     check();
     set(to, SLICE("overwritten"), 0);
     assert_non_null(
-        entry_set_object(&store, shard, find(to), hash_of(to), 1, to, VALUE_HASH, h, 0));
+        entry_set_object(shard, (struct key_at){hash_of(to), 1, to, find(to)}, VALUE_HASH, h, 0));
     assert_true(entry_memory(find(to)) > hash_ops.memory(h) + sizeof(struct entry));
     assert_int_equal(store.dbs[1].keys, 1);
     check();
@@ -279,11 +280,12 @@ static void large_objects_are_freed_later(void **state) NO_TSA
         size_t len = (size_t)snprintf(field, sizeof(field), "%d", i);
         assert_int_equal(hash_set(&h, slice_of(field, len), SLICE("v")), HASH_ADDED);
     }
-    struct entry *e = entry_set_object(&store, shard, NULL, hash_of(key), 1, key, VALUE_HASH, h, 0);
-    entry_remove(&store, shard, e, hash_of(key));
+    struct entry *e =
+        entry_set_object(shard, (struct key_at){hash_of(key), 1, key, NULL}, VALUE_HASH, h, 0);
+    entry_remove(shard, e, hash_of(key));
     struct blob *b = blob_try_new(1 << 20);
-    e = entry_set_blob(&store, shard, NULL, hash_of(key), 1, key, &b, 0);
-    entry_set_none(&store, shard, e, hash_of(key), 1, key);
+    e = entry_set_blob(shard, (struct key_at){hash_of(key), 1, key, NULL}, &b, 0);
+    entry_set_none(shard, (struct key_at){hash_of(key), 1, key, e});
     assert_int_equal(store_free_later_run(), 2);
     assert_int_equal(store_free_later_run(), 0);
 }
@@ -338,7 +340,8 @@ static bool try_set(struct model *m, struct slice key, struct entry *e, const ch
     struct model next = {true, VALUE_STRING, draw_len(), *text,
                          draw(3) == 0 ? 0 : 1 + (int64_t)draw(1000)};
     struct slice value = slice_of(text, next.len);
-    if (entry_set_string(&store, shard, e, hash_of(key), 1, key, value, next.expires_at_ms) == NULL)
+    if (entry_set_string(shard, (struct key_at){hash_of(key), 1, key, e}, value,
+                         next.expires_at_ms) == NULL)
         return false;
     *m = next;
     return true;
@@ -356,7 +359,7 @@ static bool try_edit(struct model *m, struct slice key, struct entry *e, char fi
     next.len = draw_len();
     if (next.len <= m->len && draw(4) != 0)
         next.len = m->len + draw(20);
-    if (entry_edit_string(&store, shard, e, hash_of(key), 1, key, next.len, &at) == NULL)
+    if (entry_edit_string(shard, (struct key_at){hash_of(key), 1, key, e}, next.len, &at) == NULL)
         return false;
     memset(at, fill, next.len);
     *m = next;
@@ -369,7 +372,8 @@ static bool try_object(struct model *m, struct slice key, struct entry *e) NO_TS
     if (h == NULL)
         return false;
     int64_t expires = (int64_t)draw(3);
-    if (entry_set_object(&store, shard, e, hash_of(key), 1, key, VALUE_HASH, h, expires) == NULL) {
+    if (entry_set_object(shard, (struct key_at){hash_of(key), 1, key, e}, VALUE_HASH, h, expires) ==
+        NULL) {
         hash_ops.free(h);
         return false;
     }
@@ -383,7 +387,7 @@ static void drop(struct model *m, struct slice key, struct entry *e) NO_TSA
         return;
     if ((e->flags & ENTRY_DIRTY) != 0)
         entry_unmark_dirty(shard, e);
-    entry_remove(&store, shard, e, hash_of(key));
+    entry_remove(shard, e, hash_of(key));
     *m = (struct model){0};
 }
 
@@ -401,13 +405,13 @@ static bool try_something(struct model *m, struct slice key, const char *text) N
         int64_t expires = (int64_t)draw(3) * 50;
         if (e == NULL || e->type == VALUE_NONE)
             return true;
-        if (entry_set_expiry(&store, shard, e, hash_of(key), expires) == NULL)
+        if (entry_set_expiry(shard, e, hash_of(key), expires) == NULL)
             return false;
         m->expires_at_ms = expires;
         return true;
     }
     case 5:
-        if (entry_set_none(&store, shard, e, hash_of(key), 1, key) == NULL)
+        if (entry_set_none(shard, (struct key_at){hash_of(key), 1, key, e}) == NULL)
             return false;
         *m = (struct model){.known = true};
         return true;

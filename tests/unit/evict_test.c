@@ -44,19 +44,20 @@ static struct key *key(unsigned n)
 static struct entry *find(unsigned n) NO_TSA
 {
     struct key *k = key(n);
-    return entry_find(&store, shard, k->hash, 1, k->name);
+    return entry_find(shard, k->hash, 1, k->name);
 }
 
 static struct entry *set(unsigned n, int64_t expires_at_ms) NO_TSA
 {
     struct entry *old = find(n);
     struct key *k = key(n);
-    return entry_set_string(&store, shard, old, k->hash, 1, k->name, k->name, expires_at_ms);
+    return entry_set_string(shard, (struct key_at){k->hash, 1, k->name, old}, k->name,
+                            expires_at_ms);
 }
 
 static size_t evict(size_t look, bool volatile_only) NO_TSA
 {
-    return shard_evict(&store, shard, look, volatile_only);
+    return shard_evict(shard, look, volatile_only);
 }
 
 static size_t evict_all(bool volatile_only)
@@ -80,7 +81,7 @@ static void everything_clean_goes_in_the_end_and_frees_what_it_says(void **state
     assert_int_equal(freed, held);
     assert_int_equal(store.dbs[1].keys, 0);
     assert_true(shard->incomplete != 0);
-    store_check(&store, shard);
+    shard_check(shard);
 }
 
 static void what_is_dirty_in_flight_or_loading_stays(void **state) NO_TSA
@@ -94,13 +95,13 @@ static void what_is_dirty_in_flight_or_loading_stays(void **state) NO_TSA
             e->flags |= ENTRY_IN_FLIGHT;
     }
     struct key *k = key(999);
-    struct entry *e = entry_set_none(&store, shard, NULL, k->hash, 1, k->name);
+    struct entry *e = entry_set_none(shard, (struct key_at){k->hash, 1, k->name, NULL});
     e->flags |= ENTRY_LOADING;
     assert_int_equal(evict_all(false), 280);
     for (unsigned i = 0; i < 20; i++)
         assert_non_null(find(i));
     assert_non_null(find(999));
-    store_check(&store, shard);
+    shard_check(shard);
 }
 
 static void a_used_key_gets_another_turn(void **state)
@@ -132,7 +133,7 @@ static void proven_keys_go_when_all_others_are_dirty(void **state) NO_TSA
     for (unsigned i = 100; i < 1000; i++)
         must(entry_mark_dirty(shard, set(i, 0), 1));
     assert_int_equal(evict_all(false), 100);
-    store_check(&store, shard);
+    shard_check(shard);
 }
 
 static void only_keys_with_an_expiry_go_when_asked_so(void **state)
@@ -149,7 +150,7 @@ static void a_known_absent_key_goes_without_a_trace(void **state) NO_TSA
 {
     (void)state;
     struct key *k = key(1);
-    assert_non_null(entry_set_none(&store, shard, NULL, k->hash, 1, k->name));
+    assert_non_null(entry_set_none(shard, (struct key_at){k->hash, 1, k->name, NULL}));
     assert_int_equal(store.negatives, 1);
     assert_true(evict(1000, false) > 0);
     assert_true(shard->incomplete == 0);

@@ -26,7 +26,7 @@ static bool is_left(const char *name)
     uint64_t hash = store_hash(s, db, slice_str(name));
     struct shard *sh = store_shard(s, hash);
     lock_acquire(&sh->lock);
-    const struct entry *e = entry_find(s, sh, hash, db, slice_str(name));
+    const struct entry *e = entry_find(sh, hash, db, slice_str(name));
     bool left = e != NULL && e->type != VALUE_NONE && entry_expired(e, clock_wall());
     lock_release(&sh->lock);
     return left;

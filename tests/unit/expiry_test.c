@@ -44,45 +44,46 @@ static struct key *key(unsigned n)
 static struct entry *find(unsigned n) NO_TSA
 {
     struct key *k = key(n);
-    return entry_find(&store, shard, k->hash, 1, k->name);
+    return entry_find(shard, k->hash, 1, k->name);
 }
 
 static void set(unsigned n, int64_t expires_at_ms) NO_TSA
 {
     struct entry *old = find(n);
     struct key *k = key(n);
-    must(entry_set_string(&store, shard, old, k->hash, 1, k->name, k->name, expires_at_ms) != NULL);
+    must(entry_set_string(shard, (struct key_at){k->hash, 1, k->name, old}, k->name,
+                          expires_at_ms) != NULL);
 }
 
 static void expire(unsigned n, int64_t expires_at_ms) NO_TSA
 {
     struct entry *e = find(n);
-    must(entry_set_expiry(&store, shard, e, key(n)->hash, expires_at_ms) != NULL);
+    must(entry_set_expiry(shard, e, key(n)->hash, expires_at_ms) != NULL);
 }
 
 static void drop(unsigned n) NO_TSA
 {
     struct entry *e = find(n);
-    entry_remove(&store, shard, e, key(n)->hash);
+    entry_remove(shard, e, key(n)->hash);
 }
 
 /* Number of the key that is due next, which is removed; -1: none. */
 static int take_due(int64_t now_ms) NO_TSA
 {
     uint64_t hash = 0;
-    struct entry *e = shard_due(&store, shard, (struct wall){now_ms}, &hash);
+    struct entry *e = shard_due(shard, (struct wall){now_ms}, &hash);
     if (e == NULL)
         return -1;
     int n = atoi(entry_key(e).ptr + 4);
     assert_int_equal(hash, store_hash(&store, 1, entry_key(e)));
     assert_true(entry_expired(e, (struct wall){now_ms}));
-    entry_remove(&store, shard, e, hash);
+    entry_remove(shard, e, hash);
     return n;
 }
 
 static void check(void) NO_TSA
 {
-    store_check(&store, shard);
+    shard_check(shard);
 }
 
 static void due_keys_come_in_the_order_of_their_deadlines(void **state) NO_TSA
@@ -134,14 +135,15 @@ static void a_due_entry_that_stays_is_handed_out_again(void **state) NO_TSA
     (void)state;
     set(1, 100);
     uint64_t hash;
-    struct entry *e = shard_due(&store, shard, (struct wall){100}, &hash);
+    struct entry *e = shard_due(shard, (struct wall){100}, &hash);
     assert_non_null(e);
-    assert_ptr_equal(shard_due(&store, shard, (struct wall){100}, &hash), e);
-    entry_set_none(&store, shard, e, hash, 1, entry_key(e)); /* a tombstone does not expire */
-    assert_null(shard_due(&store, shard, (struct wall){100}, &hash));
+    assert_ptr_equal(shard_due(shard, (struct wall){100}, &hash), e);
+    entry_set_none(shard,
+                   (struct key_at){hash, 1, entry_key(e), e}); /* a tombstone does not expire */
+    assert_null(shard_due(shard, (struct wall){100}, &hash));
 }
 
-/* store_check() breaks when stale items outnumber the live ones. */
+/* shard_check() breaks when stale items outnumber the live ones. */
 static void the_index_stays_small_whatever_is_overwritten(void **state)
 {
     (void)state;

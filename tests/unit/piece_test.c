@@ -39,7 +39,7 @@ static int end(void **state)
 static struct entry *put(uint32_t db, struct slice key, struct slice value)
 {
     uint64_t hash = store_hash(&store, db, key);
-    struct entry *e = entry_set_string(&store, shard, NULL, hash, db, key, value, 0);
+    struct entry *e = entry_set_string(shard, (struct key_at){hash, db, key, NULL}, value, 0);
     assert_non_null(e);
     return e;
 }
@@ -57,7 +57,7 @@ static struct entry *put_hash(struct slice key, uint32_t fields)
     }
     uint64_t hash = store_hash(&store, 1, key);
     struct entry *e =
-        entry_set_object(&store, shard, NULL, hash, 1, key, VALUE_HASH, object, 1234567);
+        entry_set_object(shard, (struct key_at){hash, 1, key, NULL}, VALUE_HASH, object, 1234567);
     assert_non_null(e);
     return e;
 }
@@ -78,7 +78,7 @@ static struct piece *make(void) NO_TSA
     assert_true(piece_capture(p, put(1, slice_of("\0\xff", 2), slice_of(large, sizeof(large)))));
     struct slice gone = SLICE("gone");
     assert_true(piece_capture(
-        p, entry_set_none(&store, shard, NULL, store_hash(&store, 1, gone), 1, gone)));
+        p, entry_set_none(shard, (struct key_at){store_hash(&store, 1, gone), 1, gone, NULL})));
     assert_true(piece_capture(p, put_hash(SLICE("small"), 3)));
     assert_true(piece_capture(p, put_hash(SLICE("table"), 1000)));
     return p;

@@ -40,7 +40,7 @@ static struct entry *find(uint32_t db, unsigned n, struct shard **sh, uint64_t *
     struct slice name = key_of(&k, n);
     *hash = store_hash(&store, db, name);
     *sh = store_shard(&store, *hash);
-    return entry_find(&store, *sh, *hash, db, name);
+    return entry_find(*sh, *hash, db, name);
 }
 
 static void set(uint32_t db, unsigned n) NO_TSA
@@ -50,7 +50,7 @@ static void set(uint32_t db, unsigned n) NO_TSA
     uint64_t hash;
     struct entry *e = find(db, n, &sh, &hash);
     struct slice name = key_of(&k, n);
-    must(entry_set_string(&store, sh, e, hash, db, name, name, 0) != NULL);
+    must(entry_set_string(sh, (struct key_at){hash, db, name, e}, name, 0) != NULL);
 }
 
 static void drop(uint32_t db, unsigned n) NO_TSA
@@ -59,7 +59,7 @@ static void drop(uint32_t db, unsigned n) NO_TSA
     uint64_t hash;
     struct entry *e = find(db, n, &sh, &hash);
     must(e != NULL);
-    entry_remove(&store, sh, e, hash);
+    entry_remove(sh, e, hash);
 }
 
 static bool has(uint32_t db, unsigned n)
@@ -74,7 +74,7 @@ static bool has(uint32_t db, unsigned n)
 static void check_all(void) NO_TSA
 {
     for (uint32_t i = 0; i < store.shards_len; i++)
-        store_check(&store, &store.shards[i]);
+        shard_check(&store.shards[i]);
 }
 
 static void keys_are_found_while_the_tables_grow_and_shrink(void **state)
@@ -152,7 +152,7 @@ static void see(void *ctx, struct entry *e) NO_TSA
         seen->times[n]++;
     if (seen->removing) {
         uint64_t hash = store_hash(&store, e->db, entry_key(e));
-        entry_remove(&store, store_shard(&store, hash), e, hash);
+        entry_remove(store_shard(&store, hash), e, hash);
     }
 }
 
@@ -166,7 +166,7 @@ static void a_scan_without_changes_sees_every_key_exactly_once(void **state) NO_
     for (uint32_t i = 0; i < store.shards_len; i++) {
         uint32_t cursor = 0;
         do
-            shard_scan(&store, &store.shards[i], &cursor, 10, see, &seen);
+            shard_scan(&store.shards[i], &cursor, 10, see, &seen);
         while (cursor != 0);
     }
     for (unsigned i = 0; i < SCANNED; i++)
@@ -185,7 +185,7 @@ static void a_scan_sees_every_key_that_stays_while_the_table_is_resized(void **s
     for (uint32_t i = 0; i < store.shards_len; i++) {
         uint32_t cursor = 0;
         do {
-            shard_scan(&store, &store.shards[i], &cursor, 40, see, &seen);
+            shard_scan(&store.shards[i], &cursor, 40, see, &seen);
             bool growing = calls++ / 50 % 2 == 0;
             for (unsigned k = 0; k < 400; k++) {
                 if (growing)
@@ -211,7 +211,7 @@ static void a_scan_may_remove_what_it_is_given(void **state) NO_TSA
     for (uint32_t i = 0; i < store.shards_len; i++) {
         uint32_t cursor = 0;
         do
-            shard_scan(&store, &store.shards[i], &cursor, 500, see, &seen);
+            shard_scan(&store.shards[i], &cursor, 500, see, &seen);
         while (cursor != 0);
         assert_int_equal(store.shards[i].table->used, 0);
     }
@@ -241,7 +241,7 @@ static void a_sweep_drops_dead_databases_but_not_dirty_entries(void **state) NO_
     for (uint32_t i = 0; i < store.shards_len; i++) {
         uint32_t position = 0;
         do
-            shard_sweep(&store, &store.shards[i], &position, 20, is_two, NULL);
+            shard_sweep(&store.shards[i], &position, 20, is_two, NULL);
         while (position != 0);
     }
     assert_int_equal(store.dbs[1].keys, 500);
@@ -280,7 +280,7 @@ static void random_keys_come_from_the_whole_database_and_no_other(void **state) 
     struct slice name = SLICE("gone");
     uint64_t hash = store_hash(&store, 5, name);
     sh = store_shard(&store, hash);
-    assert_non_null(entry_set_string(&store, sh, NULL, hash, 5, name, name, 900));
+    assert_non_null(entry_set_string(sh, (struct key_at){hash, 5, name, NULL}, name, 900));
     assert_null(shard_random(sh, random, 5, now)); /* expired */
     assert_non_null(shard_random(sh, random, 5, (struct wall){899}));
 }
@@ -335,11 +335,11 @@ static void *work(void *arg)
         store_prefetch_bucket(&store, hash);
         store_prefetch_entry(&store, hash);
         lock_acquire(&sh->lock);
-        struct entry *e = entry_find(&store, sh, hash, 1, name);
+        struct entry *e = entry_find(sh, hash, 1, name);
         if (e != NULL && i % 3 == 0)
-            entry_remove(&store, sh, e, hash);
+            entry_remove(sh, e, hash);
         else
-            must(entry_set_string(&store, sh, e, hash, 1, name, name, 0) != NULL);
+            must(entry_set_string(sh, (struct key_at){hash, 1, name, e}, name, 0) != NULL);
         lock_release(&sh->lock);
         if (i % 100 == 0) {
             store_clock_tick(clock_wall());

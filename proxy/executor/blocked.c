@@ -132,12 +132,14 @@ void blocking_end(struct session *s)
 /* Its time is over, or CLIENT UNBLOCK ended it: the command ends here, and is counted here. */
 static void reply_unserved(struct command_worker *w, struct session *s, struct blocked_call *b)
 {
-    uint64_t begin = w->last_ticks, errors_before = s->reply.errors;
+    const struct request r = {.argc = b->argc, .argv = b->argv};
+    const struct call c = worker_call(w, s, b->command, &r, CALL_CLIENT);
+    uint64_t begin = w->last_ticks;
     if (b->unblock == UNBLOCK_ERROR)
         reply_error(&s->reply, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
     else
         reply_nothing(&s->reply, b->null);
-    worker_account(w, s, b->command, b->argc, b->argv, errors_before, begin);
+    worker_account(w, &c, begin);
 }
 
 enum blocked_step blocking_resume(struct command_worker *w, struct session *s)

@@ -43,12 +43,12 @@ int command_keys(const struct command *command, uint32_t db, uint32_t argc,
 }
 
 int worker_find_keys(struct command_worker *w, const struct command *command, uint32_t db,
-                     uint32_t argc, const struct slice *argv, uint32_t at)
+                     const struct request *r, uint32_t at)
 {
     if (command->find_keys == NULL && command->first_key == 0)
         return 0;
-    if (!worker_reserve_keys(w, (uint64_t)at + argc))
+    if (!worker_reserve_keys(w, (uint64_t)at + r->argc))
         return -1;
-    int found = command_keys(command, db, argc, argv, w->keys + at);
+    int found = command_keys(command, db, r->argc, r->argv, w->keys + at);
     return found < 0 ? 0 : found;
 }

@@ -196,7 +196,7 @@ static bool gather(struct command_worker *w, const struct session *s, struct gro
             g->prepares = true;
             g->flags |= TXN_WHOLE;
         }
-        int found = worker_find_keys(w, command, db, r->argc, r->argv, g->keys);
+        int found = worker_find_keys(w, command, db, r, g->keys);
         if (found < 0)
             return false;
         w->key_runs[i] = (struct key_run){g->keys, (uint32_t)found};
@@ -228,7 +228,7 @@ static void run_queued(struct command_worker *w, struct session *s, struct txn *
         txn_next_request(t, r->raw, r->argc, r->argv);
     command->run(&c);
     must(!c.parked);
-    worker_account(w, s, command, r->argc, r->argv, c.errors_before, begin);
+    worker_account(w, &c, begin);
     if (UNLIKELY((attention_now() & ATTENTION_MONITOR) != 0))
         monitor_show(w, s, command, r->argc, r->argv);
 }

@@ -20,15 +20,15 @@
 static void prefetch_elements(struct command_worker *w, const struct request *requests, bool near)
 {
     enum { NAME_MAX_BYTES = 256 }; /* more is not worth hashing */
-    for (uint32_t i = 0; i < w->slots_len; i++) {
-        const struct slot *slot = &w->slots[i];
+    for (uint32_t i = 0; i < w->lookups_len; i++) {
+        const struct lookup *l = &w->lookups[i];
         const struct request *r = &requests[i];
-        if (slot->hash == 0 || (slot->command->flags & CMD_ELEMENT) == 0 || r->argc < 3 ||
+        if (l->hash == 0 || (l->command->flags & CMD_ELEMENT) == 0 || r->argc < 3 ||
             r->argv[2].len > NAME_MAX_BYTES)
             continue;
-        if ((i > 0 && w->slots[i - 1].hash == slot->hash) ||
-            (i + 1 < w->slots_len && w->slots[i + 1].hash == slot->hash))
-            keyspace_prefetch_element(w->ks, slot->hash, r->argv[2], near);
+        if ((i > 0 && w->lookups[i - 1].hash == l->hash) ||
+            (i + 1 < w->lookups_len && w->lookups[i + 1].hash == l->hash))
+            keyspace_prefetch_element(w->ks, l->hash, r->argv[2], near);
     }
 }
 
@@ -36,27 +36,26 @@ void command_prefetch(struct command_worker *w, struct session *s, const struct 
                       size_t n)
 {
     worker_begin_batch(w);
-    w->slots_len = (uint32_t)min_u64(n, WORKER_SLOTS);
+    w->lookups_len = (uint32_t)min_u64(n, LOOKUPS_MAX);
     bool hashes = w->ks != NULL && n > 1 && (s->flags & SESSION_MULTI) == 0, elements = false;
-    for (uint32_t i = 0; i < w->slots_len; i++) {
+    for (uint32_t i = 0; i < w->lookups_len; i++) {
         const struct request *r = &requests[i];
-        struct slot *slot = &w->slots[i];
-        slot->command = command_lookup(r->argc, r->argv);
-        slot->hash = 0;
-        if (!hashes || slot->command == NULL || slot->command->first_key == 0 ||
-            (slot->command->flags & CMD_NO_TXN) != 0 ||
-            r->argc <= (uint32_t)slot->command->first_key)
+        struct lookup *l = &w->lookups[i];
+        l->command = command_lookup(r->argc, r->argv);
+        l->hash = 0;
+        if (!hashes || l->command == NULL || l->command->first_key == 0 ||
+            (l->command->flags & CMD_NO_TXN) != 0 || r->argc <= (uint32_t)l->command->first_key)
             continue;
-        slot->db = s->db;
-        slot->hash = keyspace_hash(w->ks, s->db, r->argv[slot->command->first_key]);
-        keyspace_prefetch_bucket(w->ks, slot->hash);
-        elements |= (slot->command->flags & CMD_ELEMENT) != 0;
+        l->db = s->db;
+        l->hash = keyspace_hash(w->ks, s->db, r->argv[l->command->first_key]);
+        keyspace_prefetch_bucket(w->ks, l->hash);
+        elements |= (l->command->flags & CMD_ELEMENT) != 0;
     }
     if (!hashes)
         return;
-    for (uint32_t i = 0; i < w->slots_len; i++)
-        if (w->slots[i].hash != 0)
-            keyspace_prefetch_entry(w->ks, w->slots[i].hash);
+    for (uint32_t i = 0; i < w->lookups_len; i++)
+        if (w->lookups[i].hash != 0)
+            keyspace_prefetch_entry(w->ks, w->lookups[i].hash);
     if (!elements)
         return;
     prefetch_elements(w, requests, false);
@@ -90,10 +89,11 @@ static bool only_reads(const struct txn_key *keys, int found)
 }
 
 /* Begin, handler, commit. */
-static enum step run_in_txn(struct command_worker *w, struct session *s,
-                            const struct command *command, struct request *r, uint64_t hash,
-                            uint32_t hash_db, struct call *c)
+static enum step run_in_txn(struct command_worker *w, const struct lookup *l, struct request *r,
+                            struct call *c)
 {
+    const struct command *command = l->command;
+    struct session *s = c->session;
     struct txn_key one, *keys = &one;
     int found = 1;
     if (LIKELY(command->find_keys == NULL && command->first_key > 0 &&
@@ -101,16 +101,16 @@ static enum step run_in_txn(struct command_worker *w, struct session *s,
         one = (struct txn_key){
             .db = s->db, .mode = command->key_mode, .name = r->argv[command->first_key]};
     } else {
-        found = worker_find_keys(w, command, s->db, r->argc, r->argv, 0);
+        found = worker_find_keys(w, command, s->db, r, 0);
         if (UNLIKELY(found < 0)) {
             worker_reject(w, s, command, REPLY_OOM);
             return STEP_REJECTED;
         }
         keys = w->keys;
     }
-    if (found > 0 && hash != 0 && keys[0].db == hash_db &&
+    if (found > 0 && l->hash != 0 && keys[0].db == l->db &&
         keys[0].name.ptr == r->argv[command->first_key].ptr)
-        keys[0].hash = hash;
+        keys[0].hash = l->hash;
     unsigned flags = worker_txn_flags(command, s);
     if (UNLIKELY(command->find_keys != NULL) && only_reads(keys, found))
         flags &= ~(unsigned)TXN_WRITES; /* so no memory and no journal can refuse it */
@@ -167,9 +167,9 @@ static bool is_under_way(const struct session *s)
 
 /* Checks and runs a request whose row was looked up. */
 static enum run_result run_found(struct command_worker *w, struct session *s,
-                                 const struct command *command, struct request *r, uint64_t hash,
-                                 uint32_t hash_db)
+                                 const struct lookup *l, struct request *r)
 {
+    const struct command *command = l->command;
     if (UNLIKELY(!gate_admits(w, s, command, r)))
         return finish(s, false);
     s->last_command = command;
@@ -193,7 +193,7 @@ static enum run_result run_found(struct command_worker *w, struct session *s,
         if ((command->flags & CMD_WALK) != 0 && !c.parked)
             worker_depends_on_all(w, s);
     } else {
-        step = run_in_txn(w, s, command, r, hash, hash_db, &c);
+        step = run_in_txn(w, l, r, &c);
     }
     if (UNLIKELY(step != STEP_DONE))
         return step == STEP_PARKED ? park(s) : finish(s, false);
@@ -204,7 +204,7 @@ static enum run_result run_found(struct command_worker *w, struct session *s,
             monitor_show(w, s, command, r->argc, r->argv);
         return park(s);
     }
-    worker_account(w, s, command, r->argc, r->argv, c.errors_before, begin);
+    worker_account(w, &c, begin);
     if (shows)
         monitor_show(w, s, command, r->argc, r->argv);
     return finish(s, true);
@@ -213,21 +213,18 @@ static enum run_result run_found(struct command_worker *w, struct session *s,
 enum run_result command_run(struct command_worker *w, struct session *s, struct request *r,
                             int slot)
 {
-    const struct command *command;
-    uint64_t hash = 0;
-    uint32_t hash_db = 0;
-    if (LIKELY(slot >= 0 && (uint32_t)slot < w->slots_len)) {
-        command = w->slots[slot].command;
-        hash = w->slots[slot].hash;
-        hash_db = w->slots[slot].db;
+    struct lookup alone;
+    const struct lookup *l = &alone;
+    if (LIKELY(slot >= 0 && (uint32_t)slot < w->lookups_len)) {
+        l = &w->lookups[slot];
     } else {
         worker_begin_batch(w);
-        command = command_lookup(r->argc, r->argv);
+        alone = (struct lookup){.command = command_lookup(r->argc, r->argv)};
     }
     s->flags &= ~(unsigned)(SESSION_PARKED | SESSION_POSTPONED);
     if (UNLIKELY(s->blocked != NULL) && blocking_resume(w, s) == BLOCKED_REPLIED)
         return finish(s, true);
-    enum run_result result = run_found(w, s, command, r, hash, hash_db);
+    enum run_result result = run_found(w, s, l, r);
     /* A client that ran its own command again kept its place in the queues until now. */
     if (UNLIKELY(s->blocked != NULL) && result != RUN_PARKED)
         blocking_end(s);

@@ -41,11 +41,11 @@ static void serve_one(struct command_worker *w, struct blocked_call *b)
     s->db = b->db;
     s->reply.proto = b->proto;
     s->depends_lsn = s->last_write_lsn = 0;
-    struct call c = worker_call(w, s, b->command,
-                                &(struct request){.argc = b->argc, .argv = b->argv}, CALL_SERVING);
+    const struct request r = {.argc = b->argc, .argv = b->argv};
+    struct call c = worker_call(w, s, b->command, &r, CALL_SERVING);
     c.txn = w->txn;
     c.serving = b;
-    int found = worker_find_keys(w, b->command, b->db, b->argc, b->argv, 0);
+    int found = worker_find_keys(w, b->command, b->db, &r, 0);
     enum txn_state state = TXN_PARKED; /* no memory for the keys: its own worker says so */
     if (found >= 0)
         state =
@@ -64,7 +64,7 @@ static void serve_one(struct command_worker *w, struct blocked_call *b)
     b->command->run(&c);
     worker_commit(w, s, true);
     if (!c.parked) {
-        worker_account(w, s, b->command, b->argc, b->argv, c.errors_before, begin);
+        worker_account(w, &c, begin);
         hand_over(s, b);
     } else if (c.serving != NULL) {
         b->base.waiter->ready(b->base.waiter);

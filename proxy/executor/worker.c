@@ -93,32 +93,32 @@ static void count_error(struct command_worker *w, struct session *s, uint64_t er
     cmdstats_error(w->stats, slice_of(r->buf.data + at, r->buf.len - at));
 }
 
-static void note_slow(struct session *s, const struct command *command, uint32_t argc,
-                      const struct slice *argv, uint64_t ticks)
+static void note_slow(const struct call *c, uint64_t ticks)
 {
+    unsigned flags = c->command->flags;
     int64_t us = (int64_t)((double)ticks / ticks_per_us());
     int64_t slower_us = option_num(OPT_slowlog_log_slower_than);
-    if (slower_us >= 0 && us >= slower_us && (command->flags & CMD_SKIP_SLOWLOG) == 0)
-        slowlog_add(s, argc, argv, us);
-    latency_add((command->flags & CMD_FAST) != 0 ? "fast-command" : "command", us / 1000);
+    if (slower_us >= 0 && us >= slower_us && (flags & CMD_SKIP_SLOWLOG) == 0)
+        slowlog_add(c->session, c->argc, c->argv, us);
+    latency_add((flags & CMD_FAST) != 0 ? "fast-command" : "command", us / 1000);
 }
 
-void worker_account(struct command_worker *w, struct session *s, const struct command *command,
-                    uint32_t argc, const struct slice *argv, uint64_t errors_before, uint64_t begin)
+void worker_account(struct command_worker *w, const struct call *c, uint64_t begin)
 {
     uint64_t end = ticks_now();
     uint64_t ticks = end > begin ? end - begin : 0;
+    enum command_id id = c->command->id;
     w->last_ticks = end;
-    cmdstats_time(w->stats, command->id, ticks, w->track_latency);
+    cmdstats_time(w->stats, id, ticks, w->track_latency);
     _Atomic uint64_t *processed = &w->counters->value[STAT_total_commands_processed];
     atomic_store_explicit(processed, atomic_load_explicit(processed, memory_order_relaxed) + 1,
                           memory_order_relaxed);
-    if (UNLIKELY(s->reply.errors != errors_before)) {
-        count_error(w, s, s->reply.errors - errors_before);
-        counter_add(&w->stats->commands[command->id].failed, 1);
+    if (UNLIKELY(c->session->reply.errors != c->errors_before)) {
+        count_error(w, c->session, c->session->reply.errors - c->errors_before);
+        counter_add(&w->stats->commands[id].failed, 1);
     }
     if (UNLIKELY(ticks >= w->slow_ticks))
-        note_slow(s, command, argc, argv, ticks);
+        note_slow(c, ticks);
 }
 
 void worker_reject(struct command_worker *w, struct session *s, const struct command *command,

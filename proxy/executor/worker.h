@@ -12,9 +12,10 @@
 #include "executor/cmdstats.h"
 #include "executor/executor.h"
 
-enum { WORKER_SLOTS = 512 }; /* requests of one batch that are looked up ahead */
+enum { LOOKUPS_MAX = 512 }; /* requests of one batch that are looked up ahead */
 
-struct slot {
+/* What is known of a request before it runs. */
+struct lookup {
     const struct command *command; /* NULL: unknown */
     uint64_t hash;                 /* of the first key; 0: not computed */
     uint32_t db;                   /* for which it was computed */
@@ -35,7 +36,7 @@ struct command_worker {
     uint32_t keys_cap;
     struct key_run *key_runs; /* scratch: EXEC, which of the keys each queued request has */
     uint32_t key_runs_cap;
-    uint32_t slots_len;
+    uint32_t lookups_len;
     uint64_t last_ticks; /* end of the command before, which is where the next one begins */
     uint64_t slow_ticks; /* from here on a command is looked at by slow log and latency monitor */
     bool track_latency;
@@ -47,7 +48,7 @@ struct command_worker {
     bool shown_lost;          /* there was no memory for a line */
     struct cmdstats *stats;   /* written here, read by all */
     struct stats_block *counters;
-    struct slot slots[WORKER_SLOTS];
+    struct lookup lookups[LOOKUPS_MAX]; /* of the batch */
 };
 
 /* Directives that are looked at once a batch instead of once a command. */
@@ -78,7 +79,7 @@ int command_keys(const struct command *command, uint32_t db, uint32_t argc,
 /* Fills in the keys of a request from `at` on in w->keys and returns how many; -1: out of memory. A
  * request whose keys cannot be told has none. */
 int worker_find_keys(struct command_worker *w, const struct command *command, uint32_t db,
-                     uint32_t argc, const struct slice *argv, uint32_t at);
+                     const struct request *r, uint32_t at);
 /* Room for n keys in all; false: out of memory. */
 MUST_CHECK bool worker_reserve_keys(struct command_worker *w, uint64_t n);
 
@@ -91,11 +92,9 @@ void worker_depends_on_all(struct command_worker *w, struct session *s);
 /* Commits, and notes in the session what its replies and its WAITAOF depend on. */
 void worker_commit(struct command_worker *w, struct session *s, bool writes);
 
-/* Accounts for a finished run: calls, time, errors, slow log. `errors_before` and the reply's count
- * tell whether it failed. */
-void worker_account(struct command_worker *w, struct session *s, const struct command *command,
-                    uint32_t argc, const struct slice *argv, uint64_t errors_before,
-                    uint64_t begin);
+/* Accounts for a finished run: calls, time, errors, slow log. The errors of its reply tell whether
+ * it failed. begin: in ticks. */
+void worker_account(struct command_worker *w, const struct call *c, uint64_t begin);
 /* Replies an error to a request that is not run, and fails an open MULTI. */
 void worker_reject(struct command_worker *w, struct session *s, const struct command *command,
                    const char *text);

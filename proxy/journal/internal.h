@@ -146,7 +146,10 @@ struct journal {
     /* atomic */
     _Alignas(CACHE_LINE) _Atomic int sleeping;
     _Atomic int policy;
-    _Atomic int state; /* enum journal_state; while LOST nothing is believed, nothing trimmed */
+    _Atomic int state;    /* enum journal_state; while LOST nothing is believed, nothing trimmed */
+    _Atomic bool scarce;  /* no room on the disk for the next segment: what is left has to last */
+    _Atomic bool pressed; /* and a write was refused for that */
+    bool full_is_told;    /* journal thread */
     _Atomic bool stop;
     _Alignas(CACHE_LINE) _Atomic uint64_t written_lsn;
     _Atomic uint64_t durable_lsn;

@@ -140,13 +140,34 @@ static bool has_room_for_removal(const struct journal *j, uint64_t bytes)
     return need + FORMAT_TAIL_ZEROS <= atomic_load(&j->room_left);
 }
 
-/* Nothing but removals is accepted while the journal is full. */
+/* Whether a write would come to lie in what is kept for removals. The journal thread sees how far
+ * the segment is used up when that is written; what producers append until then could take all. */
+static bool takes_kept_room(const struct journal *j, uint64_t bytes)
+{
+    uint64_t kept = j->options.segment_bytes / FULL_DIVISOR;
+    return buffered_bytes(j) + format_record_bytes(bytes) + kept > atomic_load(&j->room_left);
+}
+
+/* Nothing but removals is accepted while the journal is full, or when this record would fill it. */
 static bool is_refused(const struct journal *j, uint64_t bytes, bool removal)
 {
     int state = atomic_load_explicit(&j->state, memory_order_acquire);
     if (LIKELY(state == JOURNAL_RUNNING))
-        return false;
+        return UNLIKELY(atomic_load_explicit(&j->scarce, memory_order_relaxed)) && !removal &&
+               takes_kept_room(j, bytes);
     return !removal || state != JOURNAL_FULL || !has_room_for_removal(j, bytes);
+}
+
+/* A write was refused: from now on all are, until there is room for the next segment. The journal
+ * thread tells the log. */
+static void say_full(struct journal *j)
+{
+    int running = JOURNAL_RUNNING;
+    if (atomic_load(&j->state) != JOURNAL_RUNNING)
+        return;
+    atomic_store(&j->pressed, true);
+    if (atomic_compare_exchange_strong(&j->state, &running, JOURNAL_FULL))
+        journal_wake(j, SLEEP_TICK);
 }
 
 static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, bool removal,
@@ -154,8 +175,10 @@ static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, boo
 {
     must(producer < j->producers_len);
     struct ring *ring = &j->producers[producer].ring;
-    if (UNLIKELY(is_refused(j, bytes, removal)))
+    if (UNLIKELY(is_refused(j, bytes, removal))) {
+        say_full(j);
         return err_set(err, RC_READONLY, "the journal cannot be written now");
+    }
     if (UNLIKELY(bytes > JOURNAL_PAYLOAD_MAX))
         return err_set(err, RC_FULL, "%llu bytes are more than a journal record may have",
                        (unsigned long long)bytes);

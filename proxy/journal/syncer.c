@@ -154,6 +154,7 @@ static void make_spare(struct journal *j) REQUIRES(j->lock)
     bool news = done || (rc != RC_OK) != j->spare_failed;
     j->spare_failed = rc != RC_OK;
     j->spare_full = rc == RC_FULL || (j->spare_full && !done); /* an attempt has several steps */
+    atomic_store(&j->scarce, j->spare_full && j->ready.file == NULL);
     if (rc != RC_OK)
         j->error = err;
     lock_release(&j->lock);

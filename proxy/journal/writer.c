@@ -109,24 +109,27 @@ static bool is_room_short(struct journal *j)
     lock_acquire(&j->lock);
     bool none = j->spare_full && j->ready.file == NULL;
     lock_release(&j->lock);
-    return none && atomic_load(&j->room_left) < j->options.segment_bytes / FULL_DIVISOR;
+    if (!none)
+        atomic_store(&j->pressed, false);
+    return none && (atomic_load(&j->pressed) ||
+                    atomic_load(&j->room_left) < j->options.segment_bytes / FULL_DIVISOR);
 }
 
-/* Between RUNNING and FULL; the end of FAILING is told by who began it. */
+/* Between RUNNING and FULL, which a producer that was refused may have been the first to say; the
+ * end of FAILING is told by who began it. */
 static void judge_room(struct journal *j)
 {
-    int before = atomic_load(&j->state);
     if (journal_is_failing(j))
         return;
-    int now = is_room_short(j) ? JOURNAL_FULL : JOURNAL_RUNNING;
-    if (now == before)
+    bool full = is_room_short(j);
+    atomic_store(&j->state, full ? JOURNAL_FULL : JOURNAL_RUNNING);
+    if (full == j->full_is_told)
         return;
-    atomic_store(&j->state, now);
-    log_line(now == JOURNAL_FULL ? LOG_WARNING : LOG_NOTICE,
-             now == JOURNAL_FULL
-                 ? "journal: no room for the next segment: what is left of this one is kept for "
-                   "deletions, other writes are refused"
-                 : "journal: there is room for the next segment, writes are accepted");
+    j->full_is_told = full;
+    log_line(full ? LOG_WARNING : LOG_NOTICE,
+             full ? "journal: no room for the next segment: what is left of this one is kept for "
+                    "deletions, other writes are refused"
+                  : "journal: there is room for the next segment, writes are accepted");
     notify(j);
 }
 

@@ -73,6 +73,7 @@ def the_newest_segment_is_missed_after_kill9():
 def what_is_missing_in_the_middle_is_named_with_both_files_and_what_giving_up_costs():
     with Server(journal_segment_size="1mb", **NEVER) as server:
         conn = server.start().connect()
+        until(lambda: conn.info("writeback")["cuts"] != "0", 10, "the cut that marks a new store")
         for i in range(60):
             conn("SET", "key:%d" % i, "x" * 100000)
         assert conn("WAITAOF", 1, 0, 5000)[0] == 1  # however slow the disk: all is in segments

@@ -155,6 +155,13 @@ static bool is_settled(struct journal_rig *r)
            (i.written_lsn == i.last_lsn && (i.error.code == RC_FULL || i.segments <= with_spare));
 }
 
+static bool says_that_it_refuses(struct journal_rig *r)
+{
+    struct journal_info i;
+    journal_get_info(r->j, &i);
+    return i.state != JOURNAL_RUNNING;
+}
+
 /* Appends until writes are refused, on a disk with room for no other segment than the spare one.
  * What is appended before it is found to be full may take more than the room that is kept. */
 static void fill(bool spare)
@@ -167,6 +174,7 @@ static void fill(bool spare)
             journal_request_sync(rig.j);
             assert_true(rig_wait(is_settled, &rig));
         }
+    assert_true(rig_wait(says_that_it_refuses, &rig));
 }
 
 /* The same with removals, each of them synced. */
@@ -207,6 +215,48 @@ static void a_full_disk_leaves_room_for_removals(void **state)
         expect_all_after_power_loss();
     }
     assert_true(full > 0);
+}
+
+static bool has_spare_beside_large_rings(struct journal_rig *r)
+{
+    return simfs_used(r->disk) >= (2 * 64 + 2 * 68) << 10;
+}
+
+static bool knows_that_there_is_no_room(struct journal_rig *r)
+{
+    struct journal_info i;
+    journal_get_info(r->j, &i);
+    return i.error.code == RC_FULL;
+}
+
+/* However fast it comes: nothing of it is written yet when the next is asked for. */
+static void a_burst_on_a_full_disk_leaves_room_for_removals(void **state)
+{
+    (void)state;
+    enum { RECORD = 600, SEGMENT = 64 << 10 };
+    struct journal_info i;
+    rig.options.ring_bytes = SEGMENT;
+    rig_resume(&rig, 0, 0);
+    assert_true(rig_wait(has_spare_beside_large_rings, &rig));
+    simfs_set_space(rig.disk, simfs_used(rig.disk) + (10 << 10));
+    while (segments() == 1) { /* until the spare is in use, and there is no room for another */
+        rig_append(&rig, 1);
+        rig_sync(&rig);
+    }
+    assert_true(rig_wait(knows_that_there_is_no_room, &rig));
+    struct journal_stamp hole = journal_stamp(rig.j); /* keeps the ring from being drained */
+    while (journal_reserve(rig.j, 1, RECORD, &rig.err) == RC_OK)
+        history_append(&rig.h, rig.j, 1);
+    assert_int_equal(rig.err.code, RC_READONLY);
+    journal_get_info(rig.j, &i);
+    assert_int_equal(i.state, JOURNAL_FULL);
+    assert_in_range(i.buffered_bytes, RECORD, SEGMENT / 2);
+    assert_int_equal(journal_reserve_removal(rig.j, 1, RECORD, &rig.err), RC_OK);
+    journal_append(rig.j, 0, hole, (struct wall){1}, 0, JOURNAL_NOOP, NULL, 0);
+    assert_int_equal(state_of(), JOURNAL_FULL);
+    simfs_set_space(rig.disk, UINT64_MAX);
+    assert_true(rig_wait(takes_writes, &rig));
+    rig_sync(&rig);
 }
 
 /* A full ring is soon written, on a full disk too: who may write there waits for it. (How much of
@@ -579,6 +629,7 @@ int main(void)
         FAILURE_TEST(several_failures_in_a_row_are_survived),
         FAILURE_TEST(a_failed_sync_over_several_segments_keeps_all_of_them),
         FAILURE_TEST(a_removal_waits_for_its_ring_on_a_full_disk),
+        FAILURE_TEST(a_burst_on_a_full_disk_leaves_room_for_removals),
         FAILURE_TEST(a_full_disk_refuses_writes_and_resumes_by_itself),
         FAILURE_TEST(a_full_disk_leaves_room_for_removals),
         FAILURE_TEST(a_trim_frees_a_full_disk),

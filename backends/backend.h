@@ -228,7 +228,7 @@ struct backend_ops {
      * is not older than the last poll() that returned before. */
     enum rc (*load)(struct backend *b, const struct backend_item *keys, uint32_t n,
                     backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
-    /* Emits keys (type, key and expiry; no values) of one store database in a fixed order, behind
+    /* Emits keys (type, key and expiry; no values) of one store database in a fixed order, after
      * `after` (empty: from the start), at most `limit` of them. */
     enum rc (*scan)(struct backend *b, uint32_t db, struct slice after, uint32_t limit,
                     backend_emit *emit, void *ctx, struct err *err) MUST_CHECK;
@@ -276,7 +276,7 @@ struct backend_base {
  * bytes (the order of SQLite's index, so that a batch walks the tree once). */
 int backend_item_order(const struct backend_item *a, const struct backend_item *b);
 /* Goes through the pieces of a batch, also where there is only one: *piece is the batch with the
- * items of one, {0} before the first. RC_NOT_FOUND behind the last. */
+ * items of one, {0} before the first. RC_NOT_FOUND after the last. */
 enum rc backend_next_piece(const struct backend_batch *batch, struct backend_batch *piece,
                            struct err *err);
 /* Which element it is: by position (lists), then by name. */

@@ -11,7 +11,7 @@
 #include "backends/memory.h"
 #include "base/lock.h"
 
-/* One key, never changed once it is made; its bytes lie behind it. */
+/* One key, never changed once it is made; its bytes lie after it. */
 struct memory_key {
     uint32_t refs;
     struct backend_item item;

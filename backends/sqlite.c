@@ -233,7 +233,7 @@ static enum rc conn_prepare(struct sqlite_conn *c, struct err *err)
 }
 
 /* A connection beside the writer's. It syncs what it commits, as that one does: an owner's commit
- * that comes behind is not to rest on something that no disk has. */
+ * that comes later is not to rest on something that no disk has. */
 enum rc sqlite_open_side(struct sqlite_conn *c, struct sqlite_backend *b, int cache_kib,
                          struct err *err)
 {

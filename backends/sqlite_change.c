@@ -349,7 +349,7 @@ static enum rc hand_out(struct sqlite_backend *b, sqlite3_stmt *s, struct last_k
     return RC_OK;
 }
 
-/* Hands out up to POLL_CHUNK rows behind what was handed out; *rows says how many it found. */
+/* Hands out up to POLL_CHUNK rows after what was handed out; *rows says how many it found. */
 static enum rc poll_chunk(struct sqlite_backend *b, backend_emit *emit, void *ctx, int *rows,
                           struct err *err)
 {

@@ -467,7 +467,7 @@ MUST_CHECK enum rc sqlite_schema_create(const struct sqlite_conn *c, struct err 
  * is no row. */
 MUST_CHECK enum rc sqlite_query_number(const struct sqlite_conn *c, const char *sql,
                                        int64_t otherwise, int64_t *out, struct err *err);
-/* The statement that comes `offset` kinds behind the hash's: put, remove, clear... */
+/* The statement that comes `offset` kinds after the hash's: put, remove, clear... */
 enum sqlite_statement sqlite_statement_for(enum sqlite_statement of_hash, enum value_type type);
 
 /* sqlite_repair.c */

@@ -88,7 +88,7 @@ static enum rc emit_elements(struct sqlite_piece *p, struct backend_item *item,
     item->elements = elements;
     item->elements_len = n;
     enum rc rc = emit(ctx, item);
-    item->replace = false; /* the pieces behind the first */
+    item->replace = false; /* the pieces after the first */
     p->bytes_len = 0;
     p->elements_len = 0;
     return rc;

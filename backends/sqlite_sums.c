@@ -41,7 +41,7 @@ enum {
     NAME_OF_PAGE = 0x9e3779b1, /* a page in the place of another is damage too */
 };
 
-/* An open file; that of the VFS below comes behind it. */
+/* An open file; that of the VFS below comes after it. */
 struct sums_file {
     sqlite3_file base;
     struct sqlite_sums *s;

@@ -62,7 +62,7 @@ static void append_directive(struct plan *p, enum option_id id, const char *name
 }
 
 /* Copies the file; of the lines of a directive that differs, the last one gets the new value and
- * the others go, unless an include behind it would have the last word. */
+ * the others go, unless an include after it would have the last word. */
 static void edit(struct plan *p, struct slice text)
 {
     struct slice line, before = text;

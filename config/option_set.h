@@ -32,7 +32,7 @@ MUST_CHECK enum rc option_set_read_file(struct option_set *s, const char *path, 
 MUST_CHECK enum rc option_set_read_args(struct option_set *s, int argc, char *const *argv,
                                         struct err *err);
 /* File (NULL: none), then arguments, then option_set_check. `all` NULL: ends at the first error, in
- * err. Else goes on behind each, and a line in `all` tells each. */
+ * err. Else goes on after each, and a line in `all` tells each. */
 MUST_CHECK enum rc option_set_load(struct option_set *s, const char *path, int argc,
                                    char *const *argv, struct buf *all, struct err *err);
 /* Appends "FILE:LINE: ", "command line: " or nothing. */

@@ -8,7 +8,7 @@
 
 struct option_value {
     int64_t num; /* as configured */
-    char *text;  /* owned, with a zero byte behind it; NULL for numbers */
+    char *text;  /* owned, with a zero byte after it; NULL for numbers */
     size_t len;  /* of the text; a secret may have zero bytes in it */
 };
 

@@ -45,7 +45,7 @@ static inline struct slice buf_slice(const struct buf *b)
 struct blob {
     _Atomic uint32_t refs;
     size_t len; /* bytes in use */
-    size_t cap; /* bytes allocated behind data */
+    size_t cap; /* bytes allocated after data */
     char data[];
 };
 

@@ -9,7 +9,7 @@ static unsigned char fold(char c, bool ignore_case)
     return (unsigned char)(ignore_case && c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
-/* Matches c against the class whose '[' is at *at, and moves *at behind it. A class that is not
+/* Matches c against the class whose '[' is at *at, and moves *at past it. A class that is not
  * closed ends with the pattern. */
 static bool match_class(const char **at, const char *end, unsigned char c, bool ignore_case)
 {
@@ -34,7 +34,7 @@ static bool match_class(const char **at, const char *end, unsigned char c, bool 
     return found != negated;
 }
 
-/* Matches one byte against the element at *at, which is no star, and moves *at behind it. */
+/* Matches one byte against the element at *at, which is no star, and moves *at past it. */
 static bool match_one(const char **at, const char *end, unsigned char c, bool ignore_case)
 {
     switch (**at) {
@@ -57,7 +57,7 @@ bool glob_match(struct slice pattern, struct slice text, bool ignore_case)
 {
     const char *p = pattern.len > 0 ? pattern.ptr : "", *p_end = p + pattern.len;
     const char *t = text.len > 0 ? text.ptr : "", *t_end = t + text.len;
-    const char *star = NULL, *star_text = NULL; /* behind the last star; what it ends before */
+    const char *star = NULL, *star_text = NULL; /* after the last star; what it ends before */
     while (t < t_end) {
         if (p < p_end && *p == '*') {
             star = ++p;

@@ -21,7 +21,7 @@ static int hex_digit(char c)
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/* Reads the escape behind a backslash at p[0]; returns how many bytes it took. */
+/* Reads the escape after a backslash at p[0]; returns how many bytes it took. */
 static size_t unescape(const char *p, const char *end, char *out)
 {
     static const char names[] = "nrtba", meanings[] = "\n\r\t\b\a";

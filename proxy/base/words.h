@@ -14,7 +14,7 @@ enum words_next {
 };
 
 /* Takes the next word off *line. A word without quotes is a slice of the line; one with quotes is
- * unescaped to *room, which moves on behind it. The words of a line never need more room than the
+ * unescaped to *room, which moves on past it. The words of a line never need more room than the
  * line is long. */
 enum words_next words_next(struct slice *line, char **room, struct slice *word);
 

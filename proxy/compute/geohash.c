@@ -70,7 +70,7 @@ static uint64_t cell_bits(struct cell c)
     return spread(c.y) | spread(c.x) << 1;
 }
 
-/* A place on the eastern or northern edge is in a column or row behind the last one. */
+/* A place on the eastern or northern edge is in a column or row after the last one. */
 static struct cell cell_at(struct geo_point p, double lat_max, unsigned steps)
 {
     double side = (double)(UINT64_C(1) << steps);

@@ -88,8 +88,8 @@ static bool backlen_holds(const uint8_t *at, size_t n, size_t len)
 
 struct head {
     unsigned len;    /* bytes before a string; 0: no such encoding, or cut off */
-    unsigned width;  /* bytes of an integer behind the head */
-    uint64_t string; /* bytes of a string behind it */
+    unsigned width;  /* bytes of an integer after the head */
+    uint64_t string; /* bytes of a string after it */
 };
 
 /* Reads an encoding; small integers are in the head itself. */
@@ -119,7 +119,7 @@ static struct head listpack_head(const struct rdb_pack *p, struct rdb_item *out)
     return (struct head){.len = 2};
 }
 
-/* Takes what stands behind a head; false: it does not end before the pack does. */
+/* Takes what stands after a head; false: it does not end before the pack does. */
 static bool take_body(struct rdb_pack *p, struct head h, struct rdb_item *out)
 {
     if (h.len == 0 || left(p) < h.len || left(p) - h.len < h.width + h.string)

@@ -18,7 +18,7 @@ enum rdb_form { RDB_LISTPACK, RDB_ZIPLIST, RDB_INTSET, RDB_ZIPMAP };
 
 struct rdb_pack {
     enum rdb_form form;
-    const uint8_t *start, *at, *end; /* end: behind the last item */
+    const uint8_t *start, *at, *end; /* end: after the last item */
     uint64_t items;                  /* seen so far */
     uint64_t announced;              /* UINT64_MAX: not said */
     size_t last_len;                 /* ziplist: of the item before */

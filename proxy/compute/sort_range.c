@@ -1,7 +1,7 @@
 /* See sort_range.h.
  *
  * Quickselect (Hoare, "Algorithm 65: Find", 1961), twice: first what belongs before `end`, then in
- * that what belongs behind `first`. A pivot that is the median of three can still be bad each time;
+ * that what belongs after `first`. A pivot that is the median of three can still be bad each time;
  * after some rounds the rest is simply sorted, as in introselect (Musser 1997).
  *
  * SPDX-License-Identifier: BSD-3-Clause */

@@ -50,7 +50,7 @@ MUST_CHECK bool args_string_fits(struct call *c, uint64_t old_len, uint64_t more
 
 /* What one reply may take up before a command refuses to go on. */
 size_t args_reply_limit(void);
-/* False when what was written behind `mark` has grown past that limit; an error stands there then.
+/* False when what was written after `mark` has grown past that limit; an error stands there then.
  * For commands that can name one large value many times. */
 MUST_CHECK bool args_reply_fits(struct call *c, size_t mark);
 

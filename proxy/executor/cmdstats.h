@@ -67,7 +67,7 @@ uint64_t histogram_upper(uint32_t bucket);
 
 /* Notes the time of one run. Thread: the block's worker. */
 void cmdstats_time(struct cmdstats *s, uint32_t command_id, uint64_t ticks, bool track_latency);
-/* Counts an error reply by its code: the word behind '-'. Thread: the block's worker. */
+/* Counts an error reply by its code: the word after '-'. Thread: the block's worker. */
 void cmdstats_error(struct cmdstats *s, struct slice text);
 
 struct command_totals {

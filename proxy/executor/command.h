@@ -35,7 +35,7 @@ enum command_flag { /* names as in COMMAND INFO */
                                                  `parent|sub` rows follow it */
                     CMD_NO_TOUCH = 1u << 20,  /* ours: looks at a key without marking it as used */
                     CMD_NO_ASYNC_LOADING = 1u << 21,
-                    CMD_ELEMENT = 1u << 22, /* ours: behind the key stands a field or member */
+                    CMD_ELEMENT = 1u << 22, /* ours: after the key stands a field or member */
                     CMD_REMOVES = 1u << 23, /* ours: only takes away, journalled in no more bytes
                                                than the request has: runs on a full disk */
 };

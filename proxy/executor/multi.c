@@ -139,7 +139,7 @@ static void note_swap(struct group *g, const struct request *r)
     g->numbers[b] = number;
 }
 
-/* Keys behind a SWAPDB are looked for where the numbers point then; they have to be loaded from
+/* Keys after a SWAPDB are looked for where the numbers point then; they have to be loaded from
  * where they are before it, so each is named once more as that. */
 static bool add_swapped_keys(struct command_worker *w, struct group *g, uint32_t first, uint32_t n)
 {
@@ -157,7 +157,7 @@ static bool add_swapped_keys(struct command_worker *w, struct group *g, uint32_t
     return true;
 }
 
-/* A SELECT in the queue decides the database of those behind it. */
+/* A SELECT in the queue decides the database of those after it. */
 static uint32_t database_after(const struct command *command, const struct request *r, uint32_t db)
 {
     uint32_t selected;

@@ -1,7 +1,7 @@
 /* A pause of clients: for a while no command, or no write, is begun.
  *
  * A command that has to wait is parked before it has done anything and is run again, from the
- * start, when the pause is over; what its client sent behind it stays in the input, so the order
+ * start, when the pause is over; what its client sent later stays in the input, so the order
  * holds. A command that waits already (BLPOP, WAIT, a round of all workers) is under way and is not
  * held. Nobody but a session's own worker ever calls a postponed session, so one whose client has
  * gone can be freed at once.

@@ -130,7 +130,7 @@ static enum step run_in_txn(struct command_worker *w, const struct lookup *l, st
     return STEP_DONE;
 }
 
-/* CLIENT REPLY SKIP mutes one command behind itself. */
+/* CLIENT REPLY SKIP mutes the command after it. */
 static void finish_skip(struct session *s)
 {
     s->flags &= ~(unsigned)SESSION_REPLY_SKIP;

@@ -81,7 +81,7 @@ void blocking_serve(struct command_worker *w)
         struct block_ready *done = ready;
         ready = ready->next;
         free(done);
-        struct block_ready **last = &ready; /* what serving has made ready comes behind */
+        struct block_ready **last = &ready; /* what serving has made ready comes last */
         while (*last != NULL)
             last = &(*last)->next;
         *last = txn_take_ready(w->txn);

@@ -135,7 +135,7 @@ static int order_by_lsn(const void *a, const void *b)
     return x->first_lsn < y->first_lsn ? -1 : x->first_lsn > y->first_lsn;
 }
 
-/* Moves segments whose number is lower than one before them behind the history. */
+/* Moves segments whose number is lower than one before them to the end of the history. */
 static void set_superseded_aside(struct chain *c)
 {
     size_t kept = 0;
@@ -280,9 +280,9 @@ static enum rc look(struct chain_walk *w, const struct record_header **out, bool
 /* ---- judging a break ---- */
 
 struct evidence {
-    uint64_t durable_lsn; /* the highest that is stated behind the break */
-    uint64_t next_lsn;    /* of the first group found behind it, 0: none */
-    uint64_t last_lsn;    /* the highest that is known to have been behind it */
+    uint64_t durable_lsn; /* the highest that is stated after the break */
+    uint64_t next_lsn;    /* of the first group found after it, 0: none */
+    uint64_t last_lsn;    /* the highest that is known to have been after it */
 };
 
 /* Looks for markers at every place of a segment from `offset` on. Without a header the number is

@@ -8,7 +8,7 @@
  *
  * So a segment counts only up to where the next one takes over, and one with a number lower than a
  * segment before it was superseded. Where the chain breaks although a later segment, or a marker
- * behind the break, is evidence that what is missing had been synced, the journal is damaged. A
+ * after the break, is evidence that what is missing had been synced, the journal is damaged. A
  * break above everything that is known to have been synced is what power loss leaves: pages that
  * were not synced reach the disk in any order, or not at all.
  *
@@ -68,7 +68,7 @@ struct chain_place {
 struct chain_walk {
     const struct chain *chain;
     bool strict;       /* nothing was lost with the machine's memory: no group may follow a break */
-    size_t at;         /* segment; chain->len: behind the end */
+    size_t at;         /* segment; chain->len: after the end */
     uint64_t next_lsn; /* expected */
     uint64_t limit;    /* where the next segment takes over, 0: nowhere */
     bool torn;         /* ended before bytes that never were synced and do not verify */

@@ -5,10 +5,10 @@
  *   record    | record_header 40 | payload | zeros up to a multiple of 8 |
  *
  * A marker is a record of its own kind without an LSN of its own: its lsn is that of the record
- * behind it, and its payload says up to where the journal was durable when the group was written.
+ * after it, and its payload says up to where the journal was durable when the group was written.
  * A group is followed by at least a header's worth of zeros, which is how a clean end looks.
  *
- * The checksum of a record is XXH3-64, seeded from the journal's id, over the header behind the
+ * The checksum of a record is XXH3-64, seeded from the journal's id, over the header after the
  * checksum and the payload, XORed with a mix of the number of the segment (or of the generation of
  * the ring) that holds it. So a block from another journal, another segment or an earlier use of
  * the same file does not verify, and moving a record from a ring to a segment needs no hashing.

@@ -40,7 +40,7 @@ static const struct record_header *find_record(struct journal *j, uint64_t lsn,
     return NULL;
 }
 
-/* Bytes behind `end` that are zeroed with it: a header's worth at least, and then up to the end of
+/* Bytes after `end` that are zeroed with it: a header's worth at least, and then up to the end of
  * a page, so that no page has to be read before it is written. */
 static uint64_t pad_after(const struct segment *s, uint64_t end)
 {

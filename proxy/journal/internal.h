@@ -242,7 +242,7 @@ void *writer_main(void *arg);
 /* ---- group.c: journal thread ---- */
 enum group_result { GROUP_WRITTEN, GROUP_NOTHING, GROUP_NO_SEGMENT, GROUP_NO_MEMORY, GROUP_FAILED };
 enum group_result group_write(struct journal *j, struct err *err);
-/* A marker behind the last group, which the next group overwrites. */
+/* A marker after the last group, which the next group overwrites. */
 MUST_CHECK enum rc group_write_mark(struct journal *j, struct err *err);
 /* Writes a retained chunk at `offset` of another segment, its checksums changed to that. */
 MUST_CHECK enum rc group_rewrite(struct journal *j, struct chunk *chunk, struct fs_file *file,

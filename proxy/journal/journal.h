@@ -46,7 +46,7 @@ struct journal_record {
     struct wall time;
     uint32_t db;          /* database number the first effect applies to */
     uint32_t flags;       /* JOURNAL_NOOP or 0 */
-    struct slice payload; /* effects: RESP commands, one behind the other */
+    struct slice payload; /* effects: RESP commands, one after the other */
 };
 enum { JOURNAL_NOOP = 1 };
 
@@ -133,7 +133,7 @@ MUST_CHECK enum rc journal_replay(struct journal *j, uint64_t after_lsn,
                                   void *ctx, struct err *err);
 
 /* Moves what only the rings hold into a synced segment, empties the rings, and starts the journal
- * thread. LSNs go on behind max(last record, floor_lsn). */
+ * thread. LSNs go on after max(last record, floor_lsn). */
 MUST_CHECK enum rc journal_start(struct journal *j, uint64_t floor_lsn, struct err *err);
 
 /* Writes and syncs what was appended, stops the thread, releases the lock. */

@@ -37,7 +37,7 @@ void journal_reader_close(struct journal_reader **r);
 size_t journal_reader_segments(const struct journal_reader *r, const struct journal_segment **out);
 /* The journal's own id; zeros when there is no valid segment. */
 void journal_reader_id(const struct journal_reader *r, uint8_t out[16]);
-/* Goes to the record behind after_lsn; 0: the oldest one that can be read. RC_CORRUPT: the journal
+/* Goes to the record after after_lsn; 0: the oldest one that can be read. RC_CORRUPT: the journal
  * begins later. */
 MUST_CHECK enum rc journal_reader_seek(struct journal_reader *r, uint64_t after_lsn,
                                        struct err *err);
@@ -59,7 +59,7 @@ struct journal_salvage {
 };
 
 /* Sets aside what would keep the proxy from starting, and nothing that a start would keep: first
- * segments whose header is damaged, what is behind the first bad place of the others, and the rings
+ * segments whose header is damaged, what is after the first bad place of the others, and the rings
  * when what they hold does not follow on (any more). All of it is kept for inspection in files that
  * are named ".damaged", ".damaged.2" and so on. RC_BUSY: the proxy runs. */
 MUST_CHECK enum rc journal_salvage(const struct fs *fs, const char *dir,

@@ -18,7 +18,7 @@ enum {
     RETAINED_BYTES_MAX = 64 << 20,
     RETAINED_RECORDS = 16, /* of the largest size, or what the other bounds allow */
     CHUNK_BYTES_MIN = 1 << 20,
-    CHUNK_SLACK = 2 * FORMAT_PAGE, /* behind the last record: zeros up to the end of a page */
+    CHUNK_SLACK = 2 * FORMAT_PAGE, /* after the last record: zeros up to the end of a page */
 };
 
 struct chunk {

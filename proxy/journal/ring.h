@@ -50,7 +50,7 @@ struct ring {
     _Alignas(CACHE_LINE) uint64_t write_pos;
     uint64_t read_seen; /* read_pos as last looked at */
     /* reader only */
-    _Alignas(CACHE_LINE) uint64_t cursor; /* behind the last record taken; read_pos follows later */
+    _Alignas(CACHE_LINE) uint64_t cursor; /* after the last record taken; read_pos follows later */
     uint64_t write_seen;
 };
 

@@ -37,7 +37,7 @@ static enum rc rename_aside(const struct chain *c, const char *name, struct err 
     return rc == RC_OK ? chain_rename(c->fs, c->dir, name, to, err) : rc;
 }
 
-/* Copies what is behind `offset` to a file of its own, then cuts it off: the cut comes last. An
+/* Copies what is after `offset` to a file of its own, then cuts it off: the cut comes last. An
  * attempt that was interrupted before leaves its copy, too. */
 static enum rc cut_tail(const struct chain *c, const char *name, uint64_t offset, struct err *err)
 {
@@ -100,7 +100,7 @@ static enum rc set_heads_aside(const struct chain *c, struct journal_salvage *ou
     return rc == RC_OK ? c->fs->sync_dir(c->fs->ctx, c->dir, err) : rc;
 }
 
-/* What is behind a bad place. Later segments go first, newest before older, then the rings, the
+/* What is after a bad place. Later segments go first, newest before older, then the rings, the
  * damaged one last: an interrupted salvage leaves a journal that is still reported as damaged, or
  * is sound. */
 static enum rc set_rest_aside(const struct chain *c, size_t at, uint64_t offset,

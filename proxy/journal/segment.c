@@ -2,7 +2,7 @@
  *
  * A full segment is followed by one whose header and name become durable with the first sync that
  * covers it, so that going on to the next costs no wait. After a failed write or sync nothing is
- * known about the old segment behind the last successful sync: the new one begins with everything
+ * known about the old segment after the last successful sync: the new one begins with everything
  * that is not durable, and is complete and synced before it gets its name.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -72,7 +72,7 @@ static enum rc take_spare(struct journal *j, uint64_t need, struct spare *out, s
     return rc;
 }
 
-/* Unlinks the segments that hold nothing that the new one does not: those that begin at or behind
+/* Unlinks the segments that hold nothing that the new one does not: those that begin at or after
  * its first LSN. */
 static struct segment *unlink_replaced(struct journal *j, uint64_t first_lsn)
 {

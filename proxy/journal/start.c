@@ -3,11 +3,11 @@
  *   1. remove the spares of earlier runs
  *   2. a new segment, whole and synced, that begins with all records that no marker or header
  *      proves to be durable: the end of the segments, and what only the rings hold
- *   3. remove the segments that it replaces, and those behind the end
+ *   3. remove the segments that it replaces, and those after the end
  *   4. empty the rings; they count only together with the run named in that segment
  *
  * Killed between any two steps, the next open finds the same records. A new segment with every
- * start is what makes this simple: nothing is ever appended behind a torn tail.
+ * start is what makes this simple: nothing is ever appended after a torn tail.
  *
  * The end of the segments is written anew although reading shows it. A run that saw a sync fail and
  * was killed leaves pages that are on no disk and that the system takes for clean: they can be read
@@ -205,7 +205,7 @@ static bool is_in_use(const struct journal *j, uint64_t first_lsn)
     return s != NULL;
 }
 
-/* Step 3: segments behind the end, and those that were superseded long ago. */
+/* Step 3: segments after the end, and those that were superseded long ago. */
 static enum rc remove_the_rest(struct journal *j, struct err *err)
 {
     struct chain *c = &j->chain;

@@ -4,8 +4,8 @@
  * What the rings hold beyond the segments, and a gap in it:
  *   - The machine has run ever since (same boot id): everything that was appended is there. An LSN
  *     that is missing was handed out and not appended when the process was killed, at most one a
- *     producer. Its transaction was not acknowledged and still held its locks, so nothing behind
- *     the gap depends on it, while what is behind may have been acknowledged: a no-op takes the
+ *     producer. Its transaction was not acknowledged and still held its locks, so nothing after
+ *     the gap depends on it, while what is after may have been acknowledged: a no-op takes the
  *     place, and the history goes on.
  *   - Else the rings' pages are from any time: the history ends at the gap.
  *
@@ -31,7 +31,7 @@ struct record_walk {
     bool in_rings;
 };
 
-/* Begins behind after_lsn. j has been examined: where its segments end is known. RC_CORRUPT: there
+/* Begins after after_lsn. j has been examined: where its segments end is known. RC_CORRUPT: there
  * are segments, and none that begins early enough. record_walk_fini() in either case. */
 MUST_CHECK enum rc record_walk_init(struct record_walk *w, struct journal *j, uint64_t after_lsn,
                                     struct err *err);

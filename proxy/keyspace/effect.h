@@ -36,7 +36,7 @@
  * are in the database of key k. Called before the first change, it keeps the functions that change
  * whole keys from saying theirs. Any other effect of the request takes its place. */
 void txn_effect_request(struct txn *t, uint32_t k);
-/* Nothing was changed after all: memory ran out behind an edit. Forgets txn_effect_request(). */
+/* Nothing was changed after all: memory ran out after an edit. Forgets txn_effect_request(). */
 void txn_effect_nothing(struct txn *t);
 /* verb key arguments. They are copied. */
 void txn_effect(struct txn *t, uint32_t k, const char *verb, uint32_t argc,

@@ -159,7 +159,7 @@ static inline struct key_at slot_at(const struct slot *s, struct entry *e)
 
 struct joined_keys {
     struct joined_keys *next;
-    struct txn_key keys[]; /* and their names behind */
+    struct txn_key keys[]; /* and then their names */
 };
 
 enum txn_said {

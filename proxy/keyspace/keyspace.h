@@ -34,7 +34,7 @@ enum walk_state {
 struct walk; /* one SCAN, KEYS, ... of one client; kept in its session while it is parked */
 struct walk *walk_new(struct keyspace *ks, uint32_t db);
 void walk_free(struct walk **w); /* not while parked */
-/* Emits about `count` live keys behind *cursor (0: start) and moves it; *cursor 0 at WALK_END.
+/* Emits about `count` live keys after *cursor (0: start) and moves it; *cursor 0 at WALK_END.
  * Every key present throughout is emitted at least once, whatever moves in and out of memory
  * between two calls. type VALUE_NONE: every type. `t`: the open transaction when inside EXEC (its
  * locks are held), else NULL. Without a waiter: WALK_PARKED when not everything is resident. */

@@ -275,7 +275,7 @@ size_t reply_array_begin(struct reply *r)
     return r->buf.len;
 }
 
-/* Writes the header behind the elements and turns the two around. */
+/* Writes the header after the elements and turns the two around. */
 static void end_aggregate(struct reply *r, size_t begin, char prefix3, uint64_t n,
                           uint64_t per_element2)
 {

@@ -13,7 +13,7 @@
 
 enum { REPLY_REF_MIN = 16 * 1024 }; /* from here on a blob is referenced */
 
-struct reply_ref { /* bytes of a blob that belong behind `at` bytes of the buffer */
+struct reply_ref { /* bytes of a blob that belong after `at` bytes of the buffer */
     size_t at;
     struct blob *blob; /* one reference held */
     struct slice bytes;
@@ -37,7 +37,7 @@ void reply_init(struct reply *r);
 void reply_fini(struct reply *r);
 /* Bytes waiting: buffer and references. */
 size_t reply_len(const struct reply *r);
-/* Drops everything behind `mark` (an earlier buf.len): a half-written reply is taken back. */
+/* Drops everything after `mark` (an earlier buf.len): a half-written reply is taken back. */
 void reply_truncate(struct reply *r, size_t mark);
 /* Whether `len` bytes more fit below the limit; else the reply is over, as if they had been
  * appended: for who gathers a result apart before it is replied. */

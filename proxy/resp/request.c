@@ -8,7 +8,7 @@
  *   assembly  an unfinished request whose turn it is: its bytes move into memory of the parser,
  *             a big bulk into a blob, and the input is free
  *
- * Only a request that is the first of its call is assembled. One behind others is left in the
+ * Only a request that is the first of its call is assembled. One after others is left in the
  * input and looked at again when those have run: the caller may then have other limits (AUTH), or
  * may have run only some of them. So all state there is belongs to the one request that is being
  * assembled, and a wrong request is reported when everything before it is gone.
@@ -23,7 +23,7 @@
 #include <stdlib.h>
 
 enum {
-    ASSEMBLY_CHUNK = 4096,  /* bytes taken over at a time; what is behind the request goes back */
+    ASSEMBLY_CHUNK = 4096,  /* bytes taken over at a time; what is after the request goes back */
     BLOB_FIRST = 64 * 1024, /* of a big bulk, before anything of it is known but its length */
     KEEP_ARGS = 1024,       /* larger slabs are given back when they turn out not to be needed */
     KEEP_BYTES = 16 * 1024, /* the same for the assembly and the scratch space */
@@ -39,12 +39,12 @@ struct frame {
     bool canonical; /* so far every line end is CRLF: it may be passed on as it came */
     uint32_t args_left;
     size_t pos;      /* next byte to look at */
-    size_t searched; /* bytes behind pos that hold no line end */
+    size_t searched; /* bytes after pos that hold no line end */
     size_t bulk_len; /* STAGE_BULK */
 };
 
 struct resp_parser {
-    struct slice *args; /* of all requests of one call, one behind the other */
+    struct slice *args; /* of all requests of one call, one after the other */
     size_t args_len, args_cap;
     struct blob **blobs; /* of the assembled request only: beside its args, NULL where none */
     size_t blobs_len, blobs_cap;
@@ -182,7 +182,7 @@ static inline const char *fast_length(const char *p, const char *end, uint32_t *
 }
 
 /* Parses the request at in[0]; returns its length, or 0 when the slow way has to look at it. Its
- * arguments lie behind args_len, which the caller moves when it takes them. */
+ * arguments lie after args_len, which the caller moves when it takes them. */
 static inline size_t fast_request(struct resp_parser *p, const struct resp_limits *limits,
                                   const char *in, const char *end, uint32_t *argc)
 {
@@ -231,7 +231,7 @@ static enum step find_line(struct resp_parser *p, struct frame *f, const char *b
     return found == NULL ? STEP_MORE : STEP_DONE;
 }
 
-/* Reads "<prefix><number>CR?" as Redis does: the byte behind CR is skipped, whatever it is. */
+/* Reads "<prefix><number>CR?" as Redis does: the byte after CR is skipped, whatever it is. */
 static enum step read_header(struct resp_parser *p, struct frame *f, const char *base, size_t len,
                              const char *too_big, struct slice *line)
 {
@@ -297,7 +297,7 @@ static enum step step_bulk_length(struct resp_parser *p, const struct resp_limit
     return STEP_DONE;
 }
 
-/* The two bytes behind a bulk; Redis does not look at them, so neither is this an error here. */
+/* The two bytes after a bulk; Redis does not look at them, so neither is this an error here. */
 static enum step step_bulk_end(struct frame *f, const char *base, size_t len)
 {
     if (len - f->pos < 2)
@@ -413,7 +413,7 @@ static bool assembly_append(struct resp_parser *p, const char *bytes, size_t len
     return true;
 }
 
-/* Makes room behind the received part of the big bulk: as much again as there is. */
+/* Makes room after the received part of the big bulk: as much again as there is. */
 static bool grow_big(struct resp_parser *p)
 {
     struct blob *big = p->big;
@@ -469,7 +469,7 @@ static void assembly_reset(struct resp_parser *p)
     p->assembling = p->delivered = false;
 }
 
-/* Moves what lies in the assembly behind the head of a big bulk into its blob, and finishes the
+/* Moves what lies in the assembly after the head of a big bulk into its blob, and finishes the
  * blob when it is complete. */
 static enum step settle_big(struct resp_parser *p)
 {
@@ -492,7 +492,7 @@ static enum step assemble(struct resp_parser *p, const struct resp_limits *limit
         if (p->big == NULL) {
             step = step_request(p, limits, f, p->assembly.data, p->assembly.len);
             if (step == STEP_DONE || step == STEP_EMPTY) {
-                *used -= p->assembly.len - f->pos; /* what is behind the request goes back */
+                *used -= p->assembly.len - f->pos; /* what is after the request goes back */
                 p->assembly.len = f->pos;
             } else if (step == STEP_MORE && at_big_bulk(f)) {
                 step = settle_big(p);
@@ -636,7 +636,7 @@ static void slow_request(struct resp_parser *p, struct call *c)
     }
 }
 
-/* Arguments of all requests lie one behind the other, and the slab has stopped moving. */
+/* Arguments of all requests lie one after the other, and the slab has stopped moving. */
 static void place_arguments(struct resp_parser *p, struct call *c)
 {
     const struct slice *argv = p->args;

@@ -34,7 +34,7 @@ struct resp_limits {
 enum resp_status {
     RESP_MORE,  /* every complete request was returned; more bytes are needed for the next */
     RESP_FULL,  /* there is more to say, but not before the returned requests have run: call again
-                   then with the bytes behind them, even if no new ones came */
+                   then with the bytes after them, even if no new ones came */
     RESP_ERROR, /* the input begins with what is not the protocol, nothing was returned: error() has
                    the text, and every further call says the same */
 };

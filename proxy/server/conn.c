@@ -438,7 +438,7 @@ static void got_bytes(struct conn *c, size_t n)
 }
 
 /* A client that waits for a key must be known to have gone before an element is handed to it. What
- * it has sent behind is read ahead, within a bound, so that its end is seen. */
+ * it has sent since is read ahead, within a bound, so that its end is seen. */
 static void watch_for_end(struct conn *c)
 {
     if (c->in.len - c->in_head >= CONN_READ_AHEAD_MAX ||

@@ -21,7 +21,7 @@ void notify_send(const char *state)
     if (len < 2 || len >= sizeof(to.sun_path))
         return;
     memcpy(to.sun_path, path, len);
-    if (path[0] == '@') /* the abstract namespace: a NUL in front, no terminator behind */
+    if (path[0] == '@') /* the abstract namespace: a NUL in front, no terminator at the end */
         to.sun_path[0] = '\0';
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)

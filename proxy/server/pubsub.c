@@ -12,7 +12,7 @@
  *   the same order. A subscription knows the number at which it began: it hears nothing older.
  * - An event is posted under the lock of its key, so the events of a key are in order; but the
  *   write is not committed yet. Hence a message waits in the mail until the command that published
- *   it has ended. That also puts a client's own messages behind the reply, as in Redis.
+ *   it has ended. That also puts a client's own messages after the reply, as in Redis.
  * - Mail is delivered before a worker runs its next batch of requests: a message published before
  *   a request was sent arrives before the request's reply.
  * - Mail is bounded: whoever publishes into a mail that is full is held until it is delivered. The

@@ -29,7 +29,7 @@ struct topic {
     enum pubsub_kind kind;
     _Atomic uint32_t refs;     /* the table, and messages under way */
     uint64_t subscribers;      /* under the lock */
-    struct slice name;         /* behind the sides */
+    struct slice name;         /* after the sides */
     struct topic_side sides[]; /* one for each worker */
 };
 
@@ -53,7 +53,7 @@ struct message {
     struct slice payload; /* within the second */
     struct message *outgoing;
     uint32_t topics_len;
-    struct topic **topics;  /* behind the links */
+    struct topic **topics;  /* after the links */
     struct message *next[]; /* a link for each worker's mail */
 };
 

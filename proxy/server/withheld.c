@@ -170,7 +170,7 @@ static bool substitute(const struct reply *r, struct reply_place from, struct re
     return true;
 }
 
-/* Gives up on the oldest mark. Messages keep it, behind the errors. */
+/* Gives up on the oldest mark. Messages keep it, after the errors. */
 static bool give_up(struct conn *c)
 {
     struct conn_mark *mark = mark_at(c, 0);

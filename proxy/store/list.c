@@ -123,7 +123,7 @@ static void trim(struct list *l, struct list_node *n)
         mend(l, n, memory);
 }
 
-/* A node for one more element behind prev. Those of a long list will be filled. */
+/* A node for one more element after prev. Those of a long list will be filled. */
 static struct list_node *add_node(struct list *l, struct list_node *prev, size_t value_len)
 {
     enum { MORE = 1536 };
@@ -481,7 +481,7 @@ static bool carry_positions(struct list *l, struct list_node **place)
 /* Cuts one element out; e->at is then where the next one begins. The node may be left empty. */
 static void cut_element(struct list *l, struct list_node *n, uint32_t index, struct list_element *e)
 {
-    must(n->step == 0 || !is_middle(n, index)); /* else those behind it would move down */
+    must(n->step == 0 || !is_middle(n, index)); /* else those after it would move down */
     forget(l, list_node_position(n, index, e), e->flags);
     uint32_t listpack = n->listpack;
     l->changed -= (e->flags & LIST_CHANGED) != 0;

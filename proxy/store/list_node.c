@@ -36,7 +36,7 @@ uint32_t list_element_size(size_t value_len)
     return element_len(value_len, true);
 }
 
-/* Bytes of the value in a listpack of Redis: numbers are kept as such, and behind each element is
+/* Bytes of the value in a listpack of Redis: numbers are kept as such, and after each element is
  * its size, as here. */
 static uint32_t listpack_len(struct slice value)
 {

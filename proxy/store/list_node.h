@@ -53,7 +53,7 @@ static inline size_t list_node_memory(const struct list_node *n)
     return offsetof(struct list_node, bytes) + n->cap;
 }
 
-/* Bytes that the size of an element takes behind it. */
+/* Bytes that the size of an element takes after it. */
 static inline uint32_t list_trailer_len(uint32_t size)
 {
     return size < 1u << 7 ? 1 : size < 1u << 14 ? 2 : size < 1u << 21 ? 3 : size < 1u << 28 ? 4 : 5;
@@ -79,7 +79,7 @@ static inline void list_node_read(const struct list_node *n, uint32_t at, struct
     out->end = at + list_trailer_len(at - out->at);
 }
 
-/* Where the element that ends at `end` begins; end is behind n->start. */
+/* Where the element that ends at `end` begins; end is after n->start. */
 static inline uint32_t list_node_before(const struct list_node *n, uint32_t end)
 {
     uint8_t byte = (uint8_t)n->bytes[--end];
@@ -121,7 +121,7 @@ MUST_CHECK bool list_node_insert(struct list_node **n, uint32_t index, struct sl
 MUST_CHECK bool list_node_set(struct list_node **n, uint32_t index, const struct list_element *e,
                               struct slice value, unsigned flags);
 /* Takes out the element with this index and sets e->at to where the next one begins. Where the node
- * has no positions of its own and the element is in its middle, those behind it move down by one
+ * has no positions of its own and the element is in its middle, those after it move down by one
  * step; list_node_carry_positions() before that avoids it. Needs no memory. */
 void list_node_cut(struct list_node *n, uint32_t index, struct list_element *e);
 /* From here on the elements carry their positions. False: out of memory, unchanged. */

@@ -119,7 +119,7 @@ static bool tell_node(struct list *l, struct list_node *n, bool everything,
     return true;
 }
 
-/* From `n` on. Returns the node to go on with, NULL behind the last one that has to be told. */
+/* From `n` on. Returns the node to go on with, NULL after the last one that has to be told. */
 static struct list_node *tell_from(struct list *l, struct list_node *n, bool everything,
                                    const struct change_sink *sink)
 {
@@ -133,7 +133,7 @@ static struct list_node *tell_from(struct list *l, struct list_node *n, bool eve
 }
 
 /* Changes are mostly near the ends: they are looked for from both, inwards, until all are found.
- * Returns the first node behind those of the left end, and in *right the first one of the right
+ * Returns the first node after those of the left end, and in *right the first one of the right
  * end, NULL: there is none. */
 static struct list_node *find_changed(const struct list *l, struct list_node **right)
 {

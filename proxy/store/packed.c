@@ -201,7 +201,7 @@ static bool grow(struct packed **place, uint32_t total)
     return true;
 }
 
-/* Makes the bytes at..end `len` long; what is behind moves. */
+/* Makes the bytes at..end `len` long; what comes after them moves. */
 static bool splice(struct packed **place, uint32_t at, uint32_t end, uint32_t len)
 {
     uint32_t had = len_of(*place), total = had - (end - at) + len;

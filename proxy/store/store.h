@@ -236,7 +236,7 @@ void store_clock_tick(struct wall now); /* once a second or so, from any thread 
 
 /* Walks. The callback may change or remove the entry it is given, nothing else. */
 /* SCAN: entries whose hash lies in the next part of this shard's range. *cursor (0: start of the
- * shard) moves on and becomes 0 behind the last; at least `count` slots are looked at. Cursors
+ * shard) moves on and becomes 0 after the last; at least `count` slots are looked at. Cursors
  * survive resizing: they are positions in hash space, not in the table. */
 void shard_scan(struct shard *sh, uint32_t *cursor, size_t count,
                 void (*each)(void *ctx, struct entry *e), void *ctx) REQUIRES(sh->lock);

@@ -173,7 +173,7 @@ uint32_t table_walk(struct table *t, uint32_t from, size_t count,
     uint32_t to = end == len ? base + range : first_position(t, base, len, end);
 
     t->frozen++;
-    /* Elements of the range may lie behind its last bucket, as long as something has passed. */
+    /* Elements of the range may lie after its last bucket, as long as something has passed. */
     for (uint32_t i = 0; i < len; i++) {
         uint32_t at = first + i < len ? first + i : first + i - len;
         if (first + i >= end && buckets[at == 0 ? len - 1 : at - 1].passed == 0)
@@ -199,7 +199,7 @@ void *table_random(const struct table *t, uint64_t random,
     size_t slots = table_slots(t);
     if (t->used == 0)
         return NULL;
-    /* Rejection keeps it uniform. The first try mostly does it; behind that several are prepared at
+    /* Rejection keeps it uniform. The first try mostly does it; then several are prepared at
      * once, so that their cache misses overlap. Where nearly nothing suits, the next one that does
      * has to do. */
     for (int round = 0; round < ROUNDS; round++) {

@@ -196,7 +196,7 @@ static void check_heap(const struct expiry_heap *heap, size_t expiring_found)
         must(heap->items[(i - 1) / 4].deadline_ms <= heap->items[i].deadline_ms);
 }
 
-/* `passed` of each bucket must cover what lies behind it. */
+/* `passed` of each bucket must cover what lies after it. */
 static void check_passed(const struct table *t)
 {
     const struct bucket *buckets = table_buckets(t);

@@ -113,7 +113,7 @@ void zset_block_change(struct zset_block *b, const struct zset_item *item, struc
                        double score, unsigned flags)
 {
     uint32_t to = place_of(b, member, score), len = item->end - item->at;
-    if (to > item->at) { /* behind itself: what lies between moves down */
+    if (to > item->at) { /* after itself: what lies between moves down */
         to -= len;
         memmove(b->bytes + item->at, b->bytes + item->end, to - item->at);
     } else {

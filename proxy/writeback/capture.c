@@ -6,7 +6,7 @@
  * the backend (select.h).
  *
  * The lists are walked down from their ends, a few entries under each hold of a shard's lock: what
- * a writer adds meanwhile lies behind the place of the walk and belongs to the next cut, and what a
+ * a writer adds meanwhile lies after the place of the walk and belongs to the next cut, and what a
  * writer's capture moves forward does too.
  *
  * An aggregate with very many changes is captured in parts, each a piece of its own, with the lock

@@ -170,7 +170,7 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
     } else if (dead_letter_is(e)) {
         rc = RC_BUSY;
     } else if (held == ENTRY_IN_FLIGHT && !lane_is_failing(wb)) {
-        rc = RC_AGAIN; /* before our commit it is a conflict, behind it news: soon it is clear which
+        rc = RC_AGAIN; /* before our commit it is a conflict, after it news: soon it is clear which
                         */
     }
     lock_release(&sh->lock);

@@ -2,7 +2,7 @@
  *
  * They were journalled before anybody knew, and must not come back with the journal. So whenever a
  * batch keeps theirs, the journal is told to forget the key (FORGET), in the order of the key's
- * other effects: what comes behind was made by somebody who saw theirs.
+ * other effects: what comes later was made by somebody who saw theirs.
  *
  * The batch is committed before that is journalled, and a crash may come between the two. The
  * records name the keys that kept theirs in the newest cut. Of those that the journal does not tell

@@ -336,7 +336,7 @@ static inline bool pressure_runs_ahead(struct writeback *wb, uint32_t producer)
 }
 /* Nobody is slowed, and each looks itself whether it runs ahead. */
 #define PRESSURE_ADMITS_ALL UINT32_MAX
-/* How many writers may go on now; one that comes anew waits behind those that wait. Thread: any. */
+/* How many writers may go on now; one that comes anew waits after those that wait. Thread: any. */
 uint32_t pressure_admits(struct writeback *wb);
 
 /* A record of so many bytes is on its way to the journal. Thread: the producer. */
@@ -356,7 +356,7 @@ void lane_submit(struct writeback *wb, struct batch *b);
 bool lane_wants_piece(struct writeback *wb, struct batch *b); /* or has enough to do */
 void lane_add_piece(struct writeback *wb, struct batch *b, struct piece *p); /* takes it over */
 void lane_complete(struct writeback *wb, struct batch *b);                   /* that was all */
-/* The piece behind another one (NULL: the first); waits for it. RC_NOT_FOUND: there is none.
+/* The piece after another one (NULL: the first); waits for it. RC_NOT_FOUND: there is none.
  * RC_UNAVAILABLE: the proxy ends. Thread: flusher. */
 MUST_CHECK enum rc lane_next_piece(struct writeback *wb, struct batch *b, struct piece *after,
                                    struct piece **out, struct err *err);
@@ -431,7 +431,7 @@ void attempt_free(struct attempt **a);
 MUST_CHECK enum rc record_lost_changes(struct writeback *wb, const struct lost *lost,
                                        struct err *err);
 
-/* Changes behind a position, up to another, did not get to the backend: for writeback_get_losses().
+/* Changes after a position, up to another, did not get to the backend: for writeback_get_losses().
  * Before applied_lsn says that they were committed. */
 void losses_add(struct writeback *wb, uint64_t after, uint64_t up_to, uint64_t refused,
                 uint64_t overruled);

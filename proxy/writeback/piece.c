@@ -1,6 +1,6 @@
 /* See piece.h. Memory comes in chunks, so that a capture is a copy and not an allocation.
  *
- * Sorting compares eight bytes of each key first, taken behind the prefix that all keys share: keys
+ * Sorting compares eight bytes of each key first, taken after the prefix that all keys share: keys
  * of one application mostly begin alike.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
@@ -12,7 +12,7 @@
 
 enum { ITEMS_PER_CHUNK = 512, BYTES_PER_CHUNK = 64 * 1024, BLOBS_PER_CHUNK = 64 };
 enum { PART_STEPS = 1024 }; /* what is passed over under one hold of the lock takes time, too */
-#define SKIPPED (UINT32_C(1) << 31) /* in sort_key.group: behind all others */
+#define SKIPPED (UINT32_C(1) << 31) /* in sort_key.group: after all others */
 
 struct piece_chunk {
     struct piece_chunk *next;
@@ -392,7 +392,7 @@ void piece_absorb(struct piece *p, struct piece **other)
 }
 
 struct sort_key {
-    uint64_t bytes; /* eight bytes of the key behind the common prefix, big-endian */
+    uint64_t bytes; /* eight bytes of the key after the common prefix, big-endian */
     uint32_t group; /* store database and text before binary */
     const struct backend_item *item;
 };

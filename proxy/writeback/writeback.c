@@ -1,4 +1,4 @@
-/* The cutter: decides when dirty data leaves, makes the cut, and cleans up behind it.
+/* The cutter: decides when dirty data leaves, makes the cut, and cleans up after it.
  *
  * A cut is a bump of the cut number in the journal's clock word. Whatever was stamped before
  * belongs to it, and is captured: see capture.c.
@@ -214,7 +214,7 @@ static bool is_deferred(struct writeback *wb, int64_t age_us)
     return wb->surging && age_us < stretched_ms * 1000;
 }
 
-/* LSNs behind which nothing is dirty (a FLUSHALL of nothing, a key that was flushed meanwhile): the
+/* LSNs after which nothing is dirty (a FLUSHALL of nothing, a key that was flushed meanwhile): the
  * position moves along all the same, so that nobody waits for it in vain. */
 static bool is_behind(struct writeback *wb, bool requested)
 {

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Keyspace events: a listener on each server collects what a pipeline has caused, up to a message
-that is published behind it."""
+that is published after it."""
 from wire import Connection, Error, Push
 
 ALL = b"EA"

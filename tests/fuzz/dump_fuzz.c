@@ -1,7 +1,7 @@
 /* Any bytes as a payload: they are refused, or become a value that comes back from a dump of its
  * own as the same value. Memory stays in proportion to the payload.
  *
- * The first byte of an input says whether version and checksum are put behind the rest, so that the
+ * The first byte of an input says whether version and checksum are put after the rest, so that the
  * reader gets to see it, or the rest is a payload as it is. The payload lies in a block of exactly
  * its length, so that reading past it is seen.
  *

@@ -1,7 +1,7 @@
 /* Any bytes as a stored sketch: they are refused, or the functions that read them agree, and it can
  * be added to and made dense without a register getting lower.
  *
- * The first byte of an input chooses how the value is made of its end: as it is, or behind a valid
+ * The first byte of an input chooses how the value is made of its end: as it is, or after a valid
  * header, sparse or dense. In between are additions, three bytes each: a register and a count. The
  * value lies in a block of exactly its length, so that reading past it is seen.
  *

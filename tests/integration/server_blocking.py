@@ -2,7 +2,7 @@
 """Clients that wait for a key: who is served, when, by whom, and what becomes of those that leave.
 
 Connections are gathered on the first worker until it has its share: `spread` opens idle ones, so
-that what is opened behind them lands on another worker.
+that what is opened after them lands on another worker.
 
 SPDX-License-Identifier: BSD-3-Clause
 """

@@ -73,7 +73,7 @@ class Scanner:
         return self.at >= len(self.text)
 
     def quoted(self):
-        """A string in double quotes behind self.at, with escapes, and maybe repeated: "ab"*3."""
+        """A string in double quotes after self.at, with escapes, and maybe repeated: "ab"*3."""
         out = bytearray()
         while not self.take('"'):
             if self.at >= len(self.text):

@@ -9,7 +9,7 @@
 
 enum { TEXT_BUCKETS = 4096, SHOWN_MAX = 3000 };
 
-/* One is binary, so that it is sorted behind the others and stored as a blob. */
+/* One is binary, so that it is sorted after the others and stored as a blob. */
 const char *const model_key_names[MODEL_KEYS] = {"a", "b", "c", "d\xff", "e"};
 
 static struct text *texts[TEXT_BUCKETS];

@@ -444,7 +444,7 @@ static struct shard *free_shard(void)
     return NULL;
 }
 
-/* The cutter stops at a shard of which the lock is kept; behind it nothing is captured yet. */
+/* The cutter stops at a shard of which the lock is kept; after it nothing is captured yet. */
 static void begin_split(void) NO_TSA
 {
     bool sweeping = atomic_load(&writeback()->map.dead) > 0; /* it would be stuck in that */

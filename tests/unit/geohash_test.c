@@ -33,7 +33,7 @@ static void a_place_has_the_cell_that_redis_gives_it(void **state)
     assert_true(geo_encode(CATANIA) == UINT64_C(3479447370796909));
     assert_true(geo_encode((struct geo_point){-180, -85.05112878}) == 0);
     assert_true(geo_encode((struct geo_point){0, 0}) == UINT64_C(3) << 50);
-    /* The eastern and the northern edge lie behind the last column and row. */
+    /* The eastern and the northern edge lie after the last column and row. */
     assert_true(geo_encode((struct geo_point){180, -85.05112878}) == UINT64_C(1) << 53);
     assert_true(geo_encode((struct geo_point){-180, 85.05112878}) == UINT64_C(1) << 52);
 }

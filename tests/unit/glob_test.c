@@ -49,7 +49,7 @@ static void classes_match_as_in_redis(void **state)
     assert_true(matches("[a-]x", "-x") == false);
     assert_true(matches("[", "x") == false);
     assert_true(matches("[a", "a"));
-    assert_true(matches("[abc]d", "ad")); /* what is behind the byte that matched is passed over */
+    assert_true(matches("[abc]d", "ad")); /* what is after the byte that matched is passed over */
     assert_true(matches("[^a", "b"));
     assert_true(matches("x[]*", "xa") == false);
     assert_false(matches("[a]", ""));

@@ -155,7 +155,7 @@ static void the_limit_is_what_a_sparse_value_may_be_long(void **state)
     struct hll h;
     hll_init(&h);
     assert_int_equal(hll_raise(&h, (struct hll_point){100, 1}, 21), HLL_CHANGED);
-    assert_int_equal(h.len, 21); /* 2 + 1 + 2 bytes behind the header */
+    assert_int_equal(h.len, 21); /* 2 + 1 + 2 bytes after the header */
     assert_false(hll_is_dense(hll_slice(&h)));
     hll_init(&h);
     assert_int_equal(hll_raise(&h, (struct hll_point){100, 1}, 20), HLL_CHANGED);

@@ -146,7 +146,7 @@ static enum journal_state state_of(void)
 
 static uint64_t with_spare; /* segments up to which there is a spare one */
 
-/* What was appended is written, and whether there can be a segment behind is known. */
+/* What was appended is written, and whether there can be a next segment is known. */
 static bool is_settled(struct journal_rig *r)
 {
     struct journal_info i;
@@ -375,7 +375,7 @@ static void an_oversize_record_survives_a_failed_sync(void **state)
     rig_resume(&rig, 0, 0);
     rig_append(&rig, 20);
     rig_sync(&rig);
-    simfs_fail(rig.disk, SIMFS_SYNC, 3, 4, EIO); /* behind those of the segment it needs */
+    simfs_fail(rig.disk, SIMFS_SYNC, 3, 4, EIO); /* after those of the segment it needs */
     append_big();
     rig_sync(&rig);
     assert_int_equal(journal_durable_lsn(rig.j), 21);

@@ -157,7 +157,7 @@ static void a_gap_after_power_loss_is_the_end(void **state)
     history_next_epoch(&rig.h, 5);
     rig_append(&rig, 1);
     rig_stop(&rig, SIMFS_KILLED, 1);
-    rig_resume(&rig, 0, 6); /* and what lay behind the gap does not come back */
+    rig_resume(&rig, 0, 6); /* and what lay after the gap does not come back */
 }
 
 static void a_tail_that_was_not_synced_is_cut_off(void **state)

@@ -200,7 +200,7 @@ static void a_file_that_is_no_ring_is_refused(void **state)
     atomic_store(&page->write_pos, 5000); /* more than the ring holds */
     assert_int_equal(ring_open(fs, "d/ring-0", store, &again, &err), RC_CORRUPT);
     atomic_store(&page->write_pos, 8);
-    atomic_store(&page->read_pos, 16); /* behind what was written */
+    atomic_store(&page->read_pos, 16); /* after what was written */
     assert_int_equal(ring_open(fs, "d/ring-0", store, &again, &err), RC_CORRUPT);
     atomic_store(&page->read_pos, 0);
     page->generation++;

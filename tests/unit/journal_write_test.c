@@ -348,7 +348,7 @@ static void numbers_go_on_behind_the_floor(void **state)
     assert_int_equal(journal_last_lsn(rig.j), 1000);
     rig_append(&rig, 10);
     rig_close(&rig);
-    rig_open(&rig); /* once more with an empty segment behind a jump, and another jump */
+    rig_open(&rig); /* once more with an empty segment after a jump, and another jump */
     assert_int_equal(journal_start(rig.j, 900, &rig.err), RC_OK);
     rig_close(&rig);
     rig_open(&rig);

@@ -101,7 +101,7 @@ static enum rc load_args(struct err *err, const char *const *words)
     return rc;
 }
 
-/* CONFIG SET with a NULL-terminated list; "" or what the client would read behind "ERR ". */
+/* CONFIG SET with a NULL-terminated list; "" or what the client would read after "ERR ". */
 static const char *config_set(const char *first, ...)
 {
     static char answer[512];

@@ -287,7 +287,7 @@ static void an_event_is_told_when_its_command_has_ended(void **state)
     close(writer);
 }
 
-/* What is published meanwhile keeps its place behind the event. */
+/* What is published meanwhile keeps its place after the event. */
 static void a_message_waits_for_the_event_before_it(void **state)
 {
     (void)state;
@@ -336,7 +336,7 @@ static void an_event_waits_until_its_change_is_durable(void **state)
         hear(listener, "+OK\r\n");
         say(writer, "EVENT set 5\r\n");
         hear(writer, "+OK\r\n");
-        say(listener, "PING\r\n"); /* its answer is behind the message */
+        say(listener, "PING\r\n"); /* its answer is after the message */
         say(other, "PING\r\n");
         hear(other, "+PONG\r\n");
         say(other, "PING\r\n");

@@ -396,7 +396,7 @@ static void pairs_in_compact_blocks_are_read(void **state)
     }
 }
 
-/* Strings whose lengths take more bytes, in their heads and behind or before them. */
+/* Strings whose lengths take more bytes, in their heads and after or before them. */
 static void long_items_of_compact_blocks_are_read(void **state)
 {
     (void)state;
@@ -556,7 +556,7 @@ static void what_does_not_add_up_is_refused(void **state)
         SLICE("\x14\7\7\0\0\0\0\0\xff"),   /* empty */
         SLICE("\x14\6\6\0\0\0\0\xff"),     /* too short */
         SLICE("\x14\0"),
-        SLICE("\x14\x09\x09\0\0\0\1\0\1\2\xff"), /* a wrong length behind an item */
+        SLICE("\x14\x09\x09\0\0\0\1\0\1\2\xff"), /* a wrong length after an item */
         SLICE("\x14\x0a\x0a\0\0\0\1\0\x82"
               "a\2\xff"), /* a string as long as the block */
         SLICE("\x14\x0d\x0d\0\0\0\1\0\xf0\xff\xff\xff\xffz\xff"), /* of 4 GB */

@@ -500,7 +500,7 @@ static void a_file_that_was_taken_away_is_written_anew(void **state)
             if (when == WITHIN)
                 shell(deeds[i]);
             commit();
-            reopen(lsn); /* killed behind the commit */
+            reopen(lsn); /* killed after the commit */
             snprintf(expected, sizeof(expected), "2 a=one; 4 b=two; ");
             LETTERS(expected);
             CONFLICTS("3 c=lost; ");

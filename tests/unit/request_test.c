@@ -75,7 +75,7 @@ static void note(struct client *c, struct request *r)
     request_free(&kept);
 }
 
-/* One wake-up of the connection, with `fresh` bytes behind what it kept. */
+/* One wake-up of the connection, with `fresh` bytes after what it kept. */
 static void client_feed(struct client *c, const char *fresh, size_t len)
 {
     if (c->failed)

@@ -89,7 +89,7 @@ static void that_holds_for_families_of_keys_and_databases(void **state)
     assert_in_range(farthest(KEYS), 1, KEYS / BUCKETS * 5 / 2);
 }
 
-/* Of keys that differ behind what a sample keeps, nothing is lost. */
+/* Of keys that differ after what a sample keeps, nothing is lost. */
 static void long_common_beginnings_are_one_piece(void **state)
 {
     (void)state;

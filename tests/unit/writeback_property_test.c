@@ -444,7 +444,7 @@ static bool leave_out(struct sequence *s, size_t n, int tries, uintptr_t cause, 
     return smaller;
 }
 
-/* What comes behind the step that failed does not matter. */
+/* What comes after the step that failed does not matter. */
 static void cut_off(struct sequence *s)
 {
     size_t end = (size_t)atomic_load(&report->step) + 1;

@@ -29,7 +29,7 @@ struct field_op {
 
 /* --- Reading the request --- */
 
-/* How many arguments a subcommand has behind its name, or 0: no such one, or not enough. */
+/* How many arguments a subcommand has after its name, or 0: no such one, or not enough. */
 static uint32_t subcommand(uint32_t argc, const struct slice *argv, uint32_t i,
                            enum field_verb *verb, bool *is_overflow)
 {

@@ -411,7 +411,7 @@ int find_keys_geosearchstore(uint32_t argc, const struct slice *argv, struct txn
 
 /* The key of STORE and then that of STOREDIST, each as it was named last. Of the two the handler
  * takes the one that comes last in the request. What is before the options is never one that the
- * handler takes for an option, since it starts behind it, too. */
+ * handler takes for an option, since it starts after it, too. */
 static int find_radius_keys(uint32_t argc, const struct slice *argv, uint32_t options,
                             struct txn_key *keys)
 {

@@ -233,7 +233,7 @@ static bool parse_multi_pop(struct call *c, uint32_t at, struct multi_pop *out)
     if (counted && !args_positive(c, i + 1, &count, "ERR count should be greater than 0"))
         return false;
     if (c->argc > i && !counted) {
-        /* The first of several counts is looked at before what is wrong behind it. */
+        /* The first of several counts is looked at before what is wrong later. */
         if (c->argc > i + 2 && args_is(c, i, "count") &&
             !args_positive(c, i + 1, &count, "ERR count should be greater than 0"))
             return false;

@@ -118,7 +118,7 @@ static size_t flags_len(const char *group)
     return strcspn(group, "@;");
 }
 
-/* One run of keys: behind a word or unknown, if its group says so, else from position `index`; up
+/* One run of keys: after a word or unknown, if its group says so, else from position `index`; up
  * to `last` further on (-1: to the end). */
 static void reply_key_spec(struct reply *r, const char *group, int index, int last, int step)
 {

@@ -73,7 +73,7 @@ static uint8_t parse_word(struct cursor *p, unsigned depth)
     return n;
 }
 
-/* "[x y ...]" behind x y: the last `words` nodes of the sequence may be repeated. */
+/* "[x y ...]" after x y: the last `words` nodes of the sequence may be repeated. */
 static bool take_repetition(struct cursor *p, uint8_t *sequence, uint8_t len, uint8_t *words)
 {
     const char *close = strchr(p->at, ']');

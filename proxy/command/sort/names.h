@@ -14,7 +14,7 @@ struct sort_arena {
     size_t left;
 };
 
-/* Copies bytes and puts a NUL behind them. False: out of memory. */
+/* Copies bytes and puts a NUL after them. False: out of memory. */
 MUST_CHECK bool sort_arena_copy(struct sort_arena *a, struct slice bytes, struct slice *copy);
 void sort_arena_free(struct sort_arena *a);
 

@@ -75,7 +75,7 @@ static bool fill_table(struct call *c, struct lcs *l)
     return l->table != NULL;
 }
 
-/* Moves (*i, *j) back to just behind the next common byte; false: there is none left. */
+/* Moves (*i, *j) back to just after the next common byte; false: there is none left. */
 static bool previous_match(const struct lcs *l, size_t *i, size_t *j)
 {
     while (*i > 0 && *j > 0) {

@@ -108,7 +108,7 @@ static void reply_value(struct call *c, const struct value *v)
 }
 
 /* Stores argument `arg` under key 0. False: out of memory, and that was replied instead of anything
- * behind `mark`. */
+ * after `mark`. */
 static bool store_arg(struct call *c, uint32_t arg, int64_t at_ms, size_t mark)
 {
     struct slice value = c->argv[arg];

@@ -29,7 +29,7 @@ static inline enum zset_layout zset_layout_with_scores(const struct reply *r)
 void zset_reply_header(const struct zset_replying *r, uint64_t n);
 bool zset_reply_member(void *ctx, struct slice member, double score); /* for zset_each */
 
-/* numkeys at argument i and as many keys behind it: how many, or -1 when that cannot be. */
+/* numkeys at argument i and as many keys after it: how many, or -1 when that cannot be. */
 int zset_peek_numkeys(uint32_t argc, const struct slice *argv, uint32_t i);
 
 #endif

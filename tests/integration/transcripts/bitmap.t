@@ -247,7 +247,7 @@
 > BITPOS far 0
 < 0
 
-# BITPOS thinks zeros behind a string unless an end is given
+# BITPOS thinks zeros after a string unless an end is given
 > SET k "\xff\xff\xff"
 > BITPOS k 0
 < 24

@@ -30,7 +30,7 @@ weir > CLIENT PAUSE 9223372036854775807
 > PING
 < PONG
 
-# WRITE holds writes until UNPAUSE, and what is behind them
+# WRITE holds writes until UNPAUSE, and what is after them
 > SET k old
 < OK
 > CLIENT PAUSE 1000000 write

@@ -360,7 +360,7 @@ B> SSUBSCRIBE s
 > COMMAND GETKEYS SSUBSCRIBE c x
 < !ERR The command has no key arguments
 
-# A client's own message comes behind the reply, in EXEC behind all of them
+# A client's own message comes after the reply, in EXEC after all of them
 R> HELLO 3
 R> SUBSCRIBE c
 R>> PUBLISH c 1

@@ -1,8 +1,8 @@
 /* Mutexes that clang's thread-safety analysis can follow, and thread roles of the same kind.
  *
  * A lock sleeps when it is contended: cores are few, holders get preempted, and a spinning waiter
- * would keep the holder from running. Threads of lowered priority (flushers, loaders) never take a
- * shard lock: a preempted holder of low priority would stall every worker behind it.
+ * would keep the holder from running. A thread of lowered priority (a flusher) never takes a
+ * shard lock: preempted while it holds one, it would stall every worker that waits for it.
  *
  * A lock may be *brief*: whoever holds it waits for nothing, neither a condition nor a file, nor a
  * *slow* lock, which others hold while they wait for such a thing. A build with WEIR_LOCK_CHECKS

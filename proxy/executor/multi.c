@@ -74,8 +74,8 @@ enum { DATABASES_MAX = 256 }; /* as many as the keyspace can have */
 
 /* What EXEC asks of the transaction. */
 struct group {
-    /* Which number, as they are before EXEC, has the database that each number will name where a
-     * request runs: SWAPDB in the queue exchanges two. */
+    /* numbers[n]: the number before EXEC of the database that n names after the SWAPDBs queued so
+     * far. */
     uint16_t numbers[DATABASES_MAX];
     bool swapped;
     uint32_t keys;

@@ -207,8 +207,8 @@ bool journal_is_failing(const struct journal *j);
 bool journal_is_lost(const struct journal *j);
 /* "running", "full", "failing"; JOURNAL_LOST is "failing" too, the error says why. */
 const char *journal_state_name(enum journal_state state);
-/* Blocks until durable_lsn >= lsn (syncing now whatever the policy) or timeout. For shutdown and
- * WAITAOF's helper thread. */
+/* Blocks until durable_lsn >= lsn (syncing now whatever the policy) or timeout. For shutdown:
+ * no worker waits like that. */
 MUST_CHECK enum rc journal_sync(struct journal *j, uint64_t lsn, int64_t timeout_ms,
                                 struct err *err);
 /* Asks the journal thread for a sync soon, whatever the policy; on_progress tells when it is done.

@@ -43,7 +43,8 @@ bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct entry *e)
     return true;
 }
 
-/* Of theirs, a set of changes leaves what it does not name: the next cut writes all of ours. */
+/* A delta applied over a foreign value leaves its other elements in place, so the next cut rewrites
+ * the whole value. */
 static bool must_rewrite(const struct backend_item *item, enum batch_outcome outcome)
 {
     return outcome == BATCH_APPLIED_OVER && item->type > VALUE_STRING && !item->replace;

@@ -35,7 +35,7 @@ int64_t writeback_dirty_bytes(const struct writeback *wb)
     return sum;
 }
 
-/* One writer a block: a plain add that others may watch. */
+/* Each block has one writer, so load and store suffice; readers sum the blocks. */
 static void count(_Atomic int64_t *counter, int64_t by)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,

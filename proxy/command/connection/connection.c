@@ -141,7 +141,7 @@ void cmd_hello(struct call *c)
     reply_hello(c);
 }
 
-/* Between messages an answer must look like one. */
+/* A subscribed RESP2 client gets PONG in the form of a message. */
 static void reply_pong(struct call *c)
 {
     reply_array(c->reply, 2);

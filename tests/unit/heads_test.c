@@ -247,7 +247,7 @@ static void what_is_placed_over_a_head_keeps_its_expiry_where_told(void **state)
     ks_destroy(&f);
 }
 
-static bool never_again;
+static _Thread_local bool never_again;
 
 static bool fail_large(void)
 {
@@ -260,9 +260,9 @@ static void memory_that_ends_over_a_head_deletes_nothing(void **state)
     (void)state;
     static char value[4096];
     memset(value, 'x', sizeof(value) - 1);
+    alloc_should_fail = fail_large; /* before any other thread looks at it */
     put_cold(0);
     assert_int_equal(look("s").type, VALUE_STRING);
-    alloc_should_fail = fail_large;
     assert_int_equal(begin(KEY_OVERWRITE, "s", TXN_WRITES), TXN_READY);
     never_again = true;
     assert_int_equal(txn_set_string(f.t[0], 0, slice_str(value), 0), RC_NOMEM);
@@ -272,8 +272,8 @@ static void memory_that_ends_over_a_head_deletes_nothing(void **state)
     ks_flush(&f);
     assert_string_equal(ks_stored(&f, "s"), "value");
     ks_expect(&f, "s", "value");
-    alloc_should_fail = NULL;
     ks_destroy(&f);
+    alloc_should_fail = NULL;
 }
 
 int main(void)

@@ -75,18 +75,18 @@ static int make(void **state)
     (void)state;
     lock_init(&lock);
     cond_init(&cond);
+    alloc_should_fail = fail_once; /* before any other thread looks at it */
     ks_make(&ks, NULL);
     connect_client();
-    alloc_should_fail = fail_once;
     return 0;
 }
 
 static int destroy(void **state)
 {
     (void)state;
-    alloc_should_fail = NULL;
     disconnect_client();
     ks_destroy(&ks);
+    alloc_should_fail = NULL;
     return 0;
 }
 

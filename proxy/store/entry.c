@@ -109,14 +109,23 @@ size_t entry_memory(const struct entry *e)
     return bytes;
 }
 
+static bool must_replace(const struct entry *e, const struct value_ops *ops, const void *object)
+{
+    return (e->flags & ENTRY_REPLACE) != 0 ||
+           (ops->must_replace != NULL && ops->must_replace(object));
+}
+
+bool entry_must_replace(const struct entry *e)
+{
+    return must_replace(e, value_ops((enum value_type)e->type), entry_object(e));
+}
+
 /* An average element for each change: what an aggregate knows without looking through it. */
 static size_t unflushed_of_object(const struct entry *e, const struct value_ops *ops,
                                   const void *object)
 {
-    bool everything =
-        (e->flags & ENTRY_REPLACE) != 0 || (ops->must_replace != NULL && ops->must_replace(object));
     size_t memory = ops->memory(object);
-    if (everything)
+    if (must_replace(e, ops, object))
         return memory;
     size_t changes = ops->changes(object, false), elements = ops->count(object);
     return changes >= elements ? memory : memory / elements * changes;

@@ -329,11 +329,6 @@ static void forget_recent(struct fields *fs)
     fs->recent_incomplete = false;
 }
 
-static bool is_enough(const struct change_sink *sink)
-{
-    return sink->is_full != NULL && sink->is_full(sink->ctx);
-}
-
 struct visit {
     bool (*each)(void *ctx, struct field *f);
     void *ctx;
@@ -358,7 +353,7 @@ static bool capture_by_walk(struct fields *fs, struct capture_place *place,
         if (v->refused)
             return false;
         place->at = next;
-        if (next < TABLE_POSITIONS && is_enough(sink))
+        if (next < TABLE_POSITIONS && sink_is_full(sink))
             return false;
     }
     return true;
@@ -372,7 +367,7 @@ static bool capture_by_list(struct fields *fs, const struct change_sink *sink, s
             if (!v->each(v->ctx, f))
                 return false;
         fs->recent_len--;
-        if (n % CAPTURE_STEP == 0 && is_enough(sink))
+        if (n % CAPTURE_STEP == 0 && sink_is_full(sink))
             return false;
     }
     return true;

@@ -92,7 +92,7 @@ static bool tell_gone(const struct list *l, struct capture_place *place,
             if (!sink->element(sink->ctx, SLICE(""), SLICE(""), (int64_t)position, 0, true))
                 return false;
             place->at = (uint64_t)i << 32 | ++k;
-            if (k % GONE_STEP == 0 && sink->is_full != NULL && sink->is_full(sink->ctx))
+            if (k % GONE_STEP == 0 && sink_is_full(sink))
                 return false;
         }
     }
@@ -126,7 +126,7 @@ static struct list_node *tell_from(struct list *l, struct list_node *n, bool eve
     for (; n != NULL && (everything || l->changed > 0); n = n->next) {
         if ((everything || n->changed > 0) && !tell_node(l, n, everything, sink))
             return n;
-        if (n->next != NULL && sink->is_full != NULL && sink->is_full(sink->ctx))
+        if (n->next != NULL && sink_is_full(sink))
             return n->next;
     }
     return NULL;

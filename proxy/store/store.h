@@ -198,6 +198,8 @@ void **entry_object_place(struct entry *e); /* the same, to change: valid until 
 /* Allocation, value included, its table slot and expiry item; from the sizes, without asking the
  * allocator. */
 size_t entry_memory(const struct entry *e);
+/* Of an aggregate: the backend is to have all of it, and not what was changed. */
+bool entry_must_replace(const struct entry *e);
 /* Bytes that its next capture will take, about: of an aggregate, its changes' share. A function of
  * the entry as it is, so that sums of it can be kept. */
 size_t entry_unflushed(const struct entry *e);

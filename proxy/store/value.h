@@ -36,6 +36,11 @@ struct change_sink {
     bool (*is_full)(void *ctx);
 };
 
+static inline bool sink_is_full(const struct change_sink *sink)
+{
+    return sink->is_full != NULL && sink->is_full(sink->ctx);
+}
+
 /* How far a capture has got that comes in parts; {0}: it has not begun. */
 struct capture_place {
     uint64_t at; /* the type's own */

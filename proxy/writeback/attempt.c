@@ -129,7 +129,7 @@ static enum rc records_error(const struct attempt *a, struct err *err)
     return err->code;
 }
 
-/* Behind keep(). */
+/* After keep(). */
 static void note_first(const struct attempt *a, struct told *first, struct slice key,
                        const struct err *why)
 {

@@ -45,6 +45,11 @@ static uint64_t part_bytes(void)
     return min_u64(PIECE_PART_BYTES, piece_bytes());
 }
 
+static bool takes_parts(const struct entry *e)
+{
+    return UNLIKELY(e->type > VALUE_STRING) && piece_takes_parts(e, part_bytes());
+}
+
 /* Calls `each` for every entry of a shard that the cut is still owed, until it says false: there is
  * no memory. */
 static bool each_owed(struct writeback *wb, struct shard *sh,
@@ -162,7 +167,7 @@ enum progress { SOME_CAPTURED, ALL_CAPTURED, MEETS_LARGE, NO_MEMORY };
 static bool capture_one(struct writeback *wb, struct shard *sh, struct entry *e)
 {
     struct capturing *c = &wb->capturing;
-    if (!piece_takes_parts(e, part_bytes()))
+    if (LIKELY(!takes_parts(e)))
         return writeback_capture(wb, wb->producers_len - 1, sh, e);
     atomic_store_explicit(&wb->large, e, memory_order_relaxed);
     c->large_hash = store_hash(wb->store, e->db, entry_key(e));
@@ -239,7 +244,7 @@ static enum progress capture_next_shard(struct writeback *wb)
 
 bool writeback_wants(struct writeback *wb, const struct entry *e)
 {
-    if (LIKELY(e != large(wb) && !piece_takes_parts(e, part_bytes())))
+    if (LIKELY(e != large(wb) && !takes_parts(e)))
         return false;
     uint64_t hash = store_hash(wb->store, e->db, entry_key(e));
     atomic_store_explicit(&wb->wanted_hash, hash, memory_order_relaxed);
@@ -281,10 +286,7 @@ static bool next_part(struct writeback *wb, struct piece *p)
         atomic_fetch_add_explicit(&wb->in_flight_bytes, p->weight, memory_order_relaxed);
     }
     if (captured && c->part.done) {
-        atomic_fetch_add_explicit(&wb->in_flight_keys, 1, memory_order_release);
-        writeback_unmark(wb, producer, sh, e);
-        e->flags |= ENTRY_IN_FLIGHT;
-        e->apart = 0;
+        writeback_captured(wb, producer, sh, e);
         atomic_store_explicit(&wb->large, NULL, memory_order_relaxed);
     }
     lock_release(&sh->lock);

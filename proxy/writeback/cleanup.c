@@ -96,11 +96,23 @@ static bool settle(struct writeback *wb, const struct backend_item *item,
     return true;
 }
 
-/* What comes in parts is settled with the last one, which has the outcome of all. *goes_on: what is
- * next is the rest of a value that is replaced. */
-static void settle_piece(struct writeback *wb, const struct piece *p, struct lost *lost,
-                         bool *goes_on)
+/* A part of a value as what it is for its entry: the last one replaces it if the first one did.
+ * *replaces: what came before was a part of a value that is replaced. */
+static const struct backend_item *as_part(const struct backend_item *item, bool *replaces,
+                                          struct backend_item *part)
 {
+    *part = *item;
+    part->replace |= *replaces;
+    *replaces = part->goes_on && part->replace;
+    return part;
+}
+
+/* What comes in parts is settled with the last one, which has the outcome of all. *replaces: see
+ * as_part(). */
+static void settle_piece(struct writeback *wb, const struct piece *p, struct lost *lost,
+                         bool *replaces)
+{
+    struct backend_item part;
     uint64_t hashes[PREFETCH_AHEAD];
     for (uint32_t i = 0; i < p->len; i += PREFETCH_AHEAD) {
         uint32_t n = (uint32_t)min_u64(PREFETCH_AHEAD, p->len - i);
@@ -112,11 +124,10 @@ static void settle_piece(struct writeback *wb, const struct piece *p, struct los
             store_prefetch_entry(wb->store, hashes[k]);
         for (uint32_t k = 0; k < n; k++) {
             enum batch_outcome outcome = (enum batch_outcome)p->outcomes[i + k];
-            struct backend_item item = p->items[i + k];
-            bool replaces = item.replace || *goes_on;
-            *goes_on = item.goes_on && replaces;
-            item.replace = replaces;
-            while (!item.goes_on && !settle(wb, &item, outcome, hashes[k], lost) &&
+            const struct backend_item *item = &p->items[i + k];
+            if (UNLIKELY(item->goes_on || *replaces))
+                item = as_part(item, replaces, &part);
+            while (!item->goes_on && !settle(wb, item, outcome, hashes[k], lost) &&
                    writeback_wait_for_memory(wb)) {
             }
         }
@@ -129,14 +140,14 @@ void cleanup_batch(struct writeback *wb, const struct batch *b)
 {
     struct lost lost = {0};
     struct err err;
-    bool goes_on = false;
+    bool replaces = false;
     for (struct piece *p = b->first; p != NULL; p = p->next) {
         enum rc rc;
         do
             rc = spool_get(&wb->lane.spool, p, &err);
         while (rc == RC_NOMEM && writeback_wait_for_memory(wb));
         if (rc == RC_OK)
-            settle_piece(wb, p, &lost, &goes_on);
+            settle_piece(wb, p, &lost, &replaces);
         else /* its entries stay in memory, and are settled when they are changed again */
             log_err(LOG_WARNING, "a batch is committed, but cannot be cleaned up behind", &err);
         piece_drop_items(p);

@@ -262,6 +262,9 @@ void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh
 /* Takes a dirty entry off the dirty list and out of the sums. */
 void writeback_unmark(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
     REQUIRES(sh->lock);
+/* All of an entry is captured: it is in flight, and dirty no more. */
+void writeback_captured(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
+    REQUIRES(sh->lock);
 /* A dirty entry weighs something else than it did, and nothing more is to be noted. */
 void writeback_reweighed(struct writeback *wb, uint32_t producer, const struct entry *e,
                          int64_t before);

@@ -205,13 +205,6 @@ static bool part_is_full(void *ctx)
            ++sink->asked >= PART_STEPS;
 }
 
-static bool must_replace(const struct entry *e)
-{
-    const struct value_ops *ops = value_ops((enum value_type)e->type);
-    return (e->flags & ENTRY_REPLACE) != 0 ||
-           (ops->must_replace != NULL && ops->must_replace(entry_object(e)));
-}
-
 static bool sink_start(struct element_sink *sink, struct piece *p, size_t elements)
 {
     *sink = (struct element_sink){.piece = p, .cap = (uint32_t)elements};
@@ -227,7 +220,7 @@ static bool capture_object(struct piece *p, struct entry *e, struct backend_item
     const struct value_ops *ops = value_ops(item->type);
     struct capture_place place = {0};
     struct element_sink elements;
-    item->replace = must_replace(e);
+    item->replace = entry_must_replace(e);
     size_t changes = ops->changes(entry_object(e), item->replace);
     must(changes <= UINT32_MAX);
     if (!sink_start(&elements, p, changes))
@@ -319,10 +312,8 @@ bool piece_capture(struct piece *p, struct entry *e)
 
 bool piece_takes_parts(const struct entry *e, uint64_t bytes)
 {
-    if (e->type <= VALUE_STRING)
-        return false;
     const struct value_ops *ops = value_ops((enum value_type)e->type);
-    size_t changes = ops->changes(entry_object(e), must_replace(e));
+    size_t changes = ops->changes(entry_object(e), entry_must_replace(e));
     return changes > PIECE_PART_ELEMENTS || (changes > 1 && entry_unflushed(e) > bytes);
 }
 
@@ -332,7 +323,7 @@ static bool capture_part(struct piece *p, struct entry *e, struct piece_part *pa
     struct element_sink elements;
     struct capture_place place = part->place;
     if (!part->begun)
-        part->everything = must_replace(e);
+        part->everything = entry_must_replace(e);
     size_t changes =
         value_ops((enum value_type)e->type)->changes(entry_object(e), part->everything);
     changes = min_u64(changes, PIECE_PART_ELEMENTS + PIECE_PART_ELEMENTS / 8) + 1;

@@ -49,8 +49,9 @@ void piece_free(struct piece **p);
  * where the entry says REPLACE. False: out of memory; the piece is as it was, and the entry still
  * has its changes, if only as a whole (REPLACE). Lock: the entry's shard. */
 MUST_CHECK bool piece_capture(struct piece *p, struct entry *e);
-/* An aggregate whose changes are more than one part: PIECE_PART_ELEMENTS, or more than `bytes`, at
- * most PIECE_PART_BYTES. To capture a part takes a millisecond or so. Lock: the entry's shard. */
+/* Whether the changes of an aggregate are more than one part: PIECE_PART_ELEMENTS, or more than
+ * `bytes`, at most PIECE_PART_BYTES. To capture a part takes a millisecond or so. Lock: the entry's
+ * shard. */
 enum { PIECE_PART_ELEMENTS = 4096, PIECE_PART_BYTES = 256 * 1024 };
 bool piece_takes_parts(const struct entry *e, uint64_t bytes);
 struct piece_part {

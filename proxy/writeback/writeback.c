@@ -66,6 +66,16 @@ bool writeback_wait_for_memory(struct writeback *wb)
     return goes_on;
 }
 
+void writeback_captured(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
+{
+    /* Before it is no longer dirty: whoever looks at dirty and then at this sees it in one of the
+     * two. */
+    atomic_fetch_add_explicit(&wb->in_flight_keys, 1, memory_order_release);
+    writeback_unmark(wb, producer, sh, e);
+    e->flags |= ENTRY_IN_FLIGHT;
+    e->apart = 0;
+}
+
 bool writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
 {
     struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
@@ -76,15 +86,10 @@ bool writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh
         writeback_starves(wb);
         return false;
     }
-    /* Before it is no longer dirty: whoever looks at dirty and then at this sees it in one of the
-     * two. */
-    atomic_fetch_add_explicit(&wb->in_flight_keys, 1, memory_order_release);
     writeback_reweighed(wb, producer, e, (int64_t)weight);
-    writeback_unmark(wb, producer, sh, e);
-    e->flags |= ENTRY_IN_FLIGHT;
+    writeback_captured(wb, producer, sh, e);
     atomic_fetch_add_explicit(&wb->in_flight_bytes, all, memory_order_relaxed);
     atomic_fetch_add_explicit(&wb->ahead_bytes, all - weight, memory_order_relaxed);
-    e->apart = 0;
     return true;
 }
 

@@ -17,14 +17,15 @@ enum maxmemory_policy {
     POLICY_ALLKEYS_RANDOM,
     POLICY_NOEVICTION,
 };
-/* Only keys with an expiry may be evicted. */
-static inline bool policy_is_volatile(enum maxmemory_policy policy)
+/* Only keys with an expiry may be evicted. Thread: any. */
+static inline bool policy_is_volatile(void)
 {
-    return policy <= POLICY_VOLATILE_TTL;
+    return option_num(OPT_maxmemory_policy) <= POLICY_VOLATILE_TTL;
 }
-/* How often a key is used counts, and not when it was. */
-static inline bool policy_is_lfu(enum maxmemory_policy policy)
+/* How often a key is used counts, and not when it was. Thread: any. */
+static inline bool policy_is_lfu(void)
 {
+    int64_t policy = option_num(OPT_maxmemory_policy);
     return policy == POLICY_VOLATILE_LFU || policy == POLICY_ALLKEYS_LFU;
 }
 

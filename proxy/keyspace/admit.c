@@ -94,38 +94,37 @@ void txn_announce(struct txn *t, uint64_t bytes)
     t->announced = bytes;
 }
 
-/* The journal is behind. A worker does not stand still for that: others wait for it, too. */
-static enum txn_state await_room(struct txn *t, struct waiter *w)
+/* Waits for what comes soon; *since_us is the waiter's for that. */
+static enum txn_state await_soon(struct txn *t, struct waiter *w, int64_t *since_us,
+                                 const char *refusal)
 {
     int64_t now = clock_mono().us;
-    if ((t->flags & TXN_TRY) != 0)
-        return TXN_PARKED;
-    if (w->room_since_us == 0)
-        w->room_since_us = now;
-    if (now - w->room_since_us >= option_num(OPT_backpressure_max_delay_ms) * 1000) {
-        w->room_since_us = 0;
-        return txn_refuse(t, REFUSED_ROOM);
+    if (*since_us == 0)
+        *since_us = now;
+    if (now - *since_us >= option_num(OPT_backpressure_max_delay_ms) * 1000) {
+        *since_us = 0;
+        return txn_refuse(t, refusal);
     }
     wait_for_relief(t->ks, w);
     return TXN_PARKED;
 }
 
+/* The journal is behind. A worker does not stand still for that: others wait for it, too. */
+static enum txn_state await_room(struct txn *t, struct waiter *w)
+{
+    if ((t->flags & TXN_TRY) != 0)
+        return TXN_PARKED;
+    return await_soon(t, w, &w->room_since_us, REFUSED_ROOM);
+}
+
 /* Not for long: from now on nothing keeps the cutter from it. */
 enum txn_state txn_await_capture(struct txn *t, struct waiter *w)
 {
-    int64_t now = clock_mono().us;
     if ((t->flags & TXN_TRY) != 0)
         return TXN_PARKED;
     if (w == NULL)
         return txn_refuse(t, REFUSED_LARGE_CAPTURE);
-    if (w->capture_since_us == 0)
-        w->capture_since_us = now;
-    if (now - w->capture_since_us >= option_num(OPT_backpressure_max_delay_ms) * 1000) {
-        w->capture_since_us = 0;
-        return txn_refuse(t, REFUSED_LARGE_CAPTURE);
-    }
-    wait_for_relief(t->ks, w);
-    return TXN_PARKED;
+    return await_soon(t, w, &w->capture_since_us, REFUSED_LARGE_CAPTURE);
 }
 
 static enum txn_state make_room(struct txn *t, struct waiter *w, uint64_t bytes)

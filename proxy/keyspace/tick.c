@@ -160,14 +160,9 @@ static size_t evict_one(struct shard *sh, size_t look, bool volatile_only)
     return freed;
 }
 
-static bool is_volatile_only(void)
-{
-    return policy_is_volatile((enum maxmemory_policy)option_num(OPT_maxmemory_policy));
-}
-
 void evict_some(struct keyspace *ks, uint32_t *next, size_t bytes)
 {
-    bool volatile_only = is_volatile_only();
+    bool volatile_only = policy_is_volatile();
     size_t freed = 0;
     for (int i = 0; i < EVICT_SHARDS && freed < bytes; i++) {
         struct shard *sh = &ks->store.shards[(*next)++ % ks->store.shards_len];
@@ -235,7 +230,7 @@ static bool is_round_in_vain(struct keyspace *ks, uint32_t worker, uint32_t work
 /* Above maxmemory: frees what this worker's share of the excess is. */
 static void evict(struct keyspace *ks, uint32_t worker, uint32_t workers, int64_t until_us)
 {
-    bool volatile_only = is_volatile_only();
+    bool volatile_only = policy_is_volatile();
     size_t limit = (size_t)option_num(OPT_maxmemory), used = memory_data();
     size_t excess = used > limit ? (used - limit) / workers + 1 : 0, freed = 0;
     while (freed < excess && clock_mono().us < until_us) {

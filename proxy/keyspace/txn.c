@@ -523,7 +523,7 @@ enum txn_state txn_begin(struct txn *t, const struct txn_key *keys, uint32_t key
     if (!take_slots(t, keys, keys_len))
         return txn_refuse(t, REPLY_OOM);
     if (!ks->replaying) {
-        t->lfu = policy_is_lfu((enum maxmemory_policy)option_num(OPT_maxmemory_policy));
+        t->lfu = policy_is_lfu();
         t->now = clock_wall();
         if ((flags & TXN_WRITES) != 0) {
             enum txn_state state = txn_admit(t, waiter);

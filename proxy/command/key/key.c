@@ -259,12 +259,6 @@ static const struct value *object_value(struct call *c)
     return txn_read(c->txn, c->key);
 }
 
-/* maxmemory-policy decides which of the two uses of the access byte is on show, as in Redis. */
-static bool is_lfu(void)
-{
-    return policy_is_lfu((enum maxmemory_policy)option_num(OPT_maxmemory_policy));
-}
-
 void cmd_object_encoding(struct call *c)
 {
     const struct value *v = object_value(c);
@@ -278,36 +272,40 @@ void cmd_object_refcount(struct call *c)
         reply_int(c->reply, 1);
 }
 
+/* The use of a key, of which maxmemory-policy decides what is on show, as in Redis. False: replied;
+ * `other` is said where the policy is of the other kind. */
+static bool object_use(struct call *c, bool lfu, const char *other, struct txn_object_info *out)
+{
+    if (object_value(c) == NULL)
+        return false;
+    if (policy_is_lfu() != lfu) {
+        reply_error(c->reply, other);
+        return false;
+    }
+    txn_object_info(c->txn, c->key, out);
+    return true;
+}
+
 void cmd_object_freq(struct call *c)
 {
     struct txn_object_info info;
-    if (object_value(c) == NULL)
-        return;
-    if (!is_lfu()) {
-        reply_error(c->reply,
-                    "ERR An LFU maxmemory policy is not selected, access frequency not tracked. "
-                    "Please note that when switching between policies at runtime LRU and LFU data "
-                    "will take some time to adjust.");
-        return;
-    }
-    txn_object_info(c->txn, c->key, &info);
-    reply_int(c->reply, info.frequency);
+    if (object_use(c, true,
+                   "ERR An LFU maxmemory policy is not selected, access frequency not tracked. "
+                   "Please note that when switching between policies at runtime LRU and LFU data "
+                   "will take some time to adjust.",
+                   &info))
+        reply_int(c->reply, info.frequency);
 }
 
 void cmd_object_idletime(struct call *c)
 {
     struct txn_object_info info;
-    if (object_value(c) == NULL)
-        return;
-    if (is_lfu()) {
-        reply_error(c->reply,
-                    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note "
-                    "that when switching between policies at runtime LRU and LFU data will take "
-                    "some time to adjust.");
-        return;
-    }
-    txn_object_info(c->txn, c->key, &info);
-    reply_int(c->reply, info.idle_seconds);
+    if (object_use(c, false,
+                   "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note "
+                   "that when switching between policies at runtime LRU and LFU data will take "
+                   "some time to adjust.",
+                   &info))
+        reply_int(c->reply, info.idle_seconds);
 }
 
 void cmd_object_help(struct call *c)

@@ -218,6 +218,11 @@ struct journal {
 uint64_t journal_lsn(const struct journal *j); /* handed out last */
 /* Wakes the journal thread if it sleeps at least so deep. */
 void journal_wake(struct journal *j, int depth);
+/* Bytes at the end of the last segment that are kept for removals on a full disk. */
+static inline uint64_t kept_room(const struct journal *j)
+{
+    return j->options.segment_bytes / FULL_DIVISOR;
+}
 
 /* ---- recover.c ---- */
 void recover_release(struct journal *j); /* what only recovery needed */

@@ -144,8 +144,8 @@ static bool has_room_for_removal(const struct journal *j, uint64_t bytes)
  * the segment is used up when that is written; what producers append until then could take all. */
 static bool takes_kept_room(const struct journal *j, uint64_t bytes)
 {
-    uint64_t kept = j->options.segment_bytes / FULL_DIVISOR;
-    return buffered_bytes(j) + format_record_bytes(bytes) + kept > atomic_load(&j->room_left);
+    return buffered_bytes(j) + format_record_bytes(bytes) + kept_room(j) >
+           atomic_load(&j->room_left);
 }
 
 /* Nothing but removals is accepted while the journal is full, or when this record would fill it. */

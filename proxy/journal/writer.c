@@ -111,8 +111,7 @@ static bool is_room_short(struct journal *j)
     lock_release(&j->lock);
     if (!none)
         atomic_store(&j->pressed, false);
-    return none && (atomic_load(&j->pressed) ||
-                    atomic_load(&j->room_left) < j->options.segment_bytes / FULL_DIVISOR);
+    return none && (atomic_load(&j->pressed) || atomic_load(&j->room_left) < kept_room(j));
 }
 
 /* Between RUNNING and FULL, which a producer that was refused may have been the first to say; the

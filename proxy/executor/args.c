@@ -6,6 +6,8 @@
 #include "config/options.h"
 #include "store/store.h"
 
+#include <math.h>
+
 void args_wrong_number(struct call *c)
 {
     reply_errorf(c->reply, "ERR wrong number of arguments for '%s' command", c->command->name);
@@ -174,4 +176,33 @@ bool args_scan_options(struct call *c, uint32_t i, bool may_type, struct args_sc
         }
     }
     return true;
+}
+
+bool args_scan_begin(struct call *c, bool exists, struct args_scan_step *out)
+{
+    if (exists && !args_scan_options(c, 3, false, &out->options))
+        return false;
+    reply_init(&out->elements);
+    out->elements.proto = c->reply->proto;
+    out->bulks = 0;
+    return true;
+}
+
+void args_scan_end(struct call *c, struct args_scan_step *s, uint64_t cursor)
+{
+    char digits[NUM_I64_MAX];
+    reply_array(c->reply, 2);
+    reply_bulk(c->reply, slice_of(digits, num_format_u64(digits, cursor)));
+    reply_array(c->reply, s->bulks);
+    reply_raw(c->reply, buf_slice(&s->elements.buf));
+    reply_fini(&s->elements);
+}
+
+bool args_add_float(struct call *c, long double *n, long double by)
+{
+    *n += by;
+    if (!isnan(*n) && !isinf(*n))
+        return true;
+    reply_error(c->reply, "ERR increment would produce NaN or Infinity");
+    return false;
 }

@@ -8,6 +8,7 @@
 #ifndef EXECUTOR_ARGS_H
 #define EXECUTOR_ARGS_H
 
+#include "base/glob.h"
 #include "executor/call.h"
 
 /* True when argument i is this word, which is written in lower case. */
@@ -66,5 +67,24 @@ struct args_scan {
 MUST_CHECK bool args_scan_cursor(struct call *c, uint32_t i, struct args_scan *out);
 /* The options from argument i on. */
 MUST_CHECK bool args_scan_options(struct call *c, uint32_t i, bool may_type, struct args_scan *out);
+
+/* A step of HSCAN and its kind. The next cursor is known only when the elements have been written:
+ * they go into a reply of their own first. */
+struct args_scan_step {
+    struct args_scan options;
+    struct reply elements;
+    uint64_t bulks; /* in it */
+};
+/* Of key 0, which exists or does not. False: replied. After true, args_scan_end() must follow. */
+MUST_CHECK bool args_scan_begin(struct call *c, bool exists, struct args_scan_step *out);
+static inline bool args_scan_wants(const struct args_scan_step *s, struct slice name)
+{
+    return !s->options.has_pattern || glob_match(s->options.pattern, name, false);
+}
+/* Replies with the next cursor and the elements. */
+void args_scan_end(struct call *c, struct args_scan_step *s, uint64_t cursor);
+
+/* *n + by, as Redis's increments by a float have it. False: replied. */
+MUST_CHECK bool args_add_float(struct call *c, long double *n, long double by);
 
 #endif

@@ -177,7 +177,16 @@ static bool place_of(const struct zset *z, struct slice member, struct geo_point
     return true;
 }
 
-void cmd_geopos(struct call *c)
+static void reply_text(struct call *c, struct geo_point p)
+{
+    char text[GEO_TEXT];
+    geo_text(p, text);
+    reply_bulk(c->reply, slice_of(text, sizeof(text)));
+}
+
+/* For each member that is named: where it is, or that it is nowhere. */
+static void reply_places(struct call *c, void (*place)(struct call *c, struct geo_point p),
+                         void (*nowhere)(struct reply *r))
 {
     const struct zset *z;
     struct geo_point p;
@@ -186,28 +195,20 @@ void cmd_geopos(struct call *c)
     reply_array(c->reply, c->argc - 2);
     for (uint32_t i = 2; i < c->argc; i++) {
         if (place_of(z, c->argv[i], &p))
-            geo_reply_point(c, p);
+            place(c, p);
         else
-            reply_null_array(c->reply);
+            nowhere(c->reply);
     }
+}
+
+void cmd_geopos(struct call *c)
+{
+    reply_places(c, geo_reply_point, reply_null_array);
 }
 
 void cmd_geohash(struct call *c)
 {
-    const struct zset *z;
-    struct geo_point p;
-    if (!geo_read_index(c, 0, &z))
-        return;
-    reply_array(c->reply, c->argc - 2);
-    for (uint32_t i = 2; i < c->argc; i++) {
-        char text[GEO_TEXT];
-        if (place_of(z, c->argv[i], &p)) {
-            geo_text(p, text);
-            reply_bulk(c->reply, slice_of(text, sizeof(text)));
-        } else {
-            reply_null(c->reply);
-        }
-    }
+    reply_places(c, reply_text, reply_null);
 }
 
 void cmd_geodist(struct call *c)

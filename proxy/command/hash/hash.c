@@ -181,11 +181,8 @@ void cmd_hincrbyfloat(struct call *c)
         reply_error(c->reply, "ERR hash value is not a float");
         return;
     }
-    n += by;
-    if (isnan(n) || isinf(n)) {
-        reply_error(c->reply, "ERR increment would produce NaN or Infinity");
+    if (!args_add_float(c, &n, by))
         return;
-    }
     char digits[NUM_LONG_DOUBLE_MAX];
     struct slice text = slice_of(digits, num_format_long_double(digits, n));
     if (!set_field(c, c->argv[2], text, "hincrbyfloat"))

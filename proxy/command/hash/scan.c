@@ -4,7 +4,6 @@
 #include "compute/draw.h"
 #include "executor/args.h"
 
-#include "base/glob.h"
 #include "base/num.h"
 #include "store/hash.h"
 
@@ -136,45 +135,25 @@ void cmd_hrandfield(struct call *c)
 
 /* --- HSCAN --- */
 
-struct field_scan {
-    struct call *c;
-    const struct args_scan *options;
-    uint64_t bulks;
-};
-
 static void scan_field(void *ctx, struct slice field, struct slice value)
 {
-    struct field_scan *s = ctx;
-    if (s->options->has_pattern && !glob_match(s->options->pattern, field, false))
+    struct args_scan_step *s = ctx;
+    if (!args_scan_wants(s, field))
         return;
-    reply_bulk(s->c->reply, field);
-    reply_bulk(s->c->reply, value);
+    reply_bulk(&s->elements, field);
+    reply_bulk(&s->elements, value);
     s->bulks += 2;
 }
 
-/* The next cursor is known only when the fields have been written: they go into a reply of their
- * own first. */
 void cmd_hscan(struct call *c)
 {
-    struct args_scan options;
+    struct args_scan_step step;
     const struct value *v;
-    if (!args_scan_cursor(c, 2, &options) || !call_read(c, 0, VALUE_HASH, &v))
-        return;
-    if (v != NULL && !args_scan_options(c, 3, false, &options))
-        return;
-    struct reply fields, *out = c->reply;
-    struct field_scan s = {.c = c, .options = &options};
     uint64_t cursor = 0;
-    reply_init(&fields);
-    fields.proto = out->proto;
-    c->reply = &fields;
+    if (!args_scan_cursor(c, 2, &step.options) || !call_read(c, 0, VALUE_HASH, &v) ||
+        !args_scan_begin(c, v != NULL, &step))
+        return;
     if (v != NULL)
-        cursor = hash_scan(v->object, options.cursor, options.count, scan_field, &s);
-    c->reply = out;
-    char digits[NUM_I64_MAX];
-    reply_array(out, 2);
-    reply_bulk(out, slice_of(digits, num_format_u64(digits, cursor)));
-    reply_array(out, s.bulks);
-    reply_raw(out, buf_slice(&fields.buf));
-    reply_fini(&fields);
+        cursor = hash_scan(v->object, step.options.cursor, step.options.count, scan_field, &step);
+    args_scan_end(c, &step, cursor);
 }

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "executor/args.h"
 
-#include "base/glob.h"
 #include "base/num.h"
 #include "store/set.h"
 
@@ -191,42 +190,24 @@ void cmd_scard(struct call *c)
 
 /* --- SSCAN --- */
 
-struct member_scan {
-    struct reply *members;
-    const struct args_scan *options;
-    uint64_t len;
-};
-
 static void scan_member(void *ctx, struct slice member)
 {
-    struct member_scan *s = ctx;
-    if (s->options->has_pattern && !glob_match(s->options->pattern, member, false))
+    struct args_scan_step *s = ctx;
+    if (!args_scan_wants(s, member))
         return;
-    reply_bulk(s->members, member);
-    s->len++;
+    reply_bulk(&s->elements, member);
+    s->bulks++;
 }
 
-/* The next cursor is known only when the members have been written: they go into a reply of their
- * own first. */
 void cmd_sscan(struct call *c)
 {
-    struct args_scan options;
+    struct args_scan_step step;
     const struct set *s;
-    if (!args_scan_cursor(c, 2, &options) || !read_set(c, 0, &s))
-        return;
-    if (s != NULL && !args_scan_options(c, 3, false, &options))
-        return;
-    struct reply members;
-    struct member_scan scan = {.members = &members, .options = &options};
     uint64_t cursor = 0;
-    reply_init(&members);
-    members.proto = c->reply->proto;
+    if (!args_scan_cursor(c, 2, &step.options) || !read_set(c, 0, &s) ||
+        !args_scan_begin(c, s != NULL, &step))
+        return;
     if (s != NULL)
-        cursor = set_scan(s, options.cursor, options.count, scan_member, &scan);
-    char digits[NUM_I64_MAX];
-    reply_array(c->reply, 2);
-    reply_bulk(c->reply, slice_of(digits, num_format_u64(digits, cursor)));
-    reply_array(c->reply, scan.len);
-    reply_raw(c->reply, buf_slice(&members.buf));
-    reply_fini(&members);
+        cursor = set_scan(s, step.options.cursor, step.options.count, scan_member, &step);
+    args_scan_end(c, &step, cursor);
 }

@@ -7,8 +7,6 @@
 
 #include "base/num.h"
 
-#include <math.h>
-
 static void increment(struct call *c, int64_t by)
 {
     const struct value *v;
@@ -72,11 +70,8 @@ void cmd_incrbyfloat(struct call *c)
         reply_error(c->reply, REPLY_NOT_FLOAT);
         return;
     }
-    n += by;
-    if (isnan(n) || isinf(n)) {
-        reply_error(c->reply, "ERR increment would produce NaN or Infinity");
+    if (!args_add_float(c, &n, by))
         return;
-    }
     char digits[NUM_LONG_DOUBLE_MAX];
     struct slice text = slice_of(digits, num_format_long_double(digits, n));
     if (txn_set_string(c->txn, c->key, text, TXN_KEEP_TTL) != RC_OK) {

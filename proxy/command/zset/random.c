@@ -4,7 +4,6 @@
 #include "command/zset/zset.h"
 #include "compute/draw.h"
 
-#include "base/glob.h"
 #include "base/num.h"
 
 #include <stdlib.h>
@@ -110,43 +109,26 @@ void cmd_zrandmember(struct call *c)
 
 /* --- ZSCAN --- */
 
-struct member_scan {
-    struct reply *reply;
-    const struct args_scan *options;
-    uint64_t bulks;
-};
-
 static void scan_member(void *ctx, struct slice member, double score)
 {
-    struct member_scan *s = ctx;
+    struct args_scan_step *s = ctx;
     char digits[NUM_DOUBLE_MAX];
-    if (s->options->has_pattern && !glob_match(s->options->pattern, member, false))
+    if (!args_scan_wants(s, member))
         return;
-    reply_bulk(s->reply, member);
-    reply_bulk(s->reply, slice_of(digits, num_format_double(digits, score)));
+    reply_bulk(&s->elements, member);
+    reply_bulk(&s->elements, slice_of(digits, num_format_double(digits, score)));
     s->bulks += 2;
 }
 
-/* The next cursor is known only when the members have been written: they go into a reply of their
- * own first. */
 void cmd_zscan(struct call *c)
 {
-    struct args_scan options;
+    struct args_scan_step step;
     const struct zset *z;
-    if (!args_scan_cursor(c, 2, &options) || !zset_read(c, 0, &z))
-        return;
-    if (z != NULL && !args_scan_options(c, 3, false, &options))
-        return;
-    struct reply members;
-    struct member_scan s = {&members, &options, 0};
     uint64_t cursor = 0;
-    reply_init(&members);
+    if (!args_scan_cursor(c, 2, &step.options) || !zset_read(c, 0, &z) ||
+        !args_scan_begin(c, z != NULL, &step))
+        return;
     if (z != NULL)
-        cursor = zset_scan(z, options.cursor, options.count, scan_member, &s);
-    char digits[NUM_I64_MAX];
-    reply_array(c->reply, 2);
-    reply_bulk(c->reply, slice_of(digits, num_format_u64(digits, cursor)));
-    reply_array(c->reply, s.bulks);
-    reply_raw(c->reply, buf_slice(&members.buf));
-    reply_fini(&members);
+        cursor = zset_scan(z, step.options.cursor, step.options.count, scan_member, &step);
+    args_scan_end(c, &step, cursor);
 }

@@ -37,10 +37,7 @@ static int apply_parts_refused(struct contract *c, struct backend_batch batch)
 {
     struct buf said = {0};
     int refused = 0;
-    batch.on_begin = tell_begin;
-    batch.on_refused = tell_refused;
-    batch.before_commit = tell_commit;
-    batch.ctx = &said;
+    tell_all(&batch, &said);
     apply_parts(c, batch);
     buf_append(&said, "", 1);
     for (const char *at = said.data; (at = strstr(at, "refused")) != NULL; at++)

@@ -389,14 +389,19 @@ static inline enum rc tell_commit(void *ctx, struct err *err)
     return RC_OK;
 }
 
+static inline void tell_all(struct backend_batch *batch, struct buf *said)
+{
+    batch->on_begin = tell_begin;
+    batch->on_refused = tell_refused;
+    batch->before_commit = tell_commit;
+    batch->ctx = said;
+}
+
 /* Applies sorted items and checks what was told of them. */
 static inline void check_told(struct contract *c, struct backend_batch batch, const char *expected)
 {
     struct buf said = {0};
-    batch.on_begin = tell_begin;
-    batch.on_refused = tell_refused;
-    batch.before_commit = tell_commit;
-    batch.ctx = &said;
+    tell_all(&batch, &said);
     apply_batch(c, batch);
     buf_append(&said, "", 1);
     assert_string_equal(said.data, expected);

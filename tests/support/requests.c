@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "tests/support/requests.h"
 
+#include "compute/hyperloglog.h"
 #include "compute/rdb_write.h"
 #include "executor/blocked.h"
 #include "keyspace/internal.h"
@@ -531,11 +532,10 @@ static bool add_scored(void *ctx, struct slice member, double score)
 /* A sketch keeps what PFCOUNT has made of it in eight bytes of its head, in memory only. */
 static uint64_t mix_string(uint64_t sum, struct slice text)
 {
-    enum { ESTIMATE_AT = 8, ESTIMATE_LEN = 8 };
-    if (text.len < ESTIMATE_AT + ESTIMATE_LEN || memcmp(text.ptr, "HYLL", 4) != 0)
+    if (!hll_is_valid(text))
         return mix(sum, text);
-    size_t rest = ESTIMATE_AT + ESTIMATE_LEN;
-    return mix(mix(sum, slice_of(text.ptr, ESTIMATE_AT)),
+    size_t rest = HLL_CACHED_AT + HLL_CACHED_LEN;
+    return mix(mix(sum, slice_of(text.ptr, HLL_CACHED_AT)),
                slice_of(text.ptr + rest, text.len - rest));
 }
 

@@ -158,16 +158,20 @@ static bool is_refused(const struct journal *j, uint64_t bytes, bool removal)
     return !removal || state != JOURNAL_FULL || !has_room_for_removal(j, bytes);
 }
 
-/* A write was refused: from now on all are, until there is room for the next segment. The journal
- * thread tells the log. */
-static void say_full(struct journal *j)
+void journal_say_full(struct journal *j)
 {
     int running = JOURNAL_RUNNING;
+    if (atomic_compare_exchange_strong(&j->state, &running, JOURNAL_FULL))
+        journal_wake(j, SLEEP_TICK);
+}
+
+/* From now on all writes are refused, until there is room for the next segment. */
+static void note_refused(struct journal *j)
+{
     if (atomic_load(&j->state) != JOURNAL_RUNNING)
         return;
     atomic_store(&j->pressed, true);
-    if (atomic_compare_exchange_strong(&j->state, &running, JOURNAL_FULL))
-        journal_wake(j, SLEEP_TICK);
+    journal_say_full(j);
 }
 
 static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, bool removal,
@@ -176,7 +180,7 @@ static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, boo
     must(producer < j->producers_len);
     struct ring *ring = &j->producers[producer].ring;
     if (UNLIKELY(is_refused(j, bytes, removal))) {
-        say_full(j);
+        note_refused(j);
         return err_set(err, RC_READONLY, "the journal cannot be written now");
     }
     if (UNLIKELY(bytes > JOURNAL_PAYLOAD_MAX))

@@ -154,10 +154,13 @@ static void make_spare(struct journal *j) REQUIRES(j->lock)
     bool news = done || (rc != RC_OK) != j->spare_failed;
     j->spare_failed = rc != RC_OK;
     j->spare_full = rc == RC_FULL || (j->spare_full && !done); /* an attempt has several steps */
-    atomic_store(&j->scarce, j->spare_full && j->ready.file == NULL);
+    bool scarce = j->spare_full && j->ready.file == NULL;
     if (rc != RC_OK)
         j->error = err;
     lock_release(&j->lock);
+    if (scarce && atomic_load(&j->room_left) < kept_room(j))
+        journal_say_full(j); /* before a write can be refused for it */
+    atomic_store(&j->scarce, scarce);
     if (news && rc != RC_OK)
         log_err(LOG_WARNING, "cannot prepare the next journal segment, trying again", &err);
     if (news)

@@ -368,6 +368,7 @@ def a_full_disk_takes_deletions():
             assert conn("DBSIZE") == keys - 102 + 3
             assert conn("HLEN", "hash") == conn("SCARD", "set") == conn("ZCARD", "zset") == 1
             assert conn("EXISTS", "key:0", "key:101", "key:102") == 1
+            until(lambda: state(conn) == "full", 20, "the full disk is found again")
             grow("64m")
             until(lambda: state(conn) == "running", 20, "writes are taken")
             conn("SET", "more", "x")

@@ -31,7 +31,7 @@ static void move_all(struct chain_node *from, struct chains *to)
 }
 
 /* Without memory for it, all stays as it is. cap 0: back to the one bucket. */
-static void resize(struct chains *c, uint32_t cap)
+static void chains_resize(struct chains *c, uint32_t cap)
 {
     struct chains to = {.cap = cap, .len = c->len};
     if (cap > 0 && (to.buckets = calloc(cap, sizeof(struct chain_node *))) == NULL)
@@ -56,7 +56,7 @@ void chains_add(struct chains *c, struct chain_node *node)
 {
     uint32_t most = c->cap == 0 ? FEW : c->cap;
     if (c->len >= most && c->cap < CAP_MAX)
-        resize(c, c->cap == 0 ? CAP_MIN : c->cap * 2);
+        chains_resize(c, c->cap == 0 ? CAP_MIN : c->cap * 2);
     link_node(chains_bucket(c, node->hash), node);
     c->len++;
 }
@@ -70,9 +70,9 @@ void chains_remove(struct chains *c, struct chain_node *node)
     if (c->walked)
         return; /* the walk would lose its place */
     if (c->cap > CAP_MIN && c->len < c->cap / 8)
-        resize(c, c->cap / 2);
+        chains_resize(c, c->cap / 2);
     else if (c->cap == CAP_MIN && c->len == 0)
-        resize(c, 0);
+        chains_resize(c, 0);
 }
 
 static struct chain_node *same_hash(struct chain_node *node, uint64_t hash)

@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-static bool look(int fd, const char *path, int flags, struct file_id *out, uint64_t *bytes)
+static bool file_id_look(int fd, const char *path, int flags, struct file_id *out, uint64_t *bytes)
 {
     struct statx st;
     *out = (struct file_id){0};
@@ -24,10 +24,10 @@ static bool look(int fd, const char *path, int flags, struct file_id *out, uint6
 
 bool file_id_at(const char *path, struct file_id *out, uint64_t *bytes)
 {
-    return look(AT_FDCWD, path, 0, out, bytes);
+    return file_id_look(AT_FDCWD, path, 0, out, bytes);
 }
 
 bool file_id_of(int fd, struct file_id *out, uint64_t *bytes)
 {
-    return look(fd, "", AT_EMPTY_PATH, out, bytes);
+    return file_id_look(fd, "", AT_EMPTY_PATH, out, bytes);
 }

@@ -34,7 +34,7 @@ bool num_parse_i64(struct slice text, int64_t *out)
     return true;
 }
 
-static bool is_blank(char c)
+static bool num_is_blank(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -58,7 +58,7 @@ bool num_parse_double_lax(struct slice text, double *out)
 
 bool num_parse_double(struct slice text, double *out)
 {
-    if (text.len == 0 || is_blank(text.ptr[0]) || memchr(text.ptr, '\0', text.len) != NULL)
+    if (text.len == 0 || num_is_blank(text.ptr[0]) || memchr(text.ptr, '\0', text.len) != NULL)
         return false;
     if (!num_parse_double_lax(text, out))
         return false;
@@ -68,7 +68,7 @@ bool num_parse_double(struct slice text, double *out)
 bool num_parse_long_double(struct slice text, long double *out)
 {
     char copy[NUM_LONG_DOUBLE_MAX], *end; /* strtold wants a terminated text */
-    if (text.len == 0 || text.len >= sizeof(copy) || is_blank(text.ptr[0]) ||
+    if (text.len == 0 || text.len >= sizeof(copy) || num_is_blank(text.ptr[0]) ||
         memchr(text.ptr, '\0', text.len) != NULL)
         return false;
     memcpy(copy, text.ptr, text.len);

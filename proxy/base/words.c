@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "base/words.h"
 
-static bool is_blank(char c)
+static bool words_is_blank(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -41,7 +41,7 @@ static bool take_quoted(const char **at, const char *end, char **out)
     for (const char *p = *at + 1; p < end;) {
         if (*p == quote) {
             *at = p + 1;
-            return p + 1 == end || is_blank(p[1]);
+            return p + 1 == end || words_is_blank(p[1]);
         }
         if (*p == '\\' && end - p >= 2 && (quote == '"' || p[1] == '\''))
             p += quote == '"' ? unescape(p, end, *out) : (**out = '\'', 2);
@@ -55,7 +55,7 @@ static bool take_quoted(const char **at, const char *end, char **out)
 enum words_next words_next(struct slice *line, char **room, struct slice *word)
 {
     const char *p = line->len > 0 ? line->ptr : "", *end = p + line->len;
-    while (p < end && is_blank(*p))
+    while (p < end && words_is_blank(*p))
         p++;
     if (p == end) {
         *line = slice_of(end, 0);

@@ -7,21 +7,21 @@
 
 enum { WORD = sizeof(uint64_t), STRIDE = 4 };
 
-static uint64_t load(const char *at)
+static uint64_t bits_load(const char *at)
 {
     uint64_t word;
     memcpy(&word, at, sizeof(word));
     return word;
 }
 
-static uint64_t count_bytes(const char *at, size_t len)
+static uint64_t bits_count_bytes(const char *at, size_t len)
 {
     uint64_t n[STRIDE] = {0};
     for (; len >= STRIDE * WORD; at += STRIDE * WORD, len -= STRIDE * WORD)
         for (size_t i = 0; i < STRIDE; i++)
-            n[i] += (uint64_t)__builtin_popcountll(load(at + i * WORD));
+            n[i] += (uint64_t)__builtin_popcountll(bits_load(at + i * WORD));
     for (; len >= WORD; at += WORD, len -= WORD)
-        n[0] += (uint64_t)__builtin_popcountll(load(at));
+        n[0] += (uint64_t)__builtin_popcountll(bits_load(at));
     uint64_t rest = 0;
     memcpy(&rest, at, len);
     return n[0] + n[1] + n[2] + n[3] + (uint64_t)__builtin_popcountll(rest);
@@ -33,7 +33,7 @@ uint64_t bits_count(struct slice s, uint64_t first, uint64_t end)
     if (first >= end)
         return 0;
     uint64_t from = first / 8, to = (end + 7) / 8; /* bytes that have a bit in the range */
-    uint64_t n = count_bytes(s.ptr + from, (size_t)(to - from));
+    uint64_t n = bits_count_bytes(s.ptr + from, (size_t)(to - from));
     if (first % 8 != 0)
         n -= (uint64_t)__builtin_popcountll(bits_get(s, from * 8, (unsigned)(first % 8)));
     if (end % 8 != 0)
@@ -48,9 +48,10 @@ int64_t bits_find(struct slice s, bool bit, uint64_t first, uint64_t end)
     uint64_t at = first / 8, stop = (end + 7) / 8;
     uint64_t unwanted = UINT64_MAX >> first % 8; /* bits before the first one do not count */
     for (; first < end && at < stop; at += WORD, unwanted = UINT64_MAX) {
-        while (unwanted == UINT64_MAX && stop - at >= STRIDE * WORD && load(s.ptr + at) == boring &&
-               load(s.ptr + at + WORD) == boring && load(s.ptr + at + 2 * WORD) == boring &&
-               load(s.ptr + at + 3 * WORD) == boring)
+        while (unwanted == UINT64_MAX && stop - at >= STRIDE * WORD &&
+               bits_load(s.ptr + at) == boring && bits_load(s.ptr + at + WORD) == boring &&
+               bits_load(s.ptr + at + 2 * WORD) == boring &&
+               bits_load(s.ptr + at + 3 * WORD) == boring)
             at += STRIDE * WORD;
         uint64_t word = boring;
         memcpy(&word, s.ptr + at, (size_t)min_u64(WORD, stop - at));

@@ -55,7 +55,7 @@ static uint64_t spread(uint32_t n)
 }
 
 /* The other way: every second bit of `bits`, from bit 0 on. */
-static uint32_t gather(uint64_t bits)
+static uint32_t geohash_gather(uint64_t bits)
 {
     static const uint64_t keep[] = {0x3333333333333333, 0x0f0f0f0f0f0f0f0f, 0x00ff00ff00ff00ff,
                                     0x0000ffff0000ffff, 0x00000000ffffffff};
@@ -113,8 +113,8 @@ static double middle(uint32_t n, double max)
 struct geo_point geo_decode(double score)
 {
     uint64_t bits = score_bits(score);
-    return (struct geo_point){.lon = middle(gather(bits >> 1), LON_MAX),
-                              .lat = middle(gather(bits), LAT_MAX)};
+    return (struct geo_point){.lon = middle(geohash_gather(bits >> 1), LON_MAX),
+                              .lat = middle(geohash_gather(bits), LAT_MAX)};
 }
 
 /* The text is of the grid that reaches to the poles, in groups of five bits; two and a half bits

@@ -441,7 +441,8 @@ struct place {
     struct hll_hint before; /* the one before that */
 };
 
-static bool find_place(const struct hll *h, uint32_t index, struct hll_hint from, struct place *out)
+static bool hll_find_place(const struct hll *h, uint32_t index, struct hll_hint from,
+                           struct place *out)
 {
     struct walk w = {.bytes = h->bytes, .len = h->len, .at = from.at, .next = from.first};
     *out = (struct place){.at = from.at, .previous = from.at, .before = from};
@@ -462,10 +463,10 @@ static bool find_place(const struct hll *h, uint32_t index, struct hll_hint from
 static bool find_near(const struct hll *h, uint32_t index, struct place *out)
 {
     const struct hll_hint begin = {.at = HLL_HEADER_LEN};
-    if (h->hint.at != begin.at && index >= h->hint.first && find_place(h, index, h->hint, out) &&
-        out->at != h->hint.at)
+    if (h->hint.at != begin.at && index >= h->hint.first &&
+        hll_find_place(h, index, h->hint, out) && out->at != h->hint.at)
         return true;
-    return find_place(h, index, begin, out);
+    return hll_find_place(h, index, begin, out);
 }
 
 /* Joins equal neighbours, a few opcodes from `at` on: no more than Redis does, so that the bytes

@@ -67,7 +67,7 @@ static size_t count_zeros(const uint64_t *row, size_t bits)
     return zeros;
 }
 
-static bool fill(struct lcs_table *t, struct slice a, struct slice b)
+static bool lcs_fill(struct lcs_table *t, struct slice a, struct slice b)
 {
     struct places p;
     uint64_t *first = malloc((t->words + 1) * sizeof(*first));
@@ -98,7 +98,7 @@ struct lcs_table *lcs_table_try_new(struct slice a, struct slice b, bool rows)
     t->row = t->words < SIZE_MAX / sizeof(*t->row) / (t->rows + 1)
                  ? malloc((t->rows * t->words + 1) * sizeof(*t->row))
                  : NULL;
-    if (t->row != NULL && fill(t, a, b))
+    if (t->row != NULL && lcs_fill(t, a, b))
         return t;
     free(t->row);
     free(t);

@@ -40,7 +40,7 @@ static void copy_back(char *to, size_t back, size_t len)
         to[i] = from[i];
 }
 
-static bool expand(struct slice in, char *out, size_t out_len)
+static bool lzf_unpack(struct slice in, char *out, size_t out_len)
 {
     const uint8_t *at = (const uint8_t *)in.ptr, *end = at + in.len;
     size_t done = 0;
@@ -60,10 +60,10 @@ static bool expand(struct slice in, char *out, size_t out_len)
 
 bool lzf_is_valid(struct slice in, size_t out_len)
 {
-    return expand(in, NULL, out_len);
+    return lzf_unpack(in, NULL, out_len);
 }
 
 bool lzf_expand(struct slice in, char *out, size_t out_len)
 {
-    return expand(in, out, out_len);
+    return lzf_unpack(in, out, out_len);
 }

@@ -30,7 +30,7 @@ static int64_t read_signed(const uint8_t *at, unsigned width)
     return (int64_t)((read_unsigned(at, width) ^ sign) - sign);
 }
 
-static size_t left(const struct rdb_pack *p)
+static size_t pack_left(const struct rdb_pack *p)
 {
     return (size_t)(p->end - p->at);
 }
@@ -61,7 +61,7 @@ bool rdb_pack_open(struct rdb_pack *p, enum rdb_form form, struct slice bytes)
         p->width = (unsigned)read_unsigned(start, 4);
         p->announced = read_unsigned(start + 4, 4);
         return (p->width == 2 || p->width == 4 || p->width == 8) &&
-               left(p) == p->announced * p->width;
+               pack_left(p) == p->announced * p->width;
     case RDB_ZIPMAP:
         p->announced = start[0] < LONG_LENGTH ? 2u * start[0] : UINT64_MAX;
         return true;
@@ -108,7 +108,7 @@ static struct head listpack_head(const struct rdb_pack *p, struct rdb_item *out)
     if (byte > 0xf0)
         return byte > 0xf4 ? (struct head){0}
                            : (struct head){.len = 1, .width = widths[byte - 0xf1]};
-    if (left(p) < (byte == 0xf0 ? 5 : 2))
+    if (pack_left(p) < (byte == 0xf0 ? 5 : 2))
         return (struct head){0};
     if (byte == 0xf0)
         return (struct head){.len = 5, .string = read_unsigned(at + 1, 4)};
@@ -122,7 +122,7 @@ static struct head listpack_head(const struct rdb_pack *p, struct rdb_item *out)
 /* Takes what stands after a head; false: it does not end before the pack does. */
 static bool take_body(struct rdb_pack *p, struct head h, struct rdb_item *out)
 {
-    if (h.len == 0 || left(p) < h.len || left(p) - h.len < h.width + h.string)
+    if (h.len == 0 || pack_left(p) < h.len || pack_left(p) - h.len < h.width + h.string)
         return false;
     p->at += h.len;
     if (h.width > 0)
@@ -138,7 +138,7 @@ static bool next_of_listpack(struct rdb_pack *p, struct rdb_item *out)
     if (!take_body(p, listpack_head(p, out), out))
         return false;
     size_t len = (size_t)(p->at - start), trailer = backlen_len(len);
-    if (left(p) < trailer || !backlen_holds(p->at, len, trailer))
+    if (pack_left(p) < trailer || !backlen_holds(p->at, len, trailer))
         return false;
     p->at += trailer;
     return true;
@@ -156,7 +156,7 @@ static struct head ziplist_head(const struct rdb_pack *p, struct rdb_item *out)
     if (byte < 0xc0) {
         unsigned len = byte < 0x80 ? 2 : 5;
         uint32_t big_endian;
-        if (left(p) < len)
+        if (pack_left(p) < len)
             return (struct head){0};
         if (len == 2)
             return (struct head){.len = len, .string = (byte & 63) << 8 | at[1]};
@@ -185,11 +185,11 @@ static bool next_of_ziplist(struct rdb_pack *p, struct rdb_item *out)
         return false;
     if (start[0] == LONG_LENGTH) {
         len_len = 5;
-        if (left(p) < len_len)
+        if (pack_left(p) < len_len)
             return false;
         last_len = read_unsigned(start + 1, 4);
     }
-    if (last_len != p->last_len || left(p) <= len_len)
+    if (last_len != p->last_len || pack_left(p) <= len_len)
         return false;
     p->at += len_len;
     if (!take_body(p, ziplist_head(p, out), out))
@@ -219,13 +219,13 @@ static bool next_of_zipmap(struct rdb_pack *p, struct rdb_item *out)
     bool is_value = p->items % 2 == 1;
     uint64_t len = p->at[0];
     unsigned head = len == LONG_LENGTH ? 5 : 1;
-    if (len == END_MARK || left(p) < head + is_value)
+    if (len == END_MARK || pack_left(p) < head + is_value)
         return false;
     if (head == 5)
         len = read_unsigned(p->at + 1, 4);
     unsigned unused = is_value ? p->at[head] : 0;
     p->at += head + is_value;
-    if (left(p) < len + unused)
+    if (pack_left(p) < len + unused)
         return false;
     *out = (struct rdb_item){.bytes = slice_of(p->at, (size_t)len)};
     p->at += len + unused;

@@ -68,7 +68,7 @@ static bool bad(struct reader *r, const char *what)
     return false;
 }
 
-static bool no_memory(struct reader *r, uint64_t bytes)
+static bool rdb_no_memory(struct reader *r, uint64_t bytes)
 {
     r->rc = err_set(r->err, RC_NOMEM, "no memory for %llu bytes of a payload",
                     (unsigned long long)bytes);
@@ -77,13 +77,13 @@ static bool no_memory(struct reader *r, uint64_t bytes)
 
 /* --- Lengths and strings --- */
 
-static size_t left(const struct reader *r)
+static size_t rdb_left(const struct reader *r)
 {
     return (size_t)(r->end - r->at);
 }
 
 /* Reads n bytes as an unsigned number, the highest byte first. There are as many. */
-static uint64_t take_big_endian(struct reader *r, unsigned n)
+static uint64_t rdb_take_big_endian(struct reader *r, unsigned n)
 {
     uint64_t value = 0;
     for (; n > 0; n--)
@@ -93,7 +93,7 @@ static uint64_t take_big_endian(struct reader *r, unsigned n)
 
 static bool read_length(struct reader *r, uint64_t *out)
 {
-    if (left(r) == 0)
+    if (rdb_left(r) == 0)
         return bad(r, "a length is missing");
     unsigned byte = *r->at++;
     unsigned more = 0;
@@ -105,10 +105,10 @@ static bool read_length(struct reader *r, uint64_t *out)
         more = 8;
     else if ((byte & RDB_LEN_KIND) != RDB_LEN_6)
         return bad(r, "no valid length");
-    if (left(r) < more)
+    if (rdb_left(r) < more)
         return bad(r, "a length is cut off");
     uint64_t high = more == 1 ? (uint64_t)(byte & 63) << 8 : 0;
-    *out = more == 0 ? byte : high | take_big_endian(r, more);
+    *out = more == 0 ? byte : high | rdb_take_big_endian(r, more);
     return true;
 }
 
@@ -119,7 +119,7 @@ static bool read_count(struct reader *r, size_t each, uint64_t *out)
         return false;
     if (*out == 0)
         return bad(r, "an empty aggregate");
-    return *out <= left(r) / each || bad(r, "more elements than the payload has room for");
+    return *out <= rdb_left(r) / each || bad(r, "more elements than the payload has room for");
 }
 
 static void set_number(struct text *t, int64_t n)
@@ -130,7 +130,7 @@ static void set_number(struct text *t, int64_t n)
 static bool read_int(struct reader *r, unsigned width, struct text *out)
 {
     uint32_t n = 0;
-    if (left(r) < width)
+    if (rdb_left(r) < width)
         return bad(r, "an integer is cut off");
     for (unsigned i = 0; i < width; i++)
         n |= (uint32_t)*r->at++ << (8 * i);
@@ -138,13 +138,13 @@ static bool read_int(struct reader *r, unsigned width, struct text *out)
     return true;
 }
 
-static bool expand(struct reader *r, struct slice packed, size_t len, struct text *out)
+static bool rdb_expand(struct reader *r, struct slice packed, size_t len, struct text *out)
 {
     if (out->room_of != (const uint8_t *)packed.ptr) {
         out->room.len = 0;
         out->room_of = NULL;
         if (!buf_try_reserve(&out->room, len))
-            return no_memory(r, len);
+            return rdb_no_memory(r, len);
         if (!lzf_expand(packed, out->room.data, len))
             return bad(r, "a compressed string is damaged");
         out->room.len = len;
@@ -160,14 +160,14 @@ static bool read_compressed(struct reader *r, bool needed, struct text *out)
     uint64_t packed_len, len;
     if (!read_length(r, &packed_len) || !read_length(r, &len))
         return false;
-    if (packed_len > left(r))
+    if (packed_len > rdb_left(r))
         return bad(r, "a compressed string is cut off");
     if (len == 0 || len > RDB_STRING_MAX || len > packed_len * LZF_RATIO_MAX)
         return bad(r, "a compressed string cannot become as long as it says");
     struct slice packed = slice_of(r->at, (size_t)packed_len);
     r->at += packed_len;
     if (needed || r->sink != NULL)
-        return expand(r, packed, (size_t)len, out);
+        return rdb_expand(r, packed, (size_t)len, out);
     out->bytes = slice_of(NULL, (size_t)len);
     return lzf_is_valid(packed, (size_t)len) || bad(r, "a compressed string is damaged");
 }
@@ -175,7 +175,7 @@ static bool read_compressed(struct reader *r, bool needed, struct text *out)
 static bool read_string(struct reader *r, bool needed, struct text *out)
 {
     uint64_t len;
-    unsigned byte = left(r) > 0 ? *r->at : 0;
+    unsigned byte = rdb_left(r) > 0 ? *r->at : 0;
     if ((byte & RDB_LEN_KIND) == RDB_LEN_ENCODED) {
         r->at++;
         if (byte == RDB_LZF)
@@ -186,7 +186,7 @@ static bool read_string(struct reader *r, bool needed, struct text *out)
     }
     if (!read_length(r, &len))
         return false;
-    if (len > left(r))
+    if (len > rdb_left(r))
         return bad(r, "a string is cut off");
     out->bytes = slice_of(r->at, (size_t)len);
     r->at += len;
@@ -198,7 +198,7 @@ static bool read_string(struct reader *r, bool needed, struct text *out)
 static bool read_binary_score(struct reader *r, double *out)
 {
     uint64_t bits;
-    if (left(r) < sizeof(bits))
+    if (rdb_left(r) < sizeof(bits))
         return bad(r, "a score is cut off");
     memcpy(&bits, r->at, sizeof(bits));
     bits = le64toh(bits);
@@ -210,14 +210,14 @@ static bool read_binary_score(struct reader *r, double *out)
 static bool read_text_score(struct reader *r, double *out)
 {
     enum { MINUS_INFINITE = 255, INFINITE = 254, NOT_A_NUMBER = 253 };
-    if (left(r) == 0)
+    if (rdb_left(r) == 0)
         return bad(r, "a score is missing");
     unsigned len = *r->at++;
     if (len == MINUS_INFINITE || len == INFINITE) {
         *out = len == INFINITE ? INFINITY : -INFINITY;
         return true;
     }
-    if (len == NOT_A_NUMBER || len > left(r) || !num_parse_double(slice_of(r->at, len), out))
+    if (len == NOT_A_NUMBER || len > rdb_left(r) || !num_parse_double(slice_of(r->at, len), out))
         return bad(r, "a score that is not a number");
     r->at += len;
     return true;
@@ -225,7 +225,7 @@ static bool read_text_score(struct reader *r, double *out)
 
 /* --- Elements --- */
 
-static bool tell(struct reader *r, struct slice name, struct slice value, double score)
+static bool rdb_tell(struct reader *r, struct slice name, struct slice value, double score)
 {
     if (r->sink == NULL) {
         r->summary.elements++;
@@ -247,7 +247,7 @@ static bool tell(struct reader *r, struct slice name, struct slice value, double
 static bool tell_single(struct reader *r, struct slice bytes)
 {
     bool named = r->form->type == VALUE_SET;
-    return tell(r, named ? bytes : SLICE(""), named ? SLICE("") : bytes, 0);
+    return rdb_tell(r, named ? bytes : SLICE(""), named ? SLICE("") : bytes, 0);
 }
 
 static bool read_plain_element(struct reader *r)
@@ -258,11 +258,11 @@ static bool read_plain_element(struct reader *r)
         return false;
     switch (r->type) {
     case RDB_HASH:
-        return read_string(r, false, value) && tell(r, name->bytes, value->bytes, 0);
+        return read_string(r, false, value) && rdb_tell(r, name->bytes, value->bytes, 0);
     case RDB_ZSET:
-        return read_binary_score(r, &score) && tell(r, name->bytes, SLICE(""), score);
+        return read_binary_score(r, &score) && rdb_tell(r, name->bytes, SLICE(""), score);
     case RDB_ZSET_TEXT:
-        return read_text_score(r, &score) && tell(r, name->bytes, SLICE(""), score);
+        return read_text_score(r, &score) && rdb_tell(r, name->bytes, SLICE(""), score);
     default:
         return tell_single(r, name->bytes);
     }
@@ -294,7 +294,7 @@ static bool tell_scored(struct reader *r, struct slice name, const struct rdb_it
     double score = (double)item->number;
     if (!item->is_int && !num_parse_double(item->bytes, &score))
         return bad(r, "a score that is not a number");
-    return tell(r, name, SLICE(""), score);
+    return rdb_tell(r, name, SLICE(""), score);
 }
 
 static bool read_pack(struct reader *r, struct slice bytes)
@@ -312,7 +312,7 @@ static bool read_pack(struct reader *r, struct slice bytes)
         bool told = !pairs ? tell_single(r, first)
                     : r->form->type == VALUE_ZSET
                         ? tell_scored(r, first, &item)
-                        : tell(r, first, item_bytes(&item, &r->text[1]), 0);
+                        : rdb_tell(r, first, item_bytes(&item, &r->text[1]), 0);
         if (!told)
             return false;
     }

@@ -10,7 +10,7 @@
 
 enum { HEAD_MAX = 9, INT32_TEXT_MAX = 11 /* "-2147483648" */ };
 
-static bool has_room(struct rdb_writer *w, size_t bytes)
+static bool rdb_has_room(struct rdb_writer *w, size_t bytes)
 {
     if (LIKELY(w->out->cap - w->out->len >= bytes && !w->failed))
         return true;
@@ -19,7 +19,7 @@ static bool has_room(struct rdb_writer *w, size_t bytes)
 }
 
 /* There is room. */
-static void put(struct rdb_writer *w, const void *bytes, size_t len)
+static void rdb_put(struct rdb_writer *w, const void *bytes, size_t len)
 {
     memcpy(w->out->data + w->out->len, bytes, len);
     w->out->len += len;
@@ -40,16 +40,16 @@ static void put_length(struct rdb_writer *w, uint64_t n)
     } else if (n <= UINT32_MAX) {
         uint32_t big_endian = htobe32((uint32_t)n);
         put_byte(w, RDB_LEN_32);
-        put(w, &big_endian, sizeof(big_endian));
+        rdb_put(w, &big_endian, sizeof(big_endian));
     } else {
         uint64_t big_endian = htobe64(n);
         put_byte(w, RDB_LEN_64);
-        put(w, &big_endian, sizeof(big_endian));
+        rdb_put(w, &big_endian, sizeof(big_endian));
     }
 }
 
 /* True when the text was such an integer. */
-static bool put_int(struct rdb_writer *w, struct slice text)
+static bool rdb_put_int(struct rdb_writer *w, struct slice text)
 {
     int64_t n;
     if (text.len == 0 || text.len > INT32_TEXT_MAX || !num_parse_i64(text, &n) || n < INT32_MIN ||
@@ -60,30 +60,30 @@ static bool put_int(struct rdb_writer *w, struct slice text)
                         : n >= INT16_MIN && n <= INT16_MAX ? RDB_INT16
                                                            : RDB_INT32;
     put_byte(w, encoding);
-    put(w, &little_endian, (size_t)1 << (encoding - RDB_INT8));
+    rdb_put(w, &little_endian, (size_t)1 << (encoding - RDB_INT8));
     return true;
 }
 
 void rdb_write_begin(struct rdb_writer *w, struct buf *out, enum rdb_type type)
 {
     *w = (struct rdb_writer){.out = out, .start = out->len};
-    if (has_room(w, 1))
+    if (rdb_has_room(w, 1))
         put_byte(w, type);
 }
 
 void rdb_write_count(struct rdb_writer *w, uint64_t n)
 {
-    if (has_room(w, HEAD_MAX))
+    if (rdb_has_room(w, HEAD_MAX))
         put_length(w, n);
 }
 
 void rdb_write_string(struct rdb_writer *w, struct slice text)
 {
-    if (!has_room(w, HEAD_MAX + text.len) || put_int(w, text))
+    if (!rdb_has_room(w, HEAD_MAX + text.len) || rdb_put_int(w, text))
         return;
     put_length(w, text.len);
     if (text.len > 0)
-        put(w, text.ptr, text.len);
+        rdb_put(w, text.ptr, text.len);
 }
 
 void rdb_write_score(struct rdb_writer *w, double score)
@@ -91,20 +91,20 @@ void rdb_write_score(struct rdb_writer *w, double score)
     uint64_t bits;
     memcpy(&bits, &score, sizeof(bits));
     bits = htole64(bits);
-    if (has_room(w, sizeof(bits)))
-        put(w, &bits, sizeof(bits));
+    if (rdb_has_room(w, sizeof(bits)))
+        rdb_put(w, &bits, sizeof(bits));
 }
 
 bool rdb_write_end(struct rdb_writer *w)
 {
     uint16_t version = htole16(RDB_VERSION_WRITTEN);
-    if (!has_room(w, RDB_FOOTER_LEN)) {
+    if (!rdb_has_room(w, RDB_FOOTER_LEN)) {
         w->out->len = w->start;
         return false;
     }
-    put(w, &version, sizeof(version));
+    rdb_put(w, &version, sizeof(version));
     struct slice written = slice_of(w->out->data + w->start, w->out->len - w->start);
     uint64_t crc = htole64(crc64(0, written));
-    put(w, &crc, sizeof(crc));
+    rdb_put(w, &crc, sizeof(crc));
     return true;
 }

@@ -37,7 +37,7 @@ static void swap(const struct array *a, size_t i, size_t k)
     memcpy(item(a, k), kept, a->bytes);
 }
 
-static void sort(const struct array *a, size_t from, size_t to)
+static void range_sort_all(const struct array *a, size_t from, size_t to)
 {
     if (to - from > 1)
         qsort_r(item(a, from), to - from, a->bytes, a->compare, a->ctx);
@@ -58,7 +58,7 @@ static void choose_pivot(const struct array *a, size_t from, size_t to)
 
 /* Divides [from, to) into what is less than the pivot, the pivot, and the rest; returns its
  * place. */
-static size_t divide(const struct array *a, size_t from, size_t to)
+static size_t range_divide(const struct array *a, size_t from, size_t to)
 {
     size_t low = from, high = to;
     choose_pivot(a, from, to);
@@ -83,10 +83,10 @@ static void select_at(const struct array *a, size_t from, size_t to, size_t k)
         rounds += 2;
     while (k > from && k < to) {
         if (to - from <= SMALL || rounds-- == 0) {
-            sort(a, from, to);
+            range_sort_all(a, from, to);
             return;
         }
-        size_t pivot = divide(a, from, to);
+        size_t pivot = range_divide(a, from, to);
         if (k <= pivot)
             to = pivot;
         else
@@ -103,10 +103,10 @@ void sort_range(void *items, size_t n, size_t item_bytes, size_t first, size_t e
         return;
     /* Selecting most of them costs more than it spares. */
     if (end - first > n / 2) {
-        sort(&a, 0, n);
+        range_sort_all(&a, 0, n);
         return;
     }
     select_at(&a, 0, n, end);
     select_at(&a, 0, end, first);
-    sort(&a, first, end);
+    range_sort_all(&a, first, end);
 }

@@ -64,7 +64,7 @@ static struct blocked_call *blocked_new(const struct call *c)
     return b;
 }
 
-static bool is_over(const struct blocked_call *b)
+static bool blocked_is_over(const struct blocked_call *b)
 {
     return b->unblock != UNBLOCK_NO || (b->deadline.us != 0 && clock_mono().us >= b->deadline.us);
 }
@@ -90,7 +90,7 @@ void call_block(struct call *c, uint32_t keys_len, enum value_type type, int64_t
         return;
     }
     struct blocked_call *b = s->blocked;
-    if (c->source == CALL_EXEC || s->waiter.ready == NULL || (b != NULL && is_over(b))) {
+    if (c->source == CALL_EXEC || s->waiter.ready == NULL || (b != NULL && blocked_is_over(b))) {
         reply_nothing(c->reply, null);
         return;
     }
@@ -147,7 +147,7 @@ enum blocked_step blocking_resume(struct command_worker *w, struct session *s)
     struct blocked_call *b = s->blocked;
     int state = atomic_load(&b->base.state);
     must(state != BLOCK_WAITING && state != BLOCK_SERVING);
-    if (state == BLOCK_AGAIN && !is_over(b)) {
+    if (state == BLOCK_AGAIN && !blocked_is_over(b)) {
         atomic_store(&b->base.overdue, false);
         return BLOCKED_RUN;
     }

@@ -93,14 +93,14 @@ static inline struct letters letters_of(struct slice name)
     return l;
 }
 
-static inline size_t bucket_of(struct letters l, size_t len)
+static inline size_t command_bucket_of(struct letters l, size_t len)
 {
     uint64_t h = (l.head ^ (l.tail * 3) ^ len) * UINT64_C(0x9E3779B97F4A7C15);
     return (size_t)(h >> 54);
 }
 _Static_assert(BUCKETS == 1 << (64 - 54), "bucket_of yields an index");
 
-static void fill(void)
+static void command_fill(void)
 {
     for (uint32_t id = 0; id < COMMAND_COUNT; id++) {
         struct slice name = slice_str(rows[id].name);
@@ -114,7 +114,7 @@ static void fill(void)
         if (name.len == 0)
             continue;
         struct letters l = letters_of(name);
-        size_t b = bucket_of(l, name.len);
+        size_t b = command_bucket_of(l, name.len);
         while (buckets[b].id_plus_1 != 0)
             b = (b + 1) % BUCKETS;
         bool look_again =
@@ -148,7 +148,7 @@ static enum rc rename_one(struct slice from, struct slice to, struct err *err)
     longest = max_u64(longest, to.len);
     renamed[row->id] = name; /* for as long as the process lives */
     memset(buckets, 0, sizeof(buckets));
-    fill();
+    command_fill();
     return RC_OK;
 }
 
@@ -175,11 +175,12 @@ const struct command *command_find(struct slice name)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (UNLIKELY(!__atomic_load_n(&buckets_ready, __ATOMIC_ACQUIRE)))
-        must(pthread_once(&once, fill) == 0);
+        must(pthread_once(&once, command_fill) == 0);
     if (name.len > longest)
         return NULL;
     struct letters l = letters_of(name);
-    for (size_t b = bucket_of(l, name.len); buckets[b].id_plus_1 != 0; b = (b + 1) % BUCKETS) {
+    for (size_t b = command_bucket_of(l, name.len); buckets[b].id_plus_1 != 0;
+         b = (b + 1) % BUCKETS) {
         const struct bucket *at = &buckets[b];
         const struct command *row = &rows[at->id_plus_1 - 1];
         if (at->letters.head == l.head && at->letters.tail == l.tail && at->len == name.len &&

@@ -98,7 +98,7 @@ static void append_quoted(struct buf *out, struct slice arg) /* there is room */
 }
 
 /* "+1700000000.123456 [0 127.0.0.1:50000]" */
-static void append_head(struct buf *out, const struct session *s)
+static void monitor_append_head(struct buf *out, const struct session *s)
 {
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
@@ -127,7 +127,7 @@ void monitor_show(struct command_worker *w, const struct session *s, const struc
         w->shown_lost = true;
         return;
     }
-    append_head(out, s);
+    monitor_append_head(out, s);
     for (uint32_t i = 0; i < argc; i++)
         append_quoted(out, slowlog_is_secret(argv, argc, i) ? hidden : argv[i]);
     memcpy(out->data + out->len, "\r\n", 2);
@@ -145,7 +145,7 @@ static void lines_free(struct waiter *done)
     free(l);
 }
 
-static void deliver(void *arg, struct host_worker *host_worker)
+static void monitor_deliver(void *arg, struct host_worker *host_worker)
 {
     struct lines *l = arg;
     struct command_worker *w = worker_current();
@@ -177,5 +177,5 @@ void monitor_post(struct command_worker *w)
     w->shown_lost = false;
     if (atomic_fetch_add(&in_flight, l->bytes.len) > IN_FLIGHT_MAX)
         l->lost = true;
-    w->host->on_every_worker(w->host->ctx, deliver, l, &l->done);
+    w->host->on_every_worker(w->host->ctx, monitor_deliver, l, &l->done);
 }

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t request_bytes(const struct request *r)
+static size_t multi_request_bytes(const struct request *r)
 {
     size_t bytes = sizeof(*r) + r->argc * sizeof(struct slice) + r->raw.len;
     for (uint32_t i = 0; i < r->argc; i++)
@@ -41,7 +41,7 @@ static bool reserve_queue(struct session *s)
 }
 
 /* Too much is queued or watched: as when any request is too long, the client is closed. */
-static bool over_limit(struct session *s)
+static bool multi_over_limit(struct session *s)
 {
     if (s->queue_bytes <= (size_t)option_num(OPT_client_query_buffer_limit))
         return false;
@@ -53,9 +53,9 @@ static bool over_limit(struct session *s)
 enum run_result multi_queue(struct command_worker *w, struct session *s,
                             const struct command *command, struct request *r)
 {
-    size_t bytes = request_bytes(r);
+    size_t bytes = multi_request_bytes(r);
     s->queue_bytes += bytes;
-    if (over_limit(s)) {
+    if (multi_over_limit(s)) {
         s->queue_bytes -= bytes;
         return RUN_CLOSE;
     }
@@ -177,7 +177,7 @@ static bool add_watched_keys(struct command_worker *w, const struct session *s, 
 }
 
 /* The keys of all queued requests into w->keys, where each has its own into w->key_runs. */
-static bool gather(struct command_worker *w, const struct session *s, struct group *g)
+static bool multi_gather(struct command_worker *w, const struct session *s, struct group *g)
 {
     uint32_t db = s->db;
     if (!reserve_runs(w, s->queue_len))
@@ -242,8 +242,8 @@ static void run_group(struct command_worker *w, struct session *s, struct txn *t
 
 /* Gets the keys of one that names them by what values say. What is refused then is refused again
  * when the command runs, which says so. */
-static enum txn_state prepare(struct command_worker *w, struct session *s, const struct request *r,
-                              struct key_run keys)
+static enum txn_state multi_prepare(struct command_worker *w, struct session *s,
+                                    const struct request *r, struct key_run keys)
 {
     struct reply nowhere;
     const struct command *command = command_lookup(r->argc, r->argv);
@@ -266,7 +266,7 @@ static bool prepare_all(struct command_worker *w, struct session *s)
     for (uint32_t i = 0; i < s->queue_len; i++) {
         const struct request *r = s->queue[i];
         if (has_late_keys(command_lookup(r->argc, r->argv), r) &&
-            prepare(w, s, r, w->key_runs[i]) == TXN_PARKED)
+            multi_prepare(w, s, r, w->key_runs[i]) == TXN_PARKED)
             return false;
     }
     return true;
@@ -314,7 +314,7 @@ void cmd_exec(struct call *c)
     } else if (s->watched_len > 0 && watch_is_broken(&s->watch)) {
         reply_null_array(c->reply);
         call_depends_on_all(c); /* it tells that somebody has changed a key */
-    } else if (!gather(w, s, &group)) {
+    } else if (!multi_gather(w, s, &group)) {
         reply_error(c->reply, REPLY_OOM);
     } else if (!group.needs_txn) {
         run_group(w, s, NULL);
@@ -360,7 +360,7 @@ void cmd_watch(struct call *c)
             call_out_of_memory(c);
             return;
         }
-    if (!over_limit(s))
+    if (!multi_over_limit(s))
         reply_ok(c->reply);
 }
 

@@ -20,13 +20,13 @@ static void pending_free(void *pending)
     free(p);
 }
 
-static void wake(void *ctx)
+static void order_wake(void *ctx)
 {
     struct waiter *w = ctx;
     w->ready(w);
 }
 
-static struct pending_order *begin(struct call *c, const struct writeback_order *what)
+static struct pending_order *order_start(struct call *c, const struct writeback_order *what)
 {
     struct pending_order *p = calloc(1, sizeof(*p));
     struct order *o = p != NULL ? order_begin(keyspace_writeback(c->keyspace), what) : NULL;
@@ -52,11 +52,11 @@ bool call_order(struct call *c, const struct writeback_order *what, struct order
     struct session *s = c->session;
     struct pending_order *p = s->pending;
     if (p == NULL)
-        p = begin(c, what);
+        p = order_start(c, what);
     if (p == NULL)
         return false;
     *out = p->order;
-    if (order_is_over(p->order, wake, &s->waiter))
+    if (order_is_over(p->order, order_wake, &s->waiter))
         return true;
     if (clock_mono().us >= p->deadline_us) {
         call_order_end(c);

@@ -141,7 +141,7 @@ static void finish_skip(struct session *s)
     s->reply.muted = (s->flags & (SESSION_REPLY_OFF | SESSION_REPLY_SKIP)) != 0;
 }
 
-static enum run_result finish(struct session *s, bool ran)
+static enum run_result run_finish(struct session *s, bool ran)
 {
     if (UNLIKELY((s->flags & (SESSION_REPLY_SKIP | SESSION_REPLY_SKIP_NEXT |
                               SESSION_CLOSE_AFTER_REPLY)) != 0)) {
@@ -153,7 +153,7 @@ static enum run_result finish(struct session *s, bool ran)
     return RUN_DONE;
 }
 
-static enum run_result park(struct session *s)
+static enum run_result run_park(struct session *s)
 {
     s->flags |= SESSION_PARKED;
     return RUN_PARKED;
@@ -171,19 +171,19 @@ static enum run_result run_found(struct command_worker *w, struct session *s,
 {
     const struct command *command = l->command;
     if (UNLIKELY(!gate_admits(w, s, command, r)))
-        return finish(s, false);
+        return run_finish(s, false);
     s->last_command = command;
     unsigned attention = attention_now();
     bool resumed = false; /* shown and let through when it began */
     if (UNLIKELY(attention != 0)) {
         resumed = is_under_way(s);
         if (!resumed && gate_refuses_monitor(w, s, command))
-            return finish(s, false);
+            return run_finish(s, false);
         if (!resumed && (attention & ATTENTION_PAUSE) != 0 && pause_holds(w->host, s, command))
-            return park(s);
+            return run_park(s);
     }
     if (UNLIKELY((s->flags & SESSION_MULTI) != 0) && !runs_at_once_in_multi(command))
-        return multi_queue(w, s, command, r) == RUN_CLOSE ? RUN_CLOSE : finish(s, false);
+        return multi_queue(w, s, command, r) == RUN_CLOSE ? RUN_CLOSE : run_finish(s, false);
 
     uint64_t begin = w->last_ticks;
     struct call c = worker_call(w, s, command, r, CALL_CLIENT);
@@ -196,18 +196,18 @@ static enum run_result run_found(struct command_worker *w, struct session *s,
         step = run_in_txn(w, l, r, &c);
     }
     if (UNLIKELY(step != STEP_DONE))
-        return step == STEP_PARKED ? park(s) : finish(s, false);
+        return step == STEP_PARKED ? run_park(s) : run_finish(s, false);
     bool shows = UNLIKELY((attention & ATTENTION_MONITOR) != 0) && !resumed;
     if (UNLIKELY(c.parked)) {
         must(s->reply.errors == c.errors_before);
         if (shows && is_under_way(s))
             monitor_show(w, s, command, r->argc, r->argv);
-        return park(s);
+        return run_park(s);
     }
     worker_account(w, &c, begin);
     if (shows)
         monitor_show(w, s, command, r->argc, r->argv);
-    return finish(s, true);
+    return run_finish(s, true);
 }
 
 enum run_result command_run(struct command_worker *w, struct session *s, struct request *r,
@@ -223,7 +223,7 @@ enum run_result command_run(struct command_worker *w, struct session *s, struct 
     }
     s->flags &= ~(unsigned)(SESSION_PARKED | SESSION_POSTPONED);
     if (UNLIKELY(s->blocked != NULL) && blocking_resume(w, s) == BLOCKED_REPLIED)
-        return finish(s, true);
+        return run_finish(s, true);
     enum run_result result = run_found(w, s, l, r);
     /* A client that ran its own command again kept its place in the queues until now. */
     if (UNLIKELY(s->blocked != NULL) && result != RUN_PARKED)

@@ -17,7 +17,7 @@ static struct session *serving_session(struct command_worker *w)
     return w->serving;
 }
 
-static void settle(struct blocked_call *b, enum block_state state)
+static void serve_settle(struct blocked_call *b, enum block_state state)
 {
     struct waiter *waiter = b->base.waiter; /* the owner may free b as soon as it sees the state */
     atomic_store(&b->base.state, (int)state);
@@ -25,13 +25,13 @@ static void settle(struct blocked_call *b, enum block_state state)
 }
 
 /* The reply of the session becomes the client's. */
-static void hand_over(struct session *s, struct blocked_call *b)
+static void serve_hand_over(struct session *s, struct blocked_call *b)
 {
     b->reply = s->reply;
     b->depends_lsn = s->depends_lsn;
     b->last_write_lsn = s->last_write_lsn;
     reply_init(&s->reply);
-    settle(b, BLOCK_SERVED);
+    serve_settle(b, BLOCK_SERVED);
 }
 
 static void serve_one(struct command_worker *w, struct blocked_call *b)
@@ -52,12 +52,12 @@ static void serve_one(struct command_worker *w, struct blocked_call *b)
             txn_begin(w->txn, w->keys, (uint32_t)found, worker_txn_flags(b->command, s) | TXN_TRY,
                       (struct slice){NULL, 0}, b->argc, b->argv, NULL);
     if (state == TXN_PARKED) {
-        settle(b, BLOCK_AGAIN);
+        serve_settle(b, BLOCK_AGAIN);
         return;
     }
     if (state == TXN_REFUSED) {
         worker_reject(w, s, b->command, txn_refusal(w->txn));
-        hand_over(s, b);
+        serve_hand_over(s, b);
         return;
     }
     c.keys_len = (uint32_t)found;
@@ -65,7 +65,7 @@ static void serve_one(struct command_worker *w, struct blocked_call *b)
     worker_commit(w, s, true);
     if (!c.parked) {
         worker_account(w, &c, begin);
-        hand_over(s, b);
+        serve_hand_over(s, b);
     } else if (c.serving != NULL) {
         b->base.waiter->ready(b->base.waiter);
     }

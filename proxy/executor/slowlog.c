@@ -22,7 +22,7 @@ static void entry_free(struct slowlog_entry *e)
 }
 
 /* Drops what is beyond the newest `keep`. */
-static void trim(uint64_t keep) REQUIRES(log_lock)
+static void slowlog_trim(uint64_t keep) REQUIRES(log_lock)
 {
     struct slowlog_entry **at = &newest;
     for (uint64_t i = 0; i < keep && *at != NULL; i++)
@@ -57,7 +57,7 @@ static void keep_arg(struct buf *out, struct slice arg)
     buf_printf(out, "... (%zu more bytes)", arg.len - SLOWLOG_ARG_BYTES_MAX);
 }
 
-static void keep_args(struct slowlog_entry *e, uint32_t argc, const struct slice *argv)
+static void slowlog_keep_args(struct slowlog_entry *e, uint32_t argc, const struct slice *argv)
 {
     e->argc = (uint32_t)min_u64(argc, SLOWLOG_ARGS_MAX);
     for (uint32_t i = 0; i < e->argc; i++) {
@@ -79,7 +79,7 @@ void slowlog_add(const struct session *s, uint32_t argc, const struct slice *arg
         return;
     e->at_s = clock_wall().ms / 1000;
     e->duration_us = duration_us;
-    keep_args(e, argc, argv);
+    slowlog_keep_args(e, argc, argv);
     memcpy(e->addr, s->addr, sizeof(e->addr));
     if (s->name != NULL)
         memcpy(e->name, s->name, min_u64(strlen(s->name), sizeof(e->name) - 1));
@@ -88,7 +88,7 @@ void slowlog_add(const struct session *s, uint32_t argc, const struct slice *arg
     e->next = newest;
     newest = e;
     entries++;
-    trim(keep);
+    slowlog_trim(keep);
     lock_release(&log_lock);
 }
 
@@ -114,6 +114,6 @@ uint64_t slowlog_len(void)
 void slowlog_reset(void)
 {
     lock_acquire(&log_lock);
-    trim(0);
+    slowlog_trim(0);
     lock_release(&log_lock);
 }

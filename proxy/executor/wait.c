@@ -67,7 +67,7 @@ static bool pending_is_over(struct call *c, struct pending_wait *p)
     return false;
 }
 
-static bool parse_timeout(struct call *c, uint32_t i, int64_t *timeout_ms)
+static bool wait_parse_timeout(struct call *c, uint32_t i, int64_t *timeout_ms)
 {
     if (!call_int(c, i, timeout_ms, "ERR timeout is not an integer or out of range"))
         return false;
@@ -87,7 +87,7 @@ static bool parse_timeout(struct call *c, uint32_t i, int64_t *timeout_ms)
 void cmd_wait(struct call *c)
 {
     int64_t replicas, timeout_ms;
-    if (!call_int(c, 1, &replicas, NULL) || !parse_timeout(c, 2, &timeout_ms))
+    if (!call_int(c, 1, &replicas, NULL) || !wait_parse_timeout(c, 2, &timeout_ms))
         return;
     struct pending_wait *p = c->session->pending;
     if (p == NULL) {
@@ -136,7 +136,7 @@ static bool parse_waitaof(struct call *c, int64_t *local, int64_t *remote, int64
         reply_error(c->reply, "ERR value is out of range, must be positive");
         return false;
     }
-    return parse_timeout(c, 3, timeout_ms);
+    return wait_parse_timeout(c, 3, timeout_ms);
 }
 
 void cmd_waitaof(struct call *c)

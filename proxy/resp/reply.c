@@ -49,7 +49,7 @@ void reply_truncate(struct reply *r, size_t mark)
     r->buf.len = mark;
 }
 
-static inline bool fits(struct reply *r, uint64_t len)
+static inline bool reply_has_space(struct reply *r, uint64_t len)
 {
     if (LIKELY(r->limit == 0 || (!r->over && r->appended + len <= r->limit)))
         return true;
@@ -59,13 +59,13 @@ static inline bool fits(struct reply *r, uint64_t len)
 
 bool reply_fits(struct reply *r, uint64_t len)
 {
-    return r->muted || fits(r, len);
+    return r->muted || reply_has_space(r, len);
 }
 
 /* Whether `len` bytes more may be appended. They are counted then. */
-static inline bool takes(struct reply *r, size_t len)
+static inline bool reply_takes(struct reply *r, size_t len)
 {
-    if (UNLIKELY(r->muted) || !fits(r, len))
+    if (UNLIKELY(r->muted) || !reply_has_space(r, len))
         return false;
     r->appended += len;
     return true;
@@ -83,9 +83,9 @@ static char *put_number(char *at, char prefix, int64_t n)
     return at;
 }
 
-static void append_number(struct reply *r, char prefix, int64_t n)
+static void reply_append_number(struct reply *r, char prefix, int64_t n)
 {
-    if (!takes(r, 3))
+    if (!reply_takes(r, 3))
         return;
     char *at = buf_reserve(&r->buf, HEADER_MAX);
     r->buf.len += (size_t)(put_number(at, prefix, n) - at);
@@ -94,7 +94,7 @@ static void append_number(struct reply *r, char prefix, int64_t n)
 /* "<prefix>text\r\n" */
 static void append_line(struct reply *r, char prefix, struct slice text)
 {
-    if (!takes(r, text.len + 3))
+    if (!reply_takes(r, text.len + 3))
         return;
     char *at = buf_reserve(&r->buf, text.len + 3);
     *at++ = prefix;
@@ -106,7 +106,7 @@ static void append_line(struct reply *r, char prefix, struct slice text)
 
 void reply_raw(struct reply *r, struct slice bytes)
 {
-    if (takes(r, bytes.len))
+    if (reply_takes(r, bytes.len))
         buf_append_slice(&r->buf, bytes);
 }
 
@@ -148,12 +148,12 @@ void reply_errorf(struct reply *r, const char *format, ...)
 
 void reply_int(struct reply *r, int64_t n)
 {
-    append_number(r, ':', n);
+    reply_append_number(r, ':', n);
 }
 
 void reply_bulk(struct reply *r, struct slice s)
 {
-    if (!takes(r, s.len + 5))
+    if (!reply_takes(r, s.len + 5))
         return;
     char *start = buf_reserve(&r->buf, HEADER_MAX + s.len + 2);
     char *at = put_number(start, '$', (int64_t)s.len);
@@ -174,9 +174,9 @@ void reply_bulk_blob(struct reply *r, struct blob *b, struct slice s)
         reply_bulk(r, s);
         return;
     }
-    if (!takes(r, s.len + 2))
+    if (!reply_takes(r, s.len + 2))
         return;
-    append_number(r, '$', (int64_t)s.len);
+    reply_append_number(r, '$', (int64_t)s.len);
     if (r->refs_len == r->refs_cap) {
         r->refs_cap = r->refs_cap == 0 ? 4 : r->refs_cap * 2;
         r->refs = realloc(r->refs, r->refs_cap * sizeof(*r->refs));
@@ -235,7 +235,7 @@ void reply_verbatim(struct reply *r, const char *format3, struct slice s)
         reply_bulk(r, s);
         return;
     }
-    append_number(r, '=', (int64_t)s.len + 4);
+    reply_append_number(r, '=', (int64_t)s.len + 4);
     reply_raw(r, slice_of(format3, 3));
     reply_raw(r, SLICE(":"));
     reply_raw(r, s);
@@ -245,9 +245,9 @@ void reply_verbatim(struct reply *r, const char *format3, struct slice s)
 static void append_aggregate(struct reply *r, char prefix3, uint64_t n, uint64_t per_element2)
 {
     if (r->proto >= 3)
-        append_number(r, prefix3, (int64_t)n);
+        reply_append_number(r, prefix3, (int64_t)n);
     else
-        append_number(r, '*', (int64_t)(n * per_element2));
+        reply_append_number(r, '*', (int64_t)(n * per_element2));
 }
 
 void reply_array(struct reply *r, uint64_t n)

@@ -68,7 +68,7 @@ struct resp_parser *resp_parser_new(void)
     return p;
 }
 
-static void drop_blobs(struct resp_parser *p)
+static void resp_drop_blobs(struct resp_parser *p)
 {
     for (size_t i = 0; i < p->blobs_len; i++)
         blob_unref(&p->blobs[i]);
@@ -80,7 +80,7 @@ void resp_parser_free(struct resp_parser **p)
 {
     if (*p == NULL)
         return;
-    drop_blobs(*p);
+    resp_drop_blobs(*p);
     free((*p)->blobs);
     free((*p)->args);
     buf_fini(&(*p)->scratch);
@@ -103,7 +103,7 @@ size_t resp_parser_memory(const struct resp_parser *p)
     return bytes;
 }
 
-static enum step fail(struct resp_parser *p, const char *text)
+static enum step resp_fail(struct resp_parser *p, const char *text)
 {
     snprintf(p->error, sizeof(p->error), "%s", text);
     return STEP_ERROR;
@@ -111,7 +111,7 @@ static enum step fail(struct resp_parser *p, const char *text)
 
 static enum step fail_memory(struct resp_parser *p)
 {
-    return fail(p, "out of memory");
+    return resp_fail(p, "out of memory");
 }
 
 /* --- argument slabs --- */
@@ -225,15 +225,15 @@ static enum step find_line(struct resp_parser *p, struct frame *f, const char *b
         have > f->searched ? memchr(at + f->searched, last, have - f->searched) : NULL;
     size_t line_len = found != NULL ? (size_t)(found - at) : have;
     if (line_len > RESP_INLINE_MAX)
-        return fail(p, too_big);
+        return resp_fail(p, too_big);
     f->searched = line_len;
     *line = slice_of(at, line_len);
     return found == NULL ? STEP_MORE : STEP_DONE;
 }
 
 /* Reads "<prefix><number>CR?" as Redis does: the byte after CR is skipped, whatever it is. */
-static enum step read_header(struct resp_parser *p, struct frame *f, const char *base, size_t len,
-                             const char *too_big, struct slice *line)
+static enum step resp_read_header(struct resp_parser *p, struct frame *f, const char *base,
+                                  size_t len, const char *too_big, struct slice *line)
 {
     enum step step = find_line(p, f, base, len, '\r', too_big, line);
     if (step != STEP_DONE)
@@ -252,15 +252,16 @@ static enum step step_multibulk_length(struct resp_parser *p, const struct resp_
 {
     struct slice line;
     enum step step =
-        read_header(p, f, base, len, "Protocol error: too big mbulk count string", &line);
+        resp_read_header(p, f, base, len, "Protocol error: too big mbulk count string", &line);
     if (step != STEP_DONE)
         return step;
     int64_t n;
     if (!num_parse_i64(slice_of(line.ptr + 1, line.len - 1), &n) || n > INT32_MAX)
-        return fail(p, "Protocol error: invalid multibulk length");
+        return resp_fail(p, "Protocol error: invalid multibulk length");
     if (n > (int64_t)limits->argc_max)
-        return fail(p, limits->authenticated ? "Protocol error: invalid multibulk length"
-                                             : "Protocol error: unauthenticated multibulk length");
+        return resp_fail(p, limits->authenticated
+                                ? "Protocol error: invalid multibulk length"
+                                : "Protocol error: unauthenticated multibulk length");
     if (n <= 0)
         return STEP_EMPTY;
     f->args_left = (uint32_t)n;
@@ -281,17 +282,17 @@ static enum step step_bulk_length(struct resp_parser *p, const struct resp_limit
 {
     struct slice line;
     enum step step =
-        read_header(p, f, base, len, "Protocol error: too big bulk count string", &line);
+        resp_read_header(p, f, base, len, "Protocol error: too big bulk count string", &line);
     if (step != STEP_DONE)
         return step;
     if (line.len == 0 || line.ptr[0] != '$')
         return fail_no_dollar(p, line.len == 0 ? '\r' : line.ptr[0]);
     int64_t n;
     if (!num_parse_i64(slice_of(line.ptr + 1, line.len - 1), &n) || n < 0)
-        return fail(p, "Protocol error: invalid bulk length");
+        return resp_fail(p, "Protocol error: invalid bulk length");
     if ((uint64_t)n > limits->bulk_len_max || n > INT64_MAX / 4)
-        return fail(p, limits->authenticated ? "Protocol error: invalid bulk length"
-                                             : "Protocol error: unauthenticated bulk length");
+        return resp_fail(p, limits->authenticated ? "Protocol error: invalid bulk length"
+                                                  : "Protocol error: unauthenticated bulk length");
     f->bulk_len = (size_t)n;
     f->stage = STAGE_BULK;
     return STEP_DONE;
@@ -346,7 +347,7 @@ static enum step step_inline(struct resp_parser *p, struct frame *f, const char 
         if (!push_arg(p, word))
             return fail_memory(p);
     if (next == WORDS_UNBALANCED)
-        return fail(p, "Protocol error: unbalanced quotes in request");
+        return resp_fail(p, "Protocol error: unbalanced quotes in request");
     p->scratch.len = need > 0 ? (size_t)(room - p->scratch.data) : p->scratch.len;
     f->pos = end;
     f->canonical = false;
@@ -457,7 +458,7 @@ static bool finish_big(struct resp_parser *p)
 
 static void assembly_reset(struct resp_parser *p)
 {
-    drop_blobs(p);
+    resp_drop_blobs(p);
     p->assembly.len = 0;
     if (p->assembly.cap > KEEP_BYTES)
         buf_fini(&p->assembly);

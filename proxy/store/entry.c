@@ -169,7 +169,7 @@ static struct entry *create(struct shard *sh, struct key_at at, bool expires, si
 
 /* Whether an allocation of at least `had` bytes is right for `wanted` ones: they fit, and do not
  * waste more than a third of it. The allocator is asked only when the class changes. */
-static bool fits(struct entry *e, size_t had, size_t wanted)
+static bool entry_fits(struct entry *e, size_t had, size_t wanted)
 {
     if (LIKELY(had == wanted))
         return true;
@@ -201,7 +201,7 @@ static struct entry *reshape(struct shard *sh, struct entry *e, uint64_t hash, s
 {
     size_t had = entry_own_class(e);
     size_t wanted = entry_class(room.expires, e->key_len, room.payload_len);
-    if (!fits(e, had, wanted)) {
+    if (!entry_fits(e, had, wanted)) {
         struct entry *moved = alloc_try(wanted);
         if (moved != NULL) {
             memcpy(moved, e, sizeof(*e));
@@ -243,7 +243,7 @@ struct form {
     int64_t expires_at_ms;
 };
 
-static struct entry *put(struct shard *sh, struct key_at at, const struct form *f)
+static struct entry *entry_put(struct shard *sh, struct key_at at, const struct form *f)
     REQUIRES(sh->lock)
 {
     bool expires = f->expires_at_ms != 0;
@@ -297,13 +297,13 @@ struct entry *entry_set_string(struct shard *sh, struct key_at at, struct slice 
     struct form f = {VALUE_STRING, false, value.ptr, value.len, expires_at_ms};
     if (LIKELY(value.len <= STORE_INLINE_MAX)) {
         if (LIKELY(!lies_within(at.entry, value)))
-            return put(sh, at, &f);
+            return entry_put(sh, at, &f);
         char *copy = alloc_try(value.len + 1);
         if (copy == NULL)
             return NULL;
         memcpy(copy, value.ptr, value.len);
         f.payload = copy;
-        struct entry *e = put(sh, at, &f);
+        struct entry *e = entry_put(sh, at, &f);
         free(copy);
         return e;
     }
@@ -321,7 +321,7 @@ struct entry *entry_set_blob(struct shard *sh, struct key_at at, struct blob **b
                              int64_t expires_at_ms)
 {
     struct form f = {VALUE_STRING, true, blob, sizeof(*blob), expires_at_ms};
-    struct entry *e = put(sh, at, &f);
+    struct entry *e = entry_put(sh, at, &f);
     if (e != NULL)
         *blob = NULL;
     return e;
@@ -335,13 +335,13 @@ struct entry *entry_set_object(struct shard *sh, struct key_at at, enum value_ty
     size_t padding = object_padding(at.key.len);
     memcpy(payload + padding, &object, sizeof(object));
     struct form f = {type, false, payload, padding + sizeof(object), expires_at_ms};
-    return put(sh, at, &f);
+    return entry_put(sh, at, &f);
 }
 
 struct entry *entry_set_none(struct shard *sh, struct key_at at)
 {
     struct form f = {.type = VALUE_NONE};
-    return put(sh, at, &f);
+    return entry_put(sh, at, &f);
 }
 
 /* What the payload of a head is. */
@@ -355,7 +355,7 @@ struct entry *entry_set_head(struct shard *sh, struct key_at at, enum value_type
 {
     struct head head = {expires_at_ms, type};
     struct form f = {.type = VALUE_NONE, .payload = &head, .payload_len = sizeof(head)};
-    struct entry *e = put(sh, at, &f);
+    struct entry *e = entry_put(sh, at, &f);
     if (e != NULL)
         e->flags |= ENTRY_LOADING;
     return e;
@@ -445,7 +445,7 @@ static struct entry *edit_absent(struct shard *sh, struct key_at at, size_t new_
 {
     if (new_len <= STORE_INLINE_MAX) {
         struct form f = {.type = VALUE_STRING, .payload_len = new_len};
-        struct entry *e = put(sh, at, &f);
+        struct entry *e = entry_put(sh, at, &f);
         if (e != NULL)
             *bytes = entry_payload(e);
         return e;

@@ -46,7 +46,7 @@ static void sift_down(struct expiry_heap *heap, size_t at)
     heap->items[at] = moving;
 }
 
-static void push(struct expiry_heap *heap, struct expiry_item item)
+static void expiry_push(struct expiry_heap *heap, struct expiry_item item)
 {
     must(heap->len < heap->cap);
     size_t at = heap->len++;
@@ -60,7 +60,7 @@ static void push(struct expiry_heap *heap, struct expiry_item item)
     heap->items[at] = item;
 }
 
-static void pop(struct expiry_heap *heap)
+static void expiry_pop(struct expiry_heap *heap)
 {
     heap->items[0] = heap->items[--heap->len];
     if (heap->len > 0)
@@ -132,7 +132,7 @@ void expiry_moved(struct shard *sh, uint64_t hash, int64_t old, int64_t now)
     else if (now == 0)
         heap->live--;
     if (now != 0 && (old == 0 || now < old))
-        push(heap, (struct expiry_item){now, hash});
+        expiry_push(heap, (struct expiry_item){now, hash});
     if (heap->len > heap->live * 2 + SLACK)
         clean(sh);
 }
@@ -143,7 +143,7 @@ struct entry *shard_due(struct shard *sh, struct wall now, uint64_t *hash)
     while (heap->len > 0 && heap->items[0].deadline_ms <= now.ms) {
         struct entry *e = find_by_hash(sh, heap->items[0].hash);
         if (e == NULL) {
-            pop(heap);
+            expiry_pop(heap);
             continue;
         }
         int64_t deadline = entry_expires_at(e);

@@ -18,14 +18,14 @@ static uint32_t position_of(const struct fields *fs, struct slice name)
     return table_position(XXH3_64bits_withSeed(name.ptr, name.len, fs->seed));
 }
 
-static size_t class_of(size_t name_len, size_t value_len)
+static size_t fields_class_of(size_t name_len, size_t value_len)
 {
     return alloc_size_class(sizeof(struct field) + name_len + value_len);
 }
 
 static size_t own_class(const struct field *f)
 {
-    return class_of(f->name_len, f->value_len);
+    return fields_class_of(f->name_len, f->value_len);
 }
 
 static uint32_t parts_len(const struct fields *fs)
@@ -150,7 +150,7 @@ static void measure_parts(struct fields *fs)
 }
 
 /* Without memory for it, all stays in one. */
-static void divide(struct fields *fs)
+static void fields_divide(struct fields *fs)
 {
     struct table *parts = alloc_try(FIELDS_PARTS * sizeof(*parts));
     bool enough = parts != NULL;
@@ -183,7 +183,7 @@ static void divide(struct fields *fs)
 static bool try_reserve(struct fields *fs, uint32_t position)
 {
     if (UNLIKELY(!fs->divided && fs->len >= FIELDS_WHOLE_MAX))
-        divide(fs);
+        fields_divide(fs);
     struct table *t = part_of(fs, position);
     uint32_t had = table_len(t);
     bool enough = table_try_reserve(t);
@@ -199,7 +199,7 @@ struct field *fields_add(struct fields *fs, struct slice name, struct slice valu
     uint32_t position = position_of(fs, name);
     if (!try_reserve(fs, position))
         return NULL;
-    size_t class = class_of(name.len, value.len);
+    size_t class = fields_class_of(name.len, value.len);
     struct field *f = alloc_try(class);
     if (f == NULL)
         return NULL;
@@ -220,7 +220,7 @@ struct field *fields_add(struct fields *fs, struct slice name, struct slice valu
 
 struct field *fields_set_value(struct fields *fs, struct field *f, struct slice value)
 {
-    size_t had = own_class(f), class = class_of(f->name_len, value.len);
+    size_t had = own_class(f), class = fields_class_of(f->name_len, value.len);
     if (had != class) {
         uint32_t position = position_of(fs, field_name(f));
         uint64_t *slot = table_slot_of(part_of(fs, position), position, f);

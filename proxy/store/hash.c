@@ -25,7 +25,7 @@ bool hash_get(const struct hash *h, struct slice field, struct slice *value)
     return named_find(named_of(h), field, value);
 }
 
-static struct named_limits limits(void)
+static struct named_limits hash_limits(void)
 {
     return (struct named_limits){
         atomic_load_explicit(&value_limits.hash_max_listpack_entries, memory_order_relaxed),
@@ -35,7 +35,7 @@ static struct named_limits limits(void)
 
 enum hash_set_result hash_set(struct hash **h, struct slice field, struct slice value)
 {
-    const struct named_put put = {field, value, limits(), false};
+    const struct named_put put = {field, value, hash_limits(), false};
     struct named *n = (void *)*h;
     enum named_result result = named_put(&n, &put);
     *h = (void *)n;
@@ -69,43 +69,43 @@ void hash_random(const struct hash *h, uint64_t random, struct slice *field, str
 
 /* --- What write-back asks of every type --- */
 
-static void *ops_try_new(void)
+static void *hash_ops_try_new(void)
 {
     return named_try_new(true);
 }
 
-static void ops_free(void *object)
+static void hash_ops_free(void *object)
 {
     named_free(object);
 }
 
-static size_t ops_count(const void *object)
+static size_t hash_ops_count(const void *object)
 {
     return named_count(object);
 }
 
-static size_t ops_memory(const void *object)
+static size_t hash_ops_memory(const void *object)
 {
     return named_memory(object);
 }
 
-static const char *ops_encoding(const void *object)
+static const char *hash_ops_encoding(const void *object)
 {
     return named_encoding(object) == NAMED_HASHTABLE ? "hashtable" : "listpack";
 }
 
-static void *ops_copy(const void *object)
+static void *hash_ops_copy(const void *object)
 {
     return named_copy(object);
 }
 
-static size_t ops_changes(const void *object, bool everything)
+static size_t hash_ops_changes(const void *object, bool everything)
 {
     return named_changes(object, everything);
 }
 
-static bool ops_capture(void **object, bool everything, struct capture_place *place,
-                        const struct change_sink *sink)
+static bool hash_ops_capture(void **object, bool everything, struct capture_place *place,
+                             const struct change_sink *sink)
 {
     struct named *n = *object;
     bool done = named_capture(&n, everything, place, sink);
@@ -113,11 +113,11 @@ static bool ops_capture(void **object, bool everything, struct capture_place *pl
     return done;
 }
 
-static bool ops_load(void **object, struct slice name, struct slice value, int64_t position,
-                     double score)
+static bool hash_ops_load(void **object, struct slice name, struct slice value, int64_t position,
+                          double score)
 {
     (void)position, (void)score;
-    const struct named_put put = {name, value, limits(), true};
+    const struct named_put put = {name, value, hash_limits(), true};
     struct named *n = *object != NULL ? *object : named_try_new(true);
     if (n == NULL)
         return false;
@@ -126,21 +126,21 @@ static bool ops_load(void **object, struct slice name, struct slice value, int64
     return result != NAMED_OOM;
 }
 
-static void ops_prefetch(const void *object, struct slice name, bool near)
+static void hash_ops_prefetch(const void *object, struct slice name, bool near)
 {
     named_prefetch(object, name, near);
 }
 
 const struct value_ops hash_ops = {
     .type = VALUE_HASH,
-    .try_new = ops_try_new,
-    .free = ops_free,
-    .count = ops_count,
-    .memory = ops_memory,
-    .encoding = ops_encoding,
-    .copy = ops_copy,
-    .changes = ops_changes,
-    .capture = ops_capture,
-    .load = ops_load,
-    .prefetch = ops_prefetch,
+    .try_new = hash_ops_try_new,
+    .free = hash_ops_free,
+    .count = hash_ops_count,
+    .memory = hash_ops_memory,
+    .encoding = hash_ops_encoding,
+    .copy = hash_ops_copy,
+    .changes = hash_ops_changes,
+    .capture = hash_ops_capture,
+    .load = hash_ops_load,
+    .prefetch = hash_ops_prefetch,
 };

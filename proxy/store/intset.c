@@ -21,7 +21,7 @@ static inline size_t stride(const struct intset *s)
     return s->width + 1u;
 }
 
-static inline int64_t load(const char *at, unsigned width)
+static inline int64_t intset_load(const char *at, unsigned width)
 {
     int64_t wide;
     int32_t middle;
@@ -39,20 +39,20 @@ static inline int64_t load(const char *at, unsigned width)
 }
 
 /* The machine is little-endian (table.h insists), so the low bytes come first. */
-static inline void store(char *at, unsigned width, int64_t value, unsigned flags)
+static inline void intset_store(char *at, unsigned width, int64_t value, unsigned flags)
 {
     memcpy(at, &value, width);
     at[width] = (char)flags;
 }
 
-static size_t class_of(unsigned width, uint32_t len)
+static size_t intset_class_of(unsigned width, uint32_t len)
 {
     return alloc_size_class(sizeof(struct intset) + len * (width + 1u));
 }
 
 struct intset *intset_try_new(void)
 {
-    struct intset *s = alloc_try(class_of(2, 0));
+    struct intset *s = alloc_try(intset_class_of(2, 0));
     if (s != NULL)
         *s = (struct intset){.form = FORM_INTS, .width = 2};
     return s;
@@ -60,12 +60,12 @@ struct intset *intset_try_new(void)
 
 size_t intset_memory(const struct intset *s)
 {
-    return class_of(s->width, s->len);
+    return intset_class_of(s->width, s->len);
 }
 
 int64_t intset_at(const struct intset *s, uint32_t i)
 {
-    return load(s->bytes + i * stride(s), s->width);
+    return intset_load(s->bytes + i * stride(s), s->width);
 }
 
 unsigned intset_flags(const struct intset *s, uint32_t i)
@@ -90,7 +90,7 @@ bool intset_find(const struct intset *s, int64_t value, uint32_t *at)
     return from < s->len && intset_at(s, from) == value;
 }
 
-static void account(struct intset *s, int was, int is)
+static void intset_account(struct intset *s, int was, int is)
 {
     int live = (is >= 0 && (is & FIELD_DEAD) == 0) - (was >= 0 && (was & FIELD_DEAD) == 0);
     int changed = (is >= 0 && (is & FIELD_CHANGED) != 0) - (was >= 0 && (was & FIELD_CHANGED) != 0);
@@ -99,11 +99,11 @@ static void account(struct intset *s, int was, int is)
 }
 
 /* Room for `len` records of this width; those that are there stay as they are. */
-static bool resize(struct intset **place, unsigned width, uint32_t len)
+static bool intset_resize(struct intset **place, unsigned width, uint32_t len)
 {
     struct intset *s = *place;
-    size_t class = class_of(width, len);
-    if (class == class_of(s->width, s->len))
+    size_t class = intset_class_of(width, len);
+    if (class == intset_class_of(s->width, s->len))
         return true;
     struct intset *moved = alloc_try_resize(s, class);
     if (moved != NULL)
@@ -115,7 +115,7 @@ static bool resize(struct intset **place, unsigned width, uint32_t len)
 static void widen(struct intset *s, unsigned width)
 {
     for (uint32_t i = s->len; i-- > 0;)
-        store(s->bytes + i * (width + 1u), width, intset_at(s, i), intset_flags(s, i));
+        intset_store(s->bytes + i * (width + 1u), width, intset_at(s, i), intset_flags(s, i));
     s->width = (uint8_t)width;
 }
 
@@ -125,22 +125,22 @@ bool intset_insert(struct intset **place, uint32_t at, int64_t value, unsigned f
     if (width < (*place)->width)
         width = (*place)->width;
     must((*place)->len < INTSET_LEN_MAX && at <= (*place)->len);
-    if (!resize(place, width, (*place)->len + 1u))
+    if (!intset_resize(place, width, (*place)->len + 1u))
         return false;
     struct intset *s = *place;
     if (width > s->width)
         widen(s, width);
     char *record = s->bytes + at * stride(s);
     memmove(record + stride(s), record, (s->len - at) * stride(s));
-    store(record, width, value, flags);
+    intset_store(record, width, value, flags);
     s->len++;
-    account(s, -1, (int)flags);
+    intset_account(s, -1, (int)flags);
     return true;
 }
 
 void intset_set_flags(struct intset *s, uint32_t i, unsigned flags)
 {
-    account(s, (int)intset_flags(s, i), (int)flags);
+    intset_account(s, (int)intset_flags(s, i), (int)flags);
     s->bytes[i * stride(s) + s->width] = (char)flags;
 }
 
@@ -148,8 +148,8 @@ void intset_set_flags(struct intset *s, uint32_t i, unsigned flags)
 static void shrink(struct intset **place, uint32_t had)
 {
     struct intset *s = *place;
-    size_t class = class_of(s->width, s->len);
-    if (class == class_of(s->width, had))
+    size_t class = intset_class_of(s->width, s->len);
+    if (class == intset_class_of(s->width, had))
         return;
     struct intset *moved = alloc_try_resize(s, class);
     if (moved != NULL)
@@ -159,7 +159,7 @@ static void shrink(struct intset **place, uint32_t had)
 void intset_cut(struct intset **place, uint32_t i)
 {
     struct intset *s = *place;
-    account(s, (int)intset_flags(s, i), -1);
+    intset_account(s, (int)intset_flags(s, i), -1);
     char *record = s->bytes + i * stride(s);
     memmove(record, record + stride(s), (s->len - i - 1u) * stride(s));
     s->len--;
@@ -172,7 +172,7 @@ void intset_settle(struct intset **place)
     uint32_t had = s->len, to = 0;
     for (uint32_t i = 0; i < had; i++) {
         if ((intset_flags(s, i) & FIELD_DEAD) == 0)
-            store(s->bytes + to++ * stride(s), s->width, intset_at(s, i), 0);
+            intset_store(s->bytes + to++ * stride(s), s->width, intset_at(s, i), 0);
     }
     s->len = s->count = (uint16_t)to;
     s->changed = 0;

@@ -78,7 +78,7 @@ static size_t node_max(const struct list *l)
     return min_u64(limits_now().bytes, limits_now().bytes == UINT32_MAX ? NODE_BYTES : UINT32_MAX);
 }
 
-static bool has_room(const struct list *l, const struct list_node *n, size_t value_len)
+static bool list_has_room(const struct list *l, const struct list_node *n, size_t value_len)
 {
     size_t bytes = sizeof(*n) + n->end - n->start + list_element_size(value_len);
     return bytes <= node_max(l) && (!l->is_large || n->count < limits_now().count);
@@ -87,7 +87,7 @@ static bool has_room(const struct list *l, const struct list_node *n, size_t val
 /* --- The chain --- */
 
 /* After a node may have moved or got another size. */
-static void mend(struct list *l, struct list_node *n, size_t memory_before)
+static void list_mend(struct list *l, struct list_node *n, size_t memory_before)
 {
     *(n->prev != NULL ? &n->prev->next : &l->head) = n;
     *(n->next != NULL ? &n->next->prev : &l->tail) = n;
@@ -100,7 +100,7 @@ static void link_behind(struct list *l, struct list_node *n, struct list_node *p
     n->prev = prev;
     n->next = prev != NULL ? prev->next : l->head;
     l->nodes++;
-    mend(l, n, 0);
+    list_mend(l, n, 0);
 }
 
 static void remove_node(struct list *l, struct list_node *n)
@@ -115,12 +115,12 @@ static void remove_node(struct list *l, struct list_node *n)
     free(n);
 }
 
-static void trim(struct list *l, struct list_node *n)
+static void list_trim(struct list *l, struct list_node *n)
 {
     size_t memory = list_node_memory(n);
     list_node_trim(&n);
     if (list_node_memory(n) != memory)
-        mend(l, n, memory);
+        list_mend(l, n, memory);
 }
 
 /* A node for one more element after prev. Those of a long list will be filled. */
@@ -137,7 +137,7 @@ static struct list_node *add_node(struct list *l, struct list_node *prev, size_t
     return n;
 }
 
-static struct list_node *split(struct list *l, struct list_node *n, uint32_t index)
+static struct list_node *list_split(struct list *l, struct list_node *n, uint32_t index)
 {
     struct list_node *right = list_node_try_split(n, index);
     if (right != NULL)
@@ -171,7 +171,7 @@ void list_give_up(struct list *l)
 }
 
 /* An element leaves its position. */
-static void forget(struct list *l, int64_t position, unsigned flags)
+static void list_forget(struct list *l, int64_t position, unsigned flags)
 {
     if ((flags & LIST_FRESH) == 0 && !l->rewrite && !list_gone_add(&l->gone, position, 0, 1))
         list_give_up(l);
@@ -194,14 +194,14 @@ static void forget_node(struct list *l, const struct list_node *n, enum list_end
         uint32_t at = n->start;
         for (uint32_t i = 0; i < n->count; i++, at = e.end) {
             list_node_read(n, at, &e);
-            forget(l, list_node_position(n, i, &e), e.flags);
+            list_forget(l, list_node_position(n, i, &e), e.flags);
         }
         return;
     }
     uint32_t at = n->end;
     for (uint32_t i = n->count; i-- > 0; at = e.at) {
         list_node_read(n, list_node_before(n, at), &e);
-        forget(l, list_node_position(n, i, &e), e.flags);
+        list_forget(l, list_node_position(n, i, &e), e.flags);
     }
 }
 
@@ -290,15 +290,15 @@ static int64_t end_position(struct list *l, enum list_end end)
 
 /* --- Adding --- */
 
-static bool put(struct list *l, struct list_node *n, uint32_t index, struct slice value,
-                unsigned flags, int64_t position)
+static bool list_put_at(struct list *l, struct list_node *n, uint32_t index, struct slice value,
+                        unsigned flags, int64_t position)
 {
     size_t memory = list_node_memory(n);
     uint32_t listpack = n->listpack;
     const struct list_node *before = n;
     bool done = list_node_insert(&n, index, value, flags, position);
     if (n != before || list_node_memory(n) != memory) /* a failed one may have moved, too */
-        mend(l, n, memory);
+        list_mend(l, n, memory);
     if (!done) {
         if (n->count == 0)
             remove_node(l, n);
@@ -310,7 +310,7 @@ static bool put(struct list *l, struct list_node *n, uint32_t index, struct slic
     return true;
 }
 
-static bool fits(const struct list *l, struct slice value)
+static bool list_fits(const struct list *l, struct slice value)
 {
     return value.len <= LIST_ELEMENT_MAX && l->count < LIST_COUNT_MAX;
 }
@@ -319,42 +319,42 @@ bool list_add_at_end(struct list *l, enum list_end end, struct slice value, unsi
                      int64_t position)
 {
     struct list_node *n = end == LIST_HEAD ? l->head : l->tail;
-    if (!fits(l, value))
+    if (!list_fits(l, value))
         return false;
-    if (UNLIKELY(n == NULL || !has_room(l, n, value.len))) {
+    if (UNLIKELY(n == NULL || !list_has_room(l, n, value.len))) {
         n = add_node(l, end == LIST_HEAD ? NULL : l->tail, value.len);
         if (n == NULL)
             return false;
     }
-    return put(l, n, end == LIST_HEAD ? 0 : n->count, value, flags, position);
+    return list_put_at(l, n, end == LIST_HEAD ? 0 : n->count, value, flags, position);
 }
 
 bool list_add_at(struct list *l, struct list_node *n, uint32_t index, struct slice value,
                  unsigned flags, const int64_t *position)
 {
-    if (!fits(l, value))
+    if (!list_fits(l, value))
         return false;
-    if (!has_room(l, n, value.len)) {
+    if (!list_has_room(l, n, value.len)) {
         struct list_node *right = index == n->count ? n->next : n;
         struct list_node *left = index == 0 ? n->prev : n;
         if (index > 0 && index < n->count) {
-            right = split(l, n, index);
+            right = list_split(l, n, index);
             if (right == NULL)
                 return false;
         }
-        if (left != NULL && has_room(l, left, value.len)) {
+        if (left != NULL && list_has_room(l, left, value.len)) {
             n = left;
             index = left->count;
         } else {
-            bool goes_right = right != NULL && has_room(l, right, value.len);
+            bool goes_right = right != NULL && list_has_room(l, right, value.len);
             n = goes_right ? right : add_node(l, left, value.len);
             index = 0;
         }
         if (n == NULL)
             return false;
     }
-    return put(l, n, index, value, flags,
-               position != NULL ? *position : free_position(l, n, index));
+    return list_put_at(l, n, index, value, flags,
+                       position != NULL ? *position : free_position(l, n, index));
 }
 
 unsigned list_take_up(struct list *l, int64_t position)
@@ -365,10 +365,10 @@ unsigned list_take_up(struct list *l, int64_t position)
 
 void list_take_up_undo(struct list *l, int64_t position, unsigned flags)
 {
-    forget(l, position, flags);
+    list_forget(l, position, flags);
 }
 
-static bool push(struct list *l, enum list_end end, struct slice value)
+static bool list_push_end(struct list *l, enum list_end end, struct slice value)
 {
     int64_t position = end_position(l, end);
     unsigned flags = list_take_up(l, position);
@@ -385,7 +385,7 @@ size_t list_push_all(struct list **place, enum list_end end, const struct slice 
     for (size_t i = 0; i < n; i++)
         bytes += values[i].len;
     list_expect(l, n, bytes);
-    while (pushed < n && push(l, end, values[pushed]))
+    while (pushed < n && list_push_end(l, end, values[pushed]))
         pushed++;
     return pushed;
 }
@@ -417,9 +417,9 @@ static struct list_node *isolate(struct list *l, struct list_node *n, uint32_t *
     if (n->count == 1 || bytes <= node_max(l))
         return n;
     if (*index > 0)
-        n = split(l, n, *index);
+        n = list_split(l, n, *index);
     *index = 0;
-    if (n != NULL && n->count > 1 && split(l, n, 1) == NULL)
+    if (n != NULL && n->count > 1 && list_split(l, n, 1) == NULL)
         return NULL;
     return n;
 }
@@ -439,7 +439,7 @@ bool list_set_at(struct list *l, struct list_node *n, uint32_t index, struct sli
     uint32_t listpack = n->listpack, changed = n->changed;
     if (!list_node_set(&n, index, &e, value, e.flags | flags))
         return false;
-    mend(l, n, memory);
+    list_mend(l, n, memory);
     l->changed += n->changed - changed;
     l->listpack += (uint64_t)n->listpack - listpack;
     return true;
@@ -474,7 +474,7 @@ static bool carry_positions(struct list *l, struct list_node **place)
         return true;
     if (!list_node_carry_positions(place))
         return false;
-    mend(l, *place, memory);
+    list_mend(l, *place, memory);
     return true;
 }
 
@@ -482,7 +482,7 @@ static bool carry_positions(struct list *l, struct list_node **place)
 static void cut_element(struct list *l, struct list_node *n, uint32_t index, struct list_element *e)
 {
     must(n->step == 0 || !is_middle(n, index)); /* else those after it would move down */
-    forget(l, list_node_position(n, index, e), e->flags);
+    list_forget(l, list_node_position(n, index, e), e->flags);
     uint32_t listpack = n->listpack;
     l->changed -= (e->flags & LIST_CHANGED) != 0;
     l->count--;
@@ -495,7 +495,7 @@ static void tidy(struct list *l, struct list_node *n)
     if (n->count == 0)
         remove_node(l, n);
     else
-        trim(l, n);
+        list_trim(l, n);
 }
 
 void list_drop(struct list **place, enum list_end end, size_t n)
@@ -515,7 +515,7 @@ void list_drop(struct list **place, enum list_end end, size_t n)
             list_node_read(node, at, &e);
             cut_element(l, node, end == LIST_HEAD ? 0 : node->count - 1, &e);
         }
-        trim(l, node);
+        list_trim(l, node);
     }
     weigh_gone(l);
     has_shrunk(l);

@@ -154,7 +154,7 @@ static void into_middle(struct list_node *n, struct cut *cut)
 }
 
 /* Afterwards cut->at is where the bytes begin. Making smaller never fails. */
-static bool splice(struct list_node **place, struct cut *cut)
+static bool node_splice(struct list_node **place, struct cut *cut)
 {
     struct list_node *n = *place;
     uint32_t left = cut->at - n->start, right = n->end - cut->end, old = cut->end - cut->at;
@@ -353,7 +353,7 @@ bool list_node_insert(struct list_node **place, uint32_t index, struct slice val
     /* An element at either end is put there, whichever side is shorter. */
     if (n->count > 0 && index == n->count && n->cap - n->end >= size) {
         n->end += size;
-    } else if (!splice(place, &cut)) {
+    } else if (!node_splice(place, &cut)) {
         return false;
     }
     n = *place;
@@ -374,7 +374,7 @@ bool list_node_set(struct list_node **place, uint32_t index, const struct list_e
     bool positioned = n->step == 0;
     uint32_t old = listpack_len(e->value);
     struct cut cut = {e->at, e->end, element_len(value.len, positioned)};
-    if (!splice(place, &cut))
+    if (!node_splice(place, &cut))
         return false;
     n = *place;
     n->changed += (flags & LIST_CHANGED) != 0 && (e->flags & LIST_CHANGED) == 0;
@@ -391,7 +391,7 @@ void list_node_cut(struct list_node *n, uint32_t index, struct list_element *e)
     n->count--;
     if (index == 0)
         n->first = (int64_t)((uint64_t)n->first + n->step);
-    must(splice(&n, &cut));
+    must(node_splice(&n, &cut));
     e->at = cut.at;
 }
 

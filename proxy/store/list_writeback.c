@@ -10,12 +10,12 @@
 
 enum { GONE_STEP = 64 }; /* positions until the sink is asked */
 
-static void *ops_try_new(void)
+static void *list_ops_try_new(void)
 {
     return list_try_new();
 }
 
-static void ops_free(void *object)
+static void list_ops_free(void *object)
 {
     struct list *l = object;
     for (struct list_node *n = l->head, *next; n != NULL; n = next) {
@@ -26,24 +26,24 @@ static void ops_free(void *object)
     free(l);
 }
 
-static size_t ops_count(const void *object)
+static size_t list_ops_count(const void *object)
 {
     return list_count(object);
 }
 
-static size_t ops_memory(const void *object)
+static size_t list_ops_memory(const void *object)
 {
     const struct list *l = object;
     return alloc_size_class(sizeof(*l)) + l->node_bytes + list_gone_memory(l->gone);
 }
 
-static const char *ops_encoding(const void *object)
+static const char *list_ops_encoding(const void *object)
 {
     const struct list *l = object;
     return l->is_large ? "quicklist" : "listpack";
 }
 
-static void *ops_copy(const void *object)
+static void *list_ops_copy(const void *object)
 {
     const struct list *l = object;
     struct list *copy = list_try_new();
@@ -56,7 +56,7 @@ static void *ops_copy(const void *object)
         for (uint32_t at = n->start; at < n->end; at = e.end, position += LIST_STEP) {
             list_node_read(n, at, &e);
             if (!list_add_at_end(copy, LIST_TAIL, e.value, LIST_CHANGED | LIST_FRESH, position)) {
-                ops_free(copy);
+                list_ops_free(copy);
                 return NULL;
             }
         }
@@ -72,7 +72,7 @@ static bool ops_must_replace(const void *object)
     return l->rewrite;
 }
 
-static size_t ops_changes(const void *object, bool everything)
+static size_t list_ops_changes(const void *object, bool everything)
 {
     const struct list *l = object;
     if (everything)
@@ -183,8 +183,8 @@ static bool capture_some(struct list *l, bool everything, struct capture_place *
     return n == NULL;
 }
 
-static bool ops_capture(void **object, bool everything, struct capture_place *place,
-                        const struct change_sink *sink)
+static bool list_ops_capture(void **object, bool everything, struct capture_place *place,
+                             const struct change_sink *sink)
 {
     struct list *l = *object;
     must(everything || !l->rewrite);
@@ -210,8 +210,8 @@ static bool load_between(struct list *l, struct slice value, int64_t position)
     return list_add_at(l, n, index, value, 0, &position);
 }
 
-static bool ops_load(void **object, struct slice name, struct slice value, int64_t position,
-                     double score)
+static bool list_ops_load(void **object, struct slice name, struct slice value, int64_t position,
+                          double score)
 {
     (void)name, (void)score;
     if (*object == NULL)
@@ -229,14 +229,14 @@ static bool ops_load(void **object, struct slice name, struct slice value, int64
 
 const struct value_ops list_ops = {
     .type = VALUE_LIST,
-    .try_new = ops_try_new,
-    .free = ops_free,
-    .count = ops_count,
-    .memory = ops_memory,
-    .encoding = ops_encoding,
-    .copy = ops_copy,
+    .try_new = list_ops_try_new,
+    .free = list_ops_free,
+    .count = list_ops_count,
+    .memory = list_ops_memory,
+    .encoding = list_ops_encoding,
+    .copy = list_ops_copy,
     .must_replace = ops_must_replace,
-    .changes = ops_changes,
-    .capture = ops_capture,
-    .load = ops_load,
+    .changes = list_ops_changes,
+    .capture = list_ops_capture,
+    .load = list_ops_load,
 };

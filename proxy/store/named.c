@@ -31,12 +31,12 @@ static inline bool is_table(const struct named *n)
     return (n->form & FORM_TABLE) != 0;
 }
 
-static inline bool is_valued(const struct named *n)
+static inline bool named_is_valued(const struct named *n)
 {
     return (n->form & FORM_VALUED) != 0;
 }
 
-static inline struct named_table *table_of(struct named *n)
+static inline struct named_table *named_table_of(struct named *n)
 {
     return (void *)n;
 }
@@ -51,7 +51,7 @@ static inline const struct packed *packed_seen(const struct named *n)
     return (const void *)n;
 }
 
-static inline struct found find(const struct named *n, struct slice name)
+static inline struct found named_look_up(const struct named *n, struct slice name)
 {
     struct found at;
     at.flags = 0;
@@ -92,7 +92,7 @@ struct named *named_try_new_table(bool valued, enum named_encoding encoding)
 void named_free(struct named *n)
 {
     if (is_table(n))
-        fields_free(&table_of(n)->fields);
+        fields_free(&named_table_of(n)->fields);
     free(n);
 }
 
@@ -116,7 +116,7 @@ enum named_encoding named_encoding(const struct named *n)
 void named_set_encoding(struct named *n, enum named_encoding encoding)
 {
     must(is_table(n));
-    table_of(n)->encoding = (uint8_t)encoding;
+    named_table_of(n)->encoding = (uint8_t)encoding;
 }
 
 bool named_stays(const struct named *n)
@@ -126,7 +126,7 @@ bool named_stays(const struct named *n)
 
 bool named_find(const struct named *n, struct slice name, struct slice *value)
 {
-    struct found at = find(n, name);
+    struct found at = named_look_up(n, name);
     if (!at.there || (at.flags & FIELD_DEAD) != 0)
         return false;
     if (value != NULL)
@@ -145,10 +145,10 @@ void named_prefetch(const struct named *n, struct slice name, bool near)
 bool named_become_table(struct named **place, enum named_encoding encoding)
 {
     struct named *n = *place;
-    struct named *table = named_try_new_table(is_valued(n), encoding);
+    struct named *table = named_try_new_table(named_is_valued(n), encoding);
     if (table == NULL)
         return false;
-    struct named_table *t = table_of(table);
+    struct named_table *t = named_table_of(table);
     struct packed_pair pair;
     for (uint32_t at = 0; packed_read(packed_seen(n), at, &pair); at = pair.end) {
         if (fields_add(t->fields, pair.name, pair.value, pair.flags) == NULL) {
@@ -203,11 +203,11 @@ enum named_result named_put(struct named **place, const struct named_put *put)
 {
     if (put->name.len > FIELD_LEN_MAX || put->value.len > FIELD_LEN_MAX)
         return NAMED_OOM;
-    struct found at = find(*place, put->name);
+    struct found at = named_look_up(*place, put->name);
     bool adds = !at.there || (at.flags & FIELD_DEAD) != 0;
     if (put->loading && (at.flags & FIELD_CHANGED) != 0)
         return NAMED_UPDATED; /* what happened here is newer */
-    if (!adds && !is_valued(*place))
+    if (!adds && !named_is_valued(*place))
         return NAMED_UPDATED;
     enum named_encoding encoding = named_encoding(*place);
     if (encoding != NAMED_HASHTABLE && exceeds(*place, adds, put))
@@ -217,7 +217,7 @@ enum named_result named_put(struct named **place, const struct named_put *put)
                                               put->name.len, put->value.len) > PACKED_MAX)) {
         if (!named_become_table(place, named_encoding(*place)))
             return NAMED_OOM;
-        at = find(*place, put->name);
+        at = named_look_up(*place, put->name);
     }
     unsigned flags = at.flags & ~(unsigned)FIELD_DEAD;
     if (!put->loading)
@@ -226,9 +226,9 @@ enum named_result named_put(struct named **place, const struct named_put *put)
         if (!write_packed(place, &at, put, flags))
             return NAMED_OOM;
     } else {
-        if (!write_field(table_of(*place), &at, put, flags))
+        if (!write_field(named_table_of(*place), &at, put, flags))
             return NAMED_OOM;
-        table_of(*place)->encoding = (uint8_t)encoding;
+        named_table_of(*place)->encoding = (uint8_t)encoding;
     }
     return adds ? NAMED_ADDED : NAMED_UPDATED;
 }
@@ -240,7 +240,7 @@ bool named_restore(struct named **place, struct slice name, unsigned flags)
         !named_become_table(place, named_encoding(*place)))
         return false;
     if (is_table(*place)) {
-        struct named_table *t = table_of(*place);
+        struct named_table *t = named_table_of(*place);
         if (fields_add(t->fields, name, none, flags) == NULL)
             return false;
         t->count += (flags & FIELD_DEAD) == 0;
@@ -268,11 +268,11 @@ static void remove_field(struct named_table *t, const struct found *at)
 
 bool named_remove(struct named **place, struct slice name)
 {
-    struct found at = find(*place, name);
+    struct found at = named_look_up(*place, name);
     if (!at.there || (at.flags & FIELD_DEAD) != 0)
         return false;
     if (is_table(*place)) {
-        remove_field(table_of(*place), &at);
+        remove_field(named_table_of(*place), &at);
         return true;
     }
     struct packed *p = (void *)*place;
@@ -317,7 +317,7 @@ struct scan {
     void *ctx;
 };
 
-static void scan_field(void *ctx, void *pointer)
+static void named_scan_field(void *ctx, void *pointer)
 {
     const struct scan *scan = ctx;
     const struct field *f = pointer;
@@ -340,7 +340,7 @@ uint64_t named_scan(const struct named *n, uint64_t cursor, size_t count,
         named_each(n, scan_pair, &scan);
         return 0;
     }
-    return fields_scan(table_seen(n)->fields, cursor, count, scan_field, &scan);
+    return fields_scan(table_seen(n)->fields, cursor, count, named_scan_field, &scan);
 }
 
 void named_random(const struct named *n, uint64_t random, struct slice *name, struct slice *value)
@@ -379,7 +379,8 @@ struct capture {
 };
 
 /* False: it was not taken. */
-static bool tell(const struct capture *c, struct slice name, struct slice value, unsigned flags)
+static bool named_tell(const struct capture *c, struct slice name, struct slice value,
+                       unsigned flags)
 {
     bool removed = (flags & FIELD_DEAD) != 0;
     if (c->everything ? removed : (flags & FIELD_CHANGED) == 0)
@@ -387,10 +388,10 @@ static bool tell(const struct capture *c, struct slice name, struct slice value,
     return c->sink->element(c->sink->ctx, name, value, 0, 0, removed);
 }
 
-static bool capture_field(void *ctx, struct field *f)
+static bool named_capture_field(void *ctx, struct field *f)
 {
     const struct capture *c = ctx;
-    if (!tell(c, field_name(f), field_value(f), field_flags(f)))
+    if (!named_tell(c, field_name(f), field_value(f), field_flags(f)))
         return false;
     c->t->changed -= f->changed;
     if (f->dead)
@@ -404,7 +405,7 @@ static bool capture_packed(const struct capture *c, struct packed **place)
 {
     struct packed_pair pair;
     for (uint32_t at = 0; packed_read(*place, at, &pair); at = pair.end)
-        if (!tell(c, pair.name, pair.value, pair.flags))
+        if (!named_tell(c, pair.name, pair.value, pair.flags))
             return false;
     packed_settle(place);
     return true;
@@ -420,8 +421,8 @@ bool named_capture(struct named **n, bool everything, struct capture_place *plac
         *n = (void *)p;
         return done;
     }
-    c.t = table_of(*n);
-    return fields_capture(c.t->fields, everything, place, sink, capture_field, &c);
+    c.t = named_table_of(*n);
+    return fields_capture(c.t->fields, everything, place, sink, named_capture_field, &c);
 }
 
 struct copying {
@@ -429,7 +430,7 @@ struct copying {
     bool failed;
 };
 
-static bool copy_one(void *ctx, struct slice name, struct slice value)
+static bool named_copy_one(void *ctx, struct slice name, struct slice value)
 {
     struct copying *c = ctx;
     const struct named_put put = {name, value, {SIZE_MAX, SIZE_MAX}, false};
@@ -439,14 +440,14 @@ static bool copy_one(void *ctx, struct slice name, struct slice value)
 
 struct named *named_copy(const struct named *n)
 {
-    bool valued = is_valued(n);
+    bool valued = named_is_valued(n);
     struct copying c = {
         is_table(n) ? named_try_new_table(valued, named_encoding(n)) : named_try_new(valued),
         false,
     };
     if (c.to == NULL)
         return NULL;
-    named_each(n, copy_one, &c);
+    named_each(n, named_copy_one, &c);
     if (c.failed) {
         named_free(c.to);
         return NULL;

@@ -11,7 +11,7 @@ enum { FLAG_BITS = 3, FLAG_MASK = (1 << FLAG_BITS) - 1, NARROW = 4, WIDE = 8, NA
 
 static_assert(sizeof(struct packed) == WIDE, "the wide head has no holes");
 
-static size_t varint_len(uint64_t n)
+static size_t packed_varint_len(uint64_t n)
 {
     size_t len = 1;
     for (; n >= 128; n >>= 7)
@@ -44,7 +44,7 @@ static inline bool is_wide(const struct packed *p)
     return (p->narrow.form & FORM_WIDE) != 0;
 }
 
-static inline bool is_valued(const struct packed *p)
+static inline bool packed_is_valued(const struct packed *p)
 {
     return (p->narrow.form & FORM_VALUED) != 0;
 }
@@ -79,7 +79,7 @@ static void set_len(struct packed *p, uint32_t len)
 
 /* A record with the flags `was` becomes one with the flags `is`; -1: there is none. The shortest
  * records but one take two bytes, so the counts fit wherever the length does. */
-static void account(struct packed *p, int was, int is)
+static void packed_account(struct packed *p, int was, int is)
 {
     int live = (is >= 0 && (is & FIELD_DEAD) == 0) - (was >= 0 && (was & FIELD_DEAD) == 0);
     int changed = (is >= 0 && (is & FIELD_CHANGED) != 0) - (was >= 0 && (was & FIELD_CHANGED) != 0);
@@ -134,14 +134,14 @@ bool packed_read(const struct packed *p, uint32_t at, struct packed_pair *out)
 {
     if (at >= len_of(p))
         return false;
-    read_record(records_seen(p), is_valued(p), at, out);
+    read_record(records_seen(p), packed_is_valued(p), at, out);
     return true;
 }
 
 bool packed_find(const struct packed *p, struct slice name, struct packed_pair *out, uint32_t *dead)
 {
     const char *bytes = records_seen(p);
-    bool valued = is_valued(p);
+    bool valued = packed_is_valued(p);
     uint32_t len = len_of(p);
     *dead = 0;
     for (uint32_t at = 0; at < len; at = out->end) {
@@ -157,8 +157,8 @@ bool packed_find(const struct packed *p, struct slice name, struct packed_pair *
 
 static size_t record_len(const struct packed *p, size_t name_len, size_t value_len)
 {
-    return varint_len((uint64_t)name_len << FLAG_BITS) + name_len +
-           (is_valued(p) ? varint_len(value_len) + value_len : 0);
+    return packed_varint_len((uint64_t)name_len << FLAG_BITS) + name_len +
+           (packed_is_valued(p) ? packed_varint_len(value_len) + value_len : 0);
 }
 
 size_t packed_len_with(const struct packed *p, const struct packed_pair *pair, size_t name_len,
@@ -168,7 +168,7 @@ size_t packed_len_with(const struct packed *p, const struct packed_pair *pair, s
            record_len(p, name_len, value_len);
 }
 
-static bool resize(struct packed **place, size_t had, size_t bytes)
+static bool packed_resize(struct packed **place, size_t had, size_t bytes)
 {
     size_t class = alloc_size_class(bytes);
     if (class == alloc_size_class(had))
@@ -181,12 +181,12 @@ static bool resize(struct packed **place, size_t had, size_t bytes)
 }
 
 /* Room for `total` bytes of records, of which there are fewer now. */
-static bool grow(struct packed **place, uint32_t total)
+static bool packed_grow(struct packed **place, uint32_t total)
 {
     struct packed *p = *place;
     uint32_t len = len_of(p), head = head_len(p);
     bool widen = !is_wide(p) && total > NARROW_MAX;
-    if (!resize(place, head + len, (widen ? WIDE : head) + total))
+    if (!packed_resize(place, head + len, (widen ? WIDE : head) + total))
         return false;
     if (widen) {
         p = *place;
@@ -202,10 +202,10 @@ static bool grow(struct packed **place, uint32_t total)
 }
 
 /* Makes the bytes at..end `len` long; what comes after them moves. */
-static bool splice(struct packed **place, uint32_t at, uint32_t end, uint32_t len)
+static bool packed_splice(struct packed **place, uint32_t at, uint32_t end, uint32_t len)
 {
     uint32_t had = len_of(*place), total = had - (end - at) + len;
-    if (total > had && !grow(place, total))
+    if (total > had && !packed_grow(place, total))
         return false;
     struct packed *p = *place;
     char *bytes = records(p);
@@ -213,7 +213,8 @@ static bool splice(struct packed **place, uint32_t at, uint32_t end, uint32_t le
         memmove(bytes + at + len, bytes + end, had - end);
     set_len(p, total);
     if (total < had)
-        (void)resize(place, head_len(p) + had, head_len(p) + total); /* too large is no harm */
+        (void)packed_resize(place, head_len(p) + had,
+                            head_len(p) + total); /* too large is no harm */
     return true;
 }
 
@@ -222,18 +223,18 @@ bool packed_put(struct packed **place, const struct packed_pair *pair, struct sl
 {
     must(packed_len_with(*place, pair, name.len, value.len) <= PACKED_MAX);
     uint32_t at = pair == NULL ? len_of(*place) : pair->at;
-    if (!splice(place, at, pair == NULL ? at : pair->end,
-                (uint32_t)record_len(*place, name.len, value.len)))
+    if (!packed_splice(place, at, pair == NULL ? at : pair->end,
+                       (uint32_t)record_len(*place, name.len, value.len)))
         return false;
     struct packed *p = *place;
-    account(p, pair == NULL ? -1 : (int)pair->flags, (int)flags);
+    packed_account(p, pair == NULL ? -1 : (int)pair->flags, (int)flags);
     char *out = records(p) + at;
     out += varint_write(out, (uint64_t)name.len << FLAG_BITS | flags);
-    if (is_valued(p))
+    if (packed_is_valued(p))
         out += varint_write(out, value.len);
     if (name.len > 0)
         memcpy(out, name.ptr, name.len);
-    if (is_valued(p) && value.len > 0)
+    if (packed_is_valued(p) && value.len > 0)
         memcpy(out + name.len, value.ptr, value.len);
     return true;
 }
@@ -249,21 +250,21 @@ void packed_kill(struct packed **place, const struct packed_pair *pair, unsigned
     struct packed *p = *place;
     char *bytes = records(p);
     put_flags(bytes + pair->at, flags);
-    account(p, (int)pair->flags, (int)flags);
-    if (!is_valued(p))
+    packed_account(p, (int)pair->flags, (int)flags);
+    if (!packed_is_valued(p))
         return;
     /* The value's length, then name and value: the name moves up to a length of one byte. */
     uint32_t length_at = pair->at, name_len = (uint32_t)pair->name.len;
     (void)varint_read(bytes, &length_at);
     memmove(bytes + length_at + 1, pair->name.ptr, name_len);
     bytes[length_at] = 0;
-    must(splice(place, length_at + 1 + name_len, pair->end, 0));
+    must(packed_splice(place, length_at + 1 + name_len, pair->end, 0));
 }
 
 void packed_cut(struct packed **place, const struct packed_pair *pair)
 {
-    account(*place, (int)pair->flags, -1);
-    must(splice(place, pair->at, pair->end, 0));
+    packed_account(*place, (int)pair->flags, -1);
+    must(packed_splice(place, pair->at, pair->end, 0));
 }
 
 void packed_settle(struct packed **place)
@@ -273,8 +274,8 @@ void packed_settle(struct packed **place)
     uint32_t had = len_of(p), to = 0;
     struct packed_pair pair;
     for (uint32_t at = 0; at < had; at = pair.end) {
-        read_record(bytes, is_valued(p), at, &pair);
-        account(p, (int)pair.flags, (pair.flags & FIELD_DEAD) != 0 ? -1 : 0);
+        read_record(bytes, packed_is_valued(p), at, &pair);
+        packed_account(p, (int)pair.flags, (pair.flags & FIELD_DEAD) != 0 ? -1 : 0);
         if ((pair.flags & FIELD_DEAD) != 0)
             continue;
         put_flags(bytes + at, 0);
@@ -284,5 +285,5 @@ void packed_settle(struct packed **place)
     }
     set_len(p, to);
     if (to < had)
-        (void)resize(place, head_len(p) + had, head_len(p) + to);
+        (void)packed_resize(place, head_len(p) + had, head_len(p) + to);
 }

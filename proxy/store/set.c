@@ -38,7 +38,7 @@ struct limits {
     size_t ints, entries, len;
 };
 
-static struct limits limits(void)
+static struct limits set_limits(void)
 {
     return (struct limits){
         atomic_load_explicit(&value_limits.set_max_intset_entries, memory_order_relaxed),
@@ -82,7 +82,7 @@ bool set_has(const struct set *s, struct slice member)
 
 /* --- From one form to another --- */
 
-static struct slice text_of(int64_t value, char scratch[SET_SCRATCH])
+static struct slice set_text_of(int64_t value, char scratch[SET_SCRATCH])
 {
     return slice_of(scratch, num_format_i64(scratch, value));
 }
@@ -96,7 +96,7 @@ static bool convert(struct set **place, enum named_encoding encoding, bool as_ta
         return false;
     for (uint32_t i = 0; i < ints->len; i++) {
         char scratch[SET_SCRATCH];
-        if (!named_restore(&to, text_of(intset_at(ints, i), scratch), intset_flags(ints, i))) {
+        if (!named_restore(&to, set_text_of(intset_at(ints, i), scratch), intset_flags(ints, i))) {
             named_free(to);
             return false;
         }
@@ -122,7 +122,7 @@ bool set_become_table(struct set **place)
 
 bool set_expect(struct set **place, struct slice first, size_t more)
 {
-    struct limits max = limits();
+    struct limits max = set_limits();
     enum named_encoding encoding = encoding_of(*place);
     int64_t value;
     if (set_count(*place) > 0) {
@@ -139,7 +139,7 @@ bool set_expect(struct set **place, struct slice first, size_t more)
 
 static enum set_add_result add_name(struct set **place, struct slice member, bool loading)
 {
-    struct limits max = limits();
+    struct limits max = set_limits();
     struct named *n = (void *)*place;
     enum named_encoding was = named_encoding(n);
     int64_t value;
@@ -161,20 +161,20 @@ static enum set_add_result add_name(struct set **place, struct slice member, boo
 /* Makes the set one of names, to add a member that is no integer. */
 static bool leave_ints(struct set **place, struct slice member)
 {
-    struct limits max = limits();
+    struct limits max = set_limits();
     const struct intset *ints = ints_seen(*place);
     char scratch[SET_SCRATCH];
     size_t longest = member.len;
     if (ints->len > 0) {
-        longest = max_u64(longest, text_of(intset_at(ints, 0), scratch).len);
-        longest = max_u64(longest, text_of(intset_at(ints, ints->len - 1u), scratch).len);
+        longest = max_u64(longest, set_text_of(intset_at(ints, 0), scratch).len);
+        longest = max_u64(longest, set_text_of(intset_at(ints, ints->len - 1u), scratch).len);
     }
     bool compact = ints->count < max.entries && longest <= max.len;
     return convert(place, compact ? NAMED_LISTPACK : NAMED_HASHTABLE, !compact);
 }
 
-static enum set_add_result put_int(struct set **place, uint32_t at, bool there, int64_t value,
-                                   bool loading)
+static enum set_add_result set_put_int(struct set **place, uint32_t at, bool there, int64_t value,
+                                       bool loading)
 {
     struct intset *ints = (void *)*place;
     unsigned flags = loading ? 0 : FIELD_CHANGED | FIELD_FRESH;
@@ -189,7 +189,7 @@ static enum set_add_result put_int(struct set **place, uint32_t at, bool there, 
 static enum set_add_result add_int(struct set **place, struct slice member, int64_t value,
                                    bool loading)
 {
-    struct limits max = limits();
+    struct limits max = set_limits();
     const struct intset *ints = ints_seen(*place);
     uint32_t at;
     bool there = intset_find(ints, value, &at);
@@ -208,10 +208,10 @@ static enum set_add_result add_int(struct set **place, struct slice member, int6
             return SET_OOM;
         return add_name(place, member, loading);
     }
-    return put_int(place, at, there, value, loading);
+    return set_put_int(place, at, there, value, loading);
 }
 
-static enum set_add_result add(struct set **place, struct slice member, bool loading)
+static enum set_add_result set_insert(struct set **place, struct slice member, bool loading)
 {
     int64_t value;
     if (!is_ints(*place))
@@ -225,7 +225,7 @@ static enum set_add_result add(struct set **place, struct slice member, bool loa
 
 enum set_add_result set_add(struct set **s, struct slice member)
 {
-    return add(s, member, false);
+    return set_insert(s, member, false);
 }
 
 static bool remove_int(struct set **place, struct slice member)
@@ -296,7 +296,7 @@ void set_each(const struct set *s, bool (*each)(void *ctx, struct slice member),
     char scratch[SET_SCRATCH];
     for (uint32_t i = 0; i < ints->len; i++) {
         if ((intset_flags(ints, i) & FIELD_DEAD) == 0 &&
-            !each(ctx, text_of(intset_at(ints, i), scratch)))
+            !each(ctx, set_text_of(intset_at(ints, i), scratch)))
             return;
     }
 }
@@ -326,17 +326,17 @@ struct slice set_random(const struct set *s, uint64_t random, char scratch[SET_S
         for (i = 0; (intset_flags(ints, i) & FIELD_DEAD) != 0 || skip-- > 0; i++)
             ;
     }
-    return text_of(intset_at(ints, i), scratch);
+    return set_text_of(intset_at(ints, i), scratch);
 }
 
 /* --- What write-back asks of every type --- */
 
-static void *ops_try_new(void)
+static void *set_ops_try_new(void)
 {
     return set_try_new();
 }
 
-static void ops_free(void *object)
+static void set_ops_free(void *object)
 {
     struct set *s = object;
     if (is_ints(s))
@@ -345,18 +345,18 @@ static void ops_free(void *object)
         named_free(object);
 }
 
-static size_t ops_count(const void *object)
+static size_t set_ops_count(const void *object)
 {
     return set_count(object);
 }
 
-static size_t ops_memory(const void *object)
+static size_t set_ops_memory(const void *object)
 {
     const struct set *s = object;
     return is_ints(s) ? intset_memory(ints_seen(s)) : named_memory(named_seen(s));
 }
 
-static const char *ops_encoding(const void *object)
+static const char *set_ops_encoding(const void *object)
 {
     switch (encoding_of(object)) {
     case NAMED_INTSET:
@@ -381,13 +381,13 @@ static void *copy_ints(const struct intset *from)
     return to;
 }
 
-static void *ops_copy(const void *object)
+static void *set_ops_copy(const void *object)
 {
     const struct set *s = object;
     return is_ints(s) ? copy_ints(ints_seen(s)) : named_copy(named_seen(s));
 }
 
-static size_t ops_changes(const void *object, bool everything)
+static size_t set_ops_changes(const void *object, bool everything)
 {
     const struct set *s = object;
     if (!is_ints(s))
@@ -404,7 +404,7 @@ static bool capture_ints(struct intset **place, bool everything, const struct ch
         bool removed = (flags & FIELD_DEAD) != 0;
         if (everything ? removed : (flags & FIELD_CHANGED) == 0)
             continue;
-        if (!sink->element(sink->ctx, text_of(intset_at(ints, i), scratch), SLICE(""), 0, 0,
+        if (!sink->element(sink->ctx, set_text_of(intset_at(ints, i), scratch), SLICE(""), 0, 0,
                            removed))
             return false;
     }
@@ -412,8 +412,8 @@ static bool capture_ints(struct intset **place, bool everything, const struct ch
     return true;
 }
 
-static bool ops_capture(void **object, bool everything, struct capture_place *place,
-                        const struct change_sink *sink)
+static bool set_ops_capture(void **object, bool everything, struct capture_place *place,
+                            const struct change_sink *sink)
 {
     bool done;
     if (is_ints(*object)) {
@@ -428,19 +428,19 @@ static bool ops_capture(void **object, bool everything, struct capture_place *pl
     return done;
 }
 
-static bool ops_load(void **object, struct slice name, struct slice value, int64_t position,
-                     double score)
+static bool set_ops_load(void **object, struct slice name, struct slice value, int64_t position,
+                         double score)
 {
     (void)value, (void)position, (void)score;
     struct set *s = *object != NULL ? *object : set_try_new();
     if (s == NULL)
         return false;
-    enum set_add_result result = add(&s, name, true);
+    enum set_add_result result = set_insert(&s, name, true);
     *object = s;
     return result != SET_OOM;
 }
 
-static void ops_prefetch(const void *object, struct slice name, bool near)
+static void set_ops_prefetch(const void *object, struct slice name, bool near)
 {
     const struct set *s = object;
     if (!is_ints(s))
@@ -449,14 +449,14 @@ static void ops_prefetch(const void *object, struct slice name, bool near)
 
 const struct value_ops set_ops = {
     .type = VALUE_SET,
-    .try_new = ops_try_new,
-    .free = ops_free,
-    .count = ops_count,
-    .memory = ops_memory,
-    .encoding = ops_encoding,
-    .copy = ops_copy,
-    .changes = ops_changes,
-    .capture = ops_capture,
-    .load = ops_load,
-    .prefetch = ops_prefetch,
+    .try_new = set_ops_try_new,
+    .free = set_ops_free,
+    .count = set_ops_count,
+    .memory = set_ops_memory,
+    .encoding = set_ops_encoding,
+    .copy = set_ops_copy,
+    .changes = set_ops_changes,
+    .capture = set_ops_capture,
+    .load = set_ops_load,
+    .prefetch = set_ops_prefetch,
 };

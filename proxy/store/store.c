@@ -142,7 +142,7 @@ struct entry *shard_find_dirty(struct shard *sh, uint64_t hash, bool odd)
 
 /* --- Counting --- */
 
-static void count(_Atomic int64_t *n, bool was, bool is)
+static void store_count(_Atomic int64_t *n, bool was, bool is)
 {
     if (was != is)
         atomic_fetch_add_explicit(n, is ? 1 : -1, memory_order_relaxed);
@@ -150,9 +150,10 @@ static void count(_Atomic int64_t *n, bool was, bool is)
 
 void store_account(struct store *s, uint32_t db, struct kind was, struct kind is)
 {
-    count(&s->dbs[db].keys, was.live, is.live);
-    count(&s->dbs[db].expires, was.expires, is.expires);
-    count(&s->negatives, was.present && !was.live && !was.head, is.present && !is.live && !is.head);
+    store_count(&s->dbs[db].keys, was.live, is.live);
+    store_count(&s->dbs[db].expires, was.expires, is.expires);
+    store_count(&s->negatives, was.present && !was.live && !was.head,
+                is.present && !is.live && !is.head);
 }
 
 /* --- Use --- */

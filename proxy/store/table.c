@@ -17,8 +17,8 @@ static uint32_t len_above(uint32_t len)
 }
 
 /* Returns how many buckets it had to pass. */
-static uint32_t put(const struct table *t, struct bucket *buckets, uint32_t len, uint32_t position,
-                    const void *pointer)
+static uint32_t table_put(const struct table *t, struct bucket *buckets, uint32_t len,
+                          uint32_t position, const void *pointer)
 {
     uint32_t passes = 0;
     for (uint32_t at = table_home(t, len, position);; at = at + 1 == len ? 0 : at + 1, passes++) {
@@ -49,8 +49,9 @@ static bool try_resize(struct table *t, uint32_t len)
     bool crowded = false;
     for (uint32_t at = 0; at < from_len && !(crowded && len < from_len); at++) {
         for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            if (from[at].slot[i] != 0 && put(t, to, len, slot_position(&from[at], i),
-                                             slot_pointer(from[at].slot[i])) > TABLE_PASSES_MAX)
+            if (from[at].slot[i] != 0 &&
+                table_put(t, to, len, slot_position(&from[at], i), slot_pointer(from[at].slot[i])) >
+                    TABLE_PASSES_MAX)
                 crowded = true;
         }
     }
@@ -97,7 +98,8 @@ void table_insert(struct table *t, uint32_t position, const void *pointer)
 {
     slow_must(((uintptr_t)pointer & ~SLOT_POINTER_BITS) == 0);
     must(t->used < (uint64_t)table_len(t) * BUCKET_FILL);
-    if (UNLIKELY(put(t, table_buckets(t), table_len(t), position, pointer) > TABLE_PASSES_MAX))
+    if (UNLIKELY(table_put(t, table_buckets(t), table_len(t), position, pointer) >
+                 TABLE_PASSES_MAX))
         t->crowded = true;
     t->used++;
 }

@@ -32,7 +32,7 @@ struct wanted {
     struct wall now;
 };
 
-static bool is_wanted(const void *ctx, const void *pointer)
+static bool walk_is_wanted(const void *ctx, const void *pointer)
 {
     const struct wanted *w = ctx;
     const struct entry *e = pointer;
@@ -42,7 +42,7 @@ static bool is_wanted(const void *ctx, const void *pointer)
 struct entry *shard_random(struct shard *sh, uint64_t random, uint32_t db, struct wall now)
 {
     struct wanted w = {db, now};
-    return table_random(sh->table, random, is_wanted, &w);
+    return table_random(sh->table, random, walk_is_wanted, &w);
 }
 
 /* --- Eviction --- */

@@ -252,7 +252,8 @@ static enum zset_put_result put_again(struct zset_block *b, const struct zset_it
     return dead ? ZSET_ADDED : ZSET_UPDATED;
 }
 
-static enum zset_put_result put(struct zset **z, struct slice member, double score, bool loading)
+static enum zset_put_result zset_place(struct zset **z, struct slice member, double score,
+                                       bool loading)
 {
     score += 0.0; /* -0 becomes 0: SQLite would not keep it, nor does a listpack of Redis */
     if (member.len > FIELD_LEN_MAX - sizeof(score))
@@ -292,7 +293,7 @@ static enum zset_put_result put(struct zset **z, struct slice member, double sco
 enum zset_put_result zset_put(struct zset **z, struct slice member, double score)
 {
     must(!isnan(score));
-    return put(z, member, score, false);
+    return zset_place(z, member, score, false);
 }
 
 /* One that lives, and is in the tree no more. */
@@ -443,7 +444,7 @@ struct scan {
     void *ctx;
 };
 
-static void scan_field(void *ctx, void *pointer)
+static void zset_scan_field(void *ctx, void *pointer)
 {
     const struct scan *scan = ctx;
     const struct field *f = pointer;
@@ -451,7 +452,7 @@ static void scan_field(void *ctx, void *pointer)
         scan->each(scan->ctx, field_name(f), field_score(f));
 }
 
-static bool scan_member(void *ctx, struct slice member, double score)
+static bool zset_scan_member(void *ctx, struct slice member, double score)
 {
     const struct scan *scan = ctx;
     scan->each(scan->ctx, member, score);
@@ -463,20 +464,20 @@ uint64_t zset_scan(const struct zset *z, uint64_t cursor, size_t count,
 {
     struct scan scan = {each, ctx};
     if (!z->is_tree) {
-        zset_each(z, 0, zset_count(z), false, scan_member, &scan);
+        zset_each(z, 0, zset_count(z), false, zset_scan_member, &scan);
         return 0;
     }
-    return fields_scan(large_in(z)->fields, cursor, count, scan_field, &scan);
+    return fields_scan(large_in(z)->fields, cursor, count, zset_scan_field, &scan);
 }
 
 /* --- What write-back asks of every type --- */
 
-static void *ops_try_new(void)
+static void *zset_ops_try_new(void)
 {
     return zset_try_new();
 }
 
-static void ops_free(void *object)
+static void zset_ops_free(void *object)
 {
     struct zset *z = object;
     if (z->is_tree) {
@@ -486,12 +487,12 @@ static void ops_free(void *object)
     free(z);
 }
 
-static size_t ops_count(const void *object)
+static size_t zset_ops_count(const void *object)
 {
     return zset_count(object);
 }
 
-static size_t ops_memory(const void *object)
+static size_t zset_ops_memory(const void *object)
 {
     const struct zset *z = object;
     if (!z->is_tree)
@@ -500,7 +501,7 @@ static size_t ops_memory(const void *object)
     return alloc_size_class(sizeof(*l)) + fields_memory(l->fields) + l->tree.bytes;
 }
 
-static const char *ops_encoding(const void *object)
+static const char *zset_ops_encoding(const void *object)
 {
     const struct zset *z = object;
     return z->is_large ? "skiplist" : "listpack";
@@ -511,29 +512,29 @@ struct copying {
     bool failed;
 };
 
-static bool copy_one(void *ctx, struct slice member, double score)
+static bool zset_copy_one(void *ctx, struct slice member, double score)
 {
     struct copying *c = ctx;
     c->failed = zset_put(&c->to, member, score) == ZSET_OOM;
     return !c->failed;
 }
 
-static void *ops_copy(const void *object)
+static void *zset_ops_copy(const void *object)
 {
     const struct zset *z = object;
     struct copying c = {zset_try_new(), false};
     if (c.to == NULL)
         return NULL;
-    zset_each(z, 0, zset_count(z), false, copy_one, &c);
+    zset_each(z, 0, zset_count(z), false, zset_copy_one, &c);
     if (c.failed) {
-        ops_free(c.to);
+        zset_ops_free(c.to);
         return NULL;
     }
     c.to->is_large = z->is_large;
     return c.to;
 }
 
-static size_t ops_changes(const void *object, bool everything)
+static size_t zset_ops_changes(const void *object, bool everything)
 {
     const struct zset *z = object;
     if (everything)
@@ -548,7 +549,7 @@ struct capture {
 };
 
 /* False: it was not taken. */
-static bool tell(const struct capture *c, struct slice member, double score, unsigned flags)
+static bool zset_tell(const struct capture *c, struct slice member, double score, unsigned flags)
 {
     bool removed = (flags & FIELD_DEAD) != 0;
     if (c->everything ? removed : (flags & FIELD_CHANGED) == 0)
@@ -556,10 +557,10 @@ static bool tell(const struct capture *c, struct slice member, double score, uns
     return c->sink->element(c->sink->ctx, member, slice_of("", 0), 0, score, removed);
 }
 
-static bool capture_field(void *ctx, struct field *f)
+static bool zset_capture_field(void *ctx, struct field *f)
 {
     const struct capture *c = ctx;
-    if (!tell(c, field_name(f), field_score(f), field_flags(f)))
+    if (!zset_tell(c, field_name(f), field_score(f), field_flags(f)))
         return false;
     c->l->changed -= f->changed;
     if (f->dead)
@@ -574,7 +575,7 @@ static bool capture_block(const struct capture *c, struct zset_block **place)
 {
     struct zset_item item;
     for (uint32_t at = 0; zset_block_read(*place, at, &item); at = item.end)
-        if (!tell(c, item.member, item.score, item.flags))
+        if (!zset_tell(c, item.member, item.score, item.flags))
             return false;
     for (uint32_t at = 0; zset_block_read(*place, at, &item);) {
         if ((item.flags & FIELD_DEAD) != 0) {
@@ -588,8 +589,8 @@ static bool capture_block(const struct capture *c, struct zset_block **place)
     return true;
 }
 
-static bool ops_capture(void **object, bool everything, struct capture_place *place,
-                        const struct change_sink *sink)
+static bool zset_ops_capture(void **object, bool everything, struct capture_place *place,
+                             const struct change_sink *sink)
 {
     struct zset *z = *object;
     struct capture c = {.sink = sink, .everything = everything};
@@ -600,31 +601,31 @@ static bool ops_capture(void **object, bool everything, struct capture_place *pl
         return done;
     }
     c.l = large_of(z);
-    return fields_capture(c.l->fields, everything, place, sink, capture_field, &c);
+    return fields_capture(c.l->fields, everything, place, sink, zset_capture_field, &c);
 }
 
-static bool ops_load(void **object, struct slice name, struct slice value, int64_t position,
-                     double score)
+static bool zset_ops_load(void **object, struct slice name, struct slice value, int64_t position,
+                          double score)
 {
     (void)value, (void)position;
     struct zset *z = *object != NULL ? *object : zset_try_new();
     if (z == NULL)
         return false;
     /* No order has a place for NaN, and what a backend says must not break ours. */
-    bool done = put(&z, name, isnan(score) ? 0 : score, true) != ZSET_OOM;
+    bool done = zset_place(&z, name, isnan(score) ? 0 : score, true) != ZSET_OOM;
     *object = z;
     return done;
 }
 
 const struct value_ops zset_ops = {
     .type = VALUE_ZSET,
-    .try_new = ops_try_new,
-    .free = ops_free,
-    .count = ops_count,
-    .memory = ops_memory,
-    .encoding = ops_encoding,
-    .copy = ops_copy,
-    .changes = ops_changes,
-    .capture = ops_capture,
-    .load = ops_load,
+    .try_new = zset_ops_try_new,
+    .free = zset_ops_free,
+    .count = zset_ops_count,
+    .memory = zset_ops_memory,
+    .encoding = zset_ops_encoding,
+    .copy = zset_ops_copy,
+    .changes = zset_ops_changes,
+    .capture = zset_ops_capture,
+    .load = zset_ops_load,
 };

@@ -6,12 +6,12 @@
 
 enum { SCORE_BYTES = sizeof(double), FLAG_BITS = 3, FLAGS = (1 << FLAG_BITS) - 1 };
 
-static size_t class_of(size_t len)
+static size_t zblock_class_of(size_t len)
 {
     return alloc_size_class(sizeof(struct zset_block) + len);
 }
 
-static size_t varint_len(uint64_t n)
+static size_t zblock_varint_len(uint64_t n)
 {
     size_t len = 1;
     for (; n >= 128; n >>= 7)
@@ -21,12 +21,12 @@ static size_t varint_len(uint64_t n)
 
 static size_t item_len(size_t member_len)
 {
-    return SCORE_BYTES + varint_len((uint64_t)member_len << FLAG_BITS) + member_len;
+    return SCORE_BYTES + zblock_varint_len((uint64_t)member_len << FLAG_BITS) + member_len;
 }
 
 struct zset_block *zset_block_try_new(void)
 {
-    struct zset_block *b = alloc_try(class_of(0));
+    struct zset_block *b = alloc_try(zblock_class_of(0));
     if (b != NULL)
         *b = (struct zset_block){0};
     return b;
@@ -68,7 +68,7 @@ size_t zset_block_len_with(const struct zset_block *b, size_t member_len)
 }
 
 /* Where (score, member) belongs. */
-static uint32_t place_of(const struct zset_block *b, struct slice member, double score)
+static uint32_t zblock_place_of(const struct zset_block *b, struct slice member, double score)
 {
     struct zset_item item;
     uint32_t at = 0;
@@ -96,13 +96,13 @@ bool zset_block_insert(struct zset_block **place, struct slice member, double sc
     struct zset_block *b = *place;
     uint32_t more = (uint32_t)item_len(member.len);
     must(b->len + more <= ZSET_BLOCK_MAX);
-    if (class_of(b->len + more) != class_of(b->len)) {
-        b = alloc_try_resize(b, class_of(b->len + more));
+    if (zblock_class_of(b->len + more) != zblock_class_of(b->len)) {
+        b = alloc_try_resize(b, zblock_class_of(b->len + more));
         if (b == NULL)
             return false;
         *place = b;
     }
-    uint32_t at = place_of(b, member, score);
+    uint32_t at = zblock_place_of(b, member, score);
     memmove(b->bytes + at + more, b->bytes + at, b->len - at);
     write_item(b->bytes + at, member, score, flags);
     b->len += more;
@@ -112,7 +112,7 @@ bool zset_block_insert(struct zset_block **place, struct slice member, double sc
 void zset_block_change(struct zset_block *b, const struct zset_item *item, struct slice member,
                        double score, unsigned flags)
 {
-    uint32_t to = place_of(b, member, score), len = item->end - item->at;
+    uint32_t to = zblock_place_of(b, member, score), len = item->end - item->at;
     if (to > item->at) { /* after itself: what lies between moves down */
         to -= len;
         memmove(b->bytes + item->at, b->bytes + item->end, to - item->at);
@@ -131,17 +131,17 @@ void zset_block_set_flags(struct zset_block *b, const struct zset_item *item, un
 void zset_block_cut(struct zset_block **place, const struct zset_item *item)
 {
     struct zset_block *b = *place;
-    size_t had = class_of(b->len);
+    size_t had = zblock_class_of(b->len);
     memmove(b->bytes + item->at, b->bytes + item->end, b->len - item->end);
     b->len -= item->end - item->at;
-    if (class_of(b->len) == had)
+    if (zblock_class_of(b->len) == had)
         return;
-    struct zset_block *smaller = alloc_try_resize(b, class_of(b->len));
+    struct zset_block *smaller = alloc_try_resize(b, zblock_class_of(b->len));
     if (smaller != NULL) /* else it stays larger than it need be, which harms nobody */
         *place = smaller;
 }
 
 size_t zset_block_memory(const struct zset_block *b)
 {
-    return class_of(b->len);
+    return zblock_class_of(b->len);
 }

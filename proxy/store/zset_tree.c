@@ -104,7 +104,7 @@ static uint32_t child_of(const struct inner *in, double score, struct slice name
     return items_below(in->score + 1, in->field + 1, in->len - 1, score, name, true);
 }
 
-static void find(const struct zset_tree *t, double score, struct slice name, struct path *p)
+static void ztree_find(const struct zset_tree *t, double score, struct slice name, struct path *p)
 {
     void *node = t->root;
     for (uint32_t level = 0; level < t->height; level++) {
@@ -148,7 +148,7 @@ size_t zset_tree_rank(const struct zset_tree *t, double score, struct slice name
     if (t->count == 0)
         return 0;
     struct path p;
-    find(t, score, name, &p);
+    ztree_find(t, score, name, &p);
     size_t rank = p.pos;
     for (uint32_t level = 0; level < t->height; level++)
         rank += size_before(p.node[level], p.at[level]);
@@ -363,7 +363,7 @@ static struct branch split_inner(struct inner *in, uint32_t at, bool in_order,
                            (uint32_t)size_before(right, right->len)};
 }
 
-static bool split(struct zset_tree *t, const struct path *p, double score, struct field *f)
+static bool ztree_split(struct zset_tree *t, const struct path *p, double score, struct field *f)
 {
     struct spares s;
     if (!get_spares(t, p, &s))
@@ -405,12 +405,12 @@ bool zset_tree_insert(struct zset_tree *t, double score, struct field *f)
         t->root = leaf;
     }
     struct path p;
-    find(t, score, field_name(f), &p);
+    ztree_find(t, score, field_name(f), &p);
     if (UNLIKELY(p.leaf->len == LEAF_MAX)) {
         uint32_t up = t->height - 1;
         if (t->height == 0 || !give_away(p.node[up], p.at[up]))
-            return split(t, &p, score, f);
-        find(t, score, field_name(f), &p);
+            return ztree_split(t, &p, score, f);
+        ztree_find(t, score, field_name(f), &p);
     }
     leaf_insert(p.leaf, p.pos, score, f);
     for (uint32_t level = 0; level < t->height; level++)
@@ -535,7 +535,7 @@ static void remove_items(struct zset_tree *t, struct path *p, uint32_t n)
 void zset_tree_remove(struct zset_tree *t, double score, struct field *f)
 {
     struct path p;
-    find(t, score, field_name(f), &p);
+    ztree_find(t, score, field_name(f), &p);
     must(p.pos < p.leaf->len && p.leaf->field[p.pos] == f);
     remove_items(t, &p, 1);
 }
@@ -592,7 +592,7 @@ bool zset_tree_move(struct zset_tree *t, double from, double to, struct field *f
 {
     struct path p;
     struct slice name = field_name(f);
-    find(t, from, name, &p);
+    ztree_find(t, from, name, &p);
     must(p.pos < p.leaf->len && p.leaf->field[p.pos] == f);
     if (belongs_here(t, &p, to, name)) {
         move_within(t, &p, to, f);

@@ -196,7 +196,7 @@ struct field_string {
     bool grown, changed;
 };
 
-static bool begin_edit(struct call *c, struct field_string *s, size_t len)
+static bool bitfield_begin_edit(struct call *c, struct field_string *s, size_t len)
 {
     if (s->bytes != NULL)
         return true;
@@ -208,7 +208,7 @@ static bool begin_edit(struct call *c, struct field_string *s, size_t len)
     return s->bytes != NULL;
 }
 
-static void reply_field(struct call *c, const struct field_op *op, uint64_t bits)
+static void bitfield_reply_field(struct call *c, const struct field_op *op, uint64_t bits)
 {
     reply_int(c->reply, op->is_signed ? as_signed(bits, op->width) : (int64_t)bits);
 }
@@ -219,7 +219,7 @@ static bool run_op(struct call *c, const struct plan *plan, const struct field_o
 {
     uint64_t old = bits_get(s->view, op->offset, op->width), new;
     if (op->verb == FIELD_GET) {
-        reply_field(c, op, old);
+        bitfield_reply_field(c, op, old);
         return true;
     }
     if (!new_bits(op, old, &new)) {
@@ -227,14 +227,14 @@ static bool run_op(struct call *c, const struct plan *plan, const struct field_o
         return true;
     }
     if (new != old) {
-        if (!begin_edit(c, s, plan->len))
+        if (!bitfield_begin_edit(c, s, plan->len))
             return false;
         bits_put(s->bytes, op->offset, op->width, new);
         size_t first = (size_t)(op->offset / 8), last = (size_t)((op->offset + op->width - 1) / 8);
         txn_effect_bytes(c->txn, c->key, first, last - first + 1);
     }
     s->changed |= s->grown || new != old;
-    reply_field(c, op, op->verb == FIELD_SET ? old : new);
+    bitfield_reply_field(c, op, op->verb == FIELD_SET ? old : new);
     return true;
 }
 
@@ -255,7 +255,7 @@ static void bitfield(struct call *c, bool read_only)
     reply_array(c->reply, plan.ops);
     /* The string grows for every write, even one that OVERFLOW FAIL refuses, as in Redis. */
     s.grown = plan.len > s.view.len;
-    bool done = !s.grown || begin_edit(c, &s, plan.len);
+    bool done = !s.grown || bitfield_begin_edit(c, &s, plan.len);
     struct field_op op = {0};
     for (uint32_t i = 2; done && next_op(c, &i, &op);)
         done = run_op(c, &plan, &op, &s);

@@ -226,7 +226,7 @@ static void combine_block(struct call *c, enum bits_operation op, uint32_t i, ch
         memset(out + has, 0, len - has);
 }
 
-static void combine(struct call *c, enum bits_operation op, char *out, size_t len)
+static void bitop_combine(struct call *c, enum bits_operation op, char *out, size_t len)
 {
     enum { BLOCK = 16 * 1024 }; /* the result stays in the cache while the sources go over it */
     for (size_t at = 0; at < len; at += BLOCK)
@@ -234,7 +234,7 @@ static void combine(struct call *c, enum bits_operation op, char *out, size_t le
             combine_block(c, op, i, out + at, at, (size_t)min_u64(BLOCK, len - at));
 }
 
-static enum rc store_result(struct call *c, struct blob **result)
+static enum rc bitop_store_result(struct call *c, struct blob **result)
 {
     struct slice bytes = blob_slice(*result);
     if (bytes.len > STORE_INLINE_MAX)
@@ -267,9 +267,9 @@ void cmd_bitop(struct call *c)
     struct blob *result = alloc_try_blob(len);
     if (result != NULL) {
         result->len = len;
-        combine(c, op, result->data, len);
+        bitop_combine(c, op, result->data, len);
     }
-    if (result == NULL || store_result(c, &result) != RC_OK) {
+    if (result == NULL || bitop_store_result(c, &result) != RC_OK) {
         call_out_of_memory(c);
     } else {
         call_notify(c, NOTIFY_STRING, "set", 0);

@@ -138,7 +138,7 @@ static bool passes(const struct filter *f, const struct session *s)
            (f->laddr.ptr == NULL || slice_eq(f->laddr, slice_str(s->laddr)));
 }
 
-static void list_one(struct round *r, const struct session *s)
+static void client_list_one(struct round *r, const struct session *s)
 {
     if (r->lines_len == r->lines_cap) {
         size_t cap = r->lines_cap == 0 ? 64 : r->lines_cap * 2;
@@ -166,7 +166,7 @@ static void kill_one(struct round *r, struct session *s)
         r->host->session_close(s, true);
 }
 
-static void visit_session(void *arg, struct session *s)
+static void client_visit_session(void *arg, struct session *s)
 {
     struct round *r = arg;
     if (!passes(&r->filter, s))
@@ -175,14 +175,14 @@ static void visit_session(void *arg, struct session *s)
     if (r->kill)
         kill_one(r, s);
     else
-        list_one(r, s);
+        client_list_one(r, s);
     lock_release(&r->lock);
 }
 
-static void visit_worker(void *arg, struct host_worker *w)
+static void client_visit_worker(void *arg, struct host_worker *w)
 {
     struct round *r = arg;
-    r->host->each_session(w, visit_session, r);
+    r->host->each_session(w, client_visit_session, r);
 }
 
 static struct round *round_new(struct call *c, bool kill)
@@ -204,7 +204,7 @@ static void round_start(struct call *c, struct round *r)
     struct session *s = c->session;
     session_keep(s, r, round_free);
     call_park(c);
-    c->host->on_every_worker(c->host->ctx, visit_worker, r, &s->waiter);
+    c->host->on_every_worker(c->host->ctx, client_visit_worker, r, &s->waiter);
 }
 
 /* --- Filters --- */

@@ -6,7 +6,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "executor/attention.h"
 
-static bool parse_timeout(struct call *c, int64_t *ms)
+static bool pause_parse_timeout(struct call *c, int64_t *ms)
 {
     if (!call_int(c, 2, ms, "ERR timeout is not an integer or out of range"))
         return false;
@@ -61,7 +61,7 @@ void cmd_client_pause(struct call *c)
         reply_ok(c->reply);
         return;
     }
-    if (!parse_mode(c, &mode) || !parse_timeout(c, &ms))
+    if (!parse_mode(c, &mode) || !pause_parse_timeout(c, &ms))
         return;
     pause_begin(mode, ms);
     if (c->source == CALL_EXEC) { /* where nothing waits */
@@ -86,14 +86,14 @@ static void wake_worker(void *arg, struct host_worker *w)
     host->each_session(w, wake_session, NULL);
 }
 
-static void ignore(struct waiter *w)
+static void pause_ignore(struct waiter *w)
 {
     (void)w;
 }
 
 void cmd_client_unpause(struct call *c)
 {
-    static struct waiter nobody = {.ready = ignore};
+    static struct waiter nobody = {.ready = pause_ignore};
     pause_end();
     c->host->on_every_worker(c->host->ctx, wake_worker, (void *)(uintptr_t)c->host, &nobody);
     reply_ok(c->reply);

@@ -14,17 +14,17 @@ struct search {
     _Atomic bool unblocked;
 };
 
-static void visit_session(void *arg, struct session *s)
+static void unblock_visit_session(void *arg, struct session *s)
 {
     struct search *search = arg;
     if (s->id == search->id && blocking_unblock(s, search->with_error))
         atomic_store(&search->unblocked, true);
 }
 
-static void visit_worker(void *arg, struct host_worker *w)
+static void unblock_visit_worker(void *arg, struct host_worker *w)
 {
     struct search *search = arg;
-    search->host->each_session(w, visit_session, search);
+    search->host->each_session(w, unblock_visit_session, search);
 }
 
 static bool parse_reason(struct call *c, bool *with_error)
@@ -69,5 +69,5 @@ void cmd_client_unblock(struct call *c)
     search->with_error = with_error;
     session_keep(s, search, free);
     call_park(c);
-    c->host->on_every_worker(c->host->ctx, visit_worker, search, &s->waiter);
+    c->host->on_every_worker(c->host->ctx, unblock_visit_worker, search, &s->waiter);
 }

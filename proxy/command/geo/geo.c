@@ -80,7 +80,7 @@ struct adding {
     int64_t added, updated;
 };
 
-static bool parse_adding(struct call *c, struct adding *a)
+static bool geoadd_parse(struct call *c, struct adding *a)
 {
     uint32_t i = 2;
     for (; i < c->argc; i++) {
@@ -151,7 +151,7 @@ void cmd_geoadd(struct call *c)
 {
     struct adding a = {0};
     const struct zset *present;
-    if (!parse_adding(c, &a) || !geo_read_index(c, 0, &present))
+    if (!geoadd_parse(c, &a) || !geo_read_index(c, 0, &present))
         return;
     uint32_t i = a.first;
     while (i < c->argc && !would_change(c, &a, present, i))
@@ -168,7 +168,7 @@ void cmd_geoadd(struct call *c)
 
 /* --- Asking --- */
 
-static bool place_of(const struct zset *z, struct slice member, struct geo_point *out)
+static bool geo_place_of(const struct zset *z, struct slice member, struct geo_point *out)
 {
     double score;
     if (z == NULL || !zset_score(z, member, &score))
@@ -194,7 +194,7 @@ static void reply_places(struct call *c, void (*place)(struct call *c, struct ge
         return;
     reply_array(c->reply, c->argc - 2);
     for (uint32_t i = 2; i < c->argc; i++) {
-        if (place_of(z, c->argv[i], &p))
+        if (geo_place_of(z, c->argv[i], &p))
             place(c, p);
         else
             nowhere(c->reply);
@@ -224,7 +224,7 @@ void cmd_geodist(struct call *c)
     }
     if (!geo_read_index(c, 0, &z))
         return;
-    if (place_of(z, c->argv[2], &a) && place_of(z, c->argv[3], &b))
+    if (geo_place_of(z, c->argv[2], &a) && geo_place_of(z, c->argv[3], &b))
         geo_reply_distance(c, geo_distance(a, b) / unit_m);
     else
         reply_null(c->reply);

@@ -90,7 +90,7 @@ static bool parse_member(struct search *s, uint32_t i)
     return false;
 }
 
-static bool parse_count(struct search *s, uint32_t i)
+static bool geosearch_parse_count(struct search *s, uint32_t i)
 {
     if (!call_int(s->c, i, &s->count, NULL))
         return false;
@@ -145,7 +145,7 @@ static bool parse_store(struct search *s, uint32_t i)
 }
 
 /* The option at argument *i with its own arguments; *i is moved to the last of them. */
-static bool parse_option(struct search *s, uint32_t *i)
+static bool geosearch_parse_option(struct search *s, uint32_t *i)
 {
     struct call *c = s->c;
     uint32_t at = *i, more = c->argc - at - 1;
@@ -154,7 +154,7 @@ static bool parse_option(struct search *s, uint32_t *i)
         return true;
     if (more >= 1 && args_is(c, at, "count")) {
         *i += 1;
-        return parse_count(s, at + 1);
+        return geosearch_parse_count(s, at + 1);
     }
     if (more >= 1 && s->may_store && !searching &&
         (args_is(c, at, "store") || args_is(c, at, "storedist"))) {
@@ -186,7 +186,7 @@ static bool parse_option(struct search *s, uint32_t *i)
 }
 
 /* What only all options together tell. */
-static bool check_options(struct search *s)
+static bool geosearch_check_options(struct search *s)
 {
     struct reply *r = s->c->reply;
     struct slice name = s->c->argv[0];
@@ -208,27 +208,27 @@ static bool check_options(struct search *s)
     return false;
 }
 
-static bool parse(struct search *s, uint32_t options)
+static bool geosearch_parse(struct search *s, uint32_t options)
 {
     if (!parse_head(s))
         return false;
     for (uint32_t i = options; i < s->c->argc; i++)
-        if (!parse_option(s, &i))
+        if (!geosearch_parse_option(s, &i))
             return false;
     /* The nearest are meant, unless any will do. */
     if (s->count > 0 && s->order == ORDER_NONE && !s->any)
         s->order = ORDER_ASC;
-    return check_options(s);
+    return geosearch_check_options(s);
 }
 
 /* --- Finding --- */
 
-static bool is_enough(const struct search *s)
+static bool geosearch_is_enough(const struct search *s)
 {
     return s->any && s->len >= (uint64_t)s->count;
 }
 
-static bool keep(struct search *s, struct slice member, double score, double distance_m)
+static bool geosearch_keep(struct search *s, struct slice member, double score, double distance_m)
 {
     if (s->len == s->cap) {
         size_t cap = s->cap == 0 ? 64 : s->cap * 2;
@@ -249,23 +249,24 @@ static bool measure(void *ctx, struct slice member, double score)
 {
     struct search *s = ctx;
     double distance_m;
-    if (geo_within(&s->area, geo_decode(score), &distance_m) && !keep(s, member, score, distance_m))
+    if (geo_within(&s->area, geo_decode(score), &distance_m) &&
+        !geosearch_keep(s, member, score, distance_m))
         return false;
-    return !is_enough(s);
+    return !geosearch_is_enough(s);
 }
 
-static void find(struct search *s)
+static void geosearch_find(struct search *s)
 {
     struct geo_range ranges[GEO_RANGES];
     uint32_t n = geo_cover(&s->area, ranges);
-    for (uint32_t i = 0; i < n && !s->out_of_memory && !is_enough(s); i++) {
+    for (uint32_t i = 0; i < n && !s->out_of_memory && !geosearch_is_enough(s); i++) {
         size_t first = zset_below(s->set, ranges[i].first, false);
         size_t end = zset_below(s->set, ranges[i].end, false);
         zset_each(s->set, first, end - first, false, measure, s);
     }
 }
 
-static int compare(const void *a, const void *b, void *ctx)
+static int geosearch_compare(const void *a, const void *b, void *ctx)
 {
     const struct found *x = a, *y = b;
     const struct search *s = ctx;
@@ -279,13 +280,13 @@ static void order_and_cut(struct search *s)
 {
     size_t wanted = s->count > 0 ? min_u64((uint64_t)s->count, s->len) : s->len;
     if (s->order != ORDER_NONE)
-        sort_range(s->items, s->len, sizeof(*s->items), 0, wanted, compare, s);
+        sort_range(s->items, s->len, sizeof(*s->items), 0, wanted, geosearch_compare, s);
     s->len = wanted;
 }
 
 /* --- Answering --- */
 
-static void reply_found(const struct search *s)
+static void geosearch_reply_found(const struct search *s)
 {
     struct call *c = s->c;
     uint64_t with = (uint64_t)s->with_distance + s->with_hash + s->with_place;
@@ -304,7 +305,7 @@ static void reply_found(const struct search *s)
     }
 }
 
-static void store_nothing(const struct search *s)
+static void geosearch_store_nothing(const struct search *s)
 {
     if (txn_remove(s->c->txn, s->c->key + s->store_key))
         call_notify(s->c, NOTIFY_GENERIC, "del", s->store_key);
@@ -341,28 +342,28 @@ static void store_found(const struct search *s)
     reply_int(c->reply, (int64_t)s->len);
 }
 
-static void answer(struct search *s)
+static void geosearch_answer(struct search *s)
 {
     if (s->set != NULL)
-        find(s);
+        geosearch_find(s);
     if (s->out_of_memory) {
         call_out_of_memory(s->c);
         return;
     }
     order_and_cut(s);
     if (!s->stores)
-        reply_found(s);
+        geosearch_reply_found(s);
     else if (s->len == 0)
-        store_nothing(s);
+        geosearch_store_nothing(s);
     else
         store_found(s);
 }
 
 static void search(struct search *s, uint32_t source_key, uint32_t options)
 {
-    if (!geo_read_index(s->c, source_key, &s->set) || !parse(s, options))
+    if (!geo_read_index(s->c, source_key, &s->set) || !geosearch_parse(s, options))
         return;
-    answer(s);
+    geosearch_answer(s);
     free(s->items);
 }
 

@@ -46,7 +46,7 @@ static bool set_field(struct call *c, struct slice field, struct slice value, co
 
 /* Sets all pairs and counts the new fields; false: an error was replied, and what was set until
  * then stays set. */
-static bool set_pairs(struct call *c, int64_t *added)
+static bool hash_set_pairs(struct call *c, int64_t *added)
 {
     const struct hash *present;
     *added = 0;
@@ -79,14 +79,14 @@ static bool set_pairs(struct call *c, int64_t *added)
 void cmd_hset(struct call *c)
 {
     int64_t added;
-    if (set_pairs(c, &added))
+    if (hash_set_pairs(c, &added))
         reply_int(c->reply, added);
 }
 
 void cmd_hmset(struct call *c)
 {
     int64_t added;
-    if (set_pairs(c, &added))
+    if (hash_set_pairs(c, &added))
         reply_ok(c->reply);
 }
 
@@ -104,7 +104,7 @@ void cmd_hsetnx(struct call *c)
 
 /* Removes fields from argument i on and counts them. With the last one the key goes, at once: what
  * comes behind this command in EXEC finds neither hash nor TTL. */
-static int64_t remove_fields(struct call *c, struct hash **h, uint32_t i)
+static int64_t hash_remove_fields(struct call *c, struct hash **h, uint32_t i)
 {
     int64_t removed = 0;
     struct slice value;
@@ -132,7 +132,7 @@ void cmd_hdel(struct call *c)
         struct hash **h = edit_hash(c);
         if (h == NULL)
             return;
-        removed = remove_fields(c, h, i);
+        removed = hash_remove_fields(c, h, i);
         call_notify(c, NOTIFY_HASH, "hdel", 0);
         if (txn_peek(c->txn, c->key) != NULL)
             txn_effect_request(c->txn, c->key);
@@ -192,7 +192,7 @@ void cmd_hincrbyfloat(struct call *c)
 
 /* --- Reading --- */
 
-static void reply_field(struct call *c, const struct hash *h, struct slice field)
+static void hash_reply_field(struct call *c, const struct hash *h, struct slice field)
 {
     struct slice value;
     if (h != NULL && hash_get(h, field, &value))
@@ -205,7 +205,7 @@ void cmd_hget(struct call *c)
 {
     const struct hash *h;
     if (read_hash(c, &h))
-        reply_field(c, h, c->argv[2]);
+        hash_reply_field(c, h, c->argv[2]);
 }
 
 void cmd_hmget(struct call *c)
@@ -216,10 +216,10 @@ void cmd_hmget(struct call *c)
     size_t mark = c->reply->buf.len;
     reply_array(c->reply, c->argc - 2);
     for (uint32_t i = 2; i < c->argc && args_reply_fits(c, mark); i++)
-        reply_field(c, h, c->argv[i]);
+        hash_reply_field(c, h, c->argv[i]);
 }
 
-static bool reply_pair(void *ctx, struct slice field, struct slice value)
+static bool hash_reply_pair(void *ctx, struct slice field, struct slice value)
 {
     struct call *c = ctx;
     reply_bulk(c->reply, field);
@@ -250,7 +250,7 @@ void cmd_hgetall(struct call *c)
         return;
     reply_map(c->reply, h != NULL ? hash_count(h) : 0);
     if (h != NULL)
-        hash_each(h, reply_pair, c);
+        hash_each(h, hash_reply_pair, c);
 }
 
 void cmd_hkeys(struct call *c)

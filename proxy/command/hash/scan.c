@@ -34,7 +34,7 @@ static void reply_draw_header(const struct draw *d, uint64_t n)
 
 /* With repetition: the reply could become as long as the client likes, so it has a limit, and what
  * cannot stay below it is not begun. */
-static void draw_any(struct draw *d, const struct hash *h, uint64_t n)
+static void hscan_draw_any(struct draw *d, const struct hash *h, uint64_t n)
 {
     enum { BULK_MIN = 6, ANY_BYTES_MAX = 64 * 1024 * 1024 }; /* "$0\r\n\r\n" */
     struct reply *r = d->c->reply;
@@ -69,7 +69,7 @@ static bool draw_next(void *ctx, struct slice field, struct slice value)
 
 /* A few distinct fields of many: draw, and draw again what was drawn before. Fields are told apart
  * by their address, which does not change meanwhile. */
-static bool draw_few(struct draw *d, const struct hash *h, uint64_t n)
+static bool hscan_draw_few(struct draw *d, const struct hash *h, uint64_t n)
 {
     size_t slots = 16;
     while (slots < 2 * n)
@@ -94,11 +94,11 @@ static bool draw_few(struct draw *d, const struct hash *h, uint64_t n)
     return true;
 }
 
-static void draw_distinct(struct draw *d, const struct hash *h, uint64_t n)
+static void hscan_draw_distinct(struct draw *d, const struct hash *h, uint64_t n)
 {
     uint64_t all = hash_count(h);
     n = min_u64(n, all);
-    if (n <= all / 4 && draw_few(d, h, n))
+    if (n <= all / 4 && hscan_draw_few(d, h, n))
         return;
     d->need = n;
     d->left = all;
@@ -127,15 +127,15 @@ void cmd_hrandfield(struct call *c)
     } else if (v == NULL || count == 0) {
         reply_array(c->reply, 0);
     } else if (count < 0) {
-        draw_any(&d, v->object, (uint64_t)-count);
+        hscan_draw_any(&d, v->object, (uint64_t)-count);
     } else {
-        draw_distinct(&d, v->object, (uint64_t)count);
+        hscan_draw_distinct(&d, v->object, (uint64_t)count);
     }
 }
 
 /* --- HSCAN --- */
 
-static void scan_field(void *ctx, struct slice field, struct slice value)
+static void hscan_scan_field(void *ctx, struct slice field, struct slice value)
 {
     struct args_scan_step *s = ctx;
     if (!args_scan_wants(s, field))
@@ -154,6 +154,7 @@ void cmd_hscan(struct call *c)
         !args_scan_begin(c, v != NULL, &step))
         return;
     if (v != NULL)
-        cursor = hash_scan(v->object, step.options.cursor, step.options.count, scan_field, &step);
+        cursor =
+            hash_scan(v->object, step.options.cursor, step.options.count, hscan_scan_field, &step);
     args_scan_end(c, &step, cursor);
 }

@@ -147,7 +147,7 @@ void cmd_pfadd(struct call *c)
 
 /* --- PFCOUNT --- */
 
-static void reply_count(struct call *c, bool sound, uint64_t count)
+static void pf_reply_count(struct call *c, bool sound, uint64_t count)
 {
     if (sound)
         reply_int(c->reply, (int64_t)count);
@@ -168,7 +168,7 @@ static void count_one(struct call *c)
         txn_note_in_string(c->txn, c->key, HLL_CACHED_AT, slice_of(cached, sizeof(cached)));
         sound = true;
     }
-    reply_count(c, sound, count);
+    pf_reply_count(c, sound, count);
 }
 
 void cmd_pfcount(struct call *c)
@@ -189,7 +189,7 @@ void cmd_pfcount(struct call *c)
         }
     }
     bool sound = hll_estimate(registers, &count);
-    reply_count(c, sound, count);
+    pf_reply_count(c, sound, count);
 }
 
 /* --- PFMERGE --- */

@@ -68,7 +68,7 @@ static bool parse_frequency(struct call *c, uint32_t i, struct restore_options *
 }
 
 /* IDLETIME and FREQ exclude each other. */
-static bool parse_options(struct call *c, struct restore_options *o)
+static bool restore_parse_options(struct call *c, struct restore_options *o)
 {
     *o = (struct restore_options){.idle_seconds = -1, .frequency = -1};
     for (uint32_t i = 4; i < c->argc; i++) {
@@ -164,7 +164,7 @@ void cmd_restore(struct call *c)
 {
     struct restore_options o;
     struct restored r;
-    if (!parse_options(c, &o))
+    if (!restore_parse_options(c, &o))
         return;
     if (!o.replace && txn_read(c->txn, c->key) != NULL) {
         reply_error(c->reply, "BUSYKEY Target key name already exists.");

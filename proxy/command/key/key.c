@@ -31,7 +31,7 @@ void cmd_unlink(struct call *c)
     remove_keys(c);
 }
 
-static void count_keys(struct call *c)
+static void key_count_keys(struct call *c)
 {
     int64_t found = 0;
     for (uint32_t i = 0; i < c->keys_len; i++)
@@ -41,12 +41,12 @@ static void count_keys(struct call *c)
 
 void cmd_exists(struct call *c)
 {
-    count_keys(c);
+    key_count_keys(c);
 }
 
 void cmd_touch(struct call *c)
 {
-    count_keys(c);
+    key_count_keys(c);
 }
 
 void cmd_type(struct call *c)

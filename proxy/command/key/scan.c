@@ -74,7 +74,7 @@ static struct task *task_take(struct call *c)
 }
 
 /* SCAN and RANDOMKEY delete what they meet of the expired keys, as in Redis KEYS does not. */
-static void note_expired(struct call *c, struct task *t)
+static void scan_note_expired(struct call *c, struct task *t)
 {
     if (c->spare != NULL)
         walk_note_expired(t->walk);
@@ -174,7 +174,7 @@ static size_t bulk_header_len(size_t len)
     return 1 + num_format_u64(digits, len) + 2;
 }
 
-static void collect(void *ctx, struct slice key)
+static void scan_collect(void *ctx, struct slice key)
 {
     struct task *t = ctx;
     t->looked++;
@@ -214,8 +214,8 @@ static bool collect_keys(struct call *c, struct task *t, enum value_type type)
     while (state == WALK_MORE && t->looked < t->wanted && t->steps < t->steps_max) {
         struct err err = {0};
         uint64_t step = min_u64(t->wanted - t->looked, STEP_KEYS);
-        state =
-            walk_keys(t->walk, c->txn, &t->cursor, step, type, collect, t, task_waiter(c), &err);
+        state = walk_keys(t->walk, c->txn, &t->cursor, step, type, scan_collect, t, task_waiter(c),
+                          &err);
         expire_noted(c, t);
         if (!task_goes_on(c, t, state, &err))
             return false;
@@ -273,7 +273,7 @@ void cmd_scan(struct call *c)
         t->steps_max = STEPS_MORE + options.count / STEP_KEYS;
     }
     t->options = &options;
-    note_expired(c, t);
+    scan_note_expired(c, t);
     bool possible = !options.has_type || find_type(options.type, &type);
     if (possible ? !collect_keys(c, t, type) : !skip_keys(c, t))
         return;
@@ -321,7 +321,7 @@ void cmd_randomkey(struct call *c)
     if (t == NULL)
         return;
     t->random.len = 0;
-    note_expired(c, t);
+    scan_note_expired(c, t);
     enum walk_state state = walk_random(t->walk, c->txn, &t->random, &found, task_waiter(c), &err);
     expire_noted(c, t);
     if (!task_goes_on(c, t, state, &err))

@@ -22,7 +22,7 @@ static struct list **edit_list(struct call *c)
     return l;
 }
 
-static void remove_key(struct call *c, uint32_t i)
+static void list_remove_key(struct call *c, uint32_t i)
 {
     txn_remove(c->txn, c->key + i);
     call_notify(c, NOTIFY_GENERIC, "del", i);
@@ -36,7 +36,7 @@ void list_cmd_say_pushed(struct call *c, uint32_t i, const struct list *l, enum 
     txn_effect_list_set(c->txn, c->key + i, end == LIST_HEAD ? 0 : list_count(l) - n, n);
 }
 
-static void push(struct call *c, enum list_end end, bool only_existing)
+static void list_push_values(struct call *c, enum list_end end, bool only_existing)
 {
     const struct list *present;
     if (!list_cmd_read(c, 0, &present))
@@ -63,22 +63,22 @@ static void push(struct call *c, enum list_end end, bool only_existing)
 
 void cmd_lpush(struct call *c)
 {
-    push(c, LIST_HEAD, false);
+    list_push_values(c, LIST_HEAD, false);
 }
 
 void cmd_rpush(struct call *c)
 {
-    push(c, LIST_TAIL, false);
+    list_push_values(c, LIST_TAIL, false);
 }
 
 void cmd_lpushx(struct call *c)
 {
-    push(c, LIST_HEAD, true);
+    list_push_values(c, LIST_HEAD, true);
 }
 
 void cmd_rpushx(struct call *c)
 {
-    push(c, LIST_TAIL, true);
+    list_push_values(c, LIST_TAIL, true);
 }
 
 /* The index of the first element that is the pivot, or none. */
@@ -183,7 +183,7 @@ void list_cmd_reply_end(struct call *c, const struct list *l, enum list_end end,
     list_each(l, end == LIST_HEAD ? 0 : count - 1, n, end == LIST_TAIL, reply_element, c->reply);
 }
 
-static void pop(struct call *c, enum list_end end)
+static void list_pop_values(struct call *c, enum list_end end)
 {
     static const char negative[] = "ERR value is out of range, must be positive";
     const struct list *l;
@@ -223,12 +223,12 @@ static void pop(struct call *c, enum list_end end)
 
 void cmd_lpop(struct call *c)
 {
-    pop(c, LIST_HEAD);
+    list_pop_values(c, LIST_HEAD);
 }
 
 void cmd_rpop(struct call *c)
 {
-    pop(c, LIST_TAIL);
+    list_pop_values(c, LIST_TAIL);
 }
 
 /* Says which elements LREM is about to remove; neighbours become one span. */
@@ -241,13 +241,13 @@ struct removal {
     struct list_span spans[64];
 };
 
-static void say_removal(struct removal *r)
+static void list_say_removal(struct removal *r)
 {
     txn_effect_list_gone(r->c->txn, r->c->key, r->spans, r->len);
     r->len = 0;
 }
 
-static bool add_removal(void *ctx, int64_t position, struct slice value)
+static bool list_add_removal(void *ctx, int64_t position, struct slice value)
 {
     struct removal *r = ctx;
     size_t index = r->index++;
@@ -261,7 +261,7 @@ static bool add_removal(void *ctx, int64_t position, struct slice value)
         r->spans[r->len - 1].last = position;
     } else {
         if (r->len == COUNT_OF(r->spans))
-            say_removal(r);
+            list_say_removal(r);
         r->spans[r->len++] = (struct list_span){position, position};
     }
     r->next = index + 1;
@@ -302,8 +302,8 @@ static bool remove_matches(struct call *c, struct list **l, int64_t count, size_
         list_each(*l, 0, list_count(*l), false, count_match, &r);
         r.skip = r.skip > r.left ? r.skip - r.left : 0;
     }
-    list_each_placed(*l, 0, list_count(*l), add_removal, &r);
-    say_removal(&r);
+    list_each_placed(*l, 0, list_count(*l), list_add_removal, &r);
+    list_say_removal(&r);
     *removed = list_remove(l, count, c->argv[3]);
     return true;
 }
@@ -332,7 +332,7 @@ void cmd_lrem(struct call *c)
     }
     call_notify(c, NOTIFY_LIST, "lrem", 0);
     if (list_count(*l) == 0)
-        remove_key(c, 0);
+        list_remove_key(c, 0);
     reply_int(c->reply, (int64_t)removed);
 }
 

@@ -9,7 +9,7 @@
 #include "executor/args.h"
 
 /* What a client listens to, as the replies count it: shard channels are apart. */
-static int64_t count_of(const struct session *s, enum pubsub_kind kind)
+static int64_t pubsub_count_of(const struct session *s, enum pubsub_kind kind)
 {
     if (kind == PUBSUB_SHARD)
         return s->subscriptions[PUBSUB_SHARD];
@@ -29,12 +29,12 @@ static void reply_change(struct call *c, const char *word, enum pubsub_kind kind
         reply_bulk(r, *name);
     else
         reply_null(r);
-    reply_int(r, count_of(c->session, kind));
+    reply_int(r, pubsub_count_of(c->session, kind));
     r->muted = muted;
 }
 
 /* As when a request is too long, a client that names too much is closed. */
-static bool over_limit(struct session *s)
+static bool pubsub_over_limit(struct session *s)
 {
     if (s->subscription_bytes <= (size_t)option_num(OPT_client_query_buffer_limit))
         return false;
@@ -45,7 +45,7 @@ static bool over_limit(struct session *s)
 
 static void subscribe(struct call *c, enum pubsub_kind kind, const char *word)
 {
-    for (uint32_t i = 1; i < c->argc && !over_limit(c->session); i++) {
+    for (uint32_t i = 1; i < c->argc && !pubsub_over_limit(c->session); i++) {
         if (!c->host->pubsub->subscribe(c->session, kind, c->argv[i])) {
             call_out_of_memory(c);
             return;
@@ -117,7 +117,7 @@ void cmd_sunsubscribe(struct call *c)
     unsubscribe(c, PUBSUB_SHARD, "sunsubscribe");
 }
 
-static void publish(struct call *c, enum pubsub_kind kind)
+static void pubsub_publish(struct call *c, enum pubsub_kind kind)
 {
     uint64_t receivers, lsn = c->txn != NULL ? txn_changed_lsn(c->txn) : 0; /* within EXEC */
     if (c->host->pubsub->publish(c->session, kind, c->argv[1], c->argv[2], lsn, &receivers))
@@ -128,12 +128,12 @@ static void publish(struct call *c, enum pubsub_kind kind)
 
 void cmd_publish(struct call *c)
 {
-    publish(c, PUBSUB_CHANNEL);
+    pubsub_publish(c, PUBSUB_CHANNEL);
 }
 
 void cmd_spublish(struct call *c)
 {
-    publish(c, PUBSUB_SHARD);
+    pubsub_publish(c, PUBSUB_SHARD);
 }
 
 /* --- PUBSUB --- */
@@ -143,7 +143,7 @@ struct listing {
     uint64_t len;
 };
 
-static void list_one(void *arg, struct slice name)
+static void pubsub_list_one(void *arg, struct slice name)
 {
     struct listing *l = arg;
     if (l->call->argc == 3 && !glob_match(l->call->argv[2], name, false))
@@ -163,7 +163,7 @@ static void list_channels(struct call *c, enum pubsub_kind kind)
         return;
     }
     size_t begin = reply_array_begin(c->reply);
-    c->host->pubsub->each(c->session, kind, list_one, &listing);
+    c->host->pubsub->each(c->session, kind, pubsub_list_one, &listing);
     reply_array_end(c->reply, begin, listing.len);
 }
 

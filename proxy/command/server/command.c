@@ -95,7 +95,7 @@ static void reply_flags(struct reply *r, const struct command *command)
     reply_set_end(r, begin, n);
 }
 
-static void reply_pair(struct reply *r, const char *name, int64_t n)
+static void docs_reply_pair(struct reply *r, const char *name, int64_t n)
 {
     reply_bulk_str(r, name);
     reply_int(r, n);
@@ -136,15 +136,15 @@ static void reply_key_spec(struct reply *r, const char *group, int index, int la
         reply_search(r, "begin_search", "keyword", 2);
         reply_bulk_str(r, "keyword");
         reply_bulk(r, slice_of(place, word_len));
-        reply_pair(r, "startfrom", strtol(place + word_len + 1, NULL, 10));
+        docs_reply_pair(r, "startfrom", strtol(place + word_len + 1, NULL, 10));
     } else {
         reply_search(r, "begin_search", "index", 1);
-        reply_pair(r, "index", index);
+        docs_reply_pair(r, "index", index);
     }
     reply_search(r, "find_keys", "range", 3);
-    reply_pair(r, "lastkey", last);
-    reply_pair(r, "keystep", step);
-    reply_pair(r, "limit", 0);
+    docs_reply_pair(r, "lastkey", last);
+    docs_reply_pair(r, "keystep", step);
+    docs_reply_pair(r, "limit", 0);
 }
 
 static uint32_t count_specs(const struct command *command)
@@ -341,7 +341,8 @@ static void reply_argument(struct docs *d, uint8_t n)
     }
     if (key) {
         uint32_t specs = count_specs(d->command);
-        reply_pair(r, "key_spec_index", (int64_t)min_u64(d->keys++, specs > 0 ? specs - 1 : 0));
+        docs_reply_pair(r, "key_spec_index",
+                        (int64_t)min_u64(d->keys++, specs > 0 ? specs - 1 : 0));
     }
     if (node->token.len > 0) {
         reply_bulk_str(r, "token");
@@ -372,7 +373,7 @@ static void reply_arguments(struct docs *d, uint8_t first)
         reply_argument(d, i);
 }
 
-static void reply_text(struct reply *r, const char *name, const char *text)
+static void docs_reply_text(struct reply *r, const char *name, const char *text)
 {
     reply_bulk_str(r, name);
     reply_bulk_str(r, text);
@@ -387,10 +388,10 @@ static void reply_docs(struct reply *r, const struct command *command)
     bool arguments = command->syntax[0] != '\0';
     reply_bulk_str(r, command->name);
     reply_map(r, 4 + (uint64_t)arguments + (subs > 0));
-    reply_text(r, "summary", command->summary);
-    reply_text(r, "since", command->since);
-    reply_text(r, "group", command->group);
-    reply_text(r, "complexity", command->complexity);
+    docs_reply_text(r, "summary", command->summary);
+    docs_reply_text(r, "since", command->since);
+    docs_reply_text(r, "group", command->group);
+    docs_reply_text(r, "complexity", command->complexity);
     if (arguments) {
         reply_bulk_str(r, "arguments");
         reply_arguments(&docs, syntax.nodes[0].child);

@@ -42,7 +42,7 @@ static const struct section {
     {"keyspace", "Keyspace", DEFAULT, info_keyspace},
 };
 
-static bool is_wanted(const struct section *section, const struct call *c)
+static bool info_is_wanted(const struct section *section, const struct call *c)
 {
     if (c->argc == 1)
         return (section->groups & GROUP_DEFAULT) != 0;
@@ -75,7 +75,7 @@ void cmd_info(struct call *c)
     if (c->keyspace != NULL)
         writeback_get_info(keyspace_writeback(c->keyspace), &from.writeback);
     for (size_t i = 0; i < COUNT_OF(sections); i++) {
-        if (!is_wanted(&sections[i], c))
+        if (!info_is_wanted(&sections[i], c))
             continue;
         buf_printf(&out, "%s# %s\r\n", out.len > 0 ? "\r\n" : "", sections[i].title);
         bool keys = sections[i].append == info_keyspace;

@@ -117,8 +117,8 @@ struct resident {
  * What is mapped counts whole, touched or not, so that mem_program and mem_other may be negative.
  * mem_program: the program, its libraries and SQLite's shared files; mem_other: stacks, and what
  * the kernel fills up to huge pages, of which the allocator does not know. */
-static void append_parts(const struct info_sources *from, const struct memory_info *m,
-                         struct resident rss, struct buf *out)
+static void info_server_append_parts(const struct info_sources *from, const struct memory_info *m,
+                                     struct resident rss, struct buf *out)
 {
     struct writeback_memory w = {0};
     if (from->keyspace != NULL)
@@ -186,7 +186,7 @@ void info_memory(const struct info_sources *from, struct buf *out)
                "jemalloc"
 #endif
     );
-    append_parts(from, &m, (struct resident){rss, files}, out);
+    info_server_append_parts(from, &m, (struct resident){rss, files}, out);
 }
 
 static double seconds(struct timeval t)

@@ -51,7 +51,7 @@ void cmd_latency_history(struct call *c)
 enum { GRAPH_ROWS = 4, GRAPH_MARKS = 3, GRAPH_COLUMNS = 80 };
 
 /* "45s", "12m", "3h", "9d": how long ago. */
-static void age_text(int64_t s, char *out, size_t size)
+static void latency_age_text(int64_t s, char *out, size_t size)
 {
     static const struct {
         int64_t s;
@@ -84,8 +84,9 @@ static void draw(const struct latency_event *e, int64_t low, int64_t high, struc
         more = false;
         for (uint32_t i = first; i < e->len; i++) {
             char age[24] = "";
-            age_text(now_s > latency_sample(e, i)->at_s ? now_s - latency_sample(e, i)->at_s : 0,
-                     age, sizeof(age));
+            latency_age_text(now_s > latency_sample(e, i)->at_s ? now_s - latency_sample(e, i)->at_s
+                                                                : 0,
+                             age, sizeof(age));
             size_t len = strlen(age);
             buf_append(out, at < len ? &age[at] : " ", 1);
             more = more || at + 1 < len;

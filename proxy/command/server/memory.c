@@ -30,7 +30,7 @@ void cmd_memory_usage(struct call *c)
     reply_int(c->reply, (int64_t)info.memory_bytes);
 }
 
-static void reply_count(struct reply *r, const char *name, uint64_t n)
+static void memory_reply_count(struct reply *r, const char *name, uint64_t n)
 {
     reply_bulk_str(r, name);
     reply_int(r, (int64_t)n);
@@ -42,7 +42,7 @@ static void reply_ratio(struct reply *r, const char *name, double a, double b)
     reply_double(r, b > 0 ? a / b : 0);
 }
 
-static uint64_t count_keys(struct keyspace *ks)
+static uint64_t memory_count_keys(struct keyspace *ks)
 {
     uint64_t keys = 0;
     for (int64_t db = 0; db < option_num(OPT_databases); db++) {
@@ -62,38 +62,38 @@ void cmd_memory_stats(struct call *c)
     c->host->info(c->host->ctx, &host);
     uint64_t overhead = memory_at_start() + host.clients_bytes;
     uint64_t dataset = m.data > overhead ? m.data - overhead : 0;
-    uint64_t keys = count_keys(c->keyspace);
+    uint64_t keys = memory_count_keys(c->keyspace);
     call_depends_on_all(c);
     struct reply *r = c->reply;
     struct writeback_memory w;
     writeback_get_memory(keyspace_writeback(c->keyspace), &w);
     reply_map(r, 28);
-    reply_count(r, "peak.allocated", m.peak);
-    reply_count(r, "total.allocated", m.data);
-    reply_count(r, "startup.allocated", memory_at_start());
-    reply_count(r, "replication.backlog", 0);
-    reply_count(r, "clients.slaves", 0);
-    reply_count(r, "clients.normal", host.clients_bytes);
-    reply_count(r, "cluster.links", 0);
-    reply_count(r, "aof.buffer", 0);
-    reply_count(r, "lua.caches", 0);
-    reply_count(r, "functions.caches", 0);
-    reply_count(r, "store.caches", w.caches);
-    reply_count(r, "batches", w.batches);
-    reply_count(r, "captured.ahead", w.captured_ahead);
-    reply_count(r, "selections", w.selections);
-    reply_count(r, "journal.long-records", w.long_records);
-    reply_count(r, "journal.rings", w.rings);
-    reply_count(r, "journal.retained", w.retained);
-    reply_count(r, "overhead.total", overhead);
-    reply_count(r, "keys.count", keys);
-    reply_count(r, "keys.bytes-per-key", keys == 0 ? 0 : dataset / keys);
-    reply_count(r, "dataset.bytes", dataset);
+    memory_reply_count(r, "peak.allocated", m.peak);
+    memory_reply_count(r, "total.allocated", m.data);
+    memory_reply_count(r, "startup.allocated", memory_at_start());
+    memory_reply_count(r, "replication.backlog", 0);
+    memory_reply_count(r, "clients.slaves", 0);
+    memory_reply_count(r, "clients.normal", host.clients_bytes);
+    memory_reply_count(r, "cluster.links", 0);
+    memory_reply_count(r, "aof.buffer", 0);
+    memory_reply_count(r, "lua.caches", 0);
+    memory_reply_count(r, "functions.caches", 0);
+    memory_reply_count(r, "store.caches", w.caches);
+    memory_reply_count(r, "batches", w.batches);
+    memory_reply_count(r, "captured.ahead", w.captured_ahead);
+    memory_reply_count(r, "selections", w.selections);
+    memory_reply_count(r, "journal.long-records", w.long_records);
+    memory_reply_count(r, "journal.rings", w.rings);
+    memory_reply_count(r, "journal.retained", w.retained);
+    memory_reply_count(r, "overhead.total", overhead);
+    memory_reply_count(r, "keys.count", keys);
+    memory_reply_count(r, "keys.bytes-per-key", keys == 0 ? 0 : dataset / keys);
+    memory_reply_count(r, "dataset.bytes", dataset);
     reply_ratio(r, "dataset.percentage", (double)dataset * 100, (double)m.data);
     reply_ratio(r, "peak.percentage", (double)m.data * 100, (double)m.peak);
-    reply_count(r, "allocator.allocated", m.allocated);
-    reply_count(r, "allocator.active", m.active);
-    reply_count(r, "allocator.resident", m.resident);
+    memory_reply_count(r, "allocator.allocated", m.allocated);
+    memory_reply_count(r, "allocator.active", m.active);
+    memory_reply_count(r, "allocator.resident", m.resident);
     reply_ratio(r, "allocator-fragmentation.ratio", (double)m.active, (double)m.allocated);
     reply_ratio(r, "fragmentation", (double)m.resident, (double)m.allocated);
 }

@@ -25,7 +25,7 @@ static void skip_spaces(struct cursor *p)
         p->at++;
 }
 
-static struct slice take_word(struct cursor *p)
+static struct slice syntax_take_word(struct cursor *p)
 {
     const char *from = p->at;
     while (*p->at != '\0' && strchr(" []<>|", *p->at) == NULL)
@@ -51,7 +51,7 @@ static uint8_t parse_choice(struct cursor *p, char end, unsigned depth);
 /* A literal word belongs to what follows it: "EX seconds", "TYPE <a | b>". */
 static uint8_t parse_word(struct cursor *p, unsigned depth)
 {
-    struct slice word = take_word(p);
+    struct slice word = syntax_take_word(p);
     uint8_t n;
     if (!is_capital(word)) {
         n = new_node(p, SYNTAX_ARGUMENT);
@@ -64,7 +64,7 @@ static uint8_t parse_word(struct cursor *p, unsigned depth)
         n = parse_choice(p, '>', depth + 1);
     } else if (*p->at >= 'a' && *p->at <= 'z') {
         n = new_node(p, SYNTAX_ARGUMENT);
-        p->out->nodes[n].name = take_word(p);
+        p->out->nodes[n].name = syntax_take_word(p);
     } else {
         n = new_node(p, SYNTAX_TOKEN);
         p->out->nodes[n].name = word;

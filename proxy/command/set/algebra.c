@@ -109,7 +109,7 @@ struct pass {
 
 /* --- Intersection --- */
 
-static int by_count(const void *a, const void *b)
+static int setop_by_count(const void *a, const void *b)
 {
     size_t x = set_count(*(const struct set *const *)a);
     size_t y = set_count(*(const struct set *const *)b);
@@ -131,7 +131,7 @@ static void intersect(struct sources *s, struct result *r)
 {
     if (s->missing > 0)
         return;
-    qsort(s->sets, s->len, sizeof(*s->sets), by_count);
+    qsort(s->sets, s->len, sizeof(*s->sets), setop_by_count);
     struct pass p = {s, r, s->sets[0]};
     set_each(s->sets[0], take_common, &p);
 }
@@ -198,7 +198,7 @@ static void subtract(struct sources *s, struct result *r)
 
 /* --- Replying --- */
 
-static bool reply_member(void *ctx, struct slice member)
+static bool setop_reply_member(void *ctx, struct slice member)
 {
     struct call *c = ctx;
     reply_bulk(c->reply, member);
@@ -208,7 +208,7 @@ static bool reply_member(void *ctx, struct slice member)
 typedef void algebra(struct sources *s, struct result *r);
 
 /* Members are written as they are found. */
-static void reply_found(struct call *c, algebra *op)
+static void setop_reply_found(struct call *c, algebra *op)
 {
     struct sources s;
     if (!sources_read(c, 0, &s))
@@ -239,7 +239,7 @@ static void reply_collected(struct call *c, algebra *op)
     } else {
         reply_set(c->reply, r.len);
         if (r.len > 0)
-            set_each(set, reply_member, c);
+            set_each(set, setop_reply_member, c);
     }
     if (set != NULL)
         set_ops.free(set);
@@ -248,13 +248,13 @@ static void reply_collected(struct call *c, algebra *op)
 
 void cmd_sinter(struct call *c)
 {
-    reply_found(c, intersect);
+    setop_reply_found(c, intersect);
 }
 
 void cmd_sunion(struct call *c)
 {
     if (c->keys_len == 1)
-        reply_found(c, unite);
+        setop_reply_found(c, unite);
     else
         reply_collected(c, unite);
 }
@@ -267,7 +267,7 @@ void cmd_sdiff(struct call *c)
     bool asking = s.sets[0] == NULL || asking_is_cheaper(&s);
     sources_fini(&s);
     if (asking)
-        reply_found(c, subtract);
+        setop_reply_found(c, subtract);
     else
         reply_collected(c, subtract);
 }
@@ -325,7 +325,7 @@ static bool put_result(struct call *c, const char *event, void **set, uint64_t l
     return true;
 }
 
-static void store_result(struct call *c, const char *event, algebra *op)
+static void setop_store_result(struct call *c, const char *event, algebra *op)
 {
     struct sources s;
     if (!sources_read(c, 1, &s))
@@ -346,15 +346,15 @@ static void store_result(struct call *c, const char *event, algebra *op)
 
 void cmd_sinterstore(struct call *c)
 {
-    store_result(c, "sinterstore", intersect);
+    setop_store_result(c, "sinterstore", intersect);
 }
 
 void cmd_sunionstore(struct call *c)
 {
-    store_result(c, "sunionstore", unite);
+    setop_store_result(c, "sunionstore", unite);
 }
 
 void cmd_sdiffstore(struct call *c)
 {
-    store_result(c, "sdiffstore", subtract);
+    setop_store_result(c, "sdiffstore", subtract);
 }

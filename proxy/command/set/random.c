@@ -56,8 +56,8 @@ static bool choose_few(struct choice *d, const struct set *s)
 }
 
 /* `n` distinct members; there are at least that many. */
-static void choose(const struct set *s, uint64_t n, void (*take)(void *ctx, struct slice member),
-                   void *ctx)
+static void srandom_choose(const struct set *s, uint64_t n,
+                           void (*take)(void *ctx, struct slice member), void *ctx)
 {
     struct choice d = {n, set_count(s), take, ctx};
     if (set_members_stay(s) && n <= d.left / 4 && choose_few(&d, s))
@@ -111,7 +111,7 @@ static void pop_one(void *ctx, struct slice member)
     p->said += member.len + MEMBER_FRAME;
 }
 
-static bool reply_member(void *ctx, struct slice member)
+static bool srandom_reply_member(void *ctx, struct slice member)
 {
     struct call *c = ctx;
     reply_bulk(c->reply, member);
@@ -165,14 +165,14 @@ static void pop_several(struct call *c)
     uint64_t n = min_u64((uint64_t)count, set_count(s));
     if (n == set_count(s)) {
         reply_set(c->reply, n);
-        set_each(s, reply_member, c);
+        set_each(s, srandom_reply_member, c);
         pop_all(c);
         return;
     }
     struct popped p;
     bool ready = popped_init(&p, s, n);
     if (ready)
-        choose(s, n, pop_one, &p);
+        srandom_choose(s, n, pop_one, &p);
     if (!ready) {
         call_out_of_memory(c);
     } else if (call_effect_fits(c, p.said)) {
@@ -220,7 +220,7 @@ void cmd_spop(struct call *c)
 
 static void take_reply(void *ctx, struct slice member)
 {
-    (void)reply_member(ctx, member);
+    (void)srandom_reply_member(ctx, member);
 }
 
 /* With repetition: the reply could become as long as the client likes, so it has a limit, and what
@@ -274,6 +274,6 @@ void cmd_srandmember(struct call *c)
     } else {
         uint64_t n = min_u64((uint64_t)count, set_count(v->object));
         reply_array(c->reply, n);
-        choose(v->object, n, take_reply, c);
+        srandom_choose(v->object, n, take_reply, c);
     }
 }

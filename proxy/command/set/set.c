@@ -25,7 +25,7 @@ static bool has(const struct set *s, struct slice member)
 /* --- Adding and removing --- */
 
 /* Adds the members from argument i on; false: out of memory, replied. */
-static bool add_members(struct call *c, uint32_t i, int64_t *added)
+static bool set_add_members(struct call *c, uint32_t i, int64_t *added)
 {
     struct set **s = txn_edit_set(c->txn, c->key, NULL);
     if (s == NULL || (c->argc > 3 && !set_expect(s, c->argv[2], c->argc - 2))) {
@@ -55,7 +55,7 @@ void cmd_sadd(struct call *c)
         return;
     while (i < c->argc && has(present, c->argv[i]))
         i++;
-    bool done = i == c->argc || add_members(c, i, &added);
+    bool done = i == c->argc || set_add_members(c, i, &added);
     if (added > 0)
         call_notify(c, NOTIFY_SET, "sadd", 0);
     if (done)
@@ -64,7 +64,7 @@ void cmd_sadd(struct call *c)
 
 /* Removes the members from argument i on, of which the first is there; with the last one the key
  * goes. */
-static int64_t remove_members(struct call *c, uint32_t i)
+static int64_t set_remove_members(struct call *c, uint32_t i)
 {
     struct set **s = txn_edit_set(c->txn, c->key, NULL);
     int64_t removed = 0;
@@ -91,7 +91,7 @@ void cmd_srem(struct call *c)
         return;
     while (i < c->argc && !has(present, c->argv[i]))
         i++;
-    reply_int(c->reply, i < c->argc ? remove_members(c, i) : 0);
+    reply_int(c->reply, i < c->argc ? set_remove_members(c, i) : 0);
 }
 
 static bool move_in(struct call *c, struct slice member)
@@ -147,7 +147,7 @@ void cmd_smove(struct call *c)
 
 /* --- Asking --- */
 
-static bool reply_member(void *ctx, struct slice member)
+static bool set_reply_member(void *ctx, struct slice member)
 {
     struct call *c = ctx;
     reply_bulk(c->reply, member);
@@ -161,7 +161,7 @@ void cmd_smembers(struct call *c)
         return;
     reply_set(c->reply, s != NULL ? set_count(s) : 0);
     if (s != NULL)
-        set_each(s, reply_member, c);
+        set_each(s, set_reply_member, c);
 }
 
 void cmd_sismember(struct call *c)
@@ -190,7 +190,7 @@ void cmd_scard(struct call *c)
 
 /* --- SSCAN --- */
 
-static void scan_member(void *ctx, struct slice member)
+static void set_scan_member(void *ctx, struct slice member)
 {
     struct args_scan_step *s = ctx;
     if (!args_scan_wants(s, member))
@@ -208,6 +208,6 @@ void cmd_sscan(struct call *c)
         !args_scan_begin(c, s != NULL, &step))
         return;
     if (s != NULL)
-        cursor = set_scan(s, step.options.cursor, step.options.count, scan_member, &step);
+        cursor = set_scan(s, step.options.cursor, step.options.count, set_scan_member, &step);
     args_scan_end(c, &step, cursor);
 }

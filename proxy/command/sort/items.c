@@ -18,7 +18,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static bool fail(struct sort *s, enum sort_failure why)
+static bool items_fail(struct sort *s, enum sort_failure why)
 {
     s->failure = why;
     return false;
@@ -32,36 +32,36 @@ static bool reserve_items(struct sort *s, size_t n)
         return true;
     struct sort_item *grown = alloc_try_resize(s->items, n * sizeof(*grown));
     if (grown == NULL)
-        return fail(s, SORT_OUT_OF_MEMORY);
+        return items_fail(s, SORT_OUT_OF_MEMORY);
     s->items = grown;
     s->cap = n;
     return true;
 }
 
 /* Copied: the slice may be gone after the call, and numbers are read as C text. */
-static bool keep(struct sort *s, struct slice element)
+static bool items_keep(struct sort *s, struct slice element)
 {
     must(s->len < s->cap);
     struct sort_item *item = &s->items[s->len];
     *item = (struct sort_item){.number = s->len};
     if (!sort_arena_copy(&s->arena, element, &item->element))
-        return fail(s, SORT_OUT_OF_MEMORY);
+        return items_fail(s, SORT_OUT_OF_MEMORY);
     s->len++;
     return true;
 }
 
 static bool keep_element(void *ctx, struct slice element)
 {
-    return keep(ctx, element);
+    return items_keep(ctx, element);
 }
 
 static bool keep_member(void *ctx, struct slice member, double score)
 {
     (void)score;
-    return keep(ctx, member);
+    return items_keep(ctx, member);
 }
 
-static size_t count_of(const struct value *source)
+static size_t items_count_of(const struct value *source)
 {
     return source == NULL ? 0 : value_ops(source->type)->count(source->object);
 }
@@ -174,18 +174,18 @@ static bool weigh_value(struct sort *s, struct slice text, double *out)
 {
     char few[128], *copy = text.len < sizeof(few) ? few : alloc_try(text.len + 1);
     if (copy == NULL)
-        return fail(s, SORT_OUT_OF_MEMORY);
+        return items_fail(s, SORT_OUT_OF_MEMORY);
     if (text.len > 0)
         memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
     bool valid = read_number(copy, out);
     if (copy != few)
         free(copy);
-    return valid || fail(s, SORT_NOT_NUMBERS);
+    return valid || items_fail(s, SORT_NOT_NUMBERS);
 }
 
 /* The text to compare; as in Redis it ends at a NUL, unless the result is stored. */
-static struct slice text_of(const struct sort *s, struct slice text)
+static struct slice items_text_of(const struct sort *s, struct slice text)
 {
     const char *nul = s->stores || text.len == 0 ? NULL : memchr(text.ptr, '\0', text.len);
     if (text.ptr == NULL)
@@ -199,16 +199,16 @@ static bool weigh(struct sort *s, struct sort_item *item)
     struct sort_value value;
     if (!s->by_pattern) {
         if (s->alpha)
-            item->text = text_of(s, item->element);
+            item->text = items_text_of(s, item->element);
         else if (!read_number(item->element.ptr, &item->weight))
-            return fail(s, SORT_NOT_NUMBERS);
+            return items_fail(s, SORT_NOT_NUMBERS);
         return true;
     }
     if (!sort_look_up(s, &s->by, item->element, &value))
         return s->failure == SORT_OK;
     if (!s->alpha)
         return weigh_value(s, value.text, &item->weight);
-    item->text = text_of(s, value.text);
+    item->text = items_text_of(s, value.text);
     return true;
 }
 
@@ -250,7 +250,7 @@ static int compare_texts(const void *a, const void *b, void *ctx)
 
 bool sort_order(struct sort *s, const struct value *source)
 {
-    size_t count = count_of(source);
+    size_t count = items_count_of(source);
     s->len = 0;
     s->failure = SORT_OK;
     sort_arena_free(&s->arena);

@@ -51,7 +51,7 @@ void sort_arena_free(struct sort_arena *a)
 /* --- Names --- */
 
 /* The place in the table of a name, or of where it would be. */
-static uint32_t *place_of(const struct sort_names *n, struct slice name, uint64_t hash)
+static uint32_t *names_place_of(const struct sort_names *n, struct slice name, uint64_t hash)
 {
     for (uint32_t i = (uint32_t)hash & (n->slots - 1);; i = (i + 1) & (n->slots - 1)) {
         uint32_t at = n->table[i];
@@ -73,7 +73,7 @@ static bool grow_table(struct sort_names *n)
     n->table = table;
     n->slots = slots;
     for (uint32_t i = 0; i < n->len; i++)
-        *place_of(n, n->list[i].name, n->list[i].hash) = i + 1;
+        *names_place_of(n, n->list[i].name, n->list[i].hash) = i + 1;
     return true;
 }
 
@@ -96,7 +96,7 @@ struct sort_name *sort_names_find(struct sort_names *n, struct slice name, uint6
     *full = false;
     if (!grow_table(n))
         return NULL;
-    uint32_t *at = place_of(n, name, hash);
+    uint32_t *at = names_place_of(n, name, hash);
     if (*at != 0)
         return &n->list[*at - 1];
     struct slice copy;

@@ -73,7 +73,7 @@ static bool reply_one(void *ctx, const struct sort_value *v)
     return !a->too_long;
 }
 
-static void answer(struct sort *s)
+static void sort_reply_result(struct sort *s)
 {
     struct answer a = {.c = s->c, .mark = s->c->reply->buf.len};
     reply_array(s->c->reply, result_len(s));
@@ -121,7 +121,7 @@ static void put_list(struct sort *s, struct storing *st)
     reply_int(c->reply, (int64_t)n);
 }
 
-static void store_nothing(struct sort *s)
+static void sort_store_nothing(struct sort *s)
 {
     struct call *c = s->c;
     if (txn_remove(c->txn, c->key + STORE))
@@ -129,11 +129,11 @@ static void store_nothing(struct sort *s)
     reply_int(c->reply, 0);
 }
 
-static void store(struct sort *s)
+static void sort_store_result(struct sort *s)
 {
     struct storing st = {.s = s};
     if (result_len(s) == 0) {
-        store_nothing(s);
+        sort_store_nothing(s);
         return;
     }
     st.list = list_try_new();
@@ -151,7 +151,7 @@ static void store(struct sort *s)
         list_ops.free(st.list);
 }
 
-static bool ignore(void *ctx, const struct sort_value *v)
+static bool sort_look_only(void *ctx, const struct sort_value *v)
 {
     (void)ctx, (void)v;
     return true;
@@ -160,9 +160,9 @@ static bool ignore(void *ctx, const struct sort_value *v)
 void sort_answer(struct sort *s)
 {
     if (s->dry)
-        each_result(s, ignore, NULL);
+        each_result(s, sort_look_only, NULL);
     else if (s->stores)
-        store(s);
+        sort_store_result(s);
     else
-        answer(s);
+        sort_reply_result(s);
 }

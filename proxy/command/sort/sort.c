@@ -65,7 +65,7 @@ static bool parse_get(struct sort *s, struct slice text)
     return true;
 }
 
-static bool parse(struct sort *s)
+static bool sort_parse(struct sort *s)
 {
     struct call *c = s->c;
     s->limit_count = -1;
@@ -99,7 +99,7 @@ static bool parse(struct sort *s)
     return true;
 }
 
-/* As parse(): the last STORE counts. */
+/* As sort_parse(): the last STORE counts. */
 int find_keys_sort(uint32_t argc, const struct slice *argv, struct txn_key *keys)
 {
     int found = 1;
@@ -173,7 +173,7 @@ static void add_names(const struct sort *s, uint32_t from, struct txn_key *keys)
 }
 
 /* What is missing joins the transaction, which has every lock. */
-static enum txn_state join(struct sort *s, struct waiter *waiter)
+static enum txn_state sort_join(struct sort *s, struct waiter *waiter)
 {
     uint32_t from = s->names.len, key;
     while (from > 0 && s->names.list[from - 1].key == SORT_KEY_UNKNOWN)
@@ -194,7 +194,7 @@ static enum txn_state join(struct sort *s, struct waiter *waiter)
 }
 
 /* A new transaction, with every name that was met. REFUSED: c->txn is NULL. */
-static enum txn_state begin(struct run *r, unsigned flags)
+static enum txn_state sort_begin(struct run *r, unsigned flags)
 {
     struct sort *s = &r->s;
     struct call *c = s->c;
@@ -232,19 +232,19 @@ static unsigned flags_of(const struct run *r)
 
 /* Gets what is missing. False: parked, or an error was replied. Run again after a wait, a SORT
  * starts anew, since its source may have changed; what was loaded is there by then. */
-static bool go_on(struct run *r)
+static bool sort_go_on(struct run *r)
 {
     struct call *c = r->s.c;
     enum txn_state state;
     if (c->source == CALL_EXEC) {
-        state = join(&r->s, NULL); /* every lock is held, but nothing can be waited for */
+        state = sort_join(&r->s, NULL); /* every lock is held, but nothing can be waited for */
     } else if (r->whole) {
-        state = join(&r->s, &c->session->waiter);
+        state = sort_join(&r->s, &c->session->waiter);
         if (state == TXN_PARKED)
             c->txn = NULL;
     } else {
         r->whole = ++r->rounds >= ROUNDS_MAX || r->s.names.len > KEYS_MAX;
-        state = begin(r, flags_of(r));
+        state = sort_begin(r, flags_of(r));
     }
     if (state == TXN_PARKED)
         call_park(c);
@@ -253,15 +253,15 @@ static bool go_on(struct run *r)
     return state == TXN_READY;
 }
 
-static void sort(struct call *c, bool read_only)
+static void sort_run(struct call *c, bool read_only)
 {
     struct run r = {.s = {.c = c, .db = c->session->db, .read_only = read_only}};
     bool own = false;
-    if (!parse(&r.s))
+    if (!sort_parse(&r.s))
         goto out;
     while (!run_round(&r.s)) {
         own = c->source != CALL_EXEC;
-        if (!go_on(&r))
+        if (!sort_go_on(&r))
             break;
     }
     /* What our own transaction refers to goes with us. */
@@ -275,12 +275,12 @@ out:
 
 void cmd_sort(struct call *c)
 {
-    sort(c, false);
+    sort_run(c, false);
 }
 
 void cmd_sort_ro(struct call *c)
 {
-    sort(c, true);
+    sort_run(c, true);
 }
 
 /* --- Within EXEC --- */
@@ -300,9 +300,9 @@ enum txn_state prepare_sort(struct call *c)
     uint32_t db = worker_current()->keys[c->key].db;
     struct run r = {.s = {.c = c, .db = db, .dry = true}};
     enum txn_state state = TXN_READY;
-    if (parse(&r.s))
+    if (sort_parse(&r.s))
         while (state == TXN_READY && !run_round(&r.s))
-            state = join(&r.s, &c->session->waiter);
+            state = sort_join(&r.s, &c->session->waiter);
     run_free(&r);
     return state;
 }

@@ -20,7 +20,7 @@ struct lcs {
     int64_t min_match;
 };
 
-static bool parse_options(struct call *c, struct lcs *l)
+static bool lcs_parse_options(struct call *c, struct lcs *l)
 {
     for (uint32_t i = 3; i < c->argc; i++) {
         if (args_is(c, i, "idx")) {
@@ -105,7 +105,7 @@ static void reply_bytes(struct call *c, const struct lcs *l)
     free(bytes);
 }
 
-static void reply_range(struct call *c, size_t start, size_t len)
+static void lcs_reply_range(struct call *c, size_t start, size_t len)
 {
     reply_array(c->reply, 2);
     reply_int(c->reply, (int64_t)start);
@@ -129,8 +129,8 @@ static void reply_matches(struct call *c, const struct lcs *l)
         if (l->min_match > 0 && run < (uint64_t)l->min_match)
             continue;
         reply_array(c->reply, l->with_length ? 3 : 2);
-        reply_range(c, i, run);
-        reply_range(c, j, run);
+        lcs_reply_range(c, i, run);
+        lcs_reply_range(c, j, run);
         if (l->with_length)
             reply_int(c->reply, (int64_t)run);
         matches++;
@@ -143,7 +143,7 @@ static void reply_matches(struct call *c, const struct lcs *l)
 void cmd_lcs(struct call *c)
 {
     struct lcs l = {0};
-    if (!read_strings(c, &l) || !parse_options(c, &l) || !fill_table(c, &l))
+    if (!read_strings(c, &l) || !lcs_parse_options(c, &l) || !fill_table(c, &l))
         return;
     if (l.length_only)
         reply_int(c->reply, (int64_t)lcs_table_length(l.table));

@@ -41,7 +41,8 @@ static const struct {
     {"pxat", SET_PXAT, SET_KEEPTTL | SET_PERSIST | (SET_ANY_EXPIRY & ~SET_PXAT)},
 };
 
-static bool parse_options(struct call *c, uint32_t from, unsigned allowed, struct set_options *out)
+static bool string_parse_options(struct call *c, uint32_t from, unsigned allowed,
+                                 struct set_options *out)
 {
     *out = (struct set_options){0};
     for (uint32_t i = from; i < c->argc; i++) {
@@ -162,7 +163,7 @@ void cmd_set(struct call *c)
     }
     struct set_options o;
     int64_t at_ms;
-    if (!parse_options(c, 3, ~(unsigned)SET_PERSIST, &o) || !parse_expiry(c, &o, &at_ms))
+    if (!string_parse_options(c, 3, ~(unsigned)SET_PERSIST, &o) || !parse_expiry(c, &o, &at_ms))
         return;
     if ((o.flags & (SET_NX | SET_XX | SET_GET | SET_KEEPTTL)) != 0)
         set_conditional(c, &o, at_ms);
@@ -227,7 +228,7 @@ void cmd_getex(struct call *c)
     struct set_options o;
     const struct value *v;
     int64_t at_ms;
-    if (!parse_options(c, 2, SET_ANY_EXPIRY | SET_PERSIST, &o) || !read_old(c, &v))
+    if (!string_parse_options(c, 2, SET_ANY_EXPIRY | SET_PERSIST, &o) || !read_old(c, &v))
         return;
     if (v == NULL) {
         reply_null(c->reply);
@@ -265,7 +266,7 @@ void cmd_mget(struct call *c)
 
 /* Sets all pairs of the request; false: out of memory, replied, and what was set until then stays
  * set. */
-static bool set_pairs(struct call *c)
+static bool string_set_pairs(struct call *c)
 {
     uint32_t pairs = (c->argc - 1) / 2;
     for (uint32_t i = 0; i < pairs; i++)
@@ -285,7 +286,7 @@ void cmd_mset(struct call *c)
 {
     if (c->argc % 2 == 0)
         args_wrong_number(c);
-    else if (set_pairs(c))
+    else if (string_set_pairs(c))
         reply_ok(c->reply);
 }
 
@@ -301,6 +302,6 @@ void cmd_msetnx(struct call *c)
             return;
         }
     }
-    if (set_pairs(c))
+    if (string_set_pairs(c))
         reply_int(c->reply, 1);
 }

@@ -14,13 +14,13 @@ static struct writeback *writeback_of(const struct call *c)
     return keyspace_writeback(c->keyspace);
 }
 
-static void reply_field(struct reply *r, const char *name, int64_t n)
+static void weir_reply_field(struct reply *r, const char *name, int64_t n)
 {
     reply_bulk_str(r, name);
     reply_int(r, n);
 }
 
-static void reply_text(struct reply *r, const char *name, const char *text)
+static void weir_reply_text(struct reply *r, const char *name, const char *text)
 {
     reply_bulk_str(r, name);
     reply_bulk_str(r, text);
@@ -53,22 +53,22 @@ void cmd_weir_status(struct call *c)
     journal_get_info(keyspace_journal(c->keyspace), &journal);
     struct reply *r = c->reply;
     reply_map(r, 16);
-    reply_text(r, "state", status_word(&wb));
-    reply_text(r, "backend_state", wb.backend_state);
-    reply_text(r, "journal_state", journal_state_name(journal.state));
-    reply_field(r, "dirty_keys", (int64_t)wb.dirty_keys);
-    reply_field(r, "dirty_bytes", (int64_t)wb.dirty_bytes);
-    reply_field(r, "oldest_dirty_ms", wb.oldest_dirty_ms);
-    reply_field(r, "in_flight_keys", (int64_t)wb.in_flight_keys);
-    reply_field(r, "last_flush_age_ms", wb.last_flush_age_ms);
-    reply_field(r, "last_lsn", (int64_t)journal.last_lsn);
-    reply_field(r, "durable_lsn", (int64_t)journal.durable_lsn);
-    reply_field(r, "applied_lsn", (int64_t)wb.applied_lsn);
-    reply_field(r, "lag_records", (int64_t)wb.lag_records);
-    reply_field(r, "exposure_records", (int64_t)wb.unsynced_records);
-    reply_field(r, "journal_size", (int64_t)journal.bytes);
-    reply_field(r, "dead_letters", (int64_t)wb.dead_letters);
-    reply_field(r, "conflicts", (int64_t)wb.conflicts);
+    weir_reply_text(r, "state", status_word(&wb));
+    weir_reply_text(r, "backend_state", wb.backend_state);
+    weir_reply_text(r, "journal_state", journal_state_name(journal.state));
+    weir_reply_field(r, "dirty_keys", (int64_t)wb.dirty_keys);
+    weir_reply_field(r, "dirty_bytes", (int64_t)wb.dirty_bytes);
+    weir_reply_field(r, "oldest_dirty_ms", wb.oldest_dirty_ms);
+    weir_reply_field(r, "in_flight_keys", (int64_t)wb.in_flight_keys);
+    weir_reply_field(r, "last_flush_age_ms", wb.last_flush_age_ms);
+    weir_reply_field(r, "last_lsn", (int64_t)journal.last_lsn);
+    weir_reply_field(r, "durable_lsn", (int64_t)journal.durable_lsn);
+    weir_reply_field(r, "applied_lsn", (int64_t)wb.applied_lsn);
+    weir_reply_field(r, "lag_records", (int64_t)wb.lag_records);
+    weir_reply_field(r, "exposure_records", (int64_t)wb.unsynced_records);
+    weir_reply_field(r, "journal_size", (int64_t)journal.bytes);
+    weir_reply_field(r, "dead_letters", (int64_t)wb.dead_letters);
+    weir_reply_field(r, "conflicts", (int64_t)wb.conflicts);
 }
 
 void cmd_weir_backends(struct call *c)
@@ -79,16 +79,16 @@ void cmd_weir_backends(struct call *c)
     struct reply *r = c->reply;
     reply_array(r, 1);
     reply_map(r, 10);
-    reply_text(r, "url", wb.backend_url);
-    reply_text(r, "state", wb.backend_state);
-    reply_text(r, "breaker", breakers[wb.breaker]);
-    reply_field(r, "failures", (int64_t)wb.failures);
-    reply_field(r, "next_retry_ms", wb.next_retry_ms);
-    reply_text(r, "last_error", wb.last_error.code == RC_OK ? "" : wb.last_error.text);
-    reply_field(r, "applied_lsn", (int64_t)wb.applied_lsn);
-    reply_field(r, "last_flush_us", wb.last_flush_us);
-    reply_field(r, "last_flush_age_ms", wb.last_flush_age_ms);
-    reply_field(r, "wal_bytes", (int64_t)wb.wal_bytes);
+    weir_reply_text(r, "url", wb.backend_url);
+    weir_reply_text(r, "state", wb.backend_state);
+    weir_reply_text(r, "breaker", breakers[wb.breaker]);
+    weir_reply_field(r, "failures", (int64_t)wb.failures);
+    weir_reply_field(r, "next_retry_ms", wb.next_retry_ms);
+    weir_reply_text(r, "last_error", wb.last_error.code == RC_OK ? "" : wb.last_error.text);
+    weir_reply_field(r, "applied_lsn", (int64_t)wb.applied_lsn);
+    weir_reply_field(r, "last_flush_us", wb.last_flush_us);
+    weir_reply_field(r, "last_flush_age_ms", wb.last_flush_age_ms);
+    weir_reply_field(r, "wal_bytes", (int64_t)wb.wal_bytes);
 }
 
 /* --- FLUSH, PAUSE, RESUME, EXPLAIN --- */
@@ -180,12 +180,12 @@ enum { RECORDS_DEFAULT = 10 };
 static void reply_record(struct reply *r, const struct writeback_record *record, bool conflict)
 {
     reply_map(r, conflict ? 9 : 7);
-    reply_field(r, "id", (int64_t)record->id);
-    reply_field(r, "time_ms", record->time.ms);
-    reply_field(r, "db", record->db);
+    weir_reply_field(r, "id", (int64_t)record->id);
+    weir_reply_field(r, "time_ms", record->time.ms);
+    weir_reply_field(r, "db", record->db);
     reply_bulk_str(r, "key");
     reply_bulk(r, record->key);
-    reply_text(r, "type", record->type);
+    weir_reply_text(r, "type", record->type);
     reply_bulk_str(r, conflict ? "verdict" : "reason");
     reply_bulk(r, record->reason);
     reply_bulk_str(r, "ours");

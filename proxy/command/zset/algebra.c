@@ -128,7 +128,7 @@ static bool parse_aggregate(struct algebra *a, uint32_t i)
     return true;
 }
 
-static bool parse_limit(struct algebra *a, uint32_t i)
+static bool zalgebra_parse_limit(struct algebra *a, uint32_t i)
 {
     static const char wrong[] = "ERR LIMIT can't be negative";
     int64_t limit;
@@ -140,7 +140,7 @@ static bool parse_limit(struct algebra *a, uint32_t i)
     return limit >= 0;
 }
 
-static bool parse_options(struct algebra *a)
+static bool zalgebra_parse_options(struct algebra *a)
 {
     struct call *c = a->c;
     bool merges = a->operation != DIFFERENCE && !a->counts;
@@ -155,7 +155,7 @@ static bool parse_options(struct algebra *a)
         } else if (!a->stores && !a->counts && args_is(c, i, "withscores")) {
             a->scores = true;
         } else if (a->counts && left >= 1 && args_is(c, i, "limit")) {
-            if (!parse_limit(a, i + 1))
+            if (!zalgebra_parse_limit(a, i + 1))
                 return false;
             i++;
         } else {
@@ -205,7 +205,7 @@ static void source_each(const struct source *s,
 }
 
 /* The smallest first, as in Redis: the order in which scores are summed shows in the last bits. */
-static int by_count(const void *left, const void *right)
+static int zalgebra_by_count(const void *left, const void *right)
 {
     const struct source *a = left, *b = right;
     size_t na = source_count(a), nb = source_count(b);
@@ -222,7 +222,7 @@ static double not_nan(double score)
     return isnan(score) ? 0 : score;
 }
 
-static double combine(enum aggregate how, double a, double b)
+static double zalgebra_combine(enum aggregate how, double a, double b)
 {
     switch (how) {
     case SUM:
@@ -236,7 +236,7 @@ static double combine(enum aggregate how, double a, double b)
 }
 
 /* Of what would be replied, no more is collected than may be. */
-static bool put(struct algebra *a, struct slice member, double score)
+static bool zalgebra_put(struct algebra *a, struct slice member, double score)
 {
     enum zset_put_result put = zset_put(&a->result, member, not_nan(score));
     a->failed = put == ZSET_OOM;
@@ -250,8 +250,8 @@ static bool unite_member(void *ctx, struct slice member, double score)
     double present;
     score = not_nan(a->base->weight * score);
     if (zset_score(a->result, member, &present))
-        score = combine(a->aggregate, present, score);
-    return put(a, member, score);
+        score = zalgebra_combine(a->aggregate, present, score);
+    return zalgebra_put(a, member, score);
 }
 
 /* The base is sources[0], the smallest. */
@@ -263,10 +263,10 @@ static bool intersect_member(void *ctx, struct slice member, double score)
         double other;
         if (!source_score(&a->sources[i], member, &other))
             return true;
-        score = combine(a->aggregate, score, a->sources[i].weight * other);
+        score = zalgebra_combine(a->aggregate, score, a->sources[i].weight * other);
     }
     if (!a->counts)
-        return put(a, member, score);
+        return zalgebra_put(a, member, score);
     return ++a->counted != a->limit;
 }
 
@@ -279,13 +279,13 @@ static bool subtract_member(void *ctx, struct slice member, double score)
         if (source_score(&a->sources[i], member, &other))
             return true;
     }
-    return put(a, member, score);
+    return zalgebra_put(a, member, score);
 }
 
 static void compute(struct algebra *a)
 {
     if (a->operation != DIFFERENCE)
-        qsort(a->sources, a->sources_len, sizeof(*a->sources), by_count);
+        qsort(a->sources, a->sources_len, sizeof(*a->sources), zalgebra_by_count);
     a->base = a->sources;
     switch (a->operation) {
     case UNION:
@@ -322,7 +322,7 @@ static void reply_result(struct algebra *a, const char *event)
     }
 }
 
-static void run(struct call *c, struct algebra *a, const char *event)
+static void zalgebra_run(struct call *c, struct algebra *a, const char *event)
 {
     a->c = c;
     a->stores = event != NULL;
@@ -333,7 +333,7 @@ static void run(struct call *c, struct algebra *a, const char *event)
     a->result = zset_try_new();
     if (a->sources == NULL || a->result == NULL) {
         call_out_of_memory(c);
-    } else if (read_sources(a) && parse_options(a)) {
+    } else if (read_sources(a) && zalgebra_parse_options(a)) {
         compute(a);
         reply_result(a, event);
     }
@@ -343,35 +343,35 @@ static void run(struct call *c, struct algebra *a, const char *event)
 
 void cmd_zunion(struct call *c)
 {
-    run(c, &(struct algebra){.operation = UNION}, NULL);
+    zalgebra_run(c, &(struct algebra){.operation = UNION}, NULL);
 }
 
 void cmd_zinter(struct call *c)
 {
-    run(c, &(struct algebra){.operation = INTERSECTION}, NULL);
+    zalgebra_run(c, &(struct algebra){.operation = INTERSECTION}, NULL);
 }
 
 void cmd_zdiff(struct call *c)
 {
-    run(c, &(struct algebra){.operation = DIFFERENCE}, NULL);
+    zalgebra_run(c, &(struct algebra){.operation = DIFFERENCE}, NULL);
 }
 
 void cmd_zintercard(struct call *c)
 {
-    run(c, &(struct algebra){.operation = INTERSECTION, .counts = true}, NULL);
+    zalgebra_run(c, &(struct algebra){.operation = INTERSECTION, .counts = true}, NULL);
 }
 
 void cmd_zunionstore(struct call *c)
 {
-    run(c, &(struct algebra){.operation = UNION}, "zunionstore");
+    zalgebra_run(c, &(struct algebra){.operation = UNION}, "zunionstore");
 }
 
 void cmd_zinterstore(struct call *c)
 {
-    run(c, &(struct algebra){.operation = INTERSECTION}, "zinterstore");
+    zalgebra_run(c, &(struct algebra){.operation = INTERSECTION}, "zinterstore");
 }
 
 void cmd_zdiffstore(struct call *c)
 {
-    run(c, &(struct algebra){.operation = DIFFERENCE}, "zdiffstore");
+    zalgebra_run(c, &(struct algebra){.operation = DIFFERENCE}, "zdiffstore");
 }

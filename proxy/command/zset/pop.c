@@ -65,7 +65,7 @@ static void pop_finish(struct call *c, const struct pop *p, enum zset_layout lay
 
 /* --- ZPOPMIN, ZPOPMAX --- */
 
-static bool parse_count(struct call *c, uint32_t i, int64_t *count)
+static bool zpop_parse_count(struct call *c, uint32_t i, int64_t *count)
 {
     if (!call_int(c, i, count, NOT_POSITIVE))
         return false;
@@ -82,7 +82,7 @@ static void pop_of_one_key(struct call *c, const struct end *end)
         reply_error(c->reply, REPLY_SYNTAX);
         return;
     }
-    if ((c->argc == 3 && !parse_count(c, 2, &count)) || !zset_read(c, 0, &p.set))
+    if ((c->argc == 3 && !zpop_parse_count(c, 2, &count)) || !zset_read(c, 0, &p.set))
         return;
     if (p.set == NULL || count == 0) {
         reply_array(c->reply, 0);

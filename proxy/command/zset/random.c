@@ -20,7 +20,8 @@ static void reply_rank(struct zset_replying *r, const struct zset *z, size_t ran
 
 /* With repetition: the reply could become as long as the client likes, so it has a limit, and what
  * cannot stay below it is not begun. */
-static void draw_any(struct call *c, struct zset_replying *r, const struct zset *z, uint64_t n)
+static void zrandom_draw_any(struct call *c, struct zset_replying *r, const struct zset *z,
+                             uint64_t n)
 {
     enum { BULK_MIN = 6, ANY_BYTES_MAX = 64 * 1024 * 1024 }; /* "$0\r\n\r\n" */
     size_t mark = c->reply->buf.len, limit = min_u64(args_reply_limit(), ANY_BYTES_MAX);
@@ -40,7 +41,7 @@ static void draw_any(struct call *c, struct zset_replying *r, const struct zset 
 }
 
 /* Sampling without repetition (Floyd; Bentley, CACM 30/9, 1987): n draws, a bit for each rank. */
-static bool draw_few(struct zset_replying *r, const struct zset *z, uint64_t n)
+static bool zrandom_draw_few(struct zset_replying *r, const struct zset *z, uint64_t n)
 {
     size_t all = zset_count(z);
     uint64_t *drawn = calloc(all / 64 + 1, sizeof(*drawn));
@@ -74,11 +75,11 @@ static bool select_next(void *ctx, struct slice member, double score)
     return s->need > 0;
 }
 
-static void draw_distinct(struct zset_replying *r, const struct zset *z, uint64_t n)
+static void zrandom_draw_distinct(struct zset_replying *r, const struct zset *z, uint64_t n)
 {
     uint64_t all = zset_count(z);
     n = min_u64(n, all);
-    if (n <= all / 4 && draw_few(r, z, n))
+    if (n <= all / 4 && zrandom_draw_few(r, z, n))
         return;
     struct selecting s = {r, n, all};
     zset_reply_header(r, n);
@@ -102,14 +103,14 @@ void cmd_zrandmember(struct call *c)
     else if (z == NULL || count == 0)
         reply_array(c->reply, 0);
     else if (count < 0)
-        draw_any(c, &replying, z, (uint64_t)-count);
+        zrandom_draw_any(c, &replying, z, (uint64_t)-count);
     else
-        draw_distinct(&replying, z, (uint64_t)count);
+        zrandom_draw_distinct(&replying, z, (uint64_t)count);
 }
 
 /* --- ZSCAN --- */
 
-static void scan_member(void *ctx, struct slice member, double score)
+static void zrandom_scan_member(void *ctx, struct slice member, double score)
 {
     struct args_scan_step *s = ctx;
     char digits[NUM_DOUBLE_MAX];
@@ -129,6 +130,6 @@ void cmd_zscan(struct call *c)
         !args_scan_begin(c, z != NULL, &step))
         return;
     if (z != NULL)
-        cursor = zset_scan(z, step.options.cursor, step.options.count, scan_member, &step);
+        cursor = zset_scan(z, step.options.cursor, step.options.count, zrandom_scan_member, &step);
     args_scan_end(c, &step, cursor);
 }

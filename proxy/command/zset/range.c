@@ -146,19 +146,19 @@ struct form {
     bool stores;
 };
 
-static bool parse_limit(struct call *c, uint32_t i, struct range *r)
+static bool zrange_parse_limit(struct call *c, uint32_t i, struct range *r)
 {
     return call_int(c, i + 1, &r->offset, NULL) && call_int(c, i + 2, &r->limit, NULL);
 }
 
 /* The options from argument i on. */
-static bool parse_options(struct call *c, uint32_t i, struct form form, struct range *r)
+static bool zrange_parse_options(struct call *c, uint32_t i, struct form form, struct range *r)
 {
     for (; i < c->argc; i++) {
         if (!form.stores && args_is(c, i, "withscores")) {
             r->scores = true;
         } else if (args_is(c, i, "limit") && c->argc - i > 2) {
-            if (!parse_limit(c, i, r))
+            if (!zrange_parse_limit(c, i, r))
                 return false;
             i += 2;
         } else if (form.any_order && args_is(c, i, "rev")) {
@@ -183,11 +183,11 @@ static bool parse_options(struct call *c, uint32_t i, struct form form, struct r
     return wrong == NULL;
 }
 
-static void reply_range(struct call *c, struct form form, struct range *r)
+static void zrange_reply_range(struct call *c, struct form form, struct range *r)
 {
     const struct zset *z;
     r->limit = -1;
-    if (!parse_options(c, 4, form, r) || !parse_bounds(c, 2, r) || !zset_read(c, 0, &z))
+    if (!zrange_parse_options(c, 4, form, r) || !parse_bounds(c, 2, r) || !zset_read(c, 0, &z))
         return;
     struct run run = z != NULL ? find_run(z, r) : (struct run){0, 0};
     struct zset_replying replying = {c->reply, ZSET_MEMBERS};
@@ -200,37 +200,37 @@ static void reply_range(struct call *c, struct form form, struct range *r)
 void cmd_zrange(struct call *c)
 {
     struct range r = {.kind = BY_RANK};
-    reply_range(c, (struct form){.any_kind = true, .any_order = true}, &r);
+    zrange_reply_range(c, (struct form){.any_kind = true, .any_order = true}, &r);
 }
 
 void cmd_zrevrange(struct call *c)
 {
     struct range r = {.kind = BY_RANK, .reverse = true};
-    reply_range(c, (struct form){0}, &r);
+    zrange_reply_range(c, (struct form){0}, &r);
 }
 
 void cmd_zrangebyscore(struct call *c)
 {
     struct range r = {.kind = BY_SCORE};
-    reply_range(c, (struct form){0}, &r);
+    zrange_reply_range(c, (struct form){0}, &r);
 }
 
 void cmd_zrevrangebyscore(struct call *c)
 {
     struct range r = {.kind = BY_SCORE, .reverse = true};
-    reply_range(c, (struct form){0}, &r);
+    zrange_reply_range(c, (struct form){0}, &r);
 }
 
 void cmd_zrangebylex(struct call *c)
 {
     struct range r = {.kind = BY_LEX};
-    reply_range(c, (struct form){0}, &r);
+    zrange_reply_range(c, (struct form){0}, &r);
 }
 
 void cmd_zrevrangebylex(struct call *c)
 {
     struct range r = {.kind = BY_LEX, .reverse = true};
-    reply_range(c, (struct form){0}, &r);
+    zrange_reply_range(c, (struct form){0}, &r);
 }
 
 /* --- ZRANGESTORE --- */
@@ -262,7 +262,7 @@ void cmd_zrangestore(struct call *c)
     const struct zset *z;
     struct range r = {.limit = -1};
     struct form form = {.any_kind = true, .any_order = true, .stores = true};
-    if (!parse_options(c, 5, form, &r) || !parse_bounds(c, 3, &r) || !zset_read(c, 1, &z))
+    if (!zrange_parse_options(c, 5, form, &r) || !parse_bounds(c, 3, &r) || !zset_read(c, 1, &z))
         return;
     struct run run = z != NULL ? find_run(z, &r) : (struct run){0, 0};
     struct copying copying = {zset_try_new(), false};

@@ -51,7 +51,7 @@ static bool parse_score(struct slice text, double *out)
     return num_parse_double(text, out);
 }
 
-static bool parse_option(struct call *c, uint32_t i, struct adding *a)
+static bool zadd_parse_option(struct call *c, uint32_t i, struct adding *a)
 {
     if (args_is(c, i, "nx"))
         a->nx = true;
@@ -84,10 +84,10 @@ static const char *wrong_options(const struct call *c, const struct adding *a)
     return NULL;
 }
 
-static bool parse_adding(struct call *c, struct adding *a)
+static bool zadd_parse(struct call *c, struct adding *a)
 {
     a->first = 2;
-    while (a->first < c->argc && parse_option(c, a->first, a))
+    while (a->first < c->argc && zadd_parse_option(c, a->first, a))
         a->first++;
     const char *wrong = wrong_options(c, a);
     double score;
@@ -103,8 +103,8 @@ static bool parse_adding(struct call *c, struct adding *a)
 enum verdict { REFUSED, SAME, CHANGES, NOT_A_NUMBER };
 
 /* What the options make of a member and a score, which becomes the one to be stored. */
-static enum verdict judge(const struct adding *a, const struct zset *z, struct slice member,
-                          double *score)
+static enum verdict zadd_judge(const struct adding *a, const struct zset *z, struct slice member,
+                               double *score)
 {
     double present;
     if (z == NULL || !zset_score(z, member, &present))
@@ -136,7 +136,7 @@ struct added {
 };
 
 /* False: an error was replied. */
-static bool add_members(struct call *c, const struct adding *a, struct added *out)
+static bool zadd_add_members(struct call *c, const struct adding *a, struct added *out)
 {
     const struct zset *present;
     struct zset **z = NULL;
@@ -149,7 +149,7 @@ static bool add_members(struct call *c, const struct adding *a, struct added *ou
         must(parse_score(c->argv[i], &out->score));
         out->last = CHANGES;
         if (z == NULL || !plain)
-            out->last = judge(a, z != NULL ? *z : present, member, &out->score);
+            out->last = zadd_judge(a, z != NULL ? *z : present, member, &out->score);
         if (out->last == NOT_A_NUMBER) {
             reply_error(c->reply, "ERR resulting score is not a number (NaN)");
             return false;
@@ -173,12 +173,12 @@ static bool add_members(struct call *c, const struct adding *a, struct added *ou
     return true;
 }
 
-static void add(struct call *c, struct adding *a)
+static void zadd_run(struct call *c, struct adding *a)
 {
     struct added done = {0};
-    if (!parse_adding(c, a))
+    if (!zadd_parse(c, a))
         return;
-    bool complete = add_members(c, a, &done);
+    bool complete = zadd_add_members(c, a, &done);
     if (done.added + done.updated > 0)
         call_notify(c, NOTIFY_ZSET, a->incr ? "zincr" : "zadd", 0);
     if (!complete)
@@ -194,13 +194,13 @@ static void add(struct call *c, struct adding *a)
 void cmd_zadd(struct call *c)
 {
     struct adding a = {0};
-    add(c, &a);
+    zadd_run(c, &a);
 }
 
 void cmd_zincrby(struct call *c)
 {
     struct adding a = {.incr = true};
-    add(c, &a);
+    zadd_run(c, &a);
 }
 
 /* --- Removing --- */
@@ -262,20 +262,20 @@ struct removal {
     struct slice argv[256];
 };
 
-static void say_removal(struct removal *r)
+static void zrem_say(struct removal *r)
 {
     if (r->argc > 0)
         txn_effect(r->c->txn, r->c->key + r->key, "ZREM", r->argc, r->argv);
     r->argc = 0;
 }
 
-static bool add_removal(void *ctx, struct slice member, double score)
+static bool zrem_note(void *ctx, struct slice member, double score)
 {
     struct removal *r = ctx;
     (void)score;
     r->argv[r->argc++] = member;
     if (r->argc == COUNT_OF(r->argv))
-        say_removal(r);
+        zrem_say(r);
     return true;
 }
 
@@ -285,8 +285,8 @@ void zset_cmd_remove_ranks(struct call *c, uint32_t i, struct zset **z, size_t f
     r.c = c;
     r.key = i;
     r.argc = 0;
-    zset_each(*z, first, n, false, add_removal, &r);
-    say_removal(&r);
+    zset_each(*z, first, n, false, zrem_note, &r);
+    zrem_say(&r);
     zset_remove_ranks(z, first, n);
 }
 

@@ -43,7 +43,7 @@ struct memory_key *memory_key_ref(struct memory_key *k)
     return k;
 }
 
-static struct slice keep_bytes(char **at, struct slice bytes)
+static struct slice memory_keep_bytes(char **at, struct slice bytes)
 {
     struct slice kept = {*at, bytes.len};
     if (bytes.len > 0)
@@ -67,13 +67,13 @@ struct memory_key *memory_key_new(const struct backend_item *item)
     k->refs = 1;
     k->bytes = at;
     k->item = *item;
-    k->item.key = keep_bytes(&at, item->key);
-    k->item.value = keep_bytes(&at, item->value);
+    k->item.key = memory_keep_bytes(&at, item->key);
+    k->item.value = memory_keep_bytes(&at, item->value);
     k->item.elements = elements;
     for (uint32_t i = 0; i < item->elements_len; i++) {
         elements[i] = item->elements[i];
-        elements[i].name = keep_bytes(&at, item->elements[i].name);
-        elements[i].value = keep_bytes(&at, item->elements[i].value);
+        elements[i].name = memory_keep_bytes(&at, item->elements[i].name);
+        elements[i].value = memory_keep_bytes(&at, item->elements[i].value);
     }
     return k;
 }
@@ -225,7 +225,7 @@ static const struct backend_element *element_find(const struct backend_item *ite
     return NULL;
 }
 
-static bool same_element(const struct backend_element *a, const struct backend_element *b)
+static bool memory_same_element(const struct backend_element *a, const struct backend_element *b)
 {
     if (a == NULL || b == NULL)
         return a == b;
@@ -238,8 +238,8 @@ struct overlap {
     struct backend_element *elements; /* room for all four */
 };
 
-static void take_element(struct backend_item *item, const struct backend_element *e,
-                         const struct backend_element *name)
+static void memory_take_element(struct backend_item *item, const struct backend_element *e,
+                                const struct backend_element *name)
 {
     struct backend_element *at =
         (struct backend_element *)(uintptr_t)&item->elements[item->elements_len++];
@@ -247,8 +247,8 @@ static void take_element(struct backend_item *item, const struct backend_element
     at->removed = e == NULL || e->removed;
 }
 
-static void compare(struct overlap *o, const struct backend_item *item,
-                    const struct backend_item *base, const struct backend_item *theirs)
+static void memory_compare(struct overlap *o, const struct backend_item *item,
+                           const struct backend_item *base, const struct backend_item *theirs)
 {
     struct backend_item *parts[] = {&o->ours, &o->base, &o->theirs, &o->rest};
     o->elements = calloc(4 * ((size_t)item->elements_len + 1), sizeof(*o->elements));
@@ -261,19 +261,19 @@ static void compare(struct overlap *o, const struct backend_item *item,
     for (uint32_t i = 0; i < item->elements_len; i++) {
         const struct backend_element *e = &item->elements[i];
         const struct backend_element *was = element_find(base, e), *is = element_find(theirs, e);
-        struct backend_item *part = same_element(was, is) ? &o->rest : &o->ours;
-        take_element(part, e, e);
+        struct backend_item *part = memory_same_element(was, is) ? &o->rest : &o->ours;
+        memory_take_element(part, e, e);
         if (part == &o->ours) {
-            take_element(&o->base, was, e);
-            take_element(&o->theirs, is, e);
+            memory_take_element(&o->base, was, e);
+            memory_take_element(&o->theirs, is, e);
         }
     }
 }
 
 /* What of an item is to be applied: it, a part of it, or nothing (NULL). */
-static const struct backend_item *settle_item(struct memory_store *s,
-                                              const struct backend_batch *batch, uint32_t index,
-                                              struct overlap *o)
+static const struct backend_item *memory_settle_item(struct memory_store *s,
+                                                     const struct backend_batch *batch,
+                                                     uint32_t index, struct overlap *o)
 {
     const struct backend_item *item = &batch->items[index];
     struct memory_change *c = s->changes_len > 0 ? first_unsettled(s, item) : NULL;
@@ -289,7 +289,7 @@ static const struct backend_item *settle_item(struct memory_store *s,
     bool elements = backend_conflicts_by_element(item, &base, &theirs);
     theirs.replace = base.replace = true;
     if (elements) {
-        compare(o, item, &base, &theirs);
+        memory_compare(o, item, &base, &theirs);
         conflict = (struct backend_conflict){&o->ours, &o->base, &o->theirs};
     }
     bool asks = !elements || o->ours.elements_len > 0;
@@ -305,7 +305,7 @@ static const struct backend_item *settle_item(struct memory_store *s,
 
 /* ---- apply ---- */
 
-static void apply_map(struct memory_store *s, const struct backend_dbmap *map)
+static void memory_apply_map(struct memory_store *s, const struct backend_dbmap *map)
 {
     size_t kept = 0;
     if (map->len == s->dbmap.len &&
@@ -327,7 +327,7 @@ static uint64_t rows_of(const struct backend_item *item)
     return 1 + (uint64_t)item->elements_len;
 }
 
-static bool is_refused(const struct memory_store *s, const struct backend_item *item)
+static bool memory_is_refused(const struct memory_store *s, const struct backend_item *item)
 {
     for (size_t i = 0; i < s->rejected_len; i++)
         if (slice_eq(s->rejected[i]->item.key, item->key))
@@ -335,7 +335,7 @@ static bool is_refused(const struct memory_store *s, const struct backend_item *
     return item->type > VALUE_ZSET;
 }
 
-static void refuse(const struct backend_batch *batch, uint32_t item)
+static void memory_refuse(const struct backend_batch *batch, uint32_t item)
 {
     struct err why;
     if (batch->on_refused == NULL)
@@ -369,13 +369,13 @@ void memory_merge(struct memory_store *s, const struct backend_batch *piece, boo
     for (uint32_t i = 0; i < piece->items_len; i++) {
         const struct backend_item *item = &piece->items[i];
         must(i == 0 || backend_item_order(&piece->items[i - 1], item) < 0);
-        if (ours && is_refused(s, item)) {
-            refuse(piece, i);
+        if (ours && memory_is_refused(s, item)) {
+            memory_refuse(piece, i);
             continue;
         }
         struct overlap overlap = {.elements = NULL};
         if (ours)
-            item = settle_item(s, piece, i, &overlap);
+            item = memory_settle_item(s, piece, i, &overlap);
         if (item == NULL) {
             free(overlap.elements);
             continue;
@@ -409,7 +409,7 @@ void memory_take(struct memory_store *s, struct memory_merged *merged)
 }
 
 /* What has come of a key in parts, which are merged as one item. Takes `parts` over. */
-static struct memory_key *join(struct memory_key *parts, const struct backend_item *next)
+static struct memory_key *memory_join(struct memory_key *parts, const struct backend_item *next)
 {
     struct backend_item joined = parts != NULL ? parts->item : *next;
     uint32_t had = parts != NULL ? parts->item.elements_len : 0;
@@ -439,7 +439,7 @@ static void merge_piece(struct memory_store *s, const struct backend_batch *piec
         return;
     }
     must(piece->items_len == 1);
-    *parts = join(*parts, &piece->items[0]);
+    *parts = memory_join(*parts, &piece->items[0]);
     if (goes_on)
         return;
     whole.items = &(*parts)->item;
@@ -483,8 +483,8 @@ static enum rc check_store(struct memory_store *s, const struct backend_batch *b
     return RC_OK;
 }
 
-static enum rc attempt(struct memory_store *s, const struct backend_batch *batch,
-                       struct backend_applied *out, struct err *err) REQUIRES(s->lock)
+static enum rc memory_attempt(struct memory_store *s, const struct backend_batch *batch,
+                              struct backend_applied *out, struct err *err) REQUIRES(s->lock)
 {
     struct memory_merged merged;
     struct backend_batch piece = {0};
@@ -507,7 +507,7 @@ static enum rc attempt(struct memory_store *s, const struct backend_batch *batch
     }
     memory_take(s, &merged);
     if (batch->dbmap != NULL)
-        apply_map(s, batch->dbmap);
+        memory_apply_map(s, batch->dbmap);
     s->cut_lsn = batch->joins ? batch->cut_lsn : max_u64(s->cut_lsn, batch->cut_lsn);
     s->mark = batch->mark;
     s->counters.commits++;
@@ -532,7 +532,7 @@ static enum rc memory_apply(struct backend *b, const struct backend_batch *batch
     s->counters.applies++;
     enum rc rc = check_store(s, batch, err);
     if (rc == RC_OK)
-        rc = attempt(s, batch, out, err);
+        rc = memory_attempt(s, batch, out, err);
     lock_release(&s->lock);
     return rc;
 }

@@ -34,7 +34,7 @@ static const char *const statement_texts[] = {
 #undef S
 };
 
-static struct sqlite_backend *of(struct backend *b)
+static struct sqlite_backend *sqlite_self(struct backend *b)
 {
     return (struct sqlite_backend *)b;
 }
@@ -147,7 +147,7 @@ void sqlite_rollback(const struct sqlite_conn *c)
 
 sqlite3 *sqlite_writer_of(struct backend *b)
 {
-    return of(b)->writer.db;
+    return sqlite_self(b)->writer.db;
 }
 
 /* ---- open and close ---- */
@@ -181,7 +181,7 @@ static enum rc enter_wal(const struct sqlite_conn *c, struct err *err)
 }
 
 /* Foreign writers get triggers and CHECKs, we do not: what we write is consistent by itself. */
-static enum rc configure(struct sqlite_conn *c, int cache_kib, struct err *err)
+static enum rc sqlite_configure(struct sqlite_conn *c, int cache_kib, struct err *err)
 {
     sqlite3_extended_result_codes(c->db, 1);
     sqlite3_db_config(c->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
@@ -205,8 +205,8 @@ static enum rc configure(struct sqlite_conn *c, int cache_kib, struct err *err)
     return rc;
 }
 
-static enum rc conn_open(struct sqlite_conn *c, struct sqlite_backend *b, int cache_kib,
-                         struct err *err)
+static enum rc sqlite_conn_open(struct sqlite_conn *c, struct sqlite_backend *b, int cache_kib,
+                                struct err *err)
 {
     c->path = b->path;
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
@@ -218,10 +218,10 @@ static enum rc conn_open(struct sqlite_conn *c, struct sqlite_backend *b, int ca
     sqlite_limit_waiting(c, b);
     if (sqlite3_db_readonly(c->db, "main") == 1)
         return err_set(err, RC_READONLY, "%s: may be read and not written", b->path);
-    return configure(c, cache_kib, err);
+    return sqlite_configure(c, cache_kib, err);
 }
 
-static enum rc conn_prepare(struct sqlite_conn *c, struct err *err)
+static enum rc sqlite_conn_prepare(struct sqlite_conn *c, struct err *err)
 {
     for (int i = 0; i < ST_COUNT_OF; i++) {
         int result = sqlite3_prepare_v3(c->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
@@ -237,8 +237,8 @@ static enum rc conn_prepare(struct sqlite_conn *c, struct err *err)
 enum rc sqlite_open_side(struct sqlite_conn *c, struct sqlite_backend *b, int cache_kib,
                          struct err *err)
 {
-    enum rc rc = conn_open(c, b, cache_kib, err);
-    return rc == RC_OK ? conn_prepare(c, err) : rc;
+    enum rc rc = sqlite_conn_open(c, b, cache_kib, err);
+    return rc == RC_OK ? sqlite_conn_prepare(c, err) : rc;
 }
 
 void sqlite_close_conn(struct sqlite_conn *c)
@@ -274,7 +274,7 @@ static bool is_unused(struct sqlite_backend *b)
 
 static void backend_close(struct backend **pb)
 {
-    struct sqlite_backend *b = of(*pb);
+    struct sqlite_backend *b = sqlite_self(*pb);
     *pb = NULL;
     sqlite_counter_stop(b);
     bool discard = is_unused(b);
@@ -337,7 +337,7 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
     if (rc == RC_OK)
         rc = sqlite_label_check(b->path, err);
     if (rc == RC_OK)
-        rc = conn_open(&b->writer, b, b->cache_kib / 3 * 2, err);
+        rc = sqlite_conn_open(&b->writer, b, b->cache_kib / 3 * 2, err);
     if (rc == RC_OK)
         rc = settle_wal(b, false, err);
     if (rc == RC_OK) {
@@ -345,7 +345,7 @@ static enum rc open_both(struct sqlite_backend *b, struct err *err)
         rc = sqlite_schema_prepare(&b->writer, err);
     }
     if (rc == RC_OK)
-        rc = conn_prepare(&b->writer, err);
+        rc = sqlite_conn_prepare(&b->writer, err);
     if (rc == RC_OK)
         rc = sqlite_open_side(&b->reader, b, b->cache_kib / 3, err);
     if (rc == RC_OK)
@@ -476,7 +476,7 @@ static enum rc read_map(struct sqlite_backend *b, struct backend_dbmap *map, str
 
 static enum rc backend_position(struct backend *pb, struct backend_position *out, struct err *err)
 {
-    struct sqlite_backend *b = of(pb);
+    struct sqlite_backend *b = sqlite_self(pb);
     memset(out, 0, sizeof(*out));
     int64_t any_key = 0;
     enum rc rc = sqlite_guard_write(b, err); /* a file that was taken away is no answer */
@@ -504,7 +504,7 @@ static void note_wal(struct sqlite_backend *b)
 static enum rc backend_apply(struct backend *pb, const struct backend_batch *batch,
                              struct backend_applied *out, struct err *err)
 {
-    struct sqlite_backend *b = of(pb);
+    struct sqlite_backend *b = sqlite_self(pb);
     enum rc rc = sqlite_guard_write(b, err);
     if (rc == RC_OK)
         rc = sqlite_guard_schema(b, err);
@@ -520,7 +520,7 @@ static enum rc backend_apply(struct backend *pb, const struct backend_batch *bat
 }
 
 /* Before an answer. */
-static enum rc check_file(const struct sqlite_backend *b, struct err *err)
+static enum rc sqlite_check_path(const struct sqlite_backend *b, struct err *err)
 {
     enum rc rc = sqlite_overwrite_result(b, err);
     return rc == RC_OK ? sqlite_file_check(&b->file, err) : rc;
@@ -529,35 +529,35 @@ static enum rc check_file(const struct sqlite_backend *b, struct err *err)
 static enum rc backend_load(struct backend *pb, const struct backend_item *keys, uint32_t n,
                             backend_emit *emit, void *ctx, struct err *err)
 {
-    enum rc rc = check_file(of(pb), err);
+    enum rc rc = sqlite_check_path(sqlite_self(pb), err);
     return rc == RC_OK ? sqlite_load(pb, keys, n, emit, ctx, err) : rc;
 }
 
 static enum rc backend_scan(struct backend *pb, uint32_t db, struct slice after, uint32_t limit,
                             backend_emit *emit, void *ctx, struct err *err)
 {
-    enum rc rc = check_file(of(pb), err);
+    enum rc rc = sqlite_check_path(sqlite_self(pb), err);
     return rc == RC_OK ? sqlite_scan(pb, db, after, limit, emit, ctx, err) : rc;
 }
 
 static enum rc backend_count(struct backend *pb, struct backend_count *what, struct err *err)
 {
-    enum rc rc = check_file(of(pb), err);
+    enum rc rc = sqlite_check_path(sqlite_self(pb), err);
     return rc == RC_OK ? sqlite_count(pb, what, err) : rc;
 }
 
 static enum rc backend_reap(struct backend *pb, const struct backend_reap *what, bool *more,
                             struct err *err)
 {
-    enum rc rc = check_file(of(pb), err);
+    enum rc rc = sqlite_check_path(sqlite_self(pb), err);
     return rc == RC_OK ? sqlite_reap(pb, what, more, err) : rc;
 }
 
 static enum rc backend_poll(struct backend *pb, backend_emit *emit, void *ctx, struct err *err)
 {
-    struct sqlite_backend *b = of(pb);
+    struct sqlite_backend *b = sqlite_self(pb);
     static const struct backend_item anything = {.key = {NULL, 0}};
-    enum rc rc = check_file(b, err);
+    enum rc rc = sqlite_check_path(b, err);
     if (rc == RC_OK && atomic_load_explicit(&b->unnoticed, memory_order_relaxed)) {
         atomic_store(&b->unnoticed, false);
         rc = emit(ctx, &anything);
@@ -608,7 +608,7 @@ static void release_cache_if_idle(struct sqlite_backend *b)
 
 static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *more, struct err *err)
 {
-    struct sqlite_backend *b = of(pb);
+    struct sqlite_backend *b = sqlite_self(pb);
     int64_t deadline_us = clock_mono().us + budget_ms * 1000;
     bool log_left = true, rows_left = true;
     enum rc rc = sqlite_guard_write(b, err);
@@ -637,8 +637,9 @@ static enum rc backend_maintain(struct backend *pb, int64_t budget_ms, bool *mor
 static void backend_status(struct backend *pb, struct backend_status *out)
 {
     struct sums_figures sums;
-    sqlite_sums_get_figures(of(pb)->sums, &sums);
-    out->log_bytes = (uint64_t)atomic_load_explicit(&of(pb)->wal_bytes, memory_order_relaxed);
+    sqlite_sums_get_figures(sqlite_self(pb)->sums, &sums);
+    out->log_bytes =
+        (uint64_t)atomic_load_explicit(&sqlite_self(pb)->wal_bytes, memory_order_relaxed);
     out->pages_summed = sums.known;
     out->pages_unknown = sums.unknown;
     out->pages_damaged = sums.damaged;
@@ -653,7 +654,7 @@ static size_t caches_memory(struct backend *pb)
 
 static void backend_set_deadline(struct backend *pb, struct mono until)
 {
-    struct sqlite_backend *b = of(pb);
+    struct sqlite_backend *b = sqlite_self(pb);
     atomic_store(&b->deadline_us, until.us);
     if (until.us <= clock_mono().us) /* checkpoints look for nothing else */
         sqlite3_interrupt(b->writer.db);

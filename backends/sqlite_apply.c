@@ -189,7 +189,7 @@ static enum rc put_string(struct work *w, const struct backend_item *item)
     return rc;
 }
 
-static enum rc remove_key(struct work *w, const struct backend_item *item)
+static enum rc apply_remove_key(struct work *w, const struct backend_item *item)
 {
     uint64_t rows = w->done->rows;
     enum rc rc = delete_key_row(w, item, ST_KEY_DELETE_STRING);
@@ -292,7 +292,7 @@ static enum rc apply_item(struct work *w, const struct backend_item *item)
         return rc;
     switch (item->type) {
     case VALUE_NONE:
-        return remove_key(w, item);
+        return apply_remove_key(w, item);
     case VALUE_STRING:
         return put_string(w, item);
     case VALUE_HASH:
@@ -413,8 +413,8 @@ static void tell_refused(struct work *w, uint32_t item)
 }
 
 /* What conflicts of an item is decided; *item: what is to be applied of it. */
-static enum rc settle_item(struct work *w, const struct backend_batch *piece, uint32_t i,
-                           const struct backend_item **item)
+static enum rc apply_settle_item(struct work *w, const struct backend_batch *piece, uint32_t i,
+                                 const struct backend_item **item)
 {
     struct parts *p = &w->parts;
     const struct backend_item *ours = &piece->items[i];
@@ -436,7 +436,7 @@ static enum rc begin_parts(struct work *w)
 }
 
 /* Nothing of a key is applied of which a part was refused. */
-static enum rc refuse_parts(struct work *w, uint32_t i)
+static enum rc apply_refuse_parts(struct work *w, uint32_t i)
 {
     struct parts *p = &w->parts;
     tell_refused(w, i);
@@ -448,7 +448,7 @@ static enum rc refuse_parts(struct work *w, uint32_t i)
     return rc == RC_OK ? sqlite_run(w->c, ST_RELEASE, w->err) : rc;
 }
 
-static enum rc end_parts(struct work *w)
+static enum rc apply_end_parts(struct work *w)
 {
     bool saved = w->parts.saved;
     w->parts = (struct parts){.open = false};
@@ -463,17 +463,17 @@ static enum rc apply_one(struct work *w, const struct backend_batch *piece, uint
     bool goes_on = item->goes_on, is_part = p->open || goes_on;
     enum rc rc = goes_on && !p->open ? begin_parts(w) : RC_OK;
     if (rc == RC_OK && changes && !p->refused)
-        rc = settle_item(w, piece, i, &item);
+        rc = apply_settle_item(w, piece, i, &item);
     if (rc == RC_OK && item != NULL && !p->refused && !p->kept)
         rc = apply_item(w, item);
     if (rc == RC_REJECTED && is_part) {
-        rc = refuse_parts(w, i);
+        rc = apply_refuse_parts(w, i);
     } else if (rc == RC_REJECTED && !w->begin_again) {
         tell_refused(w, i);
         rc = RC_OK;
     }
     p->open = goes_on;
-    return rc == RC_OK && is_part && !goes_on ? end_parts(w) : rc;
+    return rc == RC_OK && is_part && !goes_on ? apply_end_parts(w) : rc;
 }
 
 static enum rc apply_piece(struct work *w, const struct backend_batch *piece, bool changes)
@@ -539,7 +539,7 @@ static enum rc put_mark(struct work *w, const struct backend_batch *batch)
     return sqlite_run(w->c, ST_META_PUT, w->err);
 }
 
-static enum rc attempt(struct work *w)
+static enum rc apply_attempt(struct work *w)
 {
     const struct backend_batch *batch = w->batch;
     *w->done = (struct backend_applied){0};
@@ -576,10 +576,10 @@ enum rc sqlite_apply(struct backend *pb, const struct backend_batch *batch,
                      .c = &b->writer,
                      .done = &done,
                      .err = err != NULL ? err : &ignored};
-    enum rc rc = attempt(&w);
+    enum rc rc = apply_attempt(&w);
     if (w.begin_again) {
         b->careful_batches = CAREFUL_BATCHES;
-        rc = attempt(&w);
+        rc = apply_attempt(&w);
     } else if (rc == RC_OK && b->careful_batches > 0) {
         b->careful_batches--;
     }

@@ -55,7 +55,7 @@ struct sqlite_resolved_entry {
 
 /* ---- resolved changes ---- */
 
-static size_t bucket_of(uint32_t db, struct slice key)
+static size_t change_bucket_of(uint32_t db, struct slice key)
 {
     uint64_t h = 0xcbf29ce484222325u ^ db; /* FNV-1a */
     for (size_t i = 0; i < key.len; i++)
@@ -73,7 +73,7 @@ static struct sqlite_resolved_entry *resolved_find(const struct sqlite_resolved 
 {
     if (r->buckets == NULL)
         return NULL;
-    struct sqlite_resolved_entry *e = r->buckets[bucket_of(db, key)];
+    struct sqlite_resolved_entry *e = r->buckets[change_bucket_of(db, key)];
     while (e != NULL && (e->db != db || !slice_eq(entry_key(e), key)))
         e = e->next;
     return e;
@@ -94,7 +94,7 @@ static void resolved_put(struct sqlite_resolved *r, uint32_t db, struct slice ke
     e = r->buckets != NULL ? malloc(sizeof(*e) + key.len) : NULL;
     if (e == NULL)
         return;
-    size_t at = bucket_of(db, key);
+    size_t at = change_bucket_of(db, key);
     *e = (struct sqlite_resolved_entry){
         .next = r->buckets[at], .seq = seq, .db = db, .key_len = key.len};
     if (key.len > 0)
@@ -119,7 +119,7 @@ static void resolved_clear(struct sqlite_resolved *r)
 
 /* ---- changes of what stays unflushed for long ---- */
 
-static void hold(struct sqlite_backend *b, const struct backend_item *item, int64_t seq)
+static void change_hold(struct sqlite_backend *b, const struct backend_item *item, int64_t seq)
 {
     struct sqlite_held *h = b->held;
     while (h != NULL && (h->item.db != item->db || !slice_eq(h->item.key, item->key)))
@@ -336,7 +336,7 @@ static enum rc hand_out(struct sqlite_backend *b, sqlite3_stmt *s, struct last_k
     if (!same_as_last(last, item.db, item.key))
         remember_last(last, item.db, item.key, emit(ctx, &item));
     if (last->answer == RC_BUSY) {
-        hold(b, &item, seq);
+        change_hold(b, &item, seq);
         publish_held(b);
     } else if (last->answer != RC_OK && last->answer != RC_NOT_FOUND) {
         return last->answer;

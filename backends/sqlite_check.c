@@ -70,7 +70,7 @@ static const char *const questions[] = {
 
 /* Says each row that is not `fine`. A failure of the query itself is a finding: it is damage that
  * the query ran into. */
-static void ask(struct check *k, const char *sql, const char *fine)
+static void check_ask(struct check *k, const char *sql, const char *fine)
 {
     sqlite3_stmt *s = NULL;
     int result = sqlite3_prepare_v2(k->c.db, sql, -1, &s, NULL);
@@ -126,7 +126,7 @@ static void say_damaged(struct check *k, uint32_t page)
     sqlite3_finalize(s);
 }
 
-static const char *read_sums(struct check *k, bool *locked)
+static const char *check_read_sums(struct check *k, bool *locked)
 {
     *locked = false;
     for (int tries = 0; tries < LOCK_TRIES && !*locked; tries++) {
@@ -144,7 +144,7 @@ static const char *read_sums(struct check *k, bool *locked)
 static void check_sums(struct check *k)
 {
     bool locked;
-    k->out->sums_not_believed = read_sums(k, &locked);
+    k->out->sums_not_believed = check_read_sums(k, &locked);
     k->out->pages = atomic_load(&k->sums->pages);
     void *bytes = malloc(SUMS_PAGE_MAX);
     for (uint32_t page = 1;
@@ -182,9 +182,9 @@ enum rc sqlite_check_file(const char *path, void (*say)(const char *what),
     if (rc == RC_OK && ours != 2)
         rc = err_set(err, RC_FOREIGN, "%s: not a database of Weir's", path);
     if (rc == RC_OK) {
-        ask(&k, "PRAGMA integrity_check(100)", "ok");
+        check_ask(&k, "PRAGMA integrity_check(100)", "ok");
         for (size_t i = 0; i < COUNT_OF(questions); i++)
-            ask(&k, questions[i], NULL);
+            check_ask(&k, questions[i], NULL);
     }
     sqlite3_close(k.c.db);
     sqlite_sums_free(&k.sums);

@@ -197,7 +197,7 @@ static enum rc read_element(struct sqlite_backend *b, const struct backend_item 
                : sqlite_fail(&b->writer, result, "reading an element", err);
 }
 
-static bool same_element(const struct backend_element *a, const struct backend_element *b)
+static bool conflict_same_element(const struct backend_element *a, const struct backend_element *b)
 {
     return a->removed == b->removed &&
            (a->removed ||
@@ -222,7 +222,7 @@ static enum rc look_at_row(struct sqlite_backend *b, const struct backend_item *
         return RC_OK;
     p->seen = true;
     enum rc rc = read_element(b, item, &was, &now, &used, err);
-    if (rc == RC_OK && !same_element(&was, &now)) {
+    if (rc == RC_OK && !conflict_same_element(&was, &now)) {
         p->changed = true;
         (void)sqlite_piece_add(&b->before, &was); /* what does not fit is not shown */
         (void)sqlite_piece_add(&b->theirs, &now);

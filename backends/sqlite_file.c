@@ -37,7 +37,7 @@ enum {
 static struct lock open_files_lock = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 static struct sqlite_file *open_files GUARDED_BY(open_files_lock);
 
-static struct sqlite_file *find_open(struct file_id id) REQUIRES(open_files_lock)
+static struct sqlite_file *file_find_open(struct file_id id) REQUIRES(open_files_lock)
 {
     struct sqlite_file *f = open_files;
     while (f != NULL && !file_id_eq(f->id, id))
@@ -54,7 +54,7 @@ static enum rc in_use(const char *path, struct err *err)
 }
 
 /* Keeps a descriptor that may not be closed yet. */
-static void park(struct sqlite_file *owner, int fd) REQUIRES(open_files_lock)
+static void file_park(struct sqlite_file *owner, int fd) REQUIRES(open_files_lock)
 {
     int *grown = realloc(owner->parked, (owner->parked_len + 1) * sizeof(int));
     if (grown == NULL)
@@ -78,7 +78,7 @@ static enum rc open_new(struct sqlite_file *f, struct err *err) REQUIRES(open_fi
 {
     struct stat st;
     struct file_id id;
-    if (file_id_at(f->path, &id, NULL) && find_open(id) != NULL)
+    if (file_id_at(f->path, &id, NULL) && file_find_open(id) != NULL)
         return in_use(f->path, err);
     f->fd = open(f->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
     f->created = f->fd >= 0;
@@ -90,9 +90,9 @@ static enum rc open_new(struct sqlite_file *f, struct err *err) REQUIRES(open_fi
     }
     if (fstat(f->fd, &st) != 0 || !file_id_of(f->fd, &f->id, NULL))
         return err_sys(err, errno, "%s: cannot look at it", f->path);
-    struct sqlite_file *owner = find_open(f->id);
+    struct sqlite_file *owner = file_find_open(f->id);
     if (owner != NULL) { /* the name came to point there since we looked */
-        park(owner, f->fd);
+        file_park(owner, f->fd);
         f->fd = -1;
         return in_use(f->path, err);
     }
@@ -171,7 +171,7 @@ static void warn_of_links(const struct sqlite_file *f)
                  f->path, (unsigned long)st.st_nlink);
 }
 
-static enum rc remember(const char *path, struct file_id *id, struct err *err)
+static enum rc file_remember(const char *path, struct file_id *id, struct err *err)
 {
     return file_id_at(path, id, NULL) ? RC_OK : err_sys(err, errno, "%s: cannot look at it", path);
 }
@@ -181,9 +181,9 @@ enum rc sqlite_file_bind(struct sqlite_file *f, const struct sqlite_conn *c, str
     const char *real = sqlite3_db_filename(c->db, "main");
     f->wal_path = beside(real, "-wal");
     f->shm_path = beside(real, "-shm");
-    enum rc rc = remember(f->wal_path, &f->wal, err);
+    enum rc rc = file_remember(f->wal_path, &f->wal, err);
     if (rc == RC_OK)
-        rc = remember(f->shm_path, &f->shm, err);
+        rc = file_remember(f->shm_path, &f->shm, err);
     warn_of_links(f);
     return rc;
 }

@@ -103,8 +103,8 @@ struct reading {
 
 /* Walks the rows of an aggregate that `s` yields in the order of the elements. What is emitted is
  * not the last piece as long as a row is in hand. */
-static enum rc read_elements(const struct reading *r, sqlite3_stmt *s, struct backend_item *item,
-                             struct err *err)
+static enum rc load_read_elements(const struct reading *r, sqlite3_stmt *s,
+                                  struct backend_item *item, struct err *err)
 {
     struct sqlite_piece *p = r->p;
     backend_emit *emit = r->emit;
@@ -167,7 +167,7 @@ enum rc sqlite_read_key(const struct sqlite_conn *c, struct sqlite_piece *p,
         sqlite3_reset(s);
         struct reading r = {c, p, emit, ctx};
         enum sqlite_statement id = sqlite_statement_for(ST_HASH, item.type);
-        return read_elements(&r, sqlite_with_key(c, id, item.db, item.key), &item, err);
+        return load_read_elements(&r, sqlite_with_key(c, id, item.db, item.key), &item, err);
     }
     if (item.type == VALUE_STRING)
         item.value = sqlite_column_slice(s, 2);
@@ -189,7 +189,8 @@ static enum rc has_elements(const struct sqlite_conn *c, const struct backend_it
 }
 
 /* Type and expiry: looks at no page of the value. */
-static enum rc read_head(const struct reading *r, const struct backend_item *key, struct err *err)
+static enum rc load_read_head(const struct reading *r, const struct backend_item *key,
+                              struct err *err)
 {
     struct sqlite_head head;
     bool has = true;
@@ -233,7 +234,7 @@ static enum rc read_key_before(const struct reading *r, const struct backend_ite
         return rc;
     s = sqlite_with_key(r->c, sqlite_statement_for(ST_HASH_BEFORE, item.type), key->db, key->key);
     sqlite3_bind_int(s, 3, (int)item.type);
-    return read_elements(r, s, &item, err);
+    return load_read_elements(r, s, &item, err);
 }
 
 static enum rc read_base(const struct reading *r, const struct backend_item *key, struct err *err)
@@ -258,7 +259,7 @@ enum rc sqlite_load(struct backend *pb, const struct backend_item *keys, uint32_
         if (rc == RC_OK && changes && recovering && keys[i].expires_at_ms == BACKEND_EVEN_EXPIRED)
             rc = read_base(&r, &keys[i], err);
         else if (rc == RC_OK && keys[i].head_only)
-            rc = read_head(&r, &keys[i], err);
+            rc = load_read_head(&r, &keys[i], err);
         else if (rc == RC_OK)
             rc = sqlite_read_key(&b->reader, &b->piece, &keys[i], emit, ctx, err);
     }

@@ -49,7 +49,7 @@ struct cursor {
     bool bad; /* it ran over the end */
 };
 
-static uint64_t take_big_endian(struct cursor *c, size_t bytes)
+static uint64_t overwrite_take_big_endian(struct cursor *c, size_t bytes)
 {
     uint64_t n = 0;
     if ((size_t)(c->end - c->p) < bytes) {
@@ -67,7 +67,7 @@ static uint64_t take_varint(struct cursor *c)
 {
     uint64_t n = 0;
     for (int i = 0; i < 8; i++) {
-        uint64_t byte = take_big_endian(c, 1);
+        uint64_t byte = overwrite_take_big_endian(c, 1);
         n = n << 7 | (byte & 0x7f);
         if ((byte & 0x80) == 0)
             return n;
@@ -101,7 +101,7 @@ static void read_row(struct cursor c, struct sqlite_identity *out)
     struct slice name = slice_of((const char *)c.p, name_len);
     c.p += name_len;
     if (slice_eq(name, SLICE("cut_lsn")) && type <= 9) {
-        out->cut_lsn = type == 9 ? 1 : take_big_endian(&c, value_len);
+        out->cut_lsn = type == 9 ? 1 : overwrite_take_big_endian(&c, value_len);
         out->has_cut = true;
     } else if (slice_eq(name, SLICE("store_id")) && value_len == sizeof(out->store_id)) {
         memcpy(out->store_id, c.p, value_len);
@@ -119,10 +119,10 @@ static bool read_meta_page(const struct sqlite_backend *b, int64_t number,
     if (pread(b->file.fd, page, size, at) != (ssize_t)size || page[0] != LEAF_OF_INDEX)
         return false;
     struct cursor pointers = {page + 3, page + size, false};
-    uint64_t cells = take_big_endian(&pointers, 2);
+    uint64_t cells = overwrite_take_big_endian(&pointers, 2);
     pointers.p = page + LEAF_HEADER;
     for (uint64_t i = 0; i < cells && !pointers.bad; i++) {
-        uint64_t offset = take_big_endian(&pointers, 2);
+        uint64_t offset = overwrite_take_big_endian(&pointers, 2);
         if (offset >= LEAF_HEADER && offset < size)
             read_row((struct cursor){page + offset, page + size, false}, out);
     }
@@ -139,7 +139,7 @@ static uint64_t digest_of(const struct sqlite_backend *b, int fd, off_t at)
     return XXH3_64bits(page, n > 0 ? (size_t)n : 0);
 }
 
-static sqlite3_file *file_of(const struct sqlite_conn *c)
+static sqlite3_file *overwrite_file_of(const struct sqlite_conn *c)
 {
     sqlite3_file *file = NULL;
     if (sqlite3_file_control(c->db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
@@ -149,7 +149,7 @@ static sqlite3_file *file_of(const struct sqlite_conn *c)
 }
 
 /* While it is locked nobody writes to the database file. False: somebody is doing so. */
-static bool lock_checkpoints(sqlite3_file *file, bool on)
+static bool overwrite_lock_checkpoints(sqlite3_file *file, bool on)
 {
     int how = (on ? SQLITE_SHM_LOCK : SQLITE_SHM_UNLOCK) | SQLITE_SHM_EXCLUSIVE;
     return file->pMethods->xShmLock(file, CHECKPOINT_LOCK, 1, how) == SQLITE_OK;
@@ -170,11 +170,11 @@ static bool read_backfill(sqlite3_file *file, struct sqlite_backfill *out, uint3
 }
 
 /* The file at one moment; false: it cannot be told now. */
-static bool look_at_file(struct sqlite_backend *b, struct sqlite_file_seen *out)
+static bool overwrite_look_at_file(struct sqlite_backend *b, struct sqlite_file_seen *out)
 {
-    sqlite3_file *file = file_of(&b->writer);
+    sqlite3_file *file = overwrite_file_of(&b->writer);
     struct stat st;
-    if (file == NULL || !lock_checkpoints(file, true))
+    if (file == NULL || !overwrite_lock_checkpoints(file, true))
         return false;
     bool seen =
         read_backfill(file, &out->backfill, &out->wal_frames) && fstat(b->file.fd, &st) == 0;
@@ -185,7 +185,7 @@ static bool look_at_file(struct sqlite_backend *b, struct sqlite_file_seen *out)
         out->digest[0] = digest_of(b, b->file.fd, 0);
         out->digest[1] = digest_of(b, b->file.fd, (out->meta_page - 1) * b->page_bytes);
     }
-    (void)lock_checkpoints(file, false);
+    (void)overwrite_lock_checkpoints(file, false);
     return seen;
 }
 
@@ -204,7 +204,7 @@ void sqlite_overwrite_remember(struct sqlite_backend *b)
 {
     struct sqlite_file_seen *seen = &b->file_seen;
     seen->known = false;
-    if (!find_meta_page(b, &seen->meta_page) || !look_at_file(b, seen))
+    if (!find_meta_page(b, &seen->meta_page) || !overwrite_look_at_file(b, seen))
         seen->known = false;
 }
 
@@ -229,7 +229,7 @@ static bool is_in_wal(const struct sqlite_backend *b, int fd, const struct sqlit
         if (pread(fd, header, sizeof(header), at) != (ssize_t)sizeof(header))
             return false;
         struct cursor c = {header, header + sizeof(header), false};
-        if (take_big_endian(&c, 4) != page)
+        if (overwrite_take_big_endian(&c, 4) != page)
             continue;
         left--;
         if (digest_of(b, fd, at + FRAME_HEADER) == now->digest[which])
@@ -280,7 +280,7 @@ enum rc sqlite_overwrite_check(struct sqlite_backend *b, struct err *err)
     struct sqlite_file_seen now = {.meta_page = b->file_seen.meta_page};
     int64_t page;
     if (!b->file_seen.known || atomic_load_explicit(&b->overwritten, memory_order_relaxed) ||
-        !time_is_new(b) || !look_at_file(b, &now))
+        !time_is_new(b) || !overwrite_look_at_file(b, &now))
         return sqlite_overwrite_result(b, err);
     if (is_harmless(b, &now)) {
         b->file_seen = now;

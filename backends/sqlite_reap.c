@@ -40,7 +40,7 @@ struct reaping {
     struct err *err;
 };
 
-static bool remember(struct sqlite_reaped *place, const struct backend_item *item)
+static bool reap_remember(struct sqlite_reaped *place, const struct backend_item *item)
 {
     char *key = realloc(place->key, item->key.len + 1);
     if (key == NULL)
@@ -186,7 +186,7 @@ static enum rc reap_in_transaction(struct reaping *r, uint32_t limit, bool *more
     *more = r->due_len == limit || done < r->due_len;
     if (!*more)
         r->b->reaped.expires_at_ms = INT64_MIN;
-    else if (done > 0 && !remember(&r->b->reaped, &r->due[done - 1].item))
+    else if (done > 0 && !reap_remember(&r->b->reaped, &r->due[done - 1].item))
         r->b->reaped.expires_at_ms = INT64_MIN;
     return RC_OK;
 }

@@ -87,7 +87,8 @@ static bool same_text(const char *a, const char *b)
     }
 }
 
-static enum rc look(struct repair *r, const struct object *o, enum difference *out, struct err *err)
+static enum rc repair_look(struct repair *r, const struct object *o, enum difference *out,
+                           struct err *err)
 {
     sqlite3_stmt *s = NULL;
     int result = sqlite3_prepare_v2(
@@ -112,7 +113,7 @@ static enum rc look(struct repair *r, const struct object *o, enum difference *o
     return rc;
 }
 
-static enum rc execute(struct repair *r, const char *sql, struct err *err)
+static enum rc repair_execute(struct repair *r, const char *sql, struct err *err)
 {
     return sqlite_exec(r->c, sql, "repairing its schema", err);
 }
@@ -159,7 +160,7 @@ static enum rc repair_table(struct repair *r, const struct object *o, struct err
                      "backup",
                      r->c->path, o->name);
     if (rc == RC_OK)
-        rc = execute(r, o->sql, err);
+        rc = repair_execute(r, o->sql, err);
     if (rc != RC_OK)
         return rc;
     for (size_t i = 0; i < r->len; i++) /* went with their table */
@@ -181,10 +182,10 @@ static enum rc make_again(struct repair *r, const struct object *o, enum differe
     enum rc rc = RC_OK;
     if (now == CHANGED) {
         snprintf(drop, sizeof(drop), "DROP %s \"%s\"", o->type, o->name);
-        rc = execute(r, drop, err);
+        rc = repair_execute(r, drop, err);
     }
     if (rc == RC_OK)
-        rc = execute(r, o->sql, err);
+        rc = repair_execute(r, o->sql, err);
     bool watches = strcmp(o->type, "trigger") == 0 && strncmp(o->table, "weir_", 5) == 0;
     r->uncounted = r->uncounted || watches;
     bool is_index = strcmp(o->type, "index") == 0;
@@ -204,7 +205,7 @@ static enum rc repair_all(struct repair *r, struct err *err)
     bool differs = false;
     for (size_t i = 0; i < r->len && rc == RC_OK; i++) {
         struct object *o = &r->objects[i];
-        rc = look(r, o, &o->was, err);
+        rc = repair_look(r, o, &o->was, err);
         differs |= o->was != SAME;
         if (rc == RC_OK && o->was == NOT_OURS)
             rc = err_set(err, RC_FOREIGN, "%s: something else is named %s, as Weir's %s is",
@@ -217,12 +218,12 @@ static enum rc repair_all(struct repair *r, struct err *err)
             rc = repair_table(r, &r->objects[i], err);
     for (size_t i = 0; i < r->len && rc == RC_OK; i++) {
         enum difference now; /* dropping a view drops its triggers, which follow it in the list */
-        rc = look(r, &r->objects[i], &now, err);
+        rc = repair_look(r, &r->objects[i], &now, err);
         if (rc == RC_OK && now != SAME)
             rc = make_again(r, &r->objects[i], now, err);
     }
     if (rc == RC_OK && r->uncounted)
-        rc = execute(r, "DELETE FROM weir_count WHERE db = 0", err);
+        rc = repair_execute(r, "DELETE FROM weir_count WHERE db = 0", err);
     return rc;
 }
 
@@ -246,7 +247,7 @@ static enum rc write_revision(struct repair *r, struct err *err)
              SCHEMA_REVISION);
     log_line(LOG_NOTICE, "%s: its views, triggers and indexes are those of this version now",
              r->c->path);
-    return execute(r, sql, err);
+    return repair_execute(r, sql, err);
 }
 
 enum rc sqlite_schema_repair(const struct sqlite_conn *c, bool *unnoticed, struct err *err)

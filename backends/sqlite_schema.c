@@ -70,7 +70,7 @@ static const char key_views_sql[] =
     " SELECT d.number, k.key, k.value, k.expires_at"
     " FROM weir_db d CROSS JOIN weir_key k ON k.db = d.store_db AND k.type = 1;";
 
-/* In what follows {word} stands for a piece of SQL, see expand(). */
+/* In what follows {word} stands for a piece of SQL, see schema_expand(). */
 struct word {
     const char *name;
     const char *sql;
@@ -250,7 +250,7 @@ static const char *word_find(const struct word *words, const char *name, size_t 
 
 /* Appends a text of this file with its words put in; words may hold words. `mine` (of one
  * aggregate) may be NULL. */
-static void expand(struct buf *sql, const char *text, const struct word *mine)
+static void schema_expand(struct buf *sql, const char *text, const struct word *mine)
 {
     const char *open;
     while ((open = strchr(text, '{')) != NULL) {
@@ -262,7 +262,7 @@ static void expand(struct buf *sql, const char *text, const struct word *mine)
             word = word_find(element_words, open + 1, len);
         must(word != NULL);
         buf_append(sql, text, (size_t)(open - text));
-        expand(sql, word, mine);
+        schema_expand(sql, word, mine);
         text = open + 1 + len + 1;
     }
     buf_append_str(sql, text);
@@ -299,13 +299,13 @@ static enum rc create_meta(const struct sqlite_conn *c, struct err *err)
 enum rc sqlite_schema_create(const struct sqlite_conn *c, struct err *err)
 {
     struct buf sql = {0};
-    expand(&sql, tables_sql, NULL);
-    expand(&sql, key_views_sql, NULL);
-    expand(&sql, key_triggers_sql, NULL);
-    expand(&sql, string_view_triggers_sql, NULL);
+    schema_expand(&sql, tables_sql, NULL);
+    schema_expand(&sql, key_views_sql, NULL);
+    schema_expand(&sql, key_triggers_sql, NULL);
+    schema_expand(&sql, string_view_triggers_sql, NULL);
     for (int i = 0; i < AGGREGATES; i++) {
-        expand(&sql, element_triggers_sql, aggregate_words[i]);
-        expand(&sql, element_view_sql, aggregate_words[i]);
+        schema_expand(&sql, element_triggers_sql, aggregate_words[i]);
+        schema_expand(&sql, element_view_sql, aggregate_words[i]);
     }
     buf_append(&sql, "", 1);
     enum rc rc = sqlite_exec(c, sql.data, "creating its tables", err);

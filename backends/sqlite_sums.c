@@ -49,14 +49,14 @@ struct sums_file {
     uint32_t bad_page;
 };
 
-static struct sums_file *of(sqlite3_file *file)
+static struct sums_file *sums_self(sqlite3_file *file)
 {
     return (struct sums_file *)file;
 }
 
-static sqlite3_file *real_of(sqlite3_file *file)
+static sqlite3_file *sums_real_of(sqlite3_file *file)
 {
-    return (sqlite3_file *)(of(file) + 1);
+    return (sqlite3_file *)(sums_self(file) + 1);
 }
 
 /* ---- the table ---- */
@@ -142,15 +142,15 @@ static bool is_summed(struct sqlite_sums *s, const sqlite3_file *file)
 
 static int sums_read(sqlite3_file *file, void *out, int bytes, sqlite3_int64 at)
 {
-    struct sqlite_sums *s = of(file)->s;
-    int result = real_of(file)->pMethods->xRead(real_of(file), out, bytes, at);
+    struct sqlite_sums *s = sums_self(file)->s;
+    int result = sums_real_of(file)->pMethods->xRead(sums_real_of(file), out, bytes, at);
     if (result != SQLITE_OK || !is_summed(s, file))
         return result;
     uint32_t page = whole_page(s, at, bytes);
     uint32_t sum = page != 0 ? sums_get(s, page) : 0;
     if (LIKELY(sum == 0 || sum == sums_of(page, out, (size_t)bytes)))
         return SQLITE_OK;
-    of(file)->bad_page = page;
+    sums_self(file)->bad_page = page;
     sums_note_damage(s, page, true);
     memset(out, 0, (size_t)bytes);
     return SQLITE_IOERR_DATA;
@@ -172,17 +172,17 @@ static void sum_written(struct sqlite_sums *s, const void *bytes, int n, int64_t
 
 static int sums_write(sqlite3_file *file, const void *bytes, int n, sqlite3_int64 at)
 {
-    struct sqlite_sums *s = of(file)->s;
+    struct sqlite_sums *s = sums_self(file)->s;
     if (is_summed(s, file))
         sum_written(s, bytes, n, at);
-    else if (of(file)->is_wal && at == 0 && n == WAL_HEADER_BYTES)
+    else if (sums_self(file)->is_wal && at == 0 && n == WAL_HEADER_BYTES)
         sums_file_note_salts(s, (const char *)bytes + WAL_HEADER_SALTS);
-    return real_of(file)->pMethods->xWrite(real_of(file), bytes, n, at);
+    return sums_real_of(file)->pMethods->xWrite(sums_real_of(file), bytes, n, at);
 }
 
 static int sums_truncate(sqlite3_file *file, sqlite3_int64 bytes)
 {
-    struct sqlite_sums *s = of(file)->s;
+    struct sqlite_sums *s = sums_self(file)->s;
     uint32_t before = atomic_load_explicit(&s->pages, memory_order_relaxed);
     if (is_summed(s, file) && bytes / s->page_bytes < before) {
         uint32_t left = (uint32_t)(bytes / s->page_bytes);
@@ -193,25 +193,25 @@ static int sums_truncate(sqlite3_file *file, sqlite3_int64 bytes)
         sums_file_cut(s, left);
         atomic_store_explicit(&s->pages, left, memory_order_relaxed);
     }
-    return real_of(file)->pMethods->xTruncate(real_of(file), bytes);
+    return sums_real_of(file)->pMethods->xTruncate(sums_real_of(file), bytes);
 }
 
 static int sums_sync(sqlite3_file *file, int flags)
 {
-    if (is_summed(of(file)->s, file))
-        sums_file_sync(of(file)->s);
-    return real_of(file)->pMethods->xSync(real_of(file), flags);
+    if (is_summed(sums_self(file)->s, file))
+        sums_file_sync(sums_self(file)->s);
+    return sums_real_of(file)->pMethods->xSync(sums_real_of(file), flags);
 }
 
 /* ---- the checkpoint lock ---- */
 
 static int lock_real(sqlite3_file *file, int first, int n, int flags)
 {
-    return real_of(file)->pMethods->xShmLock(real_of(file), first, n, flags);
+    return sums_real_of(file)->pMethods->xShmLock(sums_real_of(file), first, n, flags);
 }
 
 /* Between our own connections, while the real lock is ours anyway. */
-static int lock_checkpoints(struct sums_file *f, bool on)
+static int sums_lock_checkpoints(struct sums_file *f, bool on)
 {
     struct sqlite_sums *s = f->s;
     lock_acquire(&s->lock);
@@ -234,13 +234,13 @@ static int sums_shm_lock(sqlite3_file *file, int first, int n, int flags)
 {
     bool has_it = first <= CHECKPOINT_LOCK && first + n > CHECKPOINT_LOCK;
     bool on = (flags & SQLITE_SHM_LOCK) != 0;
-    if (!has_it || first != CHECKPOINT_LOCK || !is_pinned(of(file)->s))
+    if (!has_it || first != CHECKPOINT_LOCK || !is_pinned(sums_self(file)->s))
         return lock_real(file, first, n, flags);
-    int result = on ? lock_checkpoints(of(file), true) : SQLITE_OK;
+    int result = on ? sums_lock_checkpoints(sums_self(file), true) : SQLITE_OK;
     if (result == SQLITE_OK && n > 1)
         result = lock_real(file, first + 1, n - 1, flags);
     if (!on || result != SQLITE_OK)
-        (void)lock_checkpoints(of(file), false);
+        (void)sums_lock_checkpoints(sums_self(file), false);
     return result;
 }
 
@@ -263,60 +263,60 @@ static void unpin(struct sums_file *f)
 
 static int sums_close(sqlite3_file *file)
 {
-    struct sums_file *f = of(file);
+    struct sums_file *f = sums_self(file);
     (void)atomic_compare_exchange_strong(&f->s->first, &f, NULL);
-    return real_of(file)->pMethods->xClose(real_of(file));
+    return sums_real_of(file)->pMethods->xClose(sums_real_of(file));
 }
 
 static int sums_file_size(sqlite3_file *file, sqlite3_int64 *bytes)
 {
-    return real_of(file)->pMethods->xFileSize(real_of(file), bytes);
+    return sums_real_of(file)->pMethods->xFileSize(sums_real_of(file), bytes);
 }
 
 static int sums_lock(sqlite3_file *file, int how)
 {
-    return real_of(file)->pMethods->xLock(real_of(file), how);
+    return sums_real_of(file)->pMethods->xLock(sums_real_of(file), how);
 }
 
 static int sums_unlock(sqlite3_file *file, int how)
 {
-    return real_of(file)->pMethods->xUnlock(real_of(file), how);
+    return sums_real_of(file)->pMethods->xUnlock(sums_real_of(file), how);
 }
 
 static int sums_check_reserved(sqlite3_file *file, int *out)
 {
-    return real_of(file)->pMethods->xCheckReservedLock(real_of(file), out);
+    return sums_real_of(file)->pMethods->xCheckReservedLock(sums_real_of(file), out);
 }
 
 static int sums_file_control(sqlite3_file *file, int op, void *arg)
 {
-    return real_of(file)->pMethods->xFileControl(real_of(file), op, arg);
+    return sums_real_of(file)->pMethods->xFileControl(sums_real_of(file), op, arg);
 }
 
 static int sums_sector_size(sqlite3_file *file)
 {
-    return real_of(file)->pMethods->xSectorSize(real_of(file));
+    return sums_real_of(file)->pMethods->xSectorSize(sums_real_of(file));
 }
 
 static int sums_characteristics(sqlite3_file *file)
 {
-    return real_of(file)->pMethods->xDeviceCharacteristics(real_of(file));
+    return sums_real_of(file)->pMethods->xDeviceCharacteristics(sums_real_of(file));
 }
 
 static int sums_shm_map(sqlite3_file *file, int region, int bytes, int extend, void volatile **out)
 {
-    return real_of(file)->pMethods->xShmMap(real_of(file), region, bytes, extend, out);
+    return sums_real_of(file)->pMethods->xShmMap(sums_real_of(file), region, bytes, extend, out);
 }
 
 static void sums_shm_barrier(sqlite3_file *file)
 {
-    real_of(file)->pMethods->xShmBarrier(real_of(file));
+    sums_real_of(file)->pMethods->xShmBarrier(sums_real_of(file));
 }
 
 static int sums_shm_unmap(sqlite3_file *file, int remove)
 {
-    unpin(of(file));
-    return real_of(file)->pMethods->xShmUnmap(real_of(file), remove);
+    unpin(sums_self(file));
+    return sums_real_of(file)->pMethods->xShmUnmap(sums_real_of(file), remove);
 }
 
 static const sqlite3_io_methods methods = {
@@ -339,7 +339,7 @@ static const sqlite3_io_methods methods = {
     .xShmUnmap = sums_shm_unmap,
 };
 
-static char *join(const char *name, const char *suffix)
+static char *sums_join(const char *name, const char *suffix)
 {
     char *out = NULL;
     must(asprintf(&out, "%s%s", name, suffix) >= 0);
@@ -362,16 +362,16 @@ static int sums_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
     struct sqlite_sums *s = vfs->pAppData;
     if (!is_of_store(s, name, flags))
         return s->real->xOpen(s->real, name, file, flags, got);
-    *of(file) = (struct sums_file){.s = s, .is_wal = (flags & SQLITE_OPEN_WAL) != 0};
-    int result = s->real->xOpen(s->real, name, real_of(file), flags, got);
-    if (real_of(file)->pMethods != NULL)
+    *sums_self(file) = (struct sums_file){.s = s, .is_wal = (flags & SQLITE_OPEN_WAL) != 0};
+    int result = s->real->xOpen(s->real, name, sums_real_of(file), flags, got);
+    if (sums_real_of(file)->pMethods != NULL)
         file->pMethods = &methods;
     if (result == SQLITE_OK && s->db_path == NULL) {
-        s->db_path = join(name, "");
-        s->wal_path = join(name, "-wal");
-        s->path = join(name, "-sums");
+        s->db_path = sums_join(name, "");
+        s->wal_path = sums_join(name, "-wal");
+        s->path = sums_join(name, "-sums");
         sums_file_open(s);
-        atomic_store(&s->first, of(file));
+        atomic_store(&s->first, sums_self(file));
     }
     return result;
 }
@@ -416,13 +416,13 @@ void sqlite_sums_free(struct sqlite_sums **ps)
     free(s);
 }
 
-static struct sums_file *file_of(sqlite3 *db)
+static struct sums_file *sums_file_of(sqlite3 *db)
 {
     sqlite3_file *file = NULL;
     if (sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file) != SQLITE_OK ||
         file == NULL || file->pMethods != &methods)
         return NULL;
-    return of(file);
+    return sums_self(file);
 }
 
 static bool take_lock(struct sqlite_sums *s, struct sums_file *f)
@@ -438,11 +438,11 @@ static bool take_lock(struct sqlite_sums *s, struct sums_file *f)
     return true;
 }
 
-static bool look_at_file(struct sqlite_sums *s, struct sums_file *f)
+static bool sums_look_at_file(struct sqlite_sums *s, struct sums_file *f)
 {
     sqlite3_int64 bytes = 0;
     unsigned char at16[2] = {0};
-    sqlite3_file *real = real_of(&f->base);
+    sqlite3_file *real = sums_real_of(&f->base);
     if (real->pMethods->xRead(real, at16, 2, 16) != SQLITE_OK ||
         real->pMethods->xFileSize(real, &bytes) != SQLITE_OK)
         return false;
@@ -457,10 +457,10 @@ static bool look_at_file(struct sqlite_sums *s, struct sums_file *f)
 
 bool sqlite_sums_pin(struct sqlite_sums *s, sqlite3 *db)
 {
-    struct sums_file *f = file_of(db);
+    struct sums_file *f = sums_file_of(db);
     /* A read makes sure that the connection has the index of the WAL, whatever it finds. */
     (void)sqlite3_exec(db, "SELECT 1 FROM sqlite_schema", NULL, NULL, NULL);
-    return f != NULL && look_at_file(s, f) && take_lock(s, f);
+    return f != NULL && sums_look_at_file(s, f) && take_lock(s, f);
 }
 
 void sqlite_sums_unpin(struct sqlite_sums *s)
@@ -502,7 +502,7 @@ bool sums_read_page(struct sqlite_sums *s, uint32_t page, void *out)
     struct sums_file *f = atomic_load(&s->first);
     if (f == NULL)
         return false;
-    sqlite3_file *real = real_of(&f->base);
+    sqlite3_file *real = sums_real_of(&f->base);
     return real->pMethods->xRead(real, out, (int)s->page_bytes,
                                  (sqlite3_int64)(page - 1) * s->page_bytes) == SQLITE_OK;
 }
@@ -511,7 +511,7 @@ bool sums_read_page(struct sqlite_sums *s, uint32_t page, void *out)
 
 uint32_t sqlite_sums_bad_page(sqlite3 *db)
 {
-    struct sums_file *f = file_of(db);
+    struct sums_file *f = sums_file_of(db);
     return f != NULL ? f->bad_page : 0;
 }
 

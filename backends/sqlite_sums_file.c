@@ -83,7 +83,7 @@ static bool look_at_wal(const struct sqlite_sums *s, struct wal_seen *out)
 /* ---- the file ---- */
 
 /* From now on nothing is kept, and nothing that was can be believed. */
-static void give_up(struct sqlite_sums *s, const char *what) REQUIRES(s->lock)
+static void sums_give_up(struct sqlite_sums *s, const char *what) REQUIRES(s->lock)
 {
     if (s->fd < 0)
         return;
@@ -97,19 +97,19 @@ static void give_up(struct sqlite_sums *s, const char *what) REQUIRES(s->lock)
     s->fd = -1;
 }
 
-static void put(struct sqlite_sums *s, const void *bytes, size_t n, off_t at) REQUIRES(s->lock)
+static void sums_put(struct sqlite_sums *s, const void *bytes, size_t n, off_t at) REQUIRES(s->lock)
 {
     if (s->fd >= 0 && !s->reads_only && pwrite(s->fd, bytes, n, at) != (ssize_t)n)
-        give_up(s, "written");
+        sums_give_up(s, "written");
 }
 
 static void put_head(struct sqlite_sums *s) REQUIRES(s->lock)
 {
     s->head.hash = XXH3_64bits(&s->head, offsetof(struct sums_head, hash));
-    put(s, &s->head, sizeof(s->head), 0);
+    sums_put(s, &s->head, sizeof(s->head), 0);
 }
 
-static bool read_head(const struct sqlite_sums *s, struct sums_head *h)
+static bool sums_read_head(const struct sqlite_sums *s, struct sums_head *h)
 {
     return s->fd >= 0 && pread(s->fd, h, sizeof(*h), 0) == (ssize_t)sizeof(*h) &&
            memcmp(h->magic, magic, sizeof(magic)) == 0 &&
@@ -142,7 +142,7 @@ void sums_file_put(struct sqlite_sums *s, uint32_t page, uint32_t sum)
 {
     uint32_t pair[2] = {sum, sum != 0 ? ~sum : 0};
     lock_acquire(&s->lock);
-    put(s, pair, sizeof(pair), SUMS_AT + (off_t)(page - 1) * SUM_BYTES);
+    sums_put(s, pair, sizeof(pair), SUMS_AT + (off_t)(page - 1) * SUM_BYTES);
     lock_release(&s->lock);
 }
 
@@ -164,7 +164,7 @@ void sums_file_cut(struct sqlite_sums *s, uint32_t pages)
 {
     lock_acquire(&s->lock);
     if (s->fd >= 0 && !s->reads_only && ftruncate(s->fd, SUMS_AT + (off_t)pages * SUM_BYTES) != 0)
-        give_up(s, "cut");
+        sums_give_up(s, "cut");
     lock_release(&s->lock);
 }
 
@@ -172,11 +172,11 @@ void sums_file_sync(struct sqlite_sums *s)
 {
     lock_acquire(&s->lock);
     if (s->fd >= 0 && !s->reads_only && fdatasync(s->fd) != 0)
-        give_up(s, "synced");
+        sums_give_up(s, "synced");
     lock_release(&s->lock);
 }
 
-static bool read_sums(struct sqlite_sums *s)
+static bool sums_read_sums(struct sqlite_sums *s)
 {
     uint32_t page = 0, pages = atomic_load(&s->pages);
     uint32_t(*pairs)[2] = malloc(SUMS_READ * sizeof(*pairs));
@@ -270,7 +270,7 @@ static const char *find_doubt(struct sqlite_sums *s, struct wal_seen *wal)
     struct stat st;
     if (s->fd < 0 || fstat(s->fd, &st) != 0 || st.st_size == 0)
         return ""; /* there is none: nothing to tell */
-    if (!read_head(s, &h))
+    if (!sums_read_head(s, &h))
         return "damaged itself";
     if (h.db_ino == 0)
         return "the files were away";
@@ -294,9 +294,9 @@ const char *sums_file_decide(struct sqlite_sums *s)
     if (why != NULL)
         return why;
     lock_acquire(&s->lock);
-    (void)read_head(s, &s->head);
+    (void)sums_read_head(s, &s->head);
     lock_release(&s->lock);
-    if (!read_sums(s))
+    if (!sums_read_sums(s))
         return "cannot be read";
     if (wal.bytes > 0 && !forget_pages_of_wal(s, &wal))
         return "the WAL cannot be read";
@@ -307,8 +307,8 @@ bool sums_file_read_beside(struct sqlite_sums *s)
 {
     struct sums_head h;
     uint64_t ino;
-    return read_head(s, &h) && h.page_bytes == s->page_bytes && read_db_ino(s, &ino) &&
-           ino == h.db_ino && read_sums(s);
+    return sums_read_head(s, &h) && h.page_bytes == s->page_bytes && read_db_ino(s, &ino) &&
+           ino == h.db_ino && sums_read_sums(s);
 }
 
 void sums_file_forget(struct sqlite_sums *s)
@@ -325,10 +325,10 @@ void sums_file_forget(struct sqlite_sums *s)
     s->head = (struct sums_head){.page_bytes = s->page_bytes};
     memcpy(s->head.magic, magic, sizeof(magic));
     if (s->fd >= 0 && !s->reads_only && ftruncate(s->fd, 0) != 0)
-        give_up(s, "cut");
+        sums_give_up(s, "cut");
     put_head(s);
     if (s->fd >= 0 && !s->reads_only && fdatasync(s->fd) != 0)
-        give_up(s, "synced");
+        sums_give_up(s, "synced");
     lock_release(&s->lock);
 }
 
@@ -386,7 +386,7 @@ void sums_file_note_empty(struct sqlite_sums *s, int64_t meta_page)
         s->head.meta_page = (uint32_t)meta_page;
         s->head.wal_ino = wal.ino;
         s->head.wal_time_ns = wal.time_ns;
-        put(s, copies, 2 * size, COPIES_AT);
+        sums_put(s, copies, 2 * size, COPIES_AT);
         put_head(s);
         lock_release(&s->lock);
         sums_file_sync(s);

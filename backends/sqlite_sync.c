@@ -50,14 +50,14 @@ static struct sync_state *states GUARDED_BY(states_lock);
 static sqlite3_vfs sync_vfs, *real_vfs;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static struct sync_file *of(sqlite3_file *file)
+static struct sync_file *sync_self(sqlite3_file *file)
 {
     return (struct sync_file *)(void *)file;
 }
 
-static sqlite3_file *real_of(sqlite3_file *file)
+static sqlite3_file *sync_real_of(sqlite3_file *file)
 {
-    return (sqlite3_file *)(void *)(of(file) + 1);
+    return (sqlite3_file *)(void *)(sync_self(file) + 1);
 }
 
 /* ---- states ---- */
@@ -84,9 +84,10 @@ static void attach(struct sync_file *f, const char *name)
 {
     size_t len = strlen(name) - (f->is_wal ? strlen("-wal") : 0);
     sqlite3_int64 bytes = 0;
-    bool has_content = f->is_wal && (real_of(&f->base)->pMethods->xFileSize(real_of(&f->base),
-                                                                            &bytes) != SQLITE_OK ||
-                                     bytes > 0);
+    bool has_content =
+        f->is_wal &&
+        (sync_real_of(&f->base)->pMethods->xFileSize(sync_real_of(&f->base), &bytes) != SQLITE_OK ||
+         bytes > 0);
     lock_acquire(&states_lock);
     f->state = take_state(name, len);
     f->name = name;
@@ -95,7 +96,7 @@ static void attach(struct sync_file *f, const char *name)
     lock_release(&states_lock);
 }
 
-static void detach(struct sync_file *f)
+static void sync_detach(struct sync_file *f)
 {
     struct sync_state **at = &states, *s = f->state;
     if (s == NULL)
@@ -114,7 +115,7 @@ static void detach(struct sync_file *f)
 
 /* ---- syncs ---- */
 
-static void tell(struct sync_file *f)
+static void sync_tell(struct sync_file *f)
 {
     stat_add(STAT_store_sync_failures, 1);
     if (atomic_exchange(&f->state->told, true))
@@ -136,11 +137,11 @@ static void tell(struct sync_file *f)
 
 static int sync_sync(sqlite3_file *file, int flags)
 {
-    struct sync_file *f = of(file);
+    struct sync_file *f = sync_self(file);
     bool has_wal = atomic_load(&f->state->wals) > 0;
     if (has_wal && atomic_load(&f->state->in_doubt))
         return SQLITE_IOERR_FSYNC;
-    int result = real_of(file)->pMethods->xSync(real_of(file), flags);
+    int result = sync_real_of(file)->pMethods->xSync(sync_real_of(file), flags);
     if (LIKELY(result == SQLITE_OK)) {
         if (!f->is_wal)
             atomic_store(&f->state->told, false);
@@ -148,7 +149,7 @@ static int sync_sync(sqlite3_file *file, int flags)
     }
     if (has_wal)
         atomic_store(&f->state->in_doubt, true);
-    tell(f);
+    sync_tell(f);
     return result;
 }
 
@@ -235,7 +236,7 @@ static int end_after(sqlite3_file *real, sqlite3_int64 end)
 
 static int write_again(struct sync_file *f, uint32_t frames)
 {
-    sqlite3_file *real = real_of(&f->base);
+    sqlite3_file *real = sync_real_of(&f->base);
     unsigned char *frame = malloc(FRAME_HEADER + PAGE_MAX);
     int result = frame == NULL ? SQLITE_NOMEM : SQLITE_OK;
     sqlite3_int64 end = WAL_HEADER;
@@ -246,7 +247,7 @@ static int write_again(struct sync_file *f, uint32_t frames)
     if (result == SQLITE_OK) {
         result = real->pMethods->xSync(real, SQLITE_SYNC_NORMAL);
         if (result != SQLITE_OK)
-            tell(f);
+            sync_tell(f);
     }
     free(frame);
     if (result != SQLITE_OK)
@@ -257,7 +258,7 @@ static int write_again(struct sync_file *f, uint32_t frames)
     return SQLITE_OK;
 }
 
-static enum rc fail(sqlite3 *db, int result, struct err *err)
+static enum rc sync_fail(sqlite3 *db, int result, struct err *err)
 {
     const char *path = sqlite3_db_filename(db, "main");
     if (result == UNREADABLE)
@@ -310,7 +311,7 @@ enum rc sqlite_sync_renew(sqlite3 *db, struct err *err)
         result = renew_locked(db);
         (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     }
-    return result == SQLITE_OK ? RC_OK : fail(db, result, err);
+    return result == SQLITE_OK ? RC_OK : sync_fail(db, result, err);
 }
 
 /* ---- what is passed on ---- */
@@ -318,25 +319,25 @@ enum rc sqlite_sync_renew(sqlite3 *db, struct err *err)
 static int sync_control(sqlite3_file *file, int op, void *arg)
 {
     if (op == FIND_STATE) {
-        *(struct sync_state **)arg = of(file)->state;
+        *(struct sync_state **)arg = sync_self(file)->state;
         return SQLITE_OK;
     }
     if (op == WRITE_WAL_AGAIN)
-        return write_again(of(file), *(uint32_t *)arg);
-    return real_of(file)->pMethods->xFileControl(real_of(file), op, arg);
+        return write_again(sync_self(file), *(uint32_t *)arg);
+    return sync_real_of(file)->pMethods->xFileControl(sync_real_of(file), op, arg);
 }
 
 static int sync_close(sqlite3_file *file)
 {
-    detach(of(file));
-    return real_of(file)->pMethods->xClose(real_of(file));
+    sync_detach(sync_self(file));
+    return sync_real_of(file)->pMethods->xClose(sync_real_of(file));
 }
 
-#define PASS(name, params, ...)             \
-    static int name params                  \
-    {                                       \
-        sqlite3_file *real = real_of(file); \
-        return real->pMethods->__VA_ARGS__; \
+#define PASS(name, params, ...)                  \
+    static int name params                       \
+    {                                            \
+        sqlite3_file *real = sync_real_of(file); \
+        return real->pMethods->__VA_ARGS__;      \
     }
 PASS(sync_read, (sqlite3_file * file, void *to, int len, sqlite3_int64 at),
      xRead(real, to, len, at))
@@ -357,7 +358,7 @@ PASS(shm_unmap, (sqlite3_file * file, int delete), xShmUnmap(real, delete))
 
 static void shm_barrier(sqlite3_file *file)
 {
-    real_of(file)->pMethods->xShmBarrier(real_of(file));
+    sync_real_of(file)->pMethods->xShmBarrier(sync_real_of(file));
 }
 
 static const sqlite3_io_methods methods = {
@@ -386,12 +387,12 @@ static int sync_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int
     (void)vfs;
     if (name == NULL || (flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL)) == 0)
         return real_vfs->xOpen(real_vfs, name, file, flags, got);
-    *of(file) = (struct sync_file){.is_wal = (flags & SQLITE_OPEN_WAL) != 0};
-    int result = real_vfs->xOpen(real_vfs, name, real_of(file), flags, got);
-    if (real_of(file)->pMethods != NULL)
+    *sync_self(file) = (struct sync_file){.is_wal = (flags & SQLITE_OPEN_WAL) != 0};
+    int result = real_vfs->xOpen(real_vfs, name, sync_real_of(file), flags, got);
+    if (sync_real_of(file)->pMethods != NULL)
         file->pMethods = &methods;
     if (result == SQLITE_OK)
-        attach(of(file), name);
+        attach(sync_self(file), name);
     return result;
 }
 

@@ -192,7 +192,7 @@ static int wait_for_lock(void *ctx, int tries)
     return 1;
 }
 
-static int is_over(void *ctx)
+static int wal_is_over(void *ctx)
 {
     return sqlite_is_past_deadline(ctx);
 }
@@ -202,5 +202,5 @@ void sqlite_limit_waiting(struct sqlite_conn *c, struct sqlite_backend *b)
     c->deadline_us = &b->deadline_us;
     c->wait_ms = b->timeout_ms;
     sqlite3_busy_handler(c->db, wait_for_lock, c);
-    sqlite3_progress_handler(c->db, STEPS_BETWEEN_LOOKS, is_over, c);
+    sqlite3_progress_handler(c->db, STEPS_BETWEEN_LOOKS, wal_is_over, c);
 }

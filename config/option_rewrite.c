@@ -39,7 +39,7 @@ static enum line_kind read_name(struct slice line, enum option_id *id, const cha
     return kind;
 }
 
-static void survey(struct plan *p, struct slice text)
+static void rewrite_survey(struct plan *p, struct slice text)
 {
     struct slice line;
     enum option_id id;
@@ -99,7 +99,7 @@ enum rc option_rewrite(const char *path, const struct option_set *now, struct er
     if (rc == RC_OK) {
         for (size_t i = 0; i < OPT_COUNT; i++)
             p.differs[i] = !option_value_eq((enum option_id)i, &file.values[i], &now->values[i]);
-        survey(&p, buf_slice(&text));
+        rewrite_survey(&p, buf_slice(&text));
         edit(&p, buf_slice(&text));
         if (!slice_eq(buf_slice(&p.out), buf_slice(&text)))
             rc = option_text_replace(path, buf_slice(&p.out), err);

@@ -47,7 +47,7 @@ static const char *keep_name(const char *file)
 }
 
 /* What `rc` is to be when more errors are looked for. */
-static enum rc go_on(const struct place *at, enum rc rc, const struct err *err)
+static enum rc setting_go_on(const struct place *at, enum rc rc, const struct err *err)
 {
     if (rc == RC_OK || at->all == NULL)
         return rc;
@@ -121,7 +121,7 @@ enum rc option_set_check(const struct option_set *s, enum option_id *id, struct 
 }
 
 /* Fills err with "<place>: <what>". A long path loses its beginning. */
-static enum rc fail(const struct place *at, struct err *err, enum rc code, const char *what)
+static enum rc setting_fail(const struct place *at, struct err *err, enum rc code, const char *what)
 {
     if (at->file == NULL)
         return err_set(err, code, "command line: %s", what);
@@ -133,7 +133,7 @@ static enum rc fail(const struct place *at, struct err *err, enum rc code, const
 static enum rc fail_text(const struct place *at, struct err *err, enum rc code, struct buf *what)
 {
     buf_append(what, "", 1);
-    enum rc rc = fail(at, err, code, what->data);
+    enum rc rc = setting_fail(at, err, code, what->data);
     buf_fini(what);
     return rc;
 }
@@ -165,8 +165,8 @@ static enum rc fail_value(const struct place *at, const char *name, unsigned fla
     return fail_text(at, err, why.code, &what);
 }
 
-static enum rc read_file(struct option_set *s, const char *path, const struct place *from,
-                         struct err *err);
+static enum rc setting_read_file(struct option_set *s, const char *path, const struct place *from,
+                                 struct err *err);
 
 void option_place_describe(const struct option_place *at, struct buf *out)
 {
@@ -183,19 +183,19 @@ static enum rc include(struct option_set *s, const struct place *at, struct slic
                        struct err *err)
 {
     if (pattern.len == 0 || memchr(pattern.ptr, '\0', pattern.len) != NULL)
-        return fail(at, err, RC_INVALID, "include: not a path");
+        return setting_fail(at, err, RC_INVALID, "include: not a path");
     char *text = strndup(pattern.ptr, pattern.len);
     must(text != NULL);
     enum rc rc = RC_OK;
     glob_t found = {0};
     if (strpbrk(text, "*?[") == NULL) {
-        rc = read_file(s, text, at, err);
+        rc = setting_read_file(s, text, at, err);
     } else {
         int status = glob(text, 0, NULL, &found);
         if (status != 0 && status != GLOB_NOMATCH)
-            rc = fail(at, err, RC_IO, "include: cannot look for files");
+            rc = setting_fail(at, err, RC_IO, "include: cannot look for files");
         for (size_t i = 0; rc == RC_OK && i < found.gl_pathc; i++)
-            rc = read_file(s, found.gl_pathv[i], at, err);
+            rc = setting_read_file(s, found.gl_pathv[i], at, err);
         globfree(&found);
     }
     free(text);
@@ -203,14 +203,14 @@ static enum rc include(struct option_set *s, const struct place *at, struct slic
 }
 
 /* Executes one directive with its words. */
-static enum rc apply(struct option_set *s, const struct place *at, const struct slice *words,
-                     size_t n, struct err *err)
+static enum rc setting_apply(struct option_set *s, const struct place *at,
+                             const struct slice *words, size_t n, struct err *err)
 {
     enum option_id id;
     const char *name;
     if (at->file != NULL && slice_is_word(words[0], "include"))
         return n == 2 ? include(s, at, words[1], err)
-                      : fail(at, err, RC_INVALID, "include: wrong number of arguments");
+                      : setting_fail(at, err, RC_INVALID, "include: wrong number of arguments");
     if (!option_row_find(words[0], &id, &name))
         return fail_unknown(at, words[0], err);
     if (n < 2 || (n > 2 && !option_row_is_list(id))) {
@@ -254,11 +254,11 @@ static enum rc read_line(struct option_set *s, const struct place *at, struct sl
     while ((next = words_next(&line, &room, &words[n])) == WORDS_FOUND && ++n < WORDS_MAX)
         ;
     if (next == WORDS_UNBALANCED)
-        rc = fail(at, err, RC_INVALID, "unbalanced quotes");
+        rc = setting_fail(at, err, RC_INVALID, "unbalanced quotes");
     else if (n == WORDS_MAX)
-        rc = fail(at, err, RC_INVALID, "too many words");
+        rc = setting_fail(at, err, RC_INVALID, "too many words");
     else if (n > 0)
-        rc = apply(s, at, words, n, err);
+        rc = setting_apply(s, at, words, n, err);
     free(space);
     return rc;
 }
@@ -273,18 +273,18 @@ static enum rc read_text(struct option_set *s, const char *path, struct slice te
         at.line++;
         if (line.len == 0 || line.ptr[0] == '#')
             continue;
-        enum rc rc = go_on(&at, read_line(s, &at, line, err), err);
+        enum rc rc = setting_go_on(&at, read_line(s, &at, line, err), err);
         if (rc != RC_OK)
             return rc;
     }
     return RC_OK;
 }
 
-static enum rc read_file(struct option_set *s, const char *path, const struct place *from,
-                         struct err *err)
+static enum rc setting_read_file(struct option_set *s, const char *path, const struct place *from,
+                                 struct err *err)
 {
     if (from->depth >= INCLUDE_DEPTH_MAX || ++*from->files > FILES_MAX)
-        return fail(from, err, RC_INVALID, "include: too many files within each other");
+        return setting_fail(from, err, RC_INVALID, "include: too many files within each other");
     struct buf text = {0};
     struct err why;
     enum rc rc = option_text_read(path, &text, &why);
@@ -293,7 +293,7 @@ static enum rc read_file(struct option_set *s, const char *path, const struct pl
     else if (from->file == NULL)
         *err = why;
     else
-        rc = fail(from, err, why.code, why.text);
+        rc = setting_fail(from, err, why.code, why.text);
     buf_fini(&text);
     return rc;
 }
@@ -302,7 +302,7 @@ static enum rc read_first(struct option_set *s, const char *path, struct buf *al
 {
     int files = 0;
     const struct place at = {.files = &files, .all = all};
-    return go_on(&at, read_file(s, path, &at, err), err);
+    return setting_go_on(&at, setting_read_file(s, path, &at, err), err);
 }
 
 enum rc option_set_read_file(struct option_set *s, const char *path, struct err *err)
@@ -327,14 +327,14 @@ static enum rc read_args(struct option_set *s, int argc, char *const *argv, stru
     enum rc rc = RC_OK;
     for (int i = 0; i < argc && rc == RC_OK;) {
         if (strncmp(argv[i], "--", 2) != 0) {
-            rc = go_on(&at, fail_word(&at, argv[i++], err), err);
+            rc = setting_go_on(&at, fail_word(&at, argv[i++], err), err);
             continue;
         }
         size_t n = 0;
         words[n++] = slice_str(argv[i++] + 2);
         while (i < argc && n < WORDS_MAX && strncmp(argv[i], "--", 2) != 0)
             words[n++] = slice_str(argv[i++]);
-        rc = go_on(&at, apply(s, &at, words, n, err), err);
+        rc = setting_go_on(&at, setting_apply(s, &at, words, n, err), err);
     }
     return rc;
 }

@@ -32,7 +32,7 @@ enum rc option_text_read(const char *path, struct buf *out, struct err *err)
     return rc;
 }
 
-static bool is_blank(char c)
+static bool text_is_blank(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
@@ -45,11 +45,11 @@ bool option_text_line(struct slice *text, struct slice *line)
     size_t len = end != NULL ? (size_t)(end - p) : text->len;
     size_t used = len + (end != NULL);
     *text = slice_of(p + used, text->len - used);
-    while (len > 0 && is_blank(*p)) {
+    while (len > 0 && text_is_blank(*p)) {
         p++;
         len--;
     }
-    while (len > 0 && is_blank(p[len - 1]))
+    while (len > 0 && text_is_blank(p[len - 1]))
         len--;
     *line = slice_of(p, len);
     return true;
@@ -81,8 +81,8 @@ static enum rc sync_dir(char *path, struct err *err)
 }
 
 /* Fills the file aside: bytes, mode, owner, all synced. */
-static enum rc fill(int fd, const struct stat *like, struct slice text, const char *path,
-                    struct err *err)
+static enum rc text_fill(int fd, const struct stat *like, struct slice text, const char *path,
+                         struct err *err)
 {
     enum rc rc = write_all(fd, text, path, err);
     if (rc == RC_OK && fchmod(fd, like->st_mode & 07777) != 0)
@@ -109,7 +109,7 @@ enum rc option_text_replace(const char *path, struct slice text, struct err *err
         rc = err_sys(err, errno, "cannot create %s", aside);
         goto out;
     }
-    rc = fill(fd, &like, text, aside, err);
+    rc = text_fill(fd, &like, text, aside, err);
     if (close(fd) != 0 && rc == RC_OK)
         rc = err_sys(err, errno, "cannot write %s", aside);
     if (rc == RC_OK && rename(aside, target) != 0)

@@ -232,19 +232,19 @@ static enum rc parse_number(const struct option_row *row, struct slice text, int
 
 /* --- texts --- */
 
-static bool is_blank(char c)
+static bool value_is_blank(char c)
 {
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
 /* The next of the blank-separated words of *text; len 0: none. */
-static struct slice take_word(struct slice *text)
+static struct slice value_take_word(struct slice *text)
 {
     const char *p = text->ptr, *end = p + text->len;
-    while (p < end && is_blank(*p))
+    while (p < end && value_is_blank(*p))
         p++;
     const char *start = p;
-    while (p < end && !is_blank(*p))
+    while (p < end && !value_is_blank(*p))
         p++;
     *text = slice_of(p, (size_t)(end - p));
     return slice_of(start, (size_t)(p - start));
@@ -252,7 +252,7 @@ static struct slice take_word(struct slice *text)
 
 static void join_words(struct slice text, struct buf *out)
 {
-    for (struct slice word; (word = take_word(&text)).len > 0;) {
+    for (struct slice word; (word = value_take_word(&text)).len > 0;) {
         if (out->len > 0)
             buf_append_str(out, " ");
         buf_append_slice(out, word);
@@ -275,13 +275,13 @@ static enum rc parse_limits(struct slice text, struct output_limit limits[OUTPUT
 {
     struct slice copy = text, word[WORDS_PER_CLASS];
     size_t words = 0;
-    while (take_word(&copy).len > 0)
+    while (value_take_word(&copy).len > 0)
         words++;
     if (words == 0 || words % WORDS_PER_CLASS != 0)
         return err_set(err, RC_INVALID, "Wrong number of arguments in buffer limit configuration.");
     for (; words > 0; words -= WORDS_PER_CLASS) {
         for (size_t i = 0; i < WORDS_PER_CLASS; i++)
-            word[i] = take_word(&text);
+            word[i] = value_take_word(&text);
         size_t class;
         if (!find_class(word[0], &class))
             return err_set(err, RC_INVALID,
@@ -321,7 +321,7 @@ static enum rc build_limits(enum option_id id, struct slice text, const struct o
 static enum rc build_percentiles(const char *name, struct slice text, struct buf *out,
                                  struct err *err)
 {
-    for (struct slice word; (word = take_word(&text)).len > 0;) {
+    for (struct slice word; (word = value_take_word(&text)).len > 0;) {
         double n;
         if (!num_parse_double(word, &n))
             return err_set(err, RC_INVALID, "Invalid %s parameters", name);
@@ -340,7 +340,7 @@ static enum rc build_save(struct slice text, struct buf *out, struct err *err)
 {
     size_t words = 0;
     join_words(text, out);
-    for (struct slice word; (word = take_word(&text)).len > 0; words++) {
+    for (struct slice word; (word = value_take_word(&text)).len > 0; words++) {
         int64_t n;
         if (!num_parse_i64(word, &n) || n < 0 || (words % 2 == 0 && n == 0))
             return err_set(err, RC_INVALID, "Invalid save parameters");
@@ -480,7 +480,7 @@ static void write_list(struct slice text, struct buf *out)
     for (size_t n = 0; text.len > 0; n++) {
         if (n > 0)
             buf_append_str(out, " ");
-        option_value_quote(take_word(&text), out);
+        option_value_quote(value_take_word(&text), out);
     }
 }
 

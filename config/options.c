@@ -233,7 +233,7 @@ __attribute__((constructor)) static void before_main(void)
     option_set_fini(&set);
 }
 
-static void keep_args(int argc, char *const *argv) REQUIRES(change_lock)
+static void options_keep_args(int argc, char *const *argv) REQUIRES(change_lock)
 {
     args = calloc((size_t)argc + 1, sizeof(*args));
     must(args != NULL);
@@ -257,7 +257,7 @@ enum rc options_load(const char *path, int argc, char *const *argv, struct err *
         reset();
         exchange(&set);
         memcpy(loaded_path, full, sizeof(full));
-        keep_args(argc, argv);
+        options_keep_args(argc, argv);
         lock_release(&change_lock);
     } else if (err != NULL) {
         *err = why;

@@ -163,7 +163,7 @@ static int64_t last_sync_ms(struct mono end_by)
 
 /* The orderly end. One deadline for all of it, since a supervisor has one too: what is not flushed
  * by `end_by` stays in the journal. A signal ends it at once. */
-static void finish(struct server *server, struct keyspace **ks, bool drain, struct mono end_by)
+static void main_finish(struct server *server, struct keyspace **ks, bool drain, struct mono end_by)
 {
     struct err err = {0};
     struct journal *journal = keyspace_journal(*ks);
@@ -181,7 +181,7 @@ static void finish(struct server *server, struct keyspace **ks, bool drain, stru
         log_err(LOG_WARNING, "Ended", &err);
 }
 
-static int serve(void)
+static int main_serve(void)
 {
     struct err err = {0};
     struct server *server = NULL;
@@ -206,12 +206,12 @@ static int serve(void)
     say_ready();
     struct mono end_by;
     bool drain = process_serve(server, ks, &end_by);
-    finish(server, &ks, drain, end_by);
+    main_finish(server, &ks, drain, end_by);
     return EXIT_FINE;
 }
 
 /* Puts the configuration in force, or prints all that is wrong with it. */
-static bool configure(const struct arguments *a)
+static bool main_configure(const struct arguments *a)
 {
     struct err err = {0};
     struct buf problems = {0};
@@ -245,7 +245,7 @@ int main(int argc, char **argv)
         print_help();
         return EXIT_FINE;
     }
-    if (!configure(&arguments))
+    if (!main_configure(&arguments))
         return EXIT_NOT_STARTED;
     if (arguments.check) {
         printf("The configuration is fine.\n");
@@ -258,7 +258,7 @@ int main(int argc, char **argv)
         return EXIT_NOT_STARTED;
     }
     process_write_pidfile();
-    int code = serve();
+    int code = main_serve();
     process_remove_pidfile();
     return code;
 }

@@ -42,7 +42,7 @@ static const char usage[] =
     "\n"
     "HOST defaults to 127.0.0.1, PORT to 6380. Exit status: 0 done, 1 not done, 2 wrong usage.\n";
 
-static int complain(const struct err *err)
+static int ctl_complain(const struct err *err)
 {
     fprintf(stderr, "weirctl: %s\n", err->text);
     return 1;
@@ -83,7 +83,7 @@ static int cat_damaged(const char *path)
     struct err err;
     uint64_t records = 0;
     if (journal_read_damaged(NULL, path, print_damaged, &records, &err) != RC_OK)
-        return complain(&err);
+        return ctl_complain(&err);
     fprintf(stderr, "weirctl: %" PRIu64 " records of '%s' can be read\n", records, path);
     return 0;
 }
@@ -102,7 +102,7 @@ static bool journal_is_whole(const char *dir)
     if (rc == RC_BUSY)
         printf("the proxy runs: whether files are missing is told when it is stopped\n");
     else if (rc != RC_OK)
-        complain(&err);
+        ctl_complain(&err);
     return rc == RC_OK || rc == RC_BUSY;
 }
 
@@ -117,7 +117,7 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
     uint8_t id[JOURNAL_ID_BYTES];
     enum rc rc = journal_reader_open(NULL, dir, &r, &err);
     if (rc != RC_OK)
-        return complain(&err);
+        return ctl_complain(&err);
     rc = journal_reader_seek(r, after_lsn, &err);
     while (rc == RC_OK && (rc = journal_reader_next(r, &record, &err)) == RC_OK) {
         first = records++ == 0 ? record.lsn : first;
@@ -134,7 +134,7 @@ static int journal_read(const char *dir, uint64_t after_lsn, bool print)
     journal_reader_id(r, id);
     journal_reader_close(&r);
     if (rc != RC_NOT_FOUND)
-        return complain(&err);
+        return ctl_complain(&err);
     if (!print && !journal_is_whole(dir))
         return 1;
     if (!print)
@@ -154,7 +154,7 @@ static int journal_cut_off(const char *dir)
     struct journal_salvage done;
     struct err err;
     if (journal_salvage(NULL, dir, &done, &err) != RC_OK)
-        return complain(&err);
+        return ctl_complain(&err);
     char shown[PATH_MAX];
     dir = path_shown(dir, shown);
     if (done.was_empty) {
@@ -263,14 +263,14 @@ static int store_adopt(struct pair *p, enum join_way way, bool yes, struct err *
     if (rc == RC_OK)
         rc = join_mark_store(p->ops, p->store, &p->position, &p->history, way, err);
     if (rc != RC_OK)
-        return complain(err);
+        return ctl_complain(err);
     printf(way == JOIN_WAY_REPLAY ? "done: the next start replays the journal over this store\n"
                                   : "done: the next start begins a new journal for this store\n");
     return 0;
 }
 
 /* FILE and directives, as the proxy takes them. */
-static enum rc configure(int argc, char **argv, struct err *err)
+static enum rc ctl_configure(int argc, char **argv, struct err *err)
 {
     const char *path = argc > 0 && argv[0][0] != '-' ? argv[0] : NULL;
     int skip = path != NULL ? 1 : 0;
@@ -298,12 +298,12 @@ static int store_command(int argc, char **argv)
     int skip = adopts ? 2 : 1;
     bool yes = adopts && argc > skip && strcmp(argv[skip], "--yes") == 0;
     skip += yes ? 1 : 0;
-    enum rc rc = configure(argc - skip, argv + skip, &err);
+    enum rc rc = ctl_configure(argc - skip, argv + skip, &err);
     if (rc == RC_OK)
         rc = pair_open(&p, &err);
     int status = 1;
     if (rc != RC_OK) {
-        complain(&err);
+        ctl_complain(&err);
     } else {
         join_describe(&p.position, p.journal, print_line, NULL);
         status = adopts ? store_adopt(&p, replays ? JOIN_WAY_REPLAY : JOIN_WAY_STORE, yes, &err)
@@ -318,12 +318,12 @@ static void print_finding(const char *what)
     printf("%s\n", what);
 }
 
-static int check_file(const char *path)
+static int ctl_check_file(const char *path)
 {
     struct err err = {0};
     struct sqlite_checked found;
     if (sqlite_check_file(path, print_finding, &found, &err) != RC_OK)
-        return complain(&err);
+        return ctl_complain(&err);
     if (found.wrong == 0)
         printf("%s: the structure is sound, and the tables agree with each other\n", path);
     else
@@ -352,7 +352,7 @@ struct target {
     int port;
 };
 
-static int ask(const struct target *to, const char *subcommand)
+static int ctl_ask(const struct target *to, const char *subcommand)
 {
     redisContext *c = redisConnect(to->host, to->port);
     if (c == NULL || c->err != 0) {
@@ -397,11 +397,11 @@ int main(int argc, char **argv)
     if (i < argc && strcmp(argv[i], "store") == 0)
         return store_command(argc - i - 1, argv + i + 1);
     if (i + 2 == argc && strcmp(argv[i], "check") == 0)
-        return check_file(argv[i + 1]);
+        return ctl_check_file(argv[i + 1]);
     static const char *const questions[] = {"status", "flush", "backends"};
     for (size_t q = 0; i + 1 == argc && q < COUNT_OF(questions); q++) {
         if (strcmp(argv[i], questions[q]) == 0)
-            return ask(&to, questions[q]);
+            return ctl_ask(&to, questions[q]);
     }
     bool help = argc == 2 && strcmp(argv[1], "--help") == 0;
     fputs(usage, help ? stdout : stderr);

@@ -35,7 +35,7 @@ enum rc chain_rename(const struct fs *fs, const char *dir, const char *from, con
 }
 
 /* Makes room for one more element; a directory that does not fit into memory is not ours. */
-static void *grow(void *array, size_t len, size_t *cap, size_t each)
+static void *chain_grow(void *array, size_t len, size_t *cap, size_t each)
 {
     if (len < *cap)
         return array;
@@ -51,22 +51,22 @@ static enum rc note_file(void *arg, const char *name)
     uint64_t n;
     uint32_t producer;
     if (format_is_segment_name(name, &n)) {
-        c->segments = grow(c->segments, c->len, &c->cap, sizeof(*c->segments));
+        c->segments = chain_grow(c->segments, c->len, &c->cap, sizeof(*c->segments));
         struct chain_segment *s = &c->segments[c->len++];
         memset(s, 0, sizeof(*s));
         snprintf(s->name, sizeof(s->name), "%s", name);
         s->first_lsn = n;
     } else if (format_is_spare_name(name, &n)) {
-        c->spares = grow(c->spares, c->spares_len, &c->spares_cap, sizeof(*c->spares));
+        c->spares = chain_grow(c->spares, c->spares_len, &c->spares_cap, sizeof(*c->spares));
         c->spares[c->spares_len++] = n;
     } else if (format_is_ring_name(name, &producer)) {
-        c->rings = grow(c->rings, c->rings_len, &c->rings_cap, sizeof(*c->rings));
+        c->rings = chain_grow(c->rings, c->rings_len, &c->rings_cap, sizeof(*c->rings));
         c->rings[c->rings_len++] = producer;
     }
     return RC_OK;
 }
 
-static enum rc read_header(struct chain *c, struct chain_segment *s, struct err *err)
+static enum rc chain_read_header(struct chain *c, struct chain_segment *s, struct err *err)
 {
     char page[FORMAT_PAGE] = {0};
     struct fs_file *file;
@@ -166,7 +166,7 @@ enum rc chain_open(struct chain *out, const struct fs *fs, const char *dir, stru
     must(out->dir != NULL);
     enum rc rc = fs->list(fs->ctx, dir, note_file, out, err);
     for (size_t i = 0; rc == RC_OK && i < out->len; i++)
-        rc = read_header(out, &out->segments[i], err);
+        rc = chain_read_header(out, &out->segments[i], err);
     if (rc == RC_OK)
         rc = check_ids(out, err);
     if (rc != RC_OK) {
@@ -224,7 +224,7 @@ static enum rc enter_segment(struct chain_walk *w, size_t at, struct err *err)
 
 /* Brings at least `want` bytes from the current place on into the window, fewer only at the end of
  * the file, which bounds what a wrong length can make us allocate. */
-static enum rc fill(struct chain_walk *w, uint64_t want, struct err *err)
+static enum rc chain_fill(struct chain_walk *w, uint64_t want, struct err *err)
 {
     if (w->to - w->from >= want)
         return RC_OK;
@@ -252,12 +252,12 @@ static enum rc fill(struct chain_walk *w, uint64_t want, struct err *err)
 }
 
 /* The record at the current place, NULL where none verifies; *zero: it looks like a clean end. */
-static enum rc look(struct chain_walk *w, const struct record_header **out, bool *zero,
-                    struct err *err)
+static enum rc chain_look(struct chain_walk *w, const struct record_header **out, bool *zero,
+                          struct err *err)
 {
     *out = NULL;
     *zero = false;
-    enum rc rc = fill(w, sizeof(struct record_header), err);
+    enum rc rc = chain_fill(w, sizeof(struct record_header), err);
     if (rc != RC_OK)
         return rc;
     size_t room = w->to - w->from;
@@ -268,7 +268,7 @@ static enum rc look(struct chain_walk *w, const struct record_header **out, bool
     }
     if (head->len > JOURNAL_PAYLOAD_MAX)
         return RC_OK;
-    rc = fill(w, format_record_bytes(head->len), err);
+    rc = chain_fill(w, format_record_bytes(head->len), err);
     if (rc != RC_OK)
         return rc;
     head = (const void *)(w->buf + w->from);
@@ -368,7 +368,7 @@ static enum rc damaged(const struct chain_walk *w, const struct evidence *found,
 }
 
 /* The chain ends here: is that its end, or is something missing? */
-static enum rc judge(struct chain_walk *w, bool zero, struct err *err)
+static enum rc chain_judge(struct chain_walk *w, bool zero, struct err *err)
 {
     const struct chain *c = w->chain;
     struct evidence found = {0};
@@ -481,11 +481,11 @@ enum rc chain_walk_next(struct chain_walk *w, const struct record_header **out, 
                 return rc;
             continue;
         }
-        enum rc rc = look(w, out, &zero, err);
+        enum rc rc = chain_look(w, out, &zero, err);
         if (rc != RC_OK)
             return rc;
         if (*out == NULL || (*out)->lsn != w->next_lsn)
-            return judge(w, zero, err);
+            return chain_judge(w, zero, err);
         w->from += format_record_bytes((*out)->len);
         if (((*out)->flags & FORMAT_MARKER) == 0) {
             w->next_lsn++;

@@ -19,8 +19,8 @@ struct bytes {
 };
 
 /* All of a file, or its first page. Owns: the caller, bytes.data. */
-static enum rc read_file(const struct fs *fs, const char *path, uint64_t max, struct bytes *out,
-                         struct err *err)
+static enum rc damaged_read_file(const struct fs *fs, const char *path, uint64_t max,
+                                 struct bytes *out, struct err *err)
 {
     struct fs_file *file = NULL;
     size_t got = 0;
@@ -71,8 +71,8 @@ static bool take_key_beside(const struct fs *fs, const char *path, struct format
         return false;
     char *original = strndup(path, len - cut);
     must(original != NULL);
-    bool told =
-        read_file(fs, original, FORMAT_PAGE, &page, &ignored) == RC_OK && take_key(&page, key, mix);
+    bool told = damaged_read_file(fs, original, FORMAT_PAGE, &page, &ignored) == RC_OK &&
+                take_key(&page, key, mix);
     free(page.data);
     free(original);
     return told;
@@ -86,7 +86,7 @@ enum rc journal_read_damaged(const struct fs *fs, const char *path,
     struct bytes all;
     uint64_t mix;
     fs = fs == NULL ? &fs_posix : fs;
-    enum rc rc = read_file(fs, path, UINT64_MAX, &all, err);
+    enum rc rc = damaged_read_file(fs, path, UINT64_MAX, &all, err);
     if (rc == RC_OK && !take_key(&all, &key, &mix) && !take_key_beside(fs, path, &key, &mix))
         rc = err_set(err, RC_CORRUPT,
                      "'%s' has no sound header, and no file beside it tells what its records are "

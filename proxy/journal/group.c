@@ -58,8 +58,8 @@ static struct chunk *chunk_for(struct journal *j, uint64_t bytes)
 }
 
 /* Moves records into the chunk, `first` and what follows it, up to `limit` bytes of the chunk. */
-static void gather(struct journal *j, struct chunk *c, const struct record_header *record,
-                   uint64_t limit)
+static void group_gather(struct journal *j, struct chunk *c, const struct record_header *record,
+                         uint64_t limit)
 {
     uint64_t from = c->len, mix = format_mix(c->number), lsn = j->gathered_lsn, records = 0;
     struct oversize *oversize;
@@ -165,7 +165,7 @@ static enum rc write_ring_group(struct journal *j, struct chunk *c,
                                 const struct record_header *first, struct err *err)
 {
     uint64_t from = c->len, room = j->current->bytes - FORMAT_TAIL_ZEROS - j->offset;
-    gather(j, c, first, min_u64(j->retained.chunk_bytes, from + room));
+    group_gather(j, c, first, min_u64(j->retained.chunk_bytes, from + room));
     uint64_t len = c->len - from, pad = pad_after(j->current, j->offset + len);
     memset(c->data + c->len, 0, pad);
     enum rc rc = j->fs->pwrite(j->fs->ctx, j->current->file, c->data + from, (size_t)(len + pad),

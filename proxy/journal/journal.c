@@ -118,7 +118,7 @@ static uint64_t room_for(const struct ring *ring, uint64_t bytes)
 }
 
 /* A record that no ring takes goes to memory of its own, of which there is only so much. */
-static bool has_room(const struct journal *j, struct ring *ring, uint64_t bytes)
+static bool journal_has_room(const struct journal *j, struct ring *ring, uint64_t bytes)
 {
     uint64_t need = room_for(ring, bytes);
     return LIKELY(oversize_is_bounded(j)) &&
@@ -149,7 +149,7 @@ static bool takes_kept_room(const struct journal *j, uint64_t bytes)
 }
 
 /* Nothing but removals is accepted while the journal is full, or when this record would fill it. */
-static bool is_refused(const struct journal *j, uint64_t bytes, bool removal)
+static bool journal_is_refused(const struct journal *j, uint64_t bytes, bool removal)
 {
     int state = atomic_load_explicit(&j->state, memory_order_acquire);
     if (LIKELY(state == JOURNAL_RUNNING))
@@ -174,19 +174,19 @@ static void note_refused(struct journal *j)
     journal_say_full(j);
 }
 
-static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, bool removal,
-                       struct err *err)
+static enum rc journal_reserve_any(struct journal *j, uint32_t producer, uint64_t bytes,
+                                   bool removal, struct err *err)
 {
     must(producer < j->producers_len);
     struct ring *ring = &j->producers[producer].ring;
-    if (UNLIKELY(is_refused(j, bytes, removal))) {
+    if (UNLIKELY(journal_is_refused(j, bytes, removal))) {
         note_refused(j);
         return err_set(err, RC_READONLY, "the journal cannot be written now");
     }
     if (UNLIKELY(bytes > JOURNAL_PAYLOAD_MAX))
         return err_set(err, RC_FULL, "%llu bytes are more than a journal record may have",
                        (unsigned long long)bytes);
-    if (LIKELY(has_room(j, ring, bytes)))
+    if (LIKELY(journal_has_room(j, ring, bytes)))
         return RC_OK;
     journal_wake(j, SLEEP_TICK);
     return err_set(err, RC_AGAIN, "the journal is behind");
@@ -194,13 +194,13 @@ static enum rc reserve(struct journal *j, uint32_t producer, uint64_t bytes, boo
 
 enum rc journal_reserve(struct journal *j, uint32_t producer, uint64_t bytes, struct err *err)
 {
-    return reserve(j, producer, bytes, false, err);
+    return journal_reserve_any(j, producer, bytes, false, err);
 }
 
 enum rc journal_reserve_removal(struct journal *j, uint32_t producer, uint64_t bytes,
                                 struct err *err)
 {
-    return reserve(j, producer, bytes, true, err);
+    return journal_reserve_any(j, producer, bytes, true, err);
 }
 
 struct room {
@@ -212,18 +212,19 @@ struct room {
 static bool is_answered(struct journal *j, void *arg)
 {
     const struct room *room = arg;
-    return is_refused(j, room->bytes, room->removal) || has_room(j, room->ring, room->bytes);
+    return journal_is_refused(j, room->bytes, room->removal) ||
+           journal_has_room(j, room->ring, room->bytes);
 }
 
 enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes, bool removal,
                           int64_t timeout_ms, struct err *err)
 {
-    enum rc rc = reserve(j, producer, bytes, removal, err);
+    enum rc rc = journal_reserve_any(j, producer, bytes, removal, err);
     if (rc != RC_AGAIN)
         return rc;
     struct room room = {&j->producers[producer].ring, bytes, removal};
     wait_until(j, is_answered, &room, timeout_ms * 1000);
-    return reserve(j, producer, bytes, removal, err);
+    return journal_reserve_any(j, producer, bytes, removal, err);
 }
 
 /* Memory for it, with all parts in it that are not in memory of their own. Running out of memory

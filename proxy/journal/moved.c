@@ -34,8 +34,8 @@ static enum rc check_path(const struct journal *j, const char *path, struct file
                    put_back);
 }
 
-static enum rc check_file(const struct journal *j, const char *name, struct file_id id,
-                          uint64_t bytes, struct err *err)
+static enum rc moved_check_file(const struct journal *j, const char *name, struct file_id id,
+                                uint64_t bytes, struct err *err)
 {
     char *path = chain_path(j->dir, name);
     enum rc rc = check_path(j, path, id, bytes, err);
@@ -47,7 +47,7 @@ static enum rc check_segment(const struct journal *j, const struct watched *w, s
 {
     char name[FORMAT_NAME_MAX];
     format_segment_name(name, w->first_lsn);
-    return check_file(j, name, w->id, w->bytes, err);
+    return moved_check_file(j, name, w->id, w->bytes, err);
 }
 
 /* What is gone for good cannot be put back. */
@@ -78,7 +78,7 @@ static enum rc check_rings(const struct journal *j, struct err *err)
     for (uint32_t p = 0; rc == RC_OK && p < j->producers_len; p++) {
         char name[FORMAT_NAME_MAX];
         format_ring_name(name, p);
-        rc = check_file(j, name, j->producers[p].ring_id, 0, err);
+        rc = moved_check_file(j, name, j->producers[p].ring_id, 0, err);
     }
     return rc;
 }

@@ -121,7 +121,7 @@ static enum rc find_last(struct journal *j, const struct examined *found, struct
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-static enum rc check_options(const struct journal_options *o, struct err *err)
+static enum rc recover_check_options(const struct journal_options *o, struct err *err)
 {
     uint64_t ring = o->ring_bytes == 0 ? RING_BYTES_DEFAULT : o->ring_bytes;
     if (o->segment_bytes < SEGMENT_BYTES_MIN)
@@ -244,7 +244,7 @@ enum rc recover_examine(const struct fs *fs, const char *dir, struct journal **o
 
 enum rc journal_open(const struct journal_options *options, struct journal **out, struct err *err)
 {
-    enum rc rc = check_options(options, err);
+    enum rc rc = recover_check_options(options, err);
     if (rc != RC_OK)
         return rc;
     struct examined found = {.all = false};

@@ -129,8 +129,8 @@ static enum rc declare_whole(const struct journal *j, size_t segments, struct er
     return stop_mark_write(j->fs, j->dir, j->existed ? j->id : nobody, &mark, err);
 }
 
-static enum rc mend(const struct journal *j, const struct examined *found,
-                    struct journal_salvage *out, struct err *err)
+static enum rc salvage_mend(const struct journal *j, const struct examined *found,
+                            struct journal_salvage *out, struct err *err)
 {
     const struct chain *c = &j->chain;
     size_t keep = found->flaw == FLAW_SEGMENTS ? j->chain_end : c->len;
@@ -186,7 +186,7 @@ static enum rc salvage_round(const struct fs *fs, const char *dir, bool first,
         out->known_lsn = known_lsn(j);
     }
     if (rc == RC_CORRUPT)
-        rc = mend(j, &found, out, err);
+        rc = salvage_mend(j, &found, out, err);
     journal_close(&j);
     return rc;
 }

@@ -163,8 +163,8 @@ static enum rc write_retained(struct journal *j, struct fs_file *file, uint64_t 
 }
 
 /* What the new segment is: its first LSN, and after which one it continues. */
-static void describe(struct journal *j, uint64_t *first_lsn, uint64_t *continues_after,
-                     bool *replaces)
+static void segment_describe(struct journal *j, uint64_t *first_lsn, uint64_t *continues_after,
+                             bool *replaces)
 {
     bool again = j->broken && j->retained.head != NULL;
     *first_lsn = again ? j->retained.head->first_lsn : j->gathered_lsn + 1;
@@ -180,7 +180,7 @@ static void describe(struct journal *j, uint64_t *first_lsn, uint64_t *continues
 }
 
 /* Everything written is durable, in `s`; what was not synced before never will be. */
-static void settle(struct journal *j, struct segment *s, uint64_t end)
+static void segment_settle(struct journal *j, struct segment *s, uint64_t end)
 {
     for (struct segment *old = j->unsynced; old != NULL; old = old->next)
         if (old->file != NULL)
@@ -224,7 +224,7 @@ enum rc segment_advance(struct journal *j, struct err *err)
     bool whole;
     uint64_t first_lsn, continues_after, end = FORMAT_DATA_AT;
     uint64_t need = max_u64(j->need_bytes, j->options.segment_bytes);
-    describe(j, &first_lsn, &continues_after, &whole);
+    segment_describe(j, &first_lsn, &continues_after, &whole);
     whole |= j->broken;
     if (j->broken)
         need = max_u64(need, FORMAT_DATA_AT + j->retained.bytes + FORMAT_PAGE);
@@ -247,7 +247,7 @@ enum rc segment_advance(struct journal *j, struct err *err)
         return rc;
     }
     if (whole) {
-        settle(j, s, end);
+        segment_settle(j, s, end);
     } else {
         segment_adopt(j, s, end);
         j->switched = true;

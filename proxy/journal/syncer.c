@@ -171,7 +171,7 @@ static void make_spare(struct journal *j) REQUIRES(j->lock)
 /* ---- watching ---- */
 
 /* Looks once a second, and before a trim, whether the files are where they were. */
-static bool look_around(struct journal *j) REQUIRES(j->lock)
+static bool syncer_look_around(struct journal *j) REQUIRES(j->lock)
 {
     struct err ignored;
     lock_release(&j->lock);
@@ -248,8 +248,8 @@ void *syncer_main(void *arg)
         } else if (j->sync_stop) {
             break;
         } else if (is_time_to_look(j)) {
-            look_around(j);
-        } else if (may_trim(j) && look_around(j) && (trimmed = take_trimmed(j)) != NULL) {
+            syncer_look_around(j);
+        } else if (may_trim(j) && syncer_look_around(j) && (trimmed = take_trimmed(j)) != NULL) {
             lock_release(&j->lock);
             retire(j, trimmed);
             lock_acquire(&j->lock);

@@ -127,7 +127,7 @@ enum txn_state txn_await_capture(struct txn *t, struct waiter *w)
     return await_soon(t, w, &w->capture_since_us, REFUSED_LARGE_CAPTURE);
 }
 
-static enum txn_state make_room(struct txn *t, struct waiter *w, uint64_t bytes)
+static enum txn_state admit_make_room(struct txn *t, struct waiter *w, uint64_t bytes)
 {
     struct err err;
     bool removal = (t->flags & TXN_REMOVES) != 0;
@@ -213,8 +213,8 @@ enum txn_state txn_admit(struct txn *t, struct waiter *w)
             w->admitted = false;
         }
     }
-    enum txn_state state =
-        make_room(t, w, txn_request_bytes(t->raw, t->argc, t->argv) + t->following + EFFECT_SLACK);
+    enum txn_state state = admit_make_room(
+        t, w, txn_request_bytes(t->raw, t->argc, t->argv) + t->following + EFFECT_SLACK);
     if (state == TXN_READY && !prepare_oversize(t))
         return txn_refuse(t, REPLY_OOM);
     return state;

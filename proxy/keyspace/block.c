@@ -39,7 +39,7 @@ static bool try_move(struct blocked *b, enum block_state from, enum block_state 
 
 /* --- Queues --- */
 
-static struct chains **table_of(struct shard *sh)
+static struct chains **block_table_of(struct shard *sh)
 {
     return (struct chains **)(void *)&sh->blocked;
 }
@@ -75,7 +75,7 @@ static struct block_queue *get_queue(const struct slot *s) NO_TSA
     if (key.len > 0)
         memcpy(q->key, key.ptr, key.len);
     q->last = &q->first;
-    if (!chains_try_put(table_of(s->shard), &q->node)) {
+    if (!chains_try_put(block_table_of(s->shard), &q->node)) {
         free(q);
         return NULL;
     }
@@ -86,11 +86,11 @@ static void free_if_empty(struct block_queue *q) NO_TSA
 {
     if (q->first != NULL)
         return;
-    chains_take(table_of(q->shard), &q->node);
+    chains_take(block_table_of(q->shard), &q->node);
     free(q);
 }
 
-static void enter(struct block_place *p, struct block_queue *q, struct blocked *b)
+static void block_enter(struct block_place *p, struct block_queue *q, struct blocked *b)
 {
     *p = (struct block_place){.link = q->last, .queue = q, .owner = b};
     *q->last = p;
@@ -132,7 +132,7 @@ static bool enter_all(struct txn *t, uint32_t first, uint32_t keys_len, struct b
             return false;
         }
         if (!stands_in(b, q)) /* a key may be named twice */
-            enter(&b->places[b->places_len++], q, b);
+            block_enter(&b->places[b->places_len++], q, b);
     }
     return true;
 }
@@ -299,9 +299,9 @@ void block_databases_changed(struct txn *t, uint32_t a, uint32_t b) NO_TSA
         q->node.hash = store_hash(&ks->store, q->store_db, slice_of(q->key, q->len));
         struct shard *sh = store_shard(&ks->store, q->node.hash);
         __atomic_store_n(&q->shard, sh, __ATOMIC_RELEASE);
-        must(chains_try_put(table_of(sh), &q->node));
+        must(chains_try_put(block_table_of(sh), &q->node));
         call_all(q);
     }
     for (uint32_t i = 0; i < ks->store.shards_len; i++)
-        chains_trim(table_of(&ks->store.shards[i]));
+        chains_trim(block_table_of(&ks->store.shards[i]));
 }

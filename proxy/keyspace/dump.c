@@ -80,7 +80,7 @@ static enum rc begin_string(struct restored *r, uint64_t len)
     return r->blob != NULL ? RC_OK : RC_NOMEM;
 }
 
-static enum rc begin(void *ctx, const struct rdb_summary *summary)
+static enum rc dump_begin(void *ctx, const struct rdb_summary *summary)
 {
     const struct building *b = ctx;
     struct restored *r = b->r;
@@ -139,7 +139,7 @@ static enum rc put_scored(struct restored *r, struct slice member, double score)
     return result == ZSET_ADDED ? RC_OK : result == ZSET_OOM ? RC_NOMEM : RC_INVALID;
 }
 
-static enum rc take_element(void *ctx, struct slice name, struct slice value, double score)
+static enum rc dump_take_element(void *ctx, struct slice name, struct slice value, double score)
 {
     const struct building *b = ctx;
     switch (b->r->value.type) {
@@ -161,7 +161,7 @@ enum rc value_restore(struct restored *out, struct slice payload, uint64_t bytes
 {
     *out = (struct restored){.value = {.type = VALUE_NONE}};
     struct building b = {out, bytes_max};
-    struct rdb_sink sink = {&b, begin, take_element};
+    struct rdb_sink sink = {&b, dump_begin, dump_take_element};
     enum rc rc = rdb_read(payload, &sink, err);
     if (rc != RC_OK)
         restored_fini(out);

@@ -1,6 +1,6 @@
 /* Reading and changing keys inside a transaction.
  *
- * Every change goes the same way: begin_edit() stamps the transaction, captures the entry for a cut
+ * Every change goes the same way: edit_begin() stamps the transaction, captures the entry for a cut
  * that is still owed it, and clears away what has expired; then the store changes; end_edit() makes
  * the entry dirty, keeps the sums of what is dirty, and tells WATCH. An aggregate stays open until
  * its request ends, for the command goes on changing it. What changes a whole key says its effect
@@ -13,7 +13,7 @@
 
 /* --- Reading --- */
 
-static void note_expired(struct txn *t, const struct entry *e)
+static void edit_note_expired(struct txn *t, const struct entry *e)
 {
     if (e == NULL)
         return;
@@ -22,7 +22,7 @@ static void note_expired(struct txn *t, const struct entry *e)
 }
 
 /* Type and expiry are enough for what the command does with this key, and they are there. */
-static bool is_enough(const struct txn *t, const struct slot *s, const struct entry *e)
+static bool edit_is_enough(const struct txn *t, const struct slot *s, const struct entry *e)
 {
     return txn_is_live_head(t, e) && (needs_head(s->key->mode) || s->key->mode == KEY_OVERWRITE);
 }
@@ -34,10 +34,10 @@ const struct value *txn_peek(struct txn *t, uint32_t k)
     struct entry *e = slot_entry(t, s);
     if (txn_is_live(t, e)) {
         entry_value(e, &s->view);
-    } else if (is_enough(t, s, e)) {
+    } else if (edit_is_enough(t, s, e)) {
         entry_head(e, &s->view);
     } else {
-        note_expired(t, e);
+        edit_note_expired(t, e);
         return NULL;
     }
     return &s->view;
@@ -121,7 +121,7 @@ bool edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e, int64_t 
     return ready;
 }
 
-static struct slot *find_open(struct txn *t, const struct slot *s)
+static struct slot *edit_find_open(struct txn *t, const struct slot *s)
 {
     for (uint32_t n = t->open_objects; n != 0; n = t->slots[n - 1].next_open) {
         struct slot *other = &t->slots[n - 1];
@@ -131,7 +131,7 @@ static struct slot *find_open(struct txn *t, const struct slot *s)
     return NULL;
 }
 
-static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
+static struct edit edit_begin(struct txn *t, uint32_t k) NO_TSA
 {
     must(t->open && k < t->slots_len && (t->flags & TXN_WRITES) != 0);
     struct keyspace *ks = t->ks;
@@ -142,7 +142,7 @@ static struct edit begin_edit(struct txn *t, uint32_t k) NO_TSA
     struct entry *e = slot_entry(t, s);
     if (e == NULL)
         return (struct edit){.slot = s};
-    struct slot *open = find_open(t, s);
+    struct slot *open = edit_find_open(t, s);
     int64_t before;
     must(edit_begin_entry(t, s->shard, e, &before)); /* see owed.c */
     if (open != NULL)
@@ -242,7 +242,7 @@ static int64_t kept_expiry(const struct txn *t, const struct edit *edit, int64_t
 
 enum rc edit_clear(struct txn *t, uint32_t k) NO_TSA
 {
-    struct edit edit = begin_edit(t, k);
+    struct edit edit = edit_begin(t, k);
     struct slot *s = edit.slot;
     enum rc rc = end_edit(t, &edit, entry_set_none(s->shard, slot_at(s, edit.entry)));
     if (rc == RC_OK)
@@ -257,7 +257,7 @@ enum rc txn_set_blob(struct txn *t, uint32_t k, struct slice value, struct blob 
         return edit_clear(t, k);
     if (!effect_try_reserve(t, k, value.len))
         return RC_NOMEM;
-    struct edit edit = begin_edit(t, k);
+    struct edit edit = edit_begin(t, k);
     struct slot *s = edit.slot;
     int64_t expires = kept_expiry(t, &edit, expires_at_ms);
     struct entry *e;
@@ -278,7 +278,7 @@ enum rc txn_set_string(struct txn *t, uint32_t k, struct slice value, int64_t ex
 
 char *txn_edit_string(struct txn *t, uint32_t k, size_t new_len) NO_TSA
 {
-    struct edit edit = begin_edit(t, k);
+    struct edit edit = edit_begin(t, k);
     struct slot *s = edit.slot;
     char *at = NULL;
     struct entry *e = entry_edit_string(s->shard, slot_at(s, edit.entry), new_len, &at);
@@ -308,9 +308,9 @@ static struct entry *place_value(const struct edit *edit, const struct value *v,
 }
 
 /* Puts a string or an object at `to` and says it in full; the object is taken over on success. */
-static enum rc put(struct txn *t, uint32_t to, const struct value *v, void *object)
+static enum rc edit_put(struct txn *t, uint32_t to, const struct value *v, void *object)
 {
-    struct edit edit = begin_edit(t, to);
+    struct edit edit = edit_begin(t, to);
     size_t mark = t->effects.len;
     struct value whole = *v;
     whole.object = object;
@@ -340,7 +340,7 @@ static void **open_object(struct txn *t, const struct edit *edit, struct entry *
 void **txn_edit_object(struct txn *t, uint32_t k, enum value_type type, bool *created) NO_TSA
 {
     const struct value_ops *ops = value_ops(type);
-    struct edit edit = begin_edit(t, k);
+    struct edit edit = edit_begin(t, k);
     struct slot *s = edit.slot;
     struct entry *e = edit.entry;
     bool creates = e == NULL || e->type == VALUE_NONE;
@@ -389,7 +389,7 @@ enum rc txn_put_object(struct txn *t, uint32_t k, enum value_type type, void **o
 {
     struct value v = {.type = type};
     must(*object != NULL && value_ops(type)->count(*object) > 0);
-    enum rc rc = put(t, k, &v, *object);
+    enum rc rc = edit_put(t, k, &v, *object);
     if (rc == RC_OK)
         *object = NULL;
     return rc;
@@ -406,8 +406,9 @@ static bool may_be_in_backend(const struct slot *s, const struct entry *e)
 bool txn_remove(struct txn *t, uint32_t k)
 {
     const struct entry *e = slot_entry(t, &t->slots[k]);
-    note_expired(t, e);
-    if (!txn_is_live(t, e) && !is_enough(t, &t->slots[k], e) && !may_be_in_backend(&t->slots[k], e))
+    edit_note_expired(t, e);
+    if (!txn_is_live(t, e) && !edit_is_enough(t, &t->slots[k], e) &&
+        !may_be_in_backend(&t->slots[k], e))
         return false;
     return edit_clear(t, k) == RC_OK;
 }
@@ -417,7 +418,7 @@ enum rc txn_set_expiry(struct txn *t, uint32_t k, int64_t expires_at_ms) NO_TSA
     must(txn_is_live(t, slot_entry(t, &t->slots[k])));
     if (is_past(t, expires_at_ms))
         return edit_clear(t, k);
-    struct edit edit = begin_edit(t, k);
+    struct edit edit = edit_begin(t, k);
     struct slot *s = edit.slot;
     struct entry *e = entry_set_expiry(s->shard, edit.entry, s->hash, expires_at_ms);
     enum rc rc = end_edit(t, &edit, e);
@@ -441,11 +442,11 @@ enum rc txn_copy(struct txn *t, uint32_t from, uint32_t to)
     must(v != NULL);
     notify_renewed(t, to);
     if (v->type == VALUE_STRING)
-        return put(t, to, v, NULL);
+        return edit_put(t, to, v, NULL);
     void *object = value_ops(v->type)->copy(v->object);
     if (object == NULL)
         return RC_NOMEM;
-    enum rc rc = put(t, to, v, object);
+    enum rc rc = edit_put(t, to, v, object);
     if (rc != RC_OK)
         value_ops(v->type)->free(object);
     return rc;
@@ -456,7 +457,7 @@ enum rc txn_put_value(struct txn *t, uint32_t k, const struct value *v, void **o
     must((v->type == VALUE_STRING) == (*object == NULL) && !is_past(t, v->expires_at_ms));
     must(*object == NULL || value_ops(v->type)->count(*object) > 0);
     notify_renewed(t, k);
-    enum rc rc = put(t, k, v, *object);
+    enum rc rc = edit_put(t, k, v, *object);
     if (rc == RC_OK)
         *object = NULL;
     return rc;
@@ -477,20 +478,20 @@ enum rc txn_rename(struct txn *t, uint32_t from, uint32_t to) NO_TSA
     must(v != NULL);
     notify_renewed(t, to);
     if (v->type == VALUE_STRING) {
-        enum rc rc = put(t, to, v, NULL);
+        enum rc rc = edit_put(t, to, v, NULL);
         return rc == RC_OK ? edit_clear(t, from) : rc;
     }
     struct value moved = *v;
     bool by_name = t->ks->replaying || goes_by_name(t, from, to, v); /* what is replayed went so */
-    struct edit edit = begin_edit(t, from); /* a capture may move the object */
+    struct edit edit = edit_begin(t, from); /* a capture may move the object */
     struct slot *s = edit.slot;
     /* First where it goes, which needs memory; leaving needs none. */
     enum rc rc;
     if (by_name) {
-        struct edit arriving = begin_edit(t, to);
+        struct edit arriving = edit_begin(t, to);
         rc = end_edit(t, &arriving, place_value(&arriving, &moved, entry_object(edit.entry)));
     } else {
-        rc = put(t, to, &moved, entry_object(edit.entry));
+        rc = edit_put(t, to, &moved, entry_object(edit.entry));
     }
     if (rc == RC_OK)
         (void)entry_take_object(s->shard, edit.entry, s->hash);

@@ -15,7 +15,7 @@ enum {
     FRAME = 64,        /* of an effect beside its key and value, at the most */
 };
 
-static void append_number(struct buf *out, int64_t n)
+static void effect_append_number(struct buf *out, int64_t n)
 {
     char digits[NUM_I64_MAX];
     buf_append_bulk(out, slice_of(digits, num_format_i64(digits, n)));
@@ -30,7 +30,7 @@ void effect_select(struct txn *t, uint32_t store_db)
     } else if (store_db != t->effects_db) {
         buf_append_array_header(&t->effects, 2);
         buf_append_bulk(&t->effects, SLICE("SELECT"));
-        append_number(&t->effects, store_db);
+        effect_append_number(&t->effects, store_db);
     }
     t->effects_db = store_db;
 }
@@ -51,7 +51,7 @@ void effect_del(struct txn *t, uint32_t store_db, struct slice key)
 }
 
 /* The head of an effect of key k, and the key; `argc` arguments follow. */
-static void begin(struct txn *t, uint32_t k, const char *verb, uint32_t argc)
+static void effect_begin(struct txn *t, uint32_t k, const char *verb, uint32_t argc)
 {
     const struct slot *s = &t->slots[k];
     must(k < t->slots_len);
@@ -77,7 +77,7 @@ void txn_effect_nothing(struct txn *t)
 void txn_effect(struct txn *t, uint32_t k, const char *verb, uint32_t argc,
                 const struct slice *argv)
 {
-    begin(t, k, verb, argc);
+    effect_begin(t, k, verb, argc);
     for (uint32_t i = 0; i < argc; i++)
         buf_append_bulk(&t->effects, argv[i]);
 }
@@ -131,12 +131,12 @@ void effect_say_string(struct txn *t, uint32_t k, struct slice value, int64_t ex
 {
     if (!says(t))
         return;
-    begin(t, k, "SET", expires_at_ms == 0 ? 1 : 3);
+    effect_begin(t, k, "SET", expires_at_ms == 0 ? 1 : 3);
     buf_append_bulk(&t->effects, value);
     if (expires_at_ms == 0)
         return;
     buf_append_bulk(&t->effects, SLICE("PXAT"));
-    append_number(&t->effects, expires_at_ms);
+    effect_append_number(&t->effects, expires_at_ms);
 }
 
 bool effect_say_whole(struct txn *t, uint32_t k, const struct value *v)
@@ -153,8 +153,8 @@ bool effect_say_whole(struct txn *t, uint32_t k, const struct value *v)
     bool fits = value_dump(&payload, v) && payload.len <= STORE_STRING_MAX &&
                 effect_try_reserve(t, k, payload.len);
     if (fits) {
-        begin(t, k, "RESTORE", 4);
-        append_number(&t->effects, v->expires_at_ms);
+        effect_begin(t, k, "RESTORE", 4);
+        effect_append_number(&t->effects, v->expires_at_ms);
         buf_append_bulk(&t->effects, buf_slice(&payload));
         buf_append_bulk(&t->effects, SLICE("REPLACE"));
         buf_append_bulk(&t->effects, SLICE("ABSTTL"));
@@ -176,8 +176,8 @@ void effect_say_map(struct txn *t, const uint32_t *numbers, uint32_t n)
     t->said = SAID_EFFECTS;
     effect_head(t, t->effects.len > 0 ? t->effects_db : 0, SLICE("DBMAP"), 2 * n);
     for (uint32_t i = 0; i < n; i++) {
-        append_number(&t->effects, numbers[i]);
-        append_number(&t->effects, dbmap_store_db(&t->ks->wb->map, numbers[i]));
+        effect_append_number(&t->effects, numbers[i]);
+        effect_append_number(&t->effects, dbmap_store_db(&t->ks->wb->map, numbers[i]));
     }
 }
 
@@ -211,11 +211,11 @@ static void pairs_next(struct pairs *p, int64_t position)
 {
     if (p->room == 0) {
         p->room = (uint32_t)min_u64(p->left, EFFECT_PAIRS);
-        begin(p->t, p->k, p->verb, 2 * p->room);
+        effect_begin(p->t, p->k, p->verb, 2 * p->room);
     }
     p->room--;
     p->left--;
-    append_number(&p->t->effects, position);
+    effect_append_number(&p->t->effects, position);
 }
 
 static bool add_element(void *ctx, int64_t position, struct slice value)
@@ -267,7 +267,7 @@ void txn_effect_list_gone(struct txn *t, uint32_t k, const struct list_span *spa
     struct pairs p = {.t = t, .k = k, .verb = "LISTDEL", .left = n};
     for (size_t i = 0; i < n; i++) {
         pairs_next(&p, spans[i].first);
-        append_number(&t->effects, spans[i].last);
+        effect_append_number(&t->effects, spans[i].last);
     }
 }
 

@@ -103,7 +103,7 @@ static enum rc count_record(void *ctx, const struct journal_record *record, stru
     return RC_OK;
 }
 
-static void survey(struct journal *j, const struct journal_history *h, struct survey *out)
+static void join_survey(struct journal *j, const struct journal_history *h, struct survey *out)
 {
     *out = (struct survey){0};
     enum rc rc = journal_replay(j, h->after_lsn, count_record, out, &out->err);
@@ -132,8 +132,8 @@ struct telling {
     void *ctx;
 };
 
-static void tell(const struct telling *to, const char *format, ...) PRINTF_LIKE(2, 3);
-static void tell(const struct telling *to, const char *format, ...)
+static void join_tell(const struct telling *to, const char *format, ...) PRINTF_LIKE(2, 3);
+static void join_tell(const struct telling *to, const char *format, ...)
 {
     char text[LINE_MAX_BYTES];
     va_list args;
@@ -144,7 +144,7 @@ static void tell(const struct telling *to, const char *format, ...)
 }
 
 /* Where a directive points to: the absolute path, where there is something. Owns: the caller. */
-static char *place_of(enum option_id id)
+static char *join_place_of(enum option_id id)
 {
     char *text = option_strdup(id);
     const char *colon = id == OPT_backend ? strchr(text, ':') : NULL;
@@ -158,15 +158,15 @@ static char *place_of(enum option_id id)
 static void tell_store(const struct telling *to, const struct backend_position *store)
 {
     char id[2 * SHORT_ID_BYTES + 1], when[TIME_TEXT_BYTES];
-    char *place = place_of(OPT_backend);
+    char *place = join_place_of(OPT_backend);
     short_id(store->mark.journal_id, id);
     if (!has_journal(store) && store->fresh)
-        tell(to, "store: new and empty, of no journal yet (%s)", place);
+        join_tell(to, "store: new and empty, of no journal yet (%s)", place);
     else if (!has_journal(store))
-        tell(to, "store: at LSN %" PRIu64 " of no known journal (%s)", store->cut_lsn, place);
+        join_tell(to, "store: at LSN %" PRIu64 " of no known journal (%s)", store->cut_lsn, place);
     else
-        tell(to, "store: of journal %s, at LSN %" PRIu64 ", from %s (%s)", id, store->cut_lsn,
-             time_text(store->mark.cut_at_ms, when), place);
+        join_tell(to, "store: of journal %s, at LSN %" PRIu64 ", from %s (%s)", id, store->cut_lsn,
+                  time_text(store->mark.cut_at_ms, when), place);
     free(place);
 }
 
@@ -174,19 +174,21 @@ static void tell_journal(const struct telling *to, const struct journal_history 
                          const struct survey *s)
 {
     char id[2 * SHORT_ID_BYTES + 1], first[TIME_TEXT_BYTES], last[TIME_TEXT_BYTES];
-    char *place = place_of(OPT_journal_dir);
+    char *place = join_place_of(OPT_journal_dir);
     short_id(h->id, id);
     if (!h->exists)
-        tell(to, "journal: none in the directory (%s)", place);
+        join_tell(to, "journal: none in the directory (%s)", place);
     else if (s->records == 0)
-        tell(to, "journal: %s, without a record, at LSN %" PRIu64 " (%s)", id, h->last_lsn, place);
+        join_tell(to, "journal: %s, without a record, at LSN %" PRIu64 " (%s)", id, h->last_lsn,
+                  place);
     else
-        tell(to, "journal: %s, %" PRIu64 " records, LSN %" PRIu64 " to %" PRIu64 ", %s to %s (%s)",
-             id, s->records, h->after_lsn + 1, h->last_lsn, time_text(s->first_ms, first),
-             time_text(s->last_ms, last), place);
+        join_tell(to,
+                  "journal: %s, %" PRIu64 " records, LSN %" PRIu64 " to %" PRIu64 ", %s to %s (%s)",
+                  id, s->records, h->after_lsn + 1, h->last_lsn, time_text(s->first_ms, first),
+                  time_text(s->last_ms, last), place);
     free(place);
     if (s->err.code != RC_OK)
-        tell(to, "journal: cannot be read to its end: %s", s->err.text);
+        join_tell(to, "journal: cannot be read to its end: %s", s->err.text);
 }
 
 static void tell_missing(const struct telling *to, const struct backend_position *store,
@@ -196,42 +198,43 @@ static void tell_missing(const struct telling *to, const struct backend_position
     time_text(store->mark.cut_at_ms, from);
     switch (join_decide(store, h)) {
     case JOIN_NEW_STORE:
-        tell(to,
-             h->whole_after_lsn == 0
-                 ? "the store was removed, or is another one. The journal reaches back to its "
-                   "first record: replayed, it gives everything that was written"
-                 : "the store was removed, or is another one. Missing: what was written up to "
-                   "LSN %" PRIu64 ", which was in a store and is not in the journal",
-             h->whole_after_lsn);
+        join_tell(to,
+                  h->whole_after_lsn == 0
+                      ? "the store was removed, or is another one. The journal reaches back to its "
+                        "first record: replayed, it gives everything that was written"
+                      : "the store was removed, or is another one. Missing: what was written up to "
+                        "LSN %" PRIu64 ", which was in a store and is not in the journal",
+                  h->whole_after_lsn);
         break;
     case JOIN_FOREIGN:
-        tell(to, "they do not belong together: what the journal has was not written for this "
-                 "store, and what was written for this store is not in it");
+        join_tell(to, "they do not belong together: what the journal has was not written for this "
+                      "store, and what was written for this store is not in it");
         break;
     case JOIN_NO_JOURNAL:
-        tell(to,
-             "the journal was removed, or is elsewhere. Missing: whatever was written after "
-             "LSN %" PRIu64 " (%s) and had not reached the store",
-             store->cut_lsn, from);
+        join_tell(to,
+                  "the journal was removed, or is elsewhere. Missing: whatever was written after "
+                  "LSN %" PRIu64 " (%s) and had not reached the store",
+                  store->cut_lsn, from);
         break;
     case JOIN_STORE_OLDER:
-        tell(to,
-             "the store is older than the journal (a backup?). Missing: LSN %" PRIu64 " to %" PRIu64
-             ", %" PRIu64 " records, from %s to %s",
-             store->cut_lsn + 1, h->whole_after_lsn, h->whole_after_lsn - store->cut_lsn, from,
-             s->records > 0 && h->whole_after_lsn == h->after_lsn ? time_text(s->first_ms, until)
-                                                                  : "later");
+        join_tell(to,
+                  "the store is older than the journal (a backup?). Missing: LSN %" PRIu64
+                  " to %" PRIu64 ", %" PRIu64 " records, from %s to %s",
+                  store->cut_lsn + 1, h->whole_after_lsn, h->whole_after_lsn - store->cut_lsn, from,
+                  s->records > 0 && h->whole_after_lsn == h->after_lsn
+                      ? time_text(s->first_ms, until)
+                      : "later");
         break;
     case JOIN_JOURNAL_OLDER:
-        tell(to,
-             "the journal is older than the store, or has lost its end. Missing: whatever was "
-             "written after LSN %" PRIu64 " (%s) and had not reached the store",
-             store->cut_lsn, from);
+        join_tell(to,
+                  "the journal is older than the store, or has lost its end. Missing: whatever was "
+                  "written after LSN %" PRIu64 " (%s) and had not reached the store",
+                  store->cut_lsn, from);
         break;
     case JOIN_JOIN:
     case JOIN_REPLAY:
     case JOIN_REPLAY_NOTHING:
-        tell(to, "they belong together: the proxy starts with them");
+        join_tell(to, "they belong together: the proxy starts with them");
         break;
     }
 }
@@ -241,11 +244,12 @@ static void tell_arguments(const struct telling *to)
 {
     char dir[PATH_MAX];
     if (options_path()[0] != '\0')
-        tell(to, "behind the words of weirctl stands the configuration, as for the proxy: %s",
-             options_path());
+        join_tell(to, "behind the words of weirctl stands the configuration, as for the proxy: %s",
+                  options_path());
     else
-        tell(to, "behind the words of weirctl stands the configuration, as for the proxy: --dir %s",
-             path_shown(".", dir));
+        join_tell(
+            to, "behind the words of weirctl stands the configuration, as for the proxy: --dir %s",
+            path_shown(".", dir));
 }
 
 static void tell_ways(const struct telling *to, const struct backend_position *store,
@@ -253,24 +257,26 @@ static void tell_ways(const struct telling *to, const struct backend_position *s
 {
     if (!join_is_refused(join_decide(store, h)))
         return;
-    tell(to, "way 1: put the store and the journal that belong together in place");
+    join_tell(to, "way 1: put the store and the journal that belong together in place");
     const char *why = join_forbids(store, h, JOIN_WAY_REPLAY);
     if (why == NULL)
-        tell(to,
-             "way 2: `weirctl store adopt replay`: the journal's LSN %" PRIu64 " to %" PRIu64
-             ", %" PRIu64 " records, are replayed over this store; keys that they name become "
-             "what they say",
-             h->after_lsn + 1, h->last_lsn, h->last_lsn - h->after_lsn);
+        join_tell(to,
+                  "way 2: `weirctl store adopt replay`: the journal's LSN %" PRIu64 " to %" PRIu64
+                  ", %" PRIu64 " records, are replayed over this store; keys that they name become "
+                  "what they say",
+                  h->after_lsn + 1, h->last_lsn, h->last_lsn - h->after_lsn);
     else
-        tell(to, "way 2, replaying the journal over this store, is closed: %s", why);
+        join_tell(to, "way 2, replaying the journal over this store, is closed: %s", why);
     if (h->exists)
-        tell(to,
-             "way 3: `weirctl store adopt as-is`: the store stays as it is; the journal's files "
-             "are set aside and their %" PRIu64 " records are not replayed",
-             h->last_lsn - h->after_lsn);
+        join_tell(
+            to,
+            "way 3: `weirctl store adopt as-is`: the store stays as it is; the journal's files "
+            "are set aside and their %" PRIu64 " records are not replayed",
+            h->last_lsn - h->after_lsn);
     else
-        tell(to, "way 3: `weirctl store adopt as-is`: the store stays as it is and begins a new "
-                 "journal");
+        join_tell(to,
+                  "way 3: `weirctl store adopt as-is`: the store stays as it is and begins a new "
+                  "journal");
     tell_arguments(to);
 }
 
@@ -281,7 +287,7 @@ void join_describe(const struct backend_position *store, struct journal *j,
     struct journal_history h;
     struct survey s;
     journal_get_history(j, &h);
-    survey(j, &h, &s);
+    join_survey(j, &h, &s);
     tell_store(&to, store);
     tell_journal(&to, &h, &s);
     tell_missing(&to, store, &h, &s);

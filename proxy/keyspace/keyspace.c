@@ -28,7 +28,7 @@ static void on_journal_progress(void *ctx)
         ks->options.on_journal_progress(ks->options.ctx);
 }
 
-static void on_look(void *ctx)
+static void keyspace_on_look(void *ctx)
 {
     wait_look(ctx, false);
 }
@@ -133,7 +133,7 @@ static void open_writeback(struct keyspace *ks, const struct backend_position *p
         .producers = ks->producers,
         .databases = (uint32_t)option_num(OPT_databases),
         .on_applied = on_journal_progress, /* a commit releases replies, too */
-        .on_look = on_look,
+        .on_look = keyspace_on_look,
         .on_dropped = on_dropped,
         .on_suspected = on_suspected,
         .ctx = ks,

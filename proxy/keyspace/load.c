@@ -27,8 +27,8 @@
 
 enum { POLL_US = 50000 };
 
-static struct load **find_place(struct loader *l, uint64_t hash, uint32_t store_db,
-                                struct slice key) REQUIRES(l->lock)
+static struct load **load_find_place(struct loader *l, uint64_t hash, uint32_t store_db,
+                                     struct slice key) REQUIRES(l->lock)
 {
     struct load **at = &l->buckets[hash % LOAD_BUCKETS];
     while (*at != NULL && ((*at)->hash != hash || (*at)->store_db != store_db ||
@@ -66,7 +66,7 @@ bool load_join(struct keyspace *ks, const struct slot *s, struct waiter *w)
         e->flags |= ENTRY_LOADING;
     }
     lock_acquire(&l->lock);
-    struct load *load = *find_place(l, s->hash, s->store_db, key);
+    struct load *load = *load_find_place(l, s->hash, s->store_db, key);
     if (load != NULL)
         stat_add(STAT_load_waits, 1);
     else
@@ -83,7 +83,7 @@ bool load_join(struct keyspace *ks, const struct slot *s, struct waiter *w)
     return load != NULL;
 }
 
-static void wake(struct waiter *w, enum rc failed)
+static void load_wake(struct waiter *w, enum rc failed)
 {
     while (w != NULL) {
         struct waiter *next = w->next;
@@ -94,7 +94,7 @@ static void wake(struct waiter *w, enum rc failed)
 }
 
 /* Out of the buckets; the loader, in whose queue it still is, frees it. */
-static struct waiter *detach(struct loader *l, struct load *load)
+static struct waiter *load_detach(struct loader *l, struct load *load)
 {
     lock_acquire(&l->lock);
     struct load **at = &l->buckets[load->hash % LOAD_BUCKETS];
@@ -113,7 +113,7 @@ void load_cancel(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct s
     struct loader *l = &ks->loader;
     struct waiter *w = NULL;
     lock_acquire(&l->lock);
-    struct load **at = find_place(l, hash, store_db, key);
+    struct load **at = load_find_place(l, hash, store_db, key);
     struct load *load = *at;
     if (load != NULL) {
         *at = load->chain;
@@ -122,7 +122,7 @@ void load_cancel(struct keyspace *ks, uint64_t hash, uint32_t store_db, struct s
         load->waiters = NULL;
     }
     lock_release(&l->lock);
-    wake(w, RC_OK);
+    load_wake(w, RC_OK);
 }
 
 static bool is_cancelled(struct loader *l, const struct load *load)
@@ -169,10 +169,10 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
                     store_note_cold(&ks->store, load->store_db, -1);
             }
         }
-        w = detach(&ks->loader, load);
+        w = load_detach(&ks->loader, load);
     }
     lock_release(&sh->lock);
-    wake(w, failed);
+    load_wake(w, failed);
     if (UNLIKELY(atomic_load_explicit(&ks->wb->memory_high, memory_order_relaxed)) &&
         !ks->replaying) {
         evict_some(ks, &ks->loader.evict_next, took);
@@ -183,7 +183,7 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
 }
 
 /* The key could not be read: it is not resident after all, and whoever waits is told. */
-static void fail(struct keyspace *ks, struct load *load, enum rc why)
+static void load_fail(struct keyspace *ks, struct load *load, enum rc why)
 {
     struct shard *sh = store_shard(&ks->store, load->hash);
     struct slice key = slice_of(load->key, load->key_len);
@@ -193,10 +193,10 @@ static void fail(struct keyspace *ks, struct load *load, enum rc why)
     if (!is_cancelled(&ks->loader, load)) {
         if (e != NULL && (e->flags & ENTRY_LOADING) != 0)
             entry_remove(sh, e, load->hash);
-        w = detach(&ks->loader, load);
+        w = load_detach(&ks->loader, load);
     }
     lock_release(&sh->lock);
-    wake(w, why);
+    load_wake(w, why);
 }
 
 /* What a batch of loads brings, put together key by key: a large aggregate comes in pieces. */
@@ -229,7 +229,7 @@ static void finish_one(struct arriving *a)
                  "): its key cannot be used",
                  option_num(OPT_load_max_bytes));
     if (a->failed != RC_OK)
-        fail(a->ks, load, a->failed);
+        load_fail(a->ks, load, a->failed);
     else
         install(a->ks, load, &a->head, &a->object);
     if (a->object != NULL)
@@ -334,7 +334,7 @@ static enum rc load_batch(struct keyspace *ks, struct load **loads, uint32_t n, 
         if (one_by_one)
             *err = alone;
         noted = is_noted(ks, loads[done], failed) && noted;
-        fail(ks, loads[done], failed);
+        load_fail(ks, loads[done], failed);
     }
     for (uint32_t i = 0; i < n; i++)
         free(loads[i]);

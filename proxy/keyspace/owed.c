@@ -17,8 +17,8 @@ static bool is_changed_by(const struct slot *s, const struct entry *e)
 }
 
 /* Of one key, for a transaction that has this cut or is about to have a later one. */
-static enum owed capture_one(struct txn *t, const struct slot *s, struct entry *e,
-                             uint16_t cut) NO_TSA
+static enum owed owed_capture_one(struct txn *t, const struct slot *s, struct entry *e,
+                                  uint16_t cut) NO_TSA
 {
     struct writeback *wb = t->ks->wb;
     if (!writeback_must_capture(e, cut))
@@ -35,7 +35,7 @@ static enum owed capture_all(struct txn *t, uint16_t cut)
         struct slot *s = &t->slots[i];
         struct entry *e = slot_entry(t, s);
         if (is_changed_by(s, e))
-            owed = capture_one(t, s, e, cut);
+            owed = owed_capture_one(t, s, e, cut);
     }
     return owed;
 }

@@ -84,7 +84,8 @@ static bool want_base(struct recovery *r, const struct step *step, uint64_t hash
 
 /* Brings closer what a batch of effects will need: memory, and bases from the backend. The first
  * argument is the key of nearly every effect; for the others this is a wasted hint. */
-static enum rc prepare(struct recovery *r, const struct step *steps, size_t n, struct err *err)
+static enum rc recover_prepare(struct recovery *r, const struct step *steps, size_t n,
+                               struct err *err)
 {
     uint64_t hashes[BATCH];
     for (size_t i = 0; i < n; i++) {
@@ -102,7 +103,7 @@ static enum rc prepare(struct recovery *r, const struct step *steps, size_t n, s
     return load_queued(r->ks, err);
 }
 
-static enum rc run(struct recovery *r, const struct step *step, struct err *err)
+static enum rc recover_run(struct recovery *r, const struct step *step, struct err *err)
 {
     const struct request *q = step->effect;
     const struct pending *p = &r->pending[step->record];
@@ -137,9 +138,9 @@ static enum rc run_pending(struct recovery *r, struct err *err)
                            r->pending[r->running].lsn);
         struct step steps[BATCH];
         locate(r, requests, n, at, steps);
-        rc = prepare(r, steps, n, err);
+        rc = recover_prepare(r, steps, n, err);
         for (size_t i = 0; i < n && rc == RC_OK; i++)
-            rc = run(r, &steps[i], err);
+            rc = recover_run(r, &steps[i], err);
         at += consumed;
     }
     r->bytes.len = 0;

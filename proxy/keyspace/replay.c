@@ -43,7 +43,7 @@ static enum rc malformed(const struct replay *r)
     return err_set(r->err, RC_CORRUPT, "an effect whose arguments make no sense");
 }
 
-static enum rc no_memory(const struct replay *r)
+static enum rc replay_no_memory(const struct replay *r)
 {
     return err_set(r->err, RC_NOMEM, "out of memory");
 }
@@ -84,7 +84,7 @@ static enum rc change_object(const struct replay *r, const struct verb *verb)
         (void)txn_remove(r->t, 0);
     if (there || verb->adds) {
         void **object = txn_edit_object(r->t, 0, verb->type, NULL);
-        rc = object != NULL ? verb->change(r, object) : no_memory(r);
+        rc = object != NULL ? verb->change(r, object) : replay_no_memory(r);
     }
     (void)txn_commit(r->t);
     return rc;
@@ -103,7 +103,7 @@ static enum rc replay_set(const struct replay *r)
     if (rc != RC_OK)
         return rc;
     if (txn_set_string(r->t, 0, r->argv[1], at_ms) != RC_OK)
-        rc = no_memory(r);
+        rc = replay_no_memory(r);
     (void)txn_commit(r->t);
     return rc;
 }
@@ -118,7 +118,7 @@ static enum rc put_bytes(const struct replay *r, size_t offset, struct slice byt
     size_t len = v != NULL ? v->str.len : 0, end = offset + bytes.len;
     char *at = txn_edit_string(r->t, 0, end > len ? end : len);
     if (at == NULL)
-        return no_memory(r);
+        return replay_no_memory(r);
     memcpy(at + offset, bytes.ptr, bytes.len);
     return RC_OK;
 }
@@ -147,7 +147,7 @@ static enum rc replay_del(const struct replay *r)
     if (rc != RC_OK)
         return rc;
     if (edit_clear(r->t, 0) != RC_OK)
-        rc = no_memory(r);
+        rc = replay_no_memory(r);
     (void)txn_commit(r->t);
     return rc;
 }
@@ -159,7 +159,7 @@ static enum rc set_expiry(const struct replay *r, int64_t at_ms)
     if (rc != RC_OK)
         return rc;
     if (txn_peek(r->t, 0) != NULL && txn_set_expiry(r->t, 0, at_ms) != RC_OK)
-        rc = no_memory(r);
+        rc = replay_no_memory(r);
     (void)txn_commit(r->t);
     return rc;
 }
@@ -190,7 +190,7 @@ static enum rc replay_restore(const struct replay *r)
     if (rc == RC_OK) {
         restored.value.expires_at_ms = at_ms;
         if (txn_put_value(r->t, 0, &restored.value, &restored.object) != RC_OK)
-            rc = no_memory(r);
+            rc = replay_no_memory(r);
         (void)txn_commit(r->t);
     }
     restored_fini(&restored);
@@ -205,7 +205,7 @@ static enum rc replay_rename(const struct replay *r)
     if (rc != RC_OK)
         return rc;
     if (txn_peek(r->t, 0) != NULL && txn_rename(r->t, 0, 1) != RC_OK)
-        rc = no_memory(r);
+        rc = replay_no_memory(r);
     (void)txn_commit(r->t);
     return rc;
 }
@@ -247,31 +247,31 @@ static enum rc set_fields(const struct replay *r, void **object)
     struct hash **h = (struct hash **)(void *)object;
     for (uint32_t i = 1; i < r->argc; i += 2) {
         if (hash_set(h, r->argv[i], r->argv[i + 1]) == HASH_OOM)
-            return no_memory(r);
+            return replay_no_memory(r);
     }
     return RC_OK;
 }
 
-static enum rc remove_fields(const struct replay *r, void **object)
+static enum rc replay_remove_fields(const struct replay *r, void **object)
 {
     for (uint32_t i = 1; i < r->argc; i++)
         (void)hash_remove((struct hash **)(void *)object, r->argv[i]);
     return RC_OK;
 }
 
-static enum rc add_members(const struct replay *r, void **object)
+static enum rc replay_add_members(const struct replay *r, void **object)
 {
     struct set **s = (struct set **)(void *)object;
     if (r->argc > 2 && !set_expect(s, r->argv[1], r->argc - 1))
-        return no_memory(r);
+        return replay_no_memory(r);
     for (uint32_t i = 1; i < r->argc; i++) {
         if (set_add(s, r->argv[i]) == SET_OOM)
-            return no_memory(r);
+            return replay_no_memory(r);
     }
     return RC_OK;
 }
 
-static enum rc remove_members(const struct replay *r, void **object)
+static enum rc replay_remove_members(const struct replay *r, void **object)
 {
     for (uint32_t i = 1; i < r->argc; i++)
         (void)set_remove((struct set **)(void *)object, r->argv[i]);
@@ -286,7 +286,7 @@ static enum rc set_scores(const struct replay *r, void **object)
         if (!num_parse_double(r->argv[i], &score) || isnan(score))
             return malformed(r);
         if (zset_put(z, r->argv[i + 1], score) == ZSET_OOM)
-            return no_memory(r);
+            return replay_no_memory(r);
     }
     return RC_OK;
 }
@@ -310,7 +310,7 @@ static enum rc set_elements(const struct replay *r, void **object)
         if (!num_parse_i64(r->argv[i], &position))
             return malformed(r);
         if (!list_put(l, position, r->argv[i + 1]))
-            return no_memory(r);
+            return replay_no_memory(r);
     }
     return RC_OK;
 }
@@ -322,7 +322,7 @@ static enum rc remove_spans(const struct replay *r, void **object)
         if (!num_parse_i64(r->argv[i], &span.first) || !num_parse_i64(r->argv[i + 1], &span.last))
             return malformed(r);
         if (!list_remove_span((struct list **)(void *)object, span))
-            return no_memory(r);
+            return replay_no_memory(r);
     }
     return RC_OK;
 }
@@ -343,15 +343,15 @@ static const struct verb verbs[] = {
     PART("hset", 3, 2, VALUE_HASH, true, set_fields),
     WHOLE("del", 1, 0, false, replay_del),
     PART("zadd", 3, 2, VALUE_ZSET, true, set_scores),
-    PART("sadd", 2, 1, VALUE_SET, true, add_members),
+    PART("sadd", 2, 1, VALUE_SET, true, replay_add_members),
     PART("listset", 3, 2, VALUE_LIST, true, set_elements),
     PART("listdel", 3, 2, VALUE_LIST, false, remove_spans),
     WHOLE("pexpireat", 2, 0, true, replay_pexpireat),
     WHOLE("persist", 1, 0, true, replay_persist),
     WHOLE("setrange", 3, 0, true, replay_setrange),
     PART("hmset", 3, 2, VALUE_HASH, true, set_fields),
-    PART("hdel", 2, 1, VALUE_HASH, false, remove_fields),
-    PART("srem", 2, 1, VALUE_SET, false, remove_members),
+    PART("hdel", 2, 1, VALUE_HASH, false, replay_remove_fields),
+    PART("srem", 2, 1, VALUE_SET, false, replay_remove_members),
     PART("zrem", 2, 1, VALUE_ZSET, false, remove_scores),
     WHOLE("restore", 5, 0, false, replay_restore),
     WHOLE("rename", 2, 0, true, replay_rename),
@@ -361,7 +361,7 @@ static const struct verb verbs[] = {
 #undef WHOLE
 #undef PART
 
-static bool takes(const struct verb *verb, uint32_t argc)
+static bool replay_takes(const struct verb *verb, uint32_t argc)
 {
     if (argc <= verb->argc_min || verb->argc_step == 0)
         return argc == verb->argc_min;
@@ -387,7 +387,7 @@ enum rc replay_effect(struct txn *t, uint32_t store_db, uint32_t argc, const str
                       struct err *err)
 {
     const struct verb *verb = argc > 0 ? find_verb(argv[0]) : NULL;
-    if (verb == NULL || !takes(verb, argc - 1)) {
+    if (verb == NULL || !replay_takes(verb, argc - 1)) {
         struct buf name = {0};
         if (argc > 0)
             buf_append_escaped(&name, argv[0], 64);

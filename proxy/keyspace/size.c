@@ -49,7 +49,7 @@ static void gather_entry(void *ctx, struct entry *e)
     g->live_expires += (e->flags & ENTRY_EXPIRES) != 0;
 }
 
-static void gather(struct keyspace *ks, struct gathering *g)
+static void size_gather(struct keyspace *ks, struct gathering *g)
 {
     for (uint32_t i = 0; i < ks->store.shards_len && !g->full; i++) {
         struct shard *sh = &ks->store.shards[i];
@@ -97,7 +97,7 @@ enum rc keyspace_measure(struct keyspace *ks, uint32_t store_db, struct database
     struct slice *keys = NULL;
     enum rc rc = RC_OK;
     if (!writeback_is_settled(ks->wb)) {
-        gather(ks, &g);
+        size_gather(ks, &g);
         keys = g.full ? NULL : gathered_keys(&g);
         if (keys == NULL)
             rc = err_set(err, RC_FULL, "too much is waiting to be flushed");

@@ -150,7 +150,7 @@ void expire_walked(struct txn *t, const struct txn_key *key, uint32_t store_db)
 }
 
 /* Looks at so many slots of a shard for one entry to evict; the bytes freed. Lock: none. */
-static size_t evict_one(struct shard *sh, size_t look, bool volatile_only)
+static size_t tick_evict_one(struct shard *sh, size_t look, bool volatile_only)
 {
     lock_acquire(&sh->lock);
     size_t freed = shard_evict(sh, look, volatile_only);
@@ -166,7 +166,7 @@ void evict_some(struct keyspace *ks, uint32_t *next, size_t bytes)
     size_t freed = 0;
     for (int i = 0; i < EVICT_SHARDS && freed < bytes; i++) {
         struct shard *sh = &ks->store.shards[(*next)++ % ks->store.shards_len];
-        freed += evict_one(sh, EVICT_SOME_LOOK, volatile_only);
+        freed += tick_evict_one(sh, EVICT_SOME_LOOK, volatile_only);
     }
 }
 
@@ -238,7 +238,7 @@ static void evict(struct keyspace *ks, uint32_t worker, uint32_t workers, int64_
         bool whole = true;
         for (uint32_t i = worker; i < ks->store.shards_len && freed + round < excess && whole;
              i += workers) {
-            round += evict_one(&ks->store.shards[i], EVICT_LOOK, volatile_only);
+            round += tick_evict_one(&ks->store.shards[i], EVICT_LOOK, volatile_only);
             whole = i / workers % CHECK_EVERY != 0 || clock_mono().us < until_us;
         }
         freed += round;

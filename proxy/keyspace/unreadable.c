@@ -34,7 +34,8 @@ struct unreadable_key {
     char key[];
 };
 
-static struct unreadable_key **find(struct keyspace *ks, uint32_t store_db, struct slice key)
+static struct unreadable_key **unreadable_find(struct keyspace *ks, uint32_t store_db,
+                                               struct slice key)
 {
     struct unreadable_key **at = &ks->unreadable;
     while (*at != NULL &&
@@ -45,7 +46,7 @@ static struct unreadable_key **find(struct keyspace *ks, uint32_t store_db, stru
 
 bool unreadable_note(struct keyspace *ks, uint32_t store_db, struct slice key)
 {
-    struct unreadable_key **at = find(ks, store_db, key);
+    struct unreadable_key **at = unreadable_find(ks, store_db, key);
     if (*at != NULL)
         return true;
     if (ks->unreadable_len == KEYS_MAX)
@@ -60,7 +61,7 @@ bool unreadable_note(struct keyspace *ks, uint32_t store_db, struct slice key)
 
 bool unreadable_is(struct keyspace *ks, uint32_t store_db, struct slice key)
 {
-    return UNLIKELY(ks->unreadable != NULL) && *find(ks, store_db, key) != NULL;
+    return UNLIKELY(ks->unreadable != NULL) && *unreadable_find(ks, store_db, key) != NULL;
 }
 
 static void remove_at(struct keyspace *ks, struct unreadable_key **at)
@@ -74,7 +75,7 @@ static void remove_at(struct keyspace *ks, struct unreadable_key **at)
 void unreadable_replaced(struct keyspace *ks, uint32_t store_db, struct slice key)
 {
     if (unreadable_is(ks, store_db, key))
-        remove_at(ks, find(ks, store_db, key));
+        remove_at(ks, unreadable_find(ks, store_db, key));
 }
 
 enum rc unreadable_keep(struct txn *t, uint32_t store_db, uint32_t argc, const struct slice *argv,
@@ -111,7 +112,8 @@ static struct entry *entry_of(struct keyspace *ks, const struct unreadable_key *
     return entry_find(store_shard(&ks->store, hash), hash, u->store_db, slice_of(u->key, u->len));
 }
 
-static void gather(struct keyspace *ks, struct buf *text) NO_TSA /* no other thread is there yet */
+static void unreadable_gather(struct keyspace *ks,
+                              struct buf *text) NO_TSA /* no other thread is there yet */
 {
     for (const struct unreadable_key *u = ks->unreadable; u != NULL; u = u->next) {
         struct value v;
@@ -130,7 +132,8 @@ static void gather(struct keyspace *ks, struct buf *text) NO_TSA /* no other thr
 }
 
 /* False: out of memory. */
-static bool forget(struct keyspace *ks, const struct unreadable_key *u, struct lost *lost)
+static bool unreadable_forget(struct keyspace *ks, const struct unreadable_key *u,
+                              struct lost *lost)
 {
     uint64_t hash = hash_of(ks, u);
     struct buf name = {0};
@@ -148,7 +151,7 @@ static bool forget(struct keyspace *ks, const struct unreadable_key *u, struct l
     return done;
 }
 
-static enum rc no_memory(struct err *err)
+static enum rc unreadable_no_memory(struct err *err)
 {
     return err_set(err, RC_NOMEM, "out of memory for the changes of keys that cannot be read");
 }
@@ -161,7 +164,7 @@ enum rc unreadable_set_aside(struct keyspace *ks, struct err *err)
     enum rc rc = RC_OK;
     if (LIKELY(ks->unreadable == NULL))
         return RC_OK;
-    gather(ks, &text);
+    unreadable_gather(ks, &text);
     snprintf(name, sizeof(name), "unapplied-%020" PRIu64 ".resp", journal_last_lsn(ks->journal));
     char *dir = option_strdup(OPT_journal_dir);
     if (text.len > 0)
@@ -169,13 +172,13 @@ enum rc unreadable_set_aside(struct keyspace *ks, struct err *err)
                          buf_slice(&text), err);
     uint32_t keys = ks->unreadable_len;
     while (rc == RC_OK && ks->unreadable != NULL) {
-        if (!forget(ks, ks->unreadable, &lost))
-            rc = no_memory(err);
+        if (!unreadable_forget(ks, ks->unreadable, &lost))
+            rc = unreadable_no_memory(err);
         else
             remove_at(ks, &ks->unreadable);
     }
     if (rc == RC_OK && !lost_record(ks->wb, &lost))
-        rc = no_memory(err);
+        rc = unreadable_no_memory(err);
     if (rc == RC_OK)
         log_line(LOG_WARNING,
                  "what the journal has for %u keys that cannot be read is in '%s/%s', as commands, "

@@ -106,7 +106,7 @@ static bool is_visible(const struct emit *m, const struct entry *e)
 }
 
 /* At worst it is not noted, and goes with the worker's timer. */
-static void note_expired(struct walk *w, const struct entry *e)
+static void walk_collect_expired(struct walk *w, const struct entry *e)
 {
     struct slice key = entry_key(e);
     uint32_t len = (uint32_t)key.len;
@@ -121,7 +121,7 @@ static void emit_entry(void *ctx, struct entry *e)
     struct emit *m = ctx;
     if (m->w->notes_expired && e->db == m->w->store_db && e->type != VALUE_NONE &&
         entry_expired(e, m->now))
-        note_expired(m->w, e);
+        walk_collect_expired(m->w, e);
     if (e->db != m->w->store_db || !is_visible(m, e) ||
         (m->type != VALUE_NONE && e->type != m->type))
         return;
@@ -236,7 +236,7 @@ static void recall_place(struct keyspace *ks, uint64_t id, struct buf *after)
     lock_release(&ks->scan_lock);
 }
 
-static void ask(struct walk *w, enum page_kind kind, uint32_t limit, struct waiter *waiter)
+static void walk_ask(struct walk *w, enum page_kind kind, uint32_t limit, struct waiter *waiter)
 {
     struct page *p = &w->page;
     p->kind = kind;
@@ -327,11 +327,11 @@ static enum walk_state walk_backend(struct walk *w, struct txn *t, uint64_t *cur
     }
     if (!w->asked) {
         recall_place(w->ks, *cursor & PLACE_MASK, &w->page.after);
-        ask(w, PAGE_KEYS,
-            (uint32_t)(count < PAGE_MIN   ? PAGE_MIN
-                       : count > PAGE_MAX ? PAGE_MAX
-                                          : count),
-            waiter);
+        walk_ask(w, PAGE_KEYS,
+                 (uint32_t)(count < PAGE_MIN   ? PAGE_MIN
+                            : count > PAGE_MAX ? PAGE_MAX
+                                               : count),
+                 waiter);
         return WALK_PARKED;
     }
     must(atomic_load(&w->page.ready));
@@ -422,7 +422,7 @@ enum walk_state walk_size(struct walk *w, uint64_t *size, struct waiter *waiter,
         }
         kind = PAGE_KEYS; /* the backend's keys are looked up in memory one by one */
     }
-    ask(w, kind, PAGE_MAX, waiter);
+    walk_ask(w, kind, PAGE_MAX, waiter);
     return WALK_PARKED;
 }
 
@@ -471,7 +471,7 @@ static bool random_resident(struct walk *w, struct txn *t, struct buf *key) NO_T
         else if (w->notes_expired) /* what might have been drawn */
             due = shard_due(sh, now, &hash);
         if (due != NULL && due->db == w->store_db)
-            note_expired(w, due);
+            walk_collect_expired(w, due);
         unlock_shard(sh, t);
         if (e != NULL)
             return true;
@@ -490,7 +490,7 @@ enum walk_state walk_random(struct walk *w, struct txn *t, struct buf *key, bool
             return WALK_END;
         if (waiter == NULL)
             return WALK_PARKED;
-        ask(w, PAGE_KEYS, PAGE_MIN, waiter);
+        walk_ask(w, PAGE_KEYS, PAGE_MIN, waiter);
         return WALK_PARKED;
     }
     must(atomic_load(&w->page.ready));

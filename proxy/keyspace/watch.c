@@ -26,7 +26,7 @@ struct watch_key {
     struct slice name;
 };
 
-static struct chains **table_of(struct shard *sh)
+static struct chains **watch_table_of(struct shard *sh)
 {
     return (struct chains **)(void *)&sh->watch;
 }
@@ -51,7 +51,7 @@ static bool watches(struct watch *w, const struct slot *s) NO_TSA /* the shard i
     return false;
 }
 
-static bool reserve(struct watch *w)
+static bool watch_reserve(struct watch *w)
 {
     if (w->keys_len < w->keys_cap)
         return true;
@@ -72,7 +72,7 @@ enum watch_result watch_add(struct txn *t, uint32_t key,
     struct slice bytes = s->key->name;
     if (watches(w, s))
         return WATCH_PRESENT;
-    struct watch_key *k = reserve(w) ? malloc(sizeof(*k) + bytes.len) : NULL;
+    struct watch_key *k = watch_reserve(w) ? malloc(sizeof(*k) + bytes.len) : NULL;
     if (k == NULL)
         return WATCH_OOM;
     *k = (struct watch_key){.node.hash = s->hash,
@@ -87,7 +87,7 @@ enum watch_result watch_add(struct txn *t, uint32_t key,
     struct value head = txn_head(t, slot_entry(t, s));
     k->live = head.type != VALUE_NONE;
     k->expires_at_ms = head.expires_at_ms;
-    if (!chains_try_put(table_of(s->shard), &k->node)) {
+    if (!chains_try_put(watch_table_of(s->shard), &k->node)) {
         free(k);
         return WATCH_OOM;
     }
@@ -113,7 +113,7 @@ void watch_clear(struct keyspace *ks, struct watch *w) NO_TSA
     (void)ks;
     for (uint32_t i = 0; i < w->keys_len; i++) {
         struct shard *sh = lock_linked(w->keys[i]);
-        chains_take(table_of(sh), &w->keys[i]->node);
+        chains_take(watch_table_of(sh), &w->keys[i]->node);
         lock_release(&sh->lock);
         free(w->keys[i]);
     }
@@ -186,7 +186,7 @@ static bool exists(struct txn *t, uint32_t store_db, struct slice key) NO_TSA
     return txn_is_live(t, e);
 }
 
-static void look(void *ctx, struct chain_node *node)
+static void watch_look(void *ctx, struct chain_node *node)
 {
     struct changed_databases *c = ctx;
     struct watch_key *k = (struct watch_key *)node;
@@ -208,7 +208,7 @@ void watch_databases_changed(struct txn *t, uint32_t a, uint32_t b, uint32_t old
     struct changed_databases c = {.t = t, .a = a, .b = b, .old_a = old_a, .old_b = old_b};
     for (uint32_t i = 0; i < ks->store.shards_len; i++) {
         if (ks->store.shards[i].watch != NULL)
-            chains_each(ks->store.shards[i].watch, look, &c);
+            chains_each(ks->store.shards[i].watch, watch_look, &c);
     }
     while (c.moving != NULL) {
         struct watch_key *k = c.moving;
@@ -217,8 +217,8 @@ void watch_databases_changed(struct txn *t, uint32_t a, uint32_t b, uint32_t old
         k->node.hash = store_hash(&ks->store, k->store_db, k->name);
         struct shard *sh = store_shard(&ks->store, k->node.hash);
         __atomic_store_n(&k->shard, sh, __ATOMIC_RELEASE);
-        must(chains_try_put(table_of(sh), &k->node));
+        must(chains_try_put(watch_table_of(sh), &k->node));
     }
     for (uint32_t i = 0; i < ks->store.shards_len; i++)
-        chains_trim(table_of(&ks->store.shards[i]));
+        chains_trim(watch_table_of(&ks->store.shards[i]));
 }

@@ -187,7 +187,7 @@ void conn_queue_run(struct conn *c)
 }
 
 /* Keeps the request until its waiter calls. */
-static void park(struct conn *c, struct request *r)
+static void conn_park(struct conn *c, struct request *r)
 {
     struct host_worker *w = c->worker;
     c->flags |= CONN_PARKED;
@@ -221,7 +221,7 @@ static bool run_one(struct conn *c, struct request *r, int slot)
     if (UNLIKELY(r->blobs != NULL) && result != RUN_PARKED)
         request_drop_blobs(r);
     if (UNLIKELY(result == RUN_PARKED))
-        park(c, r);
+        conn_park(c, r);
     else if (UNLIKELY(result == RUN_CLOSE || (s->flags & SESSION_CLOSE_AFTER_REPLY) != 0))
         conn_close_after_output(c);
     return (c->flags & RUN_BARRED) == 0;

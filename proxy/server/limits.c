@@ -20,7 +20,7 @@
 
 enum { EVICT_IN_A_TURN = 64, SMALLEST_BUCKET_BITS = 16, LIMIT_LEAST = 1024 * 1024 };
 
-static uint64_t request_bytes(const struct request *r)
+static uint64_t limits_request_bytes(const struct request *r)
 {
     if (r == NULL)
         return 0;
@@ -34,7 +34,7 @@ uint64_t limits_conn_bytes(const struct conn *c)
 {
     const struct session *s = &c->session;
     uint64_t bytes = sizeof(*c) + c->in.cap + resp_parser_memory(c->parser) + s->reply.buf.cap +
-                     s->queue_bytes + s->subscription_bytes + request_bytes(c->waiting);
+                     s->queue_bytes + s->subscription_bytes + limits_request_bytes(c->waiting);
     for (uint32_t i = c->refs_sent; i < s->reply.refs_len; i++)
         bytes += s->reply.refs[i].bytes.len + sizeof(s->reply.refs[i]);
     return bytes;
@@ -88,7 +88,7 @@ static void enter_bucket(struct conn *c, uint8_t bucket)
     count_in_bucket(m, bucket, 1);
 }
 
-static void count_bytes(struct conn *c, uint64_t bytes)
+static void limits_count_bytes(struct conn *c, uint64_t bytes)
 {
     _Atomic uint64_t *sum = &c->worker->memory.bytes;
     atomic_store_explicit(sum, atomic_load_explicit(sum, memory_order_relaxed) - c->counted + bytes,
@@ -108,7 +108,7 @@ void limits_update(struct conn *c)
         leave_bucket(c);
         enter_bucket(c, bucket);
     }
-    count_bytes(c, bytes);
+    limits_count_bytes(c, bytes);
 }
 
 void limits_forget(struct conn *c)
@@ -116,10 +116,10 @@ void limits_forget(struct conn *c)
     if (c->counted == 0)
         return;
     leave_bucket(c);
-    count_bytes(c, 0);
+    limits_count_bytes(c, 0);
 }
 
-static void count_all(struct host_worker *w, bool on)
+static void limits_count_all(struct host_worker *w, bool on)
 {
     w->memory.counts = on;
     w->memory.complained = false;
@@ -178,7 +178,7 @@ static struct host_worker *find_owner(struct server *s, uint8_t *bucket)
     return NULL;
 }
 
-static void evict_one(struct conn *c)
+static void limits_evict_one(struct conn *c)
 {
     log_line(LOG_NOTICE, "client %s closed: all clients exceed maxmemory-clients, it takes %llu",
              c->session.addr, (unsigned long long)c->counted);
@@ -187,7 +187,7 @@ static void evict_one(struct conn *c)
     conn_cut(c);
 }
 
-static void complain(struct host_worker *w, uint64_t total)
+static void limits_complain(struct host_worker *w, uint64_t total)
 {
     if (w->memory.complained)
         return;
@@ -209,14 +209,14 @@ static void evict_some(struct host_worker *w, uint64_t limit)
         }
         struct host_worker *owner = find_owner(w->server, &bucket);
         if (owner == NULL) {
-            complain(w, total);
+            limits_complain(w, total);
             return;
         }
         if (owner != w) {
             ev_async_send(owner->loop, &owner->wake);
             return;
         }
-        evict_one(w->memory.bucket[bucket]);
+        limits_evict_one(w->memory.bucket[bucket]);
     }
     ev_async_send(w->loop, &w->wake); /* the rest in the next turn */
 }
@@ -225,7 +225,7 @@ void limits_enforce(struct host_worker *w)
 {
     uint64_t limit = configured_limit();
     if (UNLIKELY((limit != 0) != w->memory.counts))
-        count_all(w, limit != 0);
+        limits_count_all(w, limit != 0);
     if (UNLIKELY(limit != 0))
         evict_some(w, limit);
 }

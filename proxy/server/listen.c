@@ -346,14 +346,14 @@ void acceptor_close(struct acceptor *a)
 
 /* --- Accepting --- */
 
-static void refuse(int fd, const char *text, size_t len)
+static void listen_refuse(int fd, const char *text, size_t len)
 {
     stat_add(STAT_rejected_connections, 1);
     (void)!send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     close(fd);
 }
 
-static void describe(const struct sockaddr_storage *sa, char *out, size_t size)
+static void listen_describe(const struct sockaddr_storage *sa, char *out, size_t size)
 {
     char ip[INET6_ADDRSTRLEN] = "?";
     if (sa->ss_family == AF_INET6) {
@@ -403,7 +403,7 @@ static void set_tcp_options(int fd)
  * over more loops cost a wake-up and an epoll_wait each, and take the cores that the clients on
  * this machine need: with 50 clients on two cores, one loop served 810 k GET/s at pipeline 16, two
  * loops 431 k. */
-static struct host_worker *choose(struct acceptor *a, uint64_t *total)
+static struct host_worker *listen_choose(struct acceptor *a, uint64_t *total)
 {
     struct host_worker *gathering = NULL, *fewest = NULL;
     uint64_t fewest_clients = UINT64_MAX, enough = GATHERED_CLIENTS / a->workers_len + 1;
@@ -426,10 +426,10 @@ static void admit(struct acceptor *a, const struct listener *l, int fd,
                   const struct sockaddr_storage *peer)
 {
     uint64_t total;
-    struct host_worker *w = choose(a, &total);
+    struct host_worker *w = listen_choose(a, &total);
     stat_add(STAT_total_connections_received, 1);
     if (total >= atomic_load_explicit(&a->clients_max, memory_order_relaxed)) {
-        refuse(fd, text_max_clients, sizeof(text_max_clients) - 1);
+        listen_refuse(fd, text_max_clients, sizeof(text_max_clients) - 1);
         return;
     }
     struct accepted news = {.fd = fd, .is_unix = l->is_unix};
@@ -438,14 +438,14 @@ static void admit(struct acceptor *a, const struct listener *l, int fd,
         memcpy(news.laddr, news.addr, sizeof(news.laddr));
     } else {
         if (!is_local(peer) && is_protected()) {
-            refuse(fd, text_protected, sizeof(text_protected) - 1);
+            listen_refuse(fd, text_protected, sizeof(text_protected) - 1);
             return;
         }
         struct sockaddr_storage own = {0};
         socklen_t own_len = sizeof(own);
         getsockname(fd, (struct sockaddr *)&own, &own_len);
-        describe(peer, news.addr, sizeof(news.addr));
-        describe(&own, news.laddr, sizeof(news.laddr));
+        listen_describe(peer, news.addr, sizeof(news.addr));
+        listen_describe(&own, news.laddr, sizeof(news.laddr));
         set_tcp_options(fd);
     }
     worker_give_connection(w, &news);
@@ -471,7 +471,7 @@ static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
     watch(a, true);
 }
 
-static void complain(struct acceptor *a, int num)
+static void listen_complain(struct acceptor *a, int num)
 {
     if (log_is_due(&a->complained_us, COMPLAIN_EVERY_US))
         log_line(LOG_WARNING, "cannot accept a connection: %s", strerror(num));
@@ -485,7 +485,7 @@ static bool refuse_with_spare(struct acceptor *a, int listener)
     close(a->spare_fd);
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0)
-        refuse(fd, text_max_clients, sizeof(text_max_clients) - 1);
+        listen_refuse(fd, text_max_clients, sizeof(text_max_clients) - 1);
     a->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return fd >= 0 && a->spare_fd >= 0;
 }
@@ -508,7 +508,7 @@ static void on_acceptable(struct ev_loop *loop, ev_io *io, int events)
             return;
         if (num == EINTR || num == ECONNABORTED || num == EPROTO || num == EPERM)
             continue;
-        complain(a, num);
+        listen_complain(a, num);
         if ((num == EMFILE || num == ENFILE) && refuse_with_spare(a, l->fd))
             continue;
         if (a->spare_fd < 0)
@@ -520,7 +520,7 @@ static void on_acceptable(struct ev_loop *loop, ev_io *io, int events)
     }
 }
 
-static void prepare(struct listeners *set)
+static void listen_prepare(struct listeners *set)
 {
     for (uint32_t i = 0; i < set->len; i++)
         ev_io_init(&set->of[i].io, on_acceptable, set->of[i].fd, EV_READ);
@@ -540,7 +540,7 @@ void acceptor_take_change(struct acceptor *a)
     lock_release(&a->lock);
     if (!changed)
         return;
-    prepare(a->now);
+    listen_prepare(a->now);
     watch(a, watching);
     listeners_free(&old, a->now, NULL);
 }
@@ -550,7 +550,7 @@ void acceptor_start(struct acceptor *a, struct host_worker *workers, uint32_t wo
     a->workers = workers;
     a->workers_len = workers_len;
     ev_timer_init(&a->pause, on_pause_over, 0., 0.);
-    prepare(a->now);
+    listen_prepare(a->now);
     ev_timer_set(&a->pause, ACCEPT_GRACE_MS / 1000., 0.);
     ev_timer_start(workers[0].loop, &a->pause);
 }

@@ -222,8 +222,8 @@ void output_flush(struct conn *c)
 }
 
 /* *since remembers when the soft limit was passed; 0: it is not. */
-static bool is_over(const struct output_limit *limit, uint64_t len, bool with_soft, struct mono now,
-                    struct mono *since)
+static bool output_is_over(const struct output_limit *limit, uint64_t len, bool with_soft,
+                           struct mono now, struct mono *since)
 {
     if (limit->hard_bytes > 0 && len > limit->hard_bytes)
         return true;
@@ -297,7 +297,7 @@ bool output_check_limit(struct conn *c, bool with_soft)
         return false;
     }
     struct output_limit limit = limit_of(c);
-    if (is_over(&limit, len, with_soft, worker_now(c->worker), &c->soft_since)) {
+    if (output_is_over(&limit, len, with_soft, worker_now(c->worker), &c->soft_since)) {
         close_over_limit(c, len);
         return true;
     }

@@ -175,8 +175,8 @@ static void post(struct host_worker *to, struct message *m)
 }
 
 /* Thread: w. False: out of memory. */
-static bool publish(struct host_worker *w, enum pubsub_kind kind, struct slice channel,
-                    struct slice payload, uint64_t lsn, uint64_t *receivers)
+static bool pubsub_publish_now(struct host_worker *w, enum pubsub_kind kind, struct slice channel,
+                               struct slice payload, uint64_t lsn, uint64_t *receivers)
 {
     struct pubsub *p = w->pubsub;
     struct matches found;
@@ -221,7 +221,7 @@ static void publish_event(struct host_worker *w, const char *prefix, uint32_t db
     if (buf_try_reserve(name, suffix.len + 64)) {
         buf_printf(name, "__%s@%u__:", prefix, db);
         buf_append_slice(name, suffix);
-        told = publish(w, PUBSUB_CHANNEL, buf_slice(name), payload, lsn, &receivers);
+        told = pubsub_publish_now(w, PUBSUB_CHANNEL, buf_slice(name), payload, lsn, &receivers);
     }
     if (!told)
         log_line(LOG_WARNING, "a keyspace event was lost: out of memory");
@@ -257,7 +257,7 @@ static bool is_full(const struct pubsub *p, uint64_t limit)
     return false;
 }
 
-static void hold(struct conn *c)
+static void pubsub_hold(struct conn *c)
 {
     struct pubsub_worker *mail = c->worker->mail;
     if ((c->flags & CONN_HELD) != 0)
@@ -288,7 +288,7 @@ static void unhold(struct conn *c)
         c->held_next->held_prev = c->held_prev;
 }
 
-static void on_look(struct ev_loop *loop, ev_timer *timer, int events)
+static void pubsub_on_look(struct ev_loop *loop, ev_timer *timer, int events)
 {
     (void)events;
     struct host_worker *w = ev_userdata(loop);
@@ -322,12 +322,12 @@ void pubsub_end_command(struct host_worker *w, struct conn *c)
         pubsub_deliver(w);
     memset(mail->wake, 0, p->workers_len * sizeof(mail->wake[0]));
     if (c != NULL && UNLIKELY(is_full(p, MAIL_BYTES_MAX)))
-        hold(c);
+        pubsub_hold(c);
 }
 
 /* --- Delivering --- */
 
-static void append_head(struct reply *r, const struct message *m, const struct topic *t)
+static void pubsub_append_head(struct reply *r, const struct message *m, const struct topic *t)
 {
     static const struct slice heads[PUBSUB_KINDS] = {
         [PUBSUB_CHANNEL] = {"3\r\n$7\r\nmessage\r\n", 16},
@@ -365,7 +365,7 @@ static size_t deliver_to(struct host_worker *w, struct conn *c, const struct mes
     bool muted = r->muted; /* CLIENT REPLY OFF is about replies */
     size_t before = r->buf.len;
     r->muted = false;
-    append_head(r, m, t);
+    pubsub_append_head(r, m, t);
     r->muted = muted;
     size_t grown = r->buf.len - before;
     output_queue(c);
@@ -373,7 +373,7 @@ static size_t deliver_to(struct host_worker *w, struct conn *c, const struct mes
     return grown + DELIVERY_COST;
 }
 
-static size_t deliver(struct host_worker *w, const struct message *m)
+static size_t pubsub_deliver_all(struct host_worker *w, const struct message *m)
 {
     size_t done = 0;
     for (uint32_t i = 0; i < m->topics_len; i++) {
@@ -412,7 +412,7 @@ static void deliver_some(struct host_worker *w, size_t budget)
             break;
         }
         mail->taken = m->next[w->number];
-        done += deliver(w, m);
+        done += pubsub_deliver_all(w, m);
         atomic_fetch_sub_explicit(&mail->bytes, m->bytes, memory_order_relaxed);
         unref_message(m);
     }
@@ -466,8 +466,8 @@ static bool host_publish(struct session *s, enum pubsub_kind kind, struct slice 
 {
     struct conn *c = conn_of(s);
     bool always = option_num(OPT_journal_fsync) == JOURNAL_FSYNC_ALWAYS;
-    return publish(c->worker, kind, channel, payload, always ? max_u64(lsn, withheld_newest(c)) : 0,
-                   receivers);
+    return pubsub_publish_now(c->worker, kind, channel, payload,
+                              always ? max_u64(lsn, withheld_newest(c)) : 0, receivers);
 }
 
 static void host_each(struct session *s, enum pubsub_kind kind,
@@ -529,7 +529,7 @@ struct pubsub *pubsub_new(struct host_worker *workers, uint32_t workers_len)
         table_init(&mail->subscriptions);
         mail->wake = calloc(workers_len, sizeof(mail->wake[0]));
         must(mail->wake != NULL);
-        ev_timer_init(&mail->look, on_look, 0., 0.);
+        ev_timer_init(&mail->look, pubsub_on_look, 0., 0.);
         workers[i].mail = mail;
         workers[i].pubsub = p;
     }

@@ -136,7 +136,7 @@ uint64_t withheld_free_to_go(struct conn *c)
 /* --- Waiting no longer --- */
 
 /* Where a stream offset lies in what is not written yet. It begins a reply, or is the end. */
-static struct reply_place place_of(const struct conn *c, uint64_t offset)
+static struct reply_place withheld_place_of(const struct conn *c, uint64_t offset)
 {
     const struct reply *r = &c->session.reply;
     struct reply_place p = {.at = c->buf_sent, .ref = c->refs_sent};
@@ -171,12 +171,12 @@ static bool substitute(const struct reply *r, struct reply_place from, struct re
 }
 
 /* Gives up on the oldest mark. Messages keep it, after the errors. */
-static bool give_up(struct conn *c)
+static bool withheld_give_up(struct conn *c)
 {
     struct conn_mark *mark = mark_at(c, 0);
     struct reply *r = &c->session.reply;
     uint64_t until = c->marks_len > 1 ? mark_at(c, 1)->start : c->stream_sent + output_len(c);
-    struct reply_place from = place_of(c, mark->start), to = place_of(c, until);
+    struct reply_place from = withheld_place_of(c, mark->start), to = withheld_place_of(c, until);
     struct buf errors = {0}, kept = {0};
     bool done = substitute(r, from, to, &errors, &kept);
     uint64_t replies = errors.len / (sizeof(UNSYNCED) - 1), before = output_len(c);
@@ -217,7 +217,7 @@ void withheld_tick(struct host_worker *w)
         if ((c->flags & (CONN_DOOMED | CONN_GONE)) != 0 || gets_messages_only(&c->session))
             continue;
         while (c->marks_len > 0 && worker_now(w).us - mark_at(c, 0)->since.us >= most_us) {
-            if (!give_up(c)) {
+            if (!withheld_give_up(c)) {
                 log_line(LOG_WARNING, "client %s closed: out of memory for its output",
                          c->session.addr);
                 conn_doom(c);

@@ -138,7 +138,7 @@ static void take_jobs(struct host_worker *w)
     }
 }
 
-static void serve(struct host_worker *w)
+static void worker_serve(struct host_worker *w)
 {
     w->keyspace = server_keyspace(w->server);
     w->journal = keyspace_journal(w->keyspace);
@@ -167,7 +167,7 @@ static void on_inbox(struct ev_loop *loop, ev_async *async, int events)
     w->inbox.orders = 0;
     lock_release(&w->inbox.lock);
     if (orders & WORKER_SERVE)
-        serve(w);
+        worker_serve(w);
     if (orders & WORKER_ACCEPT)
         acceptor_open_door(server_acceptor(w->server));
     if (orders & WORKER_LISTEN)
@@ -300,7 +300,7 @@ static void worker_end_turn(struct host_worker *w)
 /* --- The timer --- */
 
 /* Looks at a part of the connections, so that each comes up about once a second. */
-static void sweep(struct host_worker *w, int64_t hz)
+static void worker_sweep(struct host_worker *w, int64_t hz)
 {
     int64_t timeout_s = option_num(OPT_timeout);
     uint64_t n = atomic_load_explicit(&w->clients, memory_order_relaxed) / (uint64_t)hz;
@@ -350,7 +350,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
     (void)events;
     struct host_worker *w = ev_userdata(loop);
     int64_t hz = option_num(OPT_hz);
-    sweep(w, hz);
+    worker_sweep(w, hz);
     withheld_tick(w);
     housekeep(w);
     atomic_fetch_add_explicit(&w->ticks, 1, memory_order_relaxed);

@@ -50,7 +50,8 @@ static struct records_bounds bounds_of(enum record_kind kind)
         (uint64_t)option_num(letters ? OPT_dead_letters_max_bytes : OPT_conflicts_max_bytes)};
 }
 
-static void describe(struct writeback *wb, const struct backend_item *ours, struct record *out)
+static void attempt_describe(struct writeback *wb, const struct backend_item *ours,
+                             struct record *out)
 {
     int number = dbmap_number(&wb->map, ours->db);
     out->time = clock_wall();
@@ -58,12 +59,12 @@ static void describe(struct writeback *wb, const struct backend_item *ours, stru
     out->ours = ours;
 }
 
-static void keep(struct attempt *a, struct record *record, const struct backend_item *ours)
+static void attempt_keep(struct attempt *a, struct record *record, const struct backend_item *ours)
 {
     if (a->records.code != RC_OK)
         return; /* nothing will be committed */
     struct records_bounds bounds = bounds_of(record->kind);
-    describe(a->wb, ours, record);
+    attempt_describe(a->wb, ours, record);
     record->lsn = a->batch->cut_lsn;
     a->records.code = records_add(a->wb->records, record, &bounds, &a->records);
 }
@@ -81,7 +82,7 @@ enum rc record_lost_changes(struct writeback *wb, const struct lost *lost, struc
                                   .lsn = lost->lsn,
                                   .reason = slice_str(lost->reason ? lost->reason : on_top),
                                   .ours_lost = true};
-        describe(wb, &lost->items->items[i], &list[i]);
+        attempt_describe(wb, &lost->items->items[i], &list[i]);
     }
     enum rc rc = records_add_alone(wb->records, list, n, &bounds, err);
     if (rc == RC_OK)
@@ -145,7 +146,7 @@ static void note_first(const struct attempt *a, struct told *first, struct slice
 
 /* The piece after one of the parts, NULL after the last: what the backend does not have yet is
  * still being linked by the cutter. */
-static struct piece *next_part(const struct attempt *a, const struct piece *p)
+static struct piece *attempt_next_part(const struct attempt *a, const struct piece *p)
 {
     return p == a->piece ? NULL : p->next;
 }
@@ -161,7 +162,7 @@ static enum rc join_parts(struct attempt *a, struct backend_item *out, struct er
 {
     struct backend_element *elements = NULL;
     uint32_t n = 0;
-    for (struct piece *p = a->first_part; p != NULL; p = next_part(a, p)) {
+    for (struct piece *p = a->first_part; p != NULL; p = attempt_next_part(a, p)) {
         enum rc rc = spool_get(&a->wb->lane.spool, p, err);
         uint32_t more = rc == RC_OK ? p->items[0].elements_len : 0;
         struct backend_element *grown =
@@ -184,7 +185,7 @@ static enum rc join_parts(struct attempt *a, struct backend_item *out, struct er
     return RC_OK;
 }
 
-static void refuse_parts(struct attempt *a)
+static void attempt_refuse_parts(struct attempt *a)
 {
     struct backend_item whole;
     struct record r = {.kind = RECORD_DEAD_LETTER, .reason = slice_str(a->part_refused.text)};
@@ -192,11 +193,11 @@ static void refuse_parts(struct attempt *a)
         a->records.code = join_parts(a, &whole, &a->records);
     if (a->records.code != RC_OK)
         return;
-    keep(a, &r, &whole);
+    attempt_keep(a, &r, &whole);
     if (a->refused++ == 0)
         note_first(a, &a->first_refused, whole.key, &a->part_refused);
     free((void *)(uintptr_t)whole.elements);
-    for (struct piece *p = a->first_part; p != NULL; p = next_part(a, p)) {
+    for (struct piece *p = a->first_part; p != NULL; p = attempt_next_part(a, p)) {
         p->outcomes[0] = BATCH_DEAD;
         if (p != a->piece)
             spool_put(&a->wb->lane.spool, p);
@@ -207,18 +208,18 @@ static void refuse_parts(struct attempt *a)
 static void settle_parts(struct attempt *a)
 {
     uint8_t outcome = BATCH_APPLIED;
-    for (struct piece *p = a->first_part; p != NULL; p = next_part(a, p))
+    for (struct piece *p = a->first_part; p != NULL; p = attempt_next_part(a, p))
         outcome = max_u64(outcome, p->outcomes[0]) & 0xff;
     a->piece->outcomes[0] = outcome;
 }
 
 /* The backend has had the last one of them. */
-static void end_parts(struct attempt *a)
+static void attempt_end_parts(struct attempt *a)
 {
     if (LIKELY(a->first_part == NULL) || is_part(a->piece))
         return; /* there is none, or more to come */
     if (a->part_refused.code != RC_OK)
-        refuse_parts(a);
+        attempt_refuse_parts(a);
     else
         settle_parts(a);
     a->first_part = NULL;
@@ -232,7 +233,7 @@ static enum rc next_piece(void *ctx, const struct backend_item **items, uint32_t
 {
     struct attempt *a = ctx;
     struct piece *p;
-    end_parts(a);
+    attempt_end_parts(a);
     put_by(a);
     if (a->records.code != RC_OK) /* nothing will be committed */
         return records_error(a, err);
@@ -264,7 +265,7 @@ static void on_refused(void *ctx, uint32_t item, const struct err *why)
         return;
     }
     struct record r = {.kind = RECORD_DEAD_LETTER, .reason = slice_str(why->text)};
-    keep(a, &r, &a->piece->items[item]);
+    attempt_keep(a, &r, &a->piece->items[item]);
     if (a->refused++ == 0)
         note_first(a, &a->first_refused, a->piece->items[item].key, why);
     a->piece->outcomes[item] = BATCH_DEAD;
@@ -283,7 +284,7 @@ static enum backend_verdict on_conflict(void *ctx, uint32_t item, const struct b
                        .theirs = c->theirs};
     (void)err_set(&why, RC_INVALID, "%s, %s is in the record", conflict_verdict_name(verdict),
                   r.ours_lost ? "ours" : "theirs");
-    keep(a, &r, c->ours);
+    attempt_keep(a, &r, c->ours);
     if (a->conflicts++ == 0)
         note_first(a, &a->first_conflict, c->ours->key, &why);
     if (verdict == BACKEND_KEEP && a->records.code == RC_OK)
@@ -322,7 +323,7 @@ static enum rc before_commit(void *ctx, struct err *err)
 {
     struct attempt *a = ctx;
     struct records *r = a->wb->records;
-    end_parts(a);
+    attempt_end_parts(a);
     enum rc rc = a->records.code;
     if (rc == RC_OK && a->batch->map_changed)
         rc = records_keep_databases(r, &a->batch->map, &a->records);
@@ -369,7 +370,7 @@ static enum rc ask_outcome(struct writeback *wb, const struct batch *b, struct e
 }
 
 /* One line of each kind for a batch, however many keys it is about. */
-static void tell(const struct attempt *a)
+static void attempt_tell(const struct attempt *a)
 {
     if (a->refused + a->conflicts == 0)
         return;
@@ -393,7 +394,7 @@ static void tell(const struct attempt *a)
     }
 }
 
-static enum rc apply(struct attempt *a, struct err *err)
+static enum rc attempt_apply(struct attempt *a, struct err *err)
 {
     struct writeback *wb = a->wb;
     const struct batch *b = a->batch;
@@ -412,14 +413,14 @@ static enum rc apply(struct attempt *a, struct err *err)
     return wb->ops->apply(wb->backend, &batch, &a->applied, err);
 }
 
-static void account(struct attempt *a)
+static void attempt_account(struct attempt *a)
 {
     struct writeback *wb = a->wb;
     stat_add(STAT_flushed_items, a->items - a->refused);
     stat_add(STAT_flushed_rows, a->applied.rows);
     stat_add(STAT_flushed_bytes, a->applied.bytes);
     losses_add(wb, writeback_applied_lsn(wb), a->batch->cut_lsn, a->refused, a->kept_theirs);
-    tell(a);
+    attempt_tell(a);
 }
 
 enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_failed, struct err *err)
@@ -434,7 +435,7 @@ enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_faile
         a = attempt_try_new(wb, b);
         if (a == NULL)
             return err_set(err, RC_NOMEM, "no memory to begin a flush");
-        rc = outcome = apply(a, err);
+        rc = outcome = attempt_apply(a, err);
         *records_failed = rc != RC_OK && a->records.code != RC_OK;
         struct err ignored; /* what apply said is the reason */
         if (rc != RC_OK)
@@ -447,7 +448,7 @@ enum rc attempt_batch(struct writeback *wb, struct batch *b, bool *records_faile
     wb->lane.unsure = NULL;
     records_end(wb->records, outcome == RC_OK);
     if (outcome == RC_OK) {
-        account(a);
+        attempt_account(a);
         rc = RC_OK;
     }
     attempt_free(&a);

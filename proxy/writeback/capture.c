@@ -264,14 +264,14 @@ static void seek_wanted(struct writeback *wb)
 }
 
 /* The one under way, or one that comes after it. */
-static bool is_wanted(const struct writeback *wb)
+static bool capture_is_wanted(const struct writeback *wb)
 {
     return UNLIKELY(large(wb) != NULL) &&
            atomic_load_explicit(&wb->wanted_hash, memory_order_relaxed) != 0;
 }
 
 /* Under one hold of the lock. */
-static bool next_part(struct writeback *wb, struct piece *p)
+static bool capture_fill_part(struct writeback *wb, struct piece *p)
 {
     struct capturing *c = &wb->capturing;
     struct entry *e = large(wb);
@@ -296,7 +296,7 @@ static bool next_part(struct writeback *wb, struct piece *p)
 static enum progress capture_next_part(struct writeback *wb)
 {
     struct piece *p = piece_try_new();
-    if (p == NULL || !next_part(wb, p)) {
+    if (p == NULL || !capture_fill_part(wb, p)) {
         piece_free(&p);
         writeback_starves(wb);
         return NO_MEMORY;
@@ -308,7 +308,7 @@ static enum progress capture_next_part(struct writeback *wb)
 
 /* --- To the lane --- */
 
-static void hand_over(struct writeback *wb, bool last)
+static void capture_hand_over(struct writeback *wb, bool last)
 {
     struct piece *p = batch_take(wb->capturing.batch, last);
     if (p != NULL)
@@ -322,7 +322,7 @@ static bool must_be_whole(struct writeback *wb, struct shard *sh, struct entry *
     return false;
 }
 
-static void finish(struct writeback *wb)
+static void capture_finish(struct writeback *wb)
 {
     struct capturing *c = &wb->capturing;
 #ifdef WEIR_SLOW_CHECKS
@@ -331,7 +331,7 @@ static void finish(struct writeback *wb)
 #else
     (void)must_be_whole;
 #endif
-    hand_over(wb, true);
+    capture_hand_over(wb, true);
     stat_add(STAT_cuts, 1);
     lane_complete(wb, c->batch);
     atomic_store_explicit(&wb->current, NULL, memory_order_release); /* see writeback_is_settled */
@@ -348,9 +348,9 @@ static enum progress capture_piece(struct writeback *wb)
     while (made == SOME_CAPTURED && !has_piece(wb))
         made = c->selection != NULL ? capture_selected(wb) : capture_next_shard(wb);
     if (made == ALL_CAPTURED)
-        finish(wb);
+        capture_finish(wb);
     else
-        hand_over(wb, false);
+        capture_hand_over(wb, false);
     return made;
 }
 
@@ -362,7 +362,7 @@ bool capture_some(struct writeback *wb)
         atomic_store_explicit(&wb->wanted_hash, 0, memory_order_relaxed);
     while (c->batch != NULL && made != NO_MEMORY) {
         seek_wanted(wb);
-        if (!is_wanted(wb) && !lane_wants_piece(wb, c->batch))
+        if (!capture_is_wanted(wb) && !lane_wants_piece(wb, c->batch))
             break;
         made = capture_piece(wb);
     }

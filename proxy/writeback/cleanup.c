@@ -53,8 +53,8 @@ static bool must_rewrite(const struct backend_item *item, enum batch_outcome out
 /* --- Settling --- */
 
 /* False: out of memory for what lost, nothing is settled. */
-static bool settle(struct writeback *wb, const struct backend_item *item,
-                   enum batch_outcome outcome, uint64_t hash, struct lost *lost)
+static bool cleanup_settle(struct writeback *wb, const struct backend_item *item,
+                           enum batch_outcome outcome, uint64_t hash, struct lost *lost)
 {
     struct shard *sh = store_shard(wb->store, hash);
     lock_acquire(&sh->lock);
@@ -127,7 +127,7 @@ static void settle_piece(struct writeback *wb, const struct piece *p, struct los
             const struct backend_item *item = &p->items[i + k];
             if (UNLIKELY(item->goes_on || *replaces))
                 item = as_part(item, replaces, &part);
-            while (!item->goes_on && !settle(wb, item, outcome, hashes[k], lost) &&
+            while (!item->goes_on && !cleanup_settle(wb, item, outcome, hashes[k], lost) &&
                    writeback_wait_for_memory(wb)) {
             }
         }

@@ -131,8 +131,8 @@ static bool keep_dirty(struct writeback *wb, struct entry *e, struct lost *lost)
     return kept;
 }
 
-static bool drop(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
-                 struct lost *lost) REQUIRES(sh->lock)
+static bool forget_drop(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
+                        struct lost *lost) REQUIRES(sh->lock)
 {
     if (!keep_dirty(wb, e, lost))
         return false;
@@ -205,7 +205,7 @@ bool forget_replay(struct writeback *wb, uint32_t store_db, struct slice key,
         kept->told = true;
     lock_acquire(&sh->lock);
     struct entry *e = entry_find(sh, hash, store_db, key);
-    bool done = e == NULL || drop(wb, sh, e, hash, &lost);
+    bool done = e == NULL || forget_drop(wb, sh, e, hash, &lost);
     lock_release(&sh->lock);
     done = done && lost_record(wb, &lost);
     piece_free(&lost.items);
@@ -227,7 +227,7 @@ static enum rc forget_untold(void *ctx, uint32_t db, struct slice key, struct er
         return RC_OK;
     lock_acquire(&sh->lock);
     struct entry *e = entry_find(sh, hash, db, key);
-    if (e != NULL && !drop(wb, sh, e, hash, &u->lost)) {
+    if (e != NULL && !forget_drop(wb, sh, e, hash, &u->lost)) {
         lock_release(&sh->lock);
         return err_set(err, RC_NOMEM, "out of memory for the changes that lost a conflict");
     }

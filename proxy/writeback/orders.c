@@ -125,7 +125,7 @@ void order_end(struct order **op)
 }
 
 /* Whoever asked is told, or has left. */
-static void finish(struct order *o, enum rc rc)
+static void orders_finish(struct order *o, enum rc rc)
 {
     o->rc = rc;
     lock_acquire(&o->lock);
@@ -235,7 +235,7 @@ static enum rc retry(struct writeback *wb, struct order *o, const struct letters
 }
 
 /* The record goes first: a crash between the two leaves a letter that is gone. */
-static enum rc drop(struct writeback *wb, struct order *o, const struct letters *l)
+static enum rc orders_drop(struct writeback *wb, struct order *o, const struct letters *l)
 {
     uint64_t ids[PAGE];
     uint32_t chosen[PAGE], n = 0;
@@ -265,7 +265,7 @@ static enum rc do_letters(struct writeback *wb, struct order *o)
     if (o->what.id > 0 && l.len > 0 && l.ids[0] != o->what.id)
         l.len = 0;
     if (rc == RC_OK && l.len > 0)
-        rc = o->what.kind == ORDER_RETRY_LETTER ? retry(wb, o, &l) : drop(wb, o, &l);
+        rc = o->what.kind == ORDER_RETRY_LETTER ? retry(wb, o, &l) : orders_drop(wb, o, &l);
     if (rc == RC_OK && l.len == PAGE) {
         o->after = l.ids[l.len - 1];
         rc = RC_AGAIN;
@@ -331,7 +331,7 @@ bool orders_run(struct writeback *wb)
         at = &(*at)->next;
     *at = o->next;
     lock_release(&wb->lock);
-    finish(o, rc);
+    orders_finish(o, rc);
     if (!passes)
         lane_hurry(wb); /* it may wait for the room that was made */
     return retried;
@@ -342,6 +342,6 @@ void orders_fini(struct writeback *wb) NO_TSA /* the last user */
     while (wb->orders != NULL) {
         struct order *o = wb->orders;
         wb->orders = o->next;
-        finish(o, err_set(&o->err, RC_AGAIN, "Weir is ending"));
+        orders_finish(o, err_set(&o->err, RC_AGAIN, "Weir is ending"));
     }
 }

@@ -27,7 +27,7 @@ size_t pieces_memory(void)
     return atomic_load_explicit(&memory, memory_order_relaxed);
 }
 
-static void count(size_t bytes)
+static void piece_count(size_t bytes)
 {
     atomic_fetch_add_explicit(&memory, bytes, memory_order_relaxed);
 }
@@ -46,7 +46,7 @@ static void *chunk_take(struct piece_chunk **list, size_t want, size_t chunk_siz
         c = alloc_try(sizeof(*c) + size);
         if (c == NULL)
             return NULL;
-        count(sizeof(*c) + size);
+        piece_count(sizeof(*c) + size);
         c->size = size;
         c->used = 0;
         c->next = *list;
@@ -76,7 +76,7 @@ static void chunks_free(struct piece_chunk **list)
 }
 
 /* False: out of memory. */
-static bool keep_bytes(struct piece *p, struct slice s, struct slice *out)
+static bool piece_keep_bytes(struct piece *p, struct slice s, struct slice *out)
 {
     *out = SLICE("");
     if (s.len == 0)
@@ -123,7 +123,7 @@ size_t piece_memory(const struct piece *p)
     return items + chunks_memory(p->taken) + chunks_memory(p->bytes);
 }
 
-static void drop_blobs(struct piece *p)
+static void piece_drop_blobs(struct piece *p)
 {
     for (const struct piece_chunk *c = p->blobs; c != NULL; c = c->next) {
         struct blob **blobs = (void *)(uintptr_t)c->data;
@@ -136,7 +136,7 @@ static void drop_blobs(struct piece *p)
 void piece_drop_items(struct piece *p)
 {
     chunks_free(&p->bytes);
-    drop_blobs(p);
+    piece_drop_blobs(p);
     if (p->items != NULL)
         discount(items_memory(p));
     free(p->block);
@@ -167,7 +167,7 @@ struct element_sink {
 };
 
 /* What it leaves behind when it grows is freed with the piece. */
-static bool grow(struct element_sink *sink)
+static bool piece_grow(struct element_sink *sink)
 {
     uint32_t cap = sink->cap * 2;
     struct backend_element *more =
@@ -180,17 +180,17 @@ static bool grow(struct element_sink *sink)
     return true;
 }
 
-static bool take_element(void *ctx, struct slice name, struct slice value, int64_t position,
-                         double score, bool removed)
+static bool piece_take_element(void *ctx, struct slice name, struct slice value, int64_t position,
+                               double score, bool removed)
 {
     struct element_sink *sink = ctx;
-    sink->failed = sink->failed || (sink->len == sink->cap && !grow(sink));
+    sink->failed = sink->failed || (sink->len == sink->cap && !piece_grow(sink));
     if (sink->failed)
         return false;
     struct backend_element *element = &sink->elements[sink->len];
     *element = (struct backend_element){.position = position, .score = score, .removed = removed};
-    sink->failed = !keep_bytes(sink->piece, name, &element->name) ||
-                   !keep_bytes(sink->piece, value, &element->value);
+    sink->failed = !piece_keep_bytes(sink->piece, name, &element->name) ||
+                   !piece_keep_bytes(sink->piece, value, &element->value);
     if (sink->failed)
         return false;
     sink->len++;
@@ -225,7 +225,7 @@ static bool capture_object(struct piece *p, struct entry *e, struct backend_item
     must(changes <= UINT32_MAX);
     if (!sink_start(&elements, p, changes))
         return false;
-    struct change_sink sink = {.ctx = &elements, .element = take_element};
+    struct change_sink sink = {.ctx = &elements, .element = piece_take_element};
     bool done = ops->capture(entry_object_place(e), item->replace, &place, &sink);
     item->elements = elements.elements;
     item->elements_len = elements.len;
@@ -244,7 +244,7 @@ static bool capture_head(struct piece *p, const struct entry *e, struct backend_
         .expires_at_ms = entry_expires_at(e),
         .apart = e->apart,
     };
-    return keep_bytes(p, entry_key(e), &item->key);
+    return piece_keep_bytes(p, entry_key(e), &item->key);
 }
 
 /* A large string is not copied: whoever changes it meanwhile leaves this one alone. */
@@ -253,7 +253,7 @@ static bool capture_string(struct piece *p, const struct entry *e, struct backen
     struct value value;
     entry_value(e, &value);
     if (value.blob == NULL)
-        return keep_bytes(p, value.str, &item->value);
+        return piece_keep_bytes(p, value.str, &item->value);
     struct blob **kept =
         chunk_take(&p->blobs, sizeof(struct blob *), BLOBS_PER_CHUNK * sizeof(*kept));
     if (kept == NULL)
@@ -330,7 +330,7 @@ static bool capture_part(struct piece *p, struct entry *e, struct piece_part *pa
     if (!capture_head(p, e, item) || !sink_start(&elements, p, changes))
         return false;
     elements.bytes_max = part->bytes;
-    struct change_sink sink = {&elements, take_element, part_is_full};
+    struct change_sink sink = {&elements, piece_take_element, part_is_full};
     bool done =
         value_ops(item->type)->capture(entry_object_place(e), part->everything, &place, &sink);
     /* Of everything, what was taken comes again; of changes, it does not. */
@@ -414,7 +414,7 @@ static size_t common_prefix(struct slice a, struct slice b, size_t at_most)
     return n;
 }
 
-static void collect(const struct piece *p, struct sort_key *keys)
+static void piece_collect(const struct piece *p, struct sort_key *keys)
 {
     uint32_t n = 0;
     for (const struct piece_chunk *c = p->taken; c != NULL; c = c->next) {
@@ -456,8 +456,8 @@ bool piece_try_seal(struct piece *p, const struct backend_dbmap *map)
         p->outcomes = NULL;
         return false;
     }
-    count(items_memory(p));
-    collect(p, keys);
+    piece_count(items_memory(p));
+    piece_collect(p, keys);
     set_keys(keys, p->len, map);
     qsort(keys, p->len, sizeof(*keys), sort_order);
     for (uint32_t i = 0; i < p->len; i++) {
@@ -540,7 +540,7 @@ static bool take_slice(struct reading *r, uint64_t len, struct slice *out)
     return at != NULL;
 }
 
-static bool read_elements(struct piece *p, struct reading *r, struct backend_item *item)
+static bool piece_read_elements(struct piece *p, struct reading *r, struct backend_item *item)
 {
     size_t bytes = item->elements_len * sizeof(*item->elements);
     const char *at = take(r, bytes);
@@ -569,7 +569,7 @@ static bool read_item(struct piece *p, struct reading *r, struct backend_item *i
                                   .goes_on = head.goes_on != 0,
                                   .apart = head.apart != 0,
                                   .elements_len = head.elements_len};
-    bool whole = read_elements(p, r, item) && take_slice(r, head.key_len, &item->key) &&
+    bool whole = piece_read_elements(p, r, item) && take_slice(r, head.key_len, &item->key) &&
                  take_slice(r, head.value_len, &item->value);
     for (uint32_t k = 0; whole && k < item->elements_len; k++) {
         struct backend_element *e = (struct backend_element *)(uintptr_t)&item->elements[k];
@@ -589,7 +589,7 @@ enum rc piece_read(struct piece *p, char *bytes, size_t len)
         return RC_NOMEM;
     }
     p->block = bytes;
-    count(items_memory(p));
+    piece_count(items_memory(p));
     for (uint32_t i = 0; i < p->len && whole; i++)
         whole = read_item(p, &r, &p->items[i]);
     if (!whole || r.left != 0) {

@@ -35,7 +35,7 @@ enum { SHARE_OF_ROOM = 2 };
 /* Pacing of the journal begins at half of its bound. */
 enum { JOURNAL_LOW = 50 };
 
-static bool is_over(int64_t value, int64_t limit)
+static bool pressure_is_over(int64_t value, int64_t limit)
 {
     return limit > 0 && value > limit;
 }
@@ -99,7 +99,8 @@ static int64_t room(int64_t held, int64_t cut, int64_t high)
     return whole < half ? whole : half;
 }
 
-static void fill(struct allowance *b, int64_t room_left, int64_t left_us, int64_t passed_us)
+static void pressure_fill(struct allowance *b, int64_t room_left, int64_t left_us,
+                          int64_t passed_us)
 {
     double rate = room_left <= 0 ? 0 : (double)room_left / (double)left_us;
     int64_t most = (int64_t)(rate * BURST_US);
@@ -116,7 +117,7 @@ static int64_t share_of(const struct writeback *wb, bool bounded, int64_t left)
     return share > 0 ? share : 0;
 }
 
-static void look(struct writeback *wb, int64_t now_us)
+static void pressure_look(struct writeback *wb, int64_t now_us)
 {
     struct pace *p = &wb->pace;
     int64_t limit = option_num(OPT_maxmemory), journal_max = option_num(OPT_journal_max_size);
@@ -126,19 +127,22 @@ static void look(struct writeback *wb, int64_t now_us)
     journal_get_info(wb->journal, &journal);
     int64_t logged = (int64_t)journal.bytes_due;
     int level = PRESSURE_NONE;
-    if (is_over(held, limit / 100 * option_num(OPT_dirty_low_watermark)) ||
-        is_over(logged, journal_max / 100 * JOURNAL_LOW))
+    if (pressure_is_over(held, limit / 100 * option_num(OPT_dirty_low_watermark)) ||
+        pressure_is_over(logged, journal_max / 100 * JOURNAL_LOW))
         level = PRESSURE_PACING;
-    bool memory_is_high = is_over(held, high), journal_is_high = is_over(logged, journal_max);
+    bool memory_is_high = pressure_is_over(held, high),
+         journal_is_high = pressure_is_over(logged, journal_max);
     if (memory_is_high || journal_is_high || writeback_is_starved(wb))
         level = PRESSURE_HIGH;
     int64_t left_us = time_left(wb, now_us);
     int64_t passed_us = (int64_t)min_u64((uint64_t)(now_us - p->ticked_us), BURST_US);
-    fill(&wb->allowances[ALLOWANCE_MEMORY],
-         limit > 0 ? room(held, (int64_t)p->cut_bytes, high) : NO_BOUND, left_us, passed_us);
-    fill(&wb->allowances[ALLOWANCE_JOURNAL],
-         journal_max > 0 ? room(logged, (int64_t)p->cut_journal_bytes, journal_max) : NO_BOUND,
-         left_us, passed_us);
+    pressure_fill(&wb->allowances[ALLOWANCE_MEMORY],
+                  limit > 0 ? room(held, (int64_t)p->cut_bytes, high) : NO_BOUND, left_us,
+                  passed_us);
+    pressure_fill(&wb->allowances[ALLOWANCE_JOURNAL],
+                  journal_max > 0 ? room(logged, (int64_t)p->cut_journal_bytes, journal_max)
+                                  : NO_BOUND,
+                  left_us, passed_us);
     atomic_store(&wb->share, share_of(wb, limit > 0, high - held));
     atomic_store(&wb->journal_share, share_of(wb, journal_max > 0, journal_max - logged));
     atomic_fetch_add(&wb->looks, 1);
@@ -189,12 +193,12 @@ void pressure_fini(void)
 static void look_at_memory(struct writeback *wb, int64_t now_us)
 {
     int64_t limit = option_num(OPT_maxmemory);
-    bool near = is_over((int64_t)memory_data(), limit / 8 * 7);
+    bool near = pressure_is_over((int64_t)memory_data(), limit / 8 * 7);
     if (now_us - wb->pace.refreshed_us < (near ? LOOK_SOON_US : LOOK_IDLE_US))
         return;
     wb->pace.refreshed_us = now_us;
     memory_refresh();
-    atomic_store(&wb->memory_high, is_over((int64_t)memory_data(), limit));
+    atomic_store(&wb->memory_high, pressure_is_over((int64_t)memory_data(), limit));
 }
 
 void pressure_tick(struct writeback *wb)
@@ -203,7 +207,7 @@ void pressure_tick(struct writeback *wb)
     bool paces = atomic_load(&wb->pressure) != PRESSURE_NONE;
     if (now_us - wb->pace.ticked_us < (paces ? PACING_TICK_US : TICK_US))
         return;
-    look(wb, now_us);
+    pressure_look(wb, now_us);
     look_at_memory(wb, now_us);
 }
 

@@ -18,7 +18,7 @@ enum { FREED_PAGES = 2000 }; /* given back to the file system at one time */
 
 /* --- The transaction of a batch --- */
 
-static enum rc begin(struct records *r, struct err *err) REQUIRES(r->lock)
+static enum rc records_begin_transaction(struct records *r, struct err *err) REQUIRES(r->lock)
 {
     enum rc rc = records_ready(r, err);
     if (rc == RC_OK)
@@ -29,7 +29,7 @@ static enum rc begin(struct records *r, struct err *err) REQUIRES(r->lock)
     return rc == RC_OK ? records_run(r, RS_BEGIN, err) : rc;
 }
 
-static void give_up(struct records *r) REQUIRES(r->lock)
+static void records_give_up(struct records *r) REQUIRES(r->lock)
 {
     records_rollback(r);
     r->tally = r->before;
@@ -57,7 +57,7 @@ void records_begin(struct records *r, uint64_t cut_lsn)
 {
     lock_acquire(&r->lock);
     if (r->in_batch)
-        give_up(r);
+        records_give_up(r);
     r->cut_lsn = cut_lsn;
     lock_release(&r->lock);
 }
@@ -74,17 +74,17 @@ static enum rc take_back(struct records *r, struct err *err) REQUIRES(r->lock)
 }
 
 /* The first thing that a batch has to say opens the transaction. */
-static enum rc enter(struct records *r, struct err *err) REQUIRES(r->lock)
+static enum rc records_enter(struct records *r, struct err *err) REQUIRES(r->lock)
 {
     if (r->in_batch)
         return RC_OK;
-    enum rc rc = begin(r, err);
+    enum rc rc = records_begin_transaction(r, err);
     if (rc == RC_OK && r->committed)
         rc = take_back(r, err);
     if (rc == RC_OK)
         rc = records_run_with(r, RS_REMOVE_KEPT, r->applied_lsn, err);
     if (rc != RC_OK) {
-        give_up(r);
+        records_give_up(r);
         return rc;
     }
     r->in_batch = true;
@@ -105,11 +105,11 @@ static bool may_hold(struct records *r) REQUIRES(r->lock)
 enum rc records_commit(struct records *r, struct err *err)
 {
     lock_acquire(&r->lock);
-    enum rc rc = r->committed && !r->in_batch ? enter(r, err) : RC_OK;
+    enum rc rc = r->committed && !r->in_batch ? records_enter(r, err) : RC_OK;
     if (rc == RC_OK && r->in_batch) {
         rc = records_run(r, RS_COMMIT, err);
         if (rc != RC_OK) {
-            give_up(r);
+            records_give_up(r);
         } else {
             r->committed = true;
             r->committed_id = r->first_id;
@@ -146,7 +146,7 @@ void records_end(struct records *r, bool committed)
 {
     lock_acquire(&r->lock);
     if (r->in_batch)
-        give_up(r);
+        records_give_up(r);
     if (committed) {
         r->applied_lsn = max_u64(r->cut_lsn, r->applied_lsn);
         atomic_store(&r->settled_lsn, max_u64(r->cut_lsn, atomic_load(&r->settled_lsn)));
@@ -255,8 +255,8 @@ static void take_bytes(void *ctx, struct slice bytes)
     }
 }
 
-static enum rc say_full(const struct records *r, const struct records_bounds *bounds,
-                        struct err *err) REQUIRES(r->lock)
+static enum rc records_say_full(const struct records *r, const struct records_bounds *bounds,
+                                struct err *err) REQUIRES(r->lock)
 {
     const struct records_tally *t = &r->tally;
     bool number = t->count[RECORD_DEAD_LETTER] >= bounds->number;
@@ -271,14 +271,15 @@ static enum rc say_full(const struct records *r, const struct records_bounds *bo
 }
 
 /* Conflicts make room for others; dead letters do not. */
-static enum rc make_room(struct records *r, enum record_kind kind, uint64_t bytes,
-                         const struct records_bounds *bounds, struct err *err) REQUIRES(r->lock)
+static enum rc records_make_room(struct records *r, enum record_kind kind, uint64_t bytes,
+                                 const struct records_bounds *bounds, struct err *err)
+    REQUIRES(r->lock)
 {
     struct records_tally *t = &r->tally;
     while (t->count[kind] > 0 &&
            (t->count[kind] >= bounds->number || t->bytes[kind] + bytes > bounds->bytes)) {
         if (kind == RECORD_DEAD_LETTER)
-            return say_full(r, bounds, err);
+            return records_say_full(r, bounds, err);
         sqlite3_bind_int(r->writer.statements[RS_DROP_OLDEST], 1, (int)kind);
         uint64_t taken = 0;
         enum rc rc = run_taking(r, RS_DROP_OLDEST, kind, &taken, err);
@@ -291,11 +292,12 @@ static enum rc make_room(struct records *r, enum record_kind kind, uint64_t byte
 }
 
 /* Inside a transaction. */
-static enum rc add(struct records *r, const struct record *record,
-                   const struct records_bounds *bounds, struct err *err) REQUIRES(r->lock)
+static enum rc records_insert(struct records *r, const struct record *record,
+                              const struct records_bounds *bounds, struct err *err)
+    REQUIRES(r->lock)
 {
     uint64_t bytes = record_bytes(record);
-    enum rc rc = make_room(r, record->kind, bytes, bounds, err);
+    enum rc rc = records_make_room(r, record->kind, bytes, bounds, err);
     if (rc != RC_OK)
         return rc;
     struct writing w = {
@@ -332,9 +334,9 @@ enum rc records_add(struct records *r, const struct record *record,
                     const struct records_bounds *bounds, struct err *err)
 {
     lock_acquire(&r->lock);
-    enum rc rc = enter(r, err);
+    enum rc rc = records_enter(r, err);
     if (rc == RC_OK)
-        rc = add(r, record, bounds, err);
+        rc = records_insert(r, record, bounds, err);
     lock_release(&r->lock);
     return rc;
 }
@@ -355,7 +357,7 @@ const char *records_path(const struct records *r)
 enum rc records_add_kept(struct records *r, const struct backend_item *ours, struct err *err)
 {
     lock_acquire(&r->lock);
-    enum rc rc = enter(r, err);
+    enum rc rc = records_enter(r, err);
     if (rc == RC_OK) {
         sqlite3_stmt *s = r->writer.statements[RS_ADD_KEPT];
         sqlite3_bind_int64(s, 1, (int64_t)r->cut_lsn);
@@ -372,12 +374,12 @@ enum rc records_add_alone(struct records *r, const struct record *list, uint32_t
 {
     lock_acquire(&r->lock);
     enum rc rc = r->in_batch ? err_set(err, RC_BUSY, "%s: a batch is being recorded", r->path)
-                             : begin(r, err);
+                             : records_begin_transaction(r, err);
     if (rc == RC_OK) {
         uint64_t lsn = atomic_load(&r->settled_lsn);
         for (uint32_t i = 0; i < n && rc == RC_OK; i++) {
             lsn = max_u64(list[i].lsn, lsn);
-            rc = add(r, &list[i], bounds, err);
+            rc = records_insert(r, &list[i], bounds, err);
         }
         if (rc == RC_OK)
             rc = records_run(r, RS_COMMIT, err);
@@ -385,7 +387,7 @@ enum rc records_add_alone(struct records *r, const struct record *list, uint32_t
             atomic_store(&r->settled_lsn, lsn);
             records_publish(r);
         } else {
-            give_up(r);
+            records_give_up(r);
         }
     }
     lock_release(&r->lock);
@@ -405,7 +407,7 @@ enum rc records_supersede(struct records *r, const struct backend_item *items, u
     for (uint32_t i = 0; any && i < len && rc == RC_OK; i++) {
         if (!records_has_noted(r, items[i].db, items[i].key))
             continue;
-        rc = enter(r, err);
+        rc = records_enter(r, err);
         if (rc == RC_OK)
             rc = supersede_key(r, &items[i], err);
     }
@@ -418,7 +420,7 @@ enum rc records_keep_databases(struct records *r, const struct backend_dbmap *ma
     uint32_t gone[BACKEND_DATABASES_MAX];
     uint32_t n = 0;
     lock_acquire(&r->lock);
-    enum rc rc = may_hold(r) ? enter(r, err) : RC_OK;
+    enum rc rc = may_hold(r) ? records_enter(r, err) : RC_OK;
     if (rc == RC_OK && r->in_batch) {
         sqlite3_stmt *s = r->writer.statements[RS_DATABASES];
         int result;
@@ -451,8 +453,8 @@ enum rc records_drop(struct records *r, const struct records_choice *c, uint64_t
     *dropped = 0;
     lock_acquire(&r->lock);
     bool busy = r->in_batch || r->committed;
-    enum rc rc =
-        busy ? err_set(err, RC_BUSY, "%s: a batch is being recorded", r->path) : begin(r, err);
+    enum rc rc = busy ? err_set(err, RC_BUSY, "%s: a batch is being recorded", r->path)
+                      : records_begin_transaction(r, err);
     for (uint32_t i = 0; rc == RC_OK && i < (all ? 1 : c->len); i++) {
         enum records_statement id = all ? RS_DROP_ALL : RS_DROP;
         sqlite3_bind_int(r->writer.statements[id], 1, (int)c->kind);
@@ -466,7 +468,7 @@ enum rc records_drop(struct records *r, const struct records_choice *c, uint64_t
         records_publish(r);
         free_pages(r);
     } else if (!busy) {
-        give_up(r);
+        records_give_up(r);
         *dropped = 0;
     }
     lock_release(&r->lock);

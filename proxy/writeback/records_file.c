@@ -175,16 +175,16 @@ static void conn_close(struct records_conn *c)
     c->db = NULL;
 }
 
-static enum rc execute(const struct records *r, const struct records_conn *c, const char *sql,
-                       struct err *err)
+static enum rc records_execute(const struct records *r, const struct records_conn *c,
+                               const char *sql, struct err *err)
 {
     return sqlite3_exec(c->db, sql, NULL, NULL, NULL) == SQLITE_OK
                ? RC_OK
                : records_fail(r, c, "opening", err);
 }
 
-static enum rc conn_open(const struct records *r, struct records_conn *c, int patience_ms,
-                         struct err *err)
+static enum rc records_conn_open(const struct records *r, struct records_conn *c, int patience_ms,
+                                 struct err *err)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(r->path, &c->db, flags, sqlite_sync_vfs()->zName) != SQLITE_OK)
@@ -194,7 +194,8 @@ static enum rc conn_open(const struct records *r, struct records_conn *c, int pa
     return RC_OK;
 }
 
-static enum rc conn_prepare(const struct records *r, struct records_conn *c, struct err *err)
+static enum rc records_conn_prepare(const struct records *r, struct records_conn *c,
+                                    struct err *err)
 {
     for (int i = 0; i < RS_COUNT_OF; i++) {
         if (sqlite3_prepare_v3(c->db, statement_texts[i], -1, SQLITE_PREPARE_PERSISTENT,
@@ -205,8 +206,8 @@ static enum rc conn_prepare(const struct records *r, struct records_conn *c, str
 }
 
 /* One value of a query that is asked once. */
-static enum rc ask(const struct records *r, const struct records_conn *c, const char *sql,
-                   struct buf *out, struct err *err)
+static enum rc records_ask(const struct records *r, const struct records_conn *c, const char *sql,
+                           struct buf *out, struct err *err)
 {
     sqlite3_stmt *s = NULL;
     int result = sqlite3_prepare_v2(c->db, sql, -1, &s, NULL);
@@ -228,7 +229,7 @@ static enum rc check_bytes(const struct records *r, const struct records_conn *c
     struct buf said = {0};
     if (stat(r->path, &st) != 0 || st.st_size == 0 || (uint64_t)st.st_size > checked_bytes_max)
         return RC_OK;
-    enum rc rc = ask(r, c, "PRAGMA quick_check(1)", &said, err);
+    enum rc rc = records_ask(r, c, "PRAGMA quick_check(1)", &said, err);
     if (rc == RC_OK && !slice_eq(buf_slice(&said), SLICE("ok")))
         rc = err_set(err, RC_CORRUPT, "%s: %.*s", r->path, (int)min_u64(said.len, 100), said.data);
     buf_fini(&said);
@@ -239,16 +240,16 @@ static enum rc check_bytes(const struct records *r, const struct records_conn *c
 static enum rc check_about(const struct records *r, const struct records_conn *c, struct err *err)
 {
     struct buf format = {0}, store = {0}, sql = {0};
-    enum rc rc = ask(r, c, "SELECT value FROM about WHERE name = 'format'", &format, err);
+    enum rc rc = records_ask(r, c, "SELECT value FROM about WHERE name = 'format'", &format, err);
     if (rc == RC_OK)
-        rc = ask(r, c, "SELECT value FROM about WHERE name = 'journal_id'", &store, err);
+        rc = records_ask(r, c, "SELECT value FROM about WHERE name = 'journal_id'", &store, err);
     if (rc == RC_OK && format.len == 0) {
         buf_printf(&sql, "INSERT INTO about VALUES ('format', %d), ('journal_id', x'",
                    RECORDS_FORMAT);
         for (size_t i = 0; i < sizeof(r->journal_id); i++)
             buf_printf(&sql, "%02x", r->journal_id[i]);
         buf_append(&sql, "')", sizeof("')"));
-        rc = execute(r, c, sql.data, err);
+        rc = records_execute(r, c, sql.data, err);
     } else if (rc == RC_OK && !slice_eq(buf_slice(&format), SLICE("1"))) {
         rc = err_set(err, RC_FOREIGN, "%s: written by a newer Weir", r->path);
     } else if (rc == RC_OK && (store.len != sizeof(r->journal_id) ||
@@ -298,21 +299,22 @@ static void look_up(const struct records *r, struct records_place *out)
 
 static enum rc open_conn(const struct records *r, struct records_conn *c, struct err *err)
 {
-    enum rc rc = conn_open(r, c, WRITER_PATIENCE_MS, err);
+    enum rc rc = records_conn_open(r, c, WRITER_PATIENCE_MS, err);
     if (rc == RC_OK)
         rc = sqlite_sync_renew(c->db, err);
     if (rc == RC_OK)
         rc = check_bytes(r, c, err);
     if (rc == RC_OK)
-        rc = execute(r, c, schema, err);
+        rc = records_execute(r, c, schema, err);
     if (rc == RC_OK)
-        rc = execute(r, c,
-                     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                     "PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 4000",
-                     err);
+        rc = records_execute(
+            r, c,
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+            "PRAGMA journal_size_limit = 16777216; PRAGMA wal_autocheckpoint = 4000",
+            err);
     if (rc == RC_OK)
         rc = check_about(r, c, err);
-    return rc == RC_OK ? conn_prepare(r, c, err) : rc;
+    return rc == RC_OK ? records_conn_prepare(r, c, err) : rc;
 }
 
 static enum rc open_writer(struct records *r, struct err *err) REQUIRES(r->lock)
@@ -519,9 +521,9 @@ enum rc records_reader_ready(struct records *r, struct err *err)
 {
     if (r->reader.db != NULL)
         return RC_OK;
-    enum rc rc = conn_open(r, &r->reader, READER_PATIENCE_MS, err);
+    enum rc rc = records_conn_open(r, &r->reader, READER_PATIENCE_MS, err);
     if (rc == RC_OK)
-        rc = conn_prepare(r, &r->reader, err);
+        rc = records_conn_prepare(r, &r->reader, err);
     if (rc != RC_OK)
         conn_close(&r->reader);
     return rc;
@@ -529,7 +531,7 @@ enum rc records_reader_ready(struct records *r, struct err *err)
 
 /* What a person should know of a directory in which records are missing, or others lie. A copy that
  * was all but in its place when the process ended is taken; the checks of any file apply to it. */
-static void look_around(const struct records *r, const char *dir, uint64_t cut_lsn)
+static void records_look_around(const struct records *r, const char *dir, uint64_t cut_lsn)
 {
     static const char *const older[] = {"dead-letters", "conflicts"};
     char name[600];
@@ -563,7 +565,7 @@ struct records *records_open(const struct records_options *o)
     lock_init_kind(&r->read_lock, LOCK_SLOW);
     lock_acquire(&r->lock);
     r->applied_lsn = o->position->cut_lsn;
-    look_around(r, o->dir, r->applied_lsn);
+    records_look_around(r, o->dir, r->applied_lsn);
     if (records_ready(r, &err) != RC_OK)
         log_err(LOG_WARNING, "dead letters and conflicts cannot be recorded now", &err);
     lock_release(&r->lock);

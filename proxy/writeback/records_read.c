@@ -64,8 +64,8 @@ enum rc records_page(struct records *r, const struct records_query *q,
 
 /* --- Dead letters with their values --- */
 
-static enum rc append_parts(struct records *r, uint64_t id, struct buf *bytes, struct err *err)
-    REQUIRES(r->lock)
+static enum rc records_append_parts(struct records *r, uint64_t id, struct buf *bytes,
+                                    struct err *err) REQUIRES(r->lock)
 {
     sqlite3_stmt *s = r->writer.statements[RS_PARTS];
     enum rc rc = RC_OK;
@@ -93,7 +93,7 @@ static enum rc give_letter(struct records *r, sqlite3_stmt *s, struct buf *bytes
     struct slice first = sqlite_column_slice(s, 2);
     bytes->len = 0;
     buf_append_slice(bytes, first);
-    enum rc rc = append_parts(r, id, bytes, err);
+    enum rc rc = records_append_parts(r, id, bytes, err);
     bool known = false;
     if (rc == RC_OK)
         rc = item_decode(buf_slice(bytes), &known, &item, &elements, err);

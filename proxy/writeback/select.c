@@ -92,7 +92,7 @@ void selection_sample(struct selection *s, uint32_t db, struct slice key)
         s->samples[s->samples_len++] = boundary_of(db, key);
 }
 
-static int compare(const struct boundary *b, uint32_t db, struct slice key)
+static int select_compare(const struct boundary *b, uint32_t db, struct slice key)
 {
     if (b->db != db)
         return b->db < db ? -1 : 1;
@@ -102,7 +102,7 @@ static int compare(const struct boundary *b, uint32_t db, struct slice key)
 static int boundary_order(const void *a, const void *b)
 {
     const struct boundary *y = b;
-    return compare(a, y->db, slice_of(y->key, y->len));
+    return select_compare(a, y->db, slice_of(y->key, y->len));
 }
 
 void selection_divide(struct selection *s)
@@ -115,12 +115,12 @@ void selection_divide(struct selection *s)
 }
 
 /* The last bucket of which the first key is not behind this one. */
-static uint32_t bucket_of(const struct selection *s, uint32_t db, struct slice key)
+static uint32_t select_bucket_of(const struct selection *s, uint32_t db, struct slice key)
 {
     uint32_t low = 0, high = s->buckets_len - 1;
     while (low < high) {
         uint32_t middle = (low + high + 1) / 2;
-        if (compare(&s->boundaries[middle - 1], db, key) <= 0)
+        if (select_compare(&s->boundaries[middle - 1], db, key) <= 0)
             low = middle;
         else
             high = middle - 1;
@@ -130,7 +130,7 @@ static uint32_t bucket_of(const struct selection *s, uint32_t db, struct slice k
 
 bool selection_add(struct selection *s, uint32_t db, struct slice key, uint64_t hash)
 {
-    struct bucket_list *list = &s->buckets[bucket_of(s, db, key)];
+    struct bucket_list *list = &s->buckets[select_bucket_of(s, db, key)];
     if (list->newest == NULL || list->newest_len == HASHES_PER_BLOCK) {
         struct hash_block *block = alloc_try(sizeof(*block));
         if (block == NULL)

@@ -11,7 +11,7 @@
 
 enum { AGE_MAX = 32, CALM_US = 10000000 };
 
-static const char *age_text(char out[AGE_MAX], int64_t us)
+static const char *why_age_text(char out[AGE_MAX], int64_t us)
 {
     int64_t s = us / 1000000;
     if (s < 10)
@@ -35,15 +35,15 @@ bool writeback_why(struct writeback *wb, char *out, size_t size)
     if (l->paused && !l->gave_up)
         snprintf(out, size,
                  "Flushing has been paused for %s by the client %s; WEIR RESUME ends that.",
-                 age_text(age, now - l->paused_at.us), l->paused_by);
+                 why_age_text(age, now - l->paused_at.us), l->paused_by);
     else if (l->paused)
         snprintf(out, size,
                  "Flushing stopped %s ago at flush-retry-max: %s. WEIR RESUME tries again.",
-                 age_text(age, now - l->paused_at.us), l->last_error.text);
+                 why_age_text(age, now - l->paused_at.us), l->last_error.text);
     else if (l->failures > 0)
         snprintf(out, size,
                  "Flushing has failed for %s, %" PRIu64 " times, and is tried again: %s.",
-                 age_text(age, now - l->failing_at.us), l->failures, l->last_error.text);
+                 why_age_text(age, now - l->failing_at.us), l->failures, l->last_error.text);
     else if (writeback_is_starved(wb))
         snprintf(out, size,
                  "There is no memory to set changes aside for the flush; none is lost, and it is "
@@ -60,7 +60,7 @@ static void append_backlog(struct writeback *wb, struct buf *out)
     char age[AGE_MAX];
     writeback_get_info(wb, &info);
     buf_printf(out, "%" PRIu64 " keys are not in the backend, the oldest change for %s",
-               info.dirty_keys, age_text(age, info.oldest_dirty_ms * 1000));
+               info.dirty_keys, why_age_text(age, info.oldest_dirty_ms * 1000));
 }
 
 void why_say_failing(struct writeback *wb, int64_t failing_us, uint64_t failures, const char *then)
@@ -69,7 +69,7 @@ void why_say_failing(struct writeback *wb, int64_t failing_us, uint64_t failures
     char age[AGE_MAX];
     append_backlog(wb, &text);
     log_line(LOG_WARNING, "flushing has failed for %s, %" PRIu64 " times; nothing is lost; %.*s%s",
-             age_text(age, failing_us), failures, (int)text.len, text.data, then);
+             why_age_text(age, failing_us), failures, (int)text.len, text.data, then);
     buf_fini(&text);
 }
 
@@ -79,7 +79,7 @@ void why_say_recovered(struct writeback *wb, int64_t failing_us, uint64_t failur
     char age[AGE_MAX];
     append_backlog(wb, &text);
     log_line(LOG_NOTICE, "batches are committed again, after %" PRIu64 " failures in %s; %.*s",
-             failures, age_text(age, failing_us), (int)text.len, text.data);
+             failures, why_age_text(age, failing_us), (int)text.len, text.data);
     buf_fini(&text);
 }
 
@@ -120,7 +120,7 @@ void why_say_pressure(struct writeback *wb, bool dirty_is_high, bool journal_is_
     log_line(LOG_NOTICE,
              "writers go on: they were held back, on and off, for %s; %" PRIu64
              " writes were refused",
-             age_text(age, wb->calm_at.us - wb->high_at.us),
+             why_age_text(age, wb->calm_at.us - wb->high_at.us),
              refused > wb->refused_before ? refused - wb->refused_before : 0);
     wb->high_at.us = wb->calm_at.us = 0;
 }

@@ -36,7 +36,7 @@ int64_t writeback_dirty_bytes(const struct writeback *wb)
 }
 
 /* Each block has one writer, so load and store suffice; readers sum the blocks. */
-static void count(_Atomic int64_t *counter, int64_t by)
+static void cutter_count(_Atomic int64_t *counter, int64_t by)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + by,
                           memory_order_relaxed);
@@ -44,8 +44,8 @@ static void count(_Atomic int64_t *counter, int64_t by)
 
 void writeback_unmark(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
 {
-    count(&wb->producers[producer].dirty_keys, -1);
-    count(&wb->producers[producer].dirty_bytes, -writeback_weight(e));
+    cutter_count(&wb->producers[producer].dirty_keys, -1);
+    cutter_count(&wb->producers[producer].dirty_bytes, -writeback_weight(e));
     entry_unmark_dirty(sh, e);
 }
 
@@ -97,7 +97,7 @@ void writeback_reweighed(struct writeback *wb, uint32_t producer, const struct e
                          int64_t before)
 {
     must((e->flags & ENTRY_DIRTY) != 0);
-    count(&wb->producers[producer].dirty_bytes, writeback_weight(e) - before);
+    cutter_count(&wb->producers[producer].dirty_bytes, writeback_weight(e) - before);
 }
 
 static void spend(struct writeback *wb, int64_t grown)
@@ -131,8 +131,8 @@ void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh
         return;
     }
     must(entry_mark_dirty(sh, e, cut));
-    count(&wb->producers[producer].dirty_keys, 1);
-    count(&wb->producers[producer].dirty_bytes, writeback_weight(e));
+    cutter_count(&wb->producers[producer].dirty_keys, 1);
+    cutter_count(&wb->producers[producer].dirty_bytes, writeback_weight(e));
     spend(wb, writeback_weight(e));
     if (UNLIKELY(atomic_load_explicit(&wb->first_dirty_us, memory_order_relaxed) == 0)) {
         int64_t none = 0;
@@ -261,7 +261,7 @@ static bool is_dead(void *ctx, const struct entry *e)
 
 /* Entries of flushed databases go in small steps. A sweep that began when their last batch was
  * committed finds all of them; one that can not free anything new is not begun. */
-static bool sweep(struct writeback *wb)
+static bool cutter_sweep(struct writeback *wb)
 {
     uint32_t dead = atomic_load(&wb->map.dead);
     if (wb->sweep_shard == 0 && wb->sweep_position == 0) {
@@ -303,7 +303,7 @@ static void *cutter_main(void *arg)
         if (should_cut(wb, requested))
             capture_begin(wb);
         bool capturing = capture_some(wb);
-        bool sweeping = sweep(wb);
+        bool sweeping = cutter_sweep(wb);
         store_free_later_run();
         bool busy = sweeping || capturing || requested || writeback_dirty_keys(wb) > 0 ||
                     !lane_is_idle(wb) ||

@@ -26,7 +26,7 @@ enum {
     DAMAGED_SHOWN = 50, /* of which we ask where they belong */
 };
 
-struct check {
+struct file_check {
     struct sqlite_conn c;
     void (*say)(const char *what);
     struct sqlite_sums *sums;
@@ -70,7 +70,7 @@ static const char *const questions[] = {
 
 /* Says each row that is not `fine`. A failure of the query itself is a finding: it is damage that
  * the query ran into. */
-static void check_ask(struct check *k, const char *sql, const char *fine)
+static void check_ask(struct file_check *k, const char *sql, const char *fine)
 {
     sqlite3_stmt *s = NULL;
     int result = sqlite3_prepare_v2(k->c.db, sql, -1, &s, NULL);
@@ -91,7 +91,7 @@ static void check_ask(struct check *k, const char *sql, const char *fine)
 
 /* ---- checksums ---- */
 
-static bool is_damaged(struct check *k, uint32_t page, void *bytes)
+static bool is_damaged(struct file_check *k, uint32_t page, void *bytes)
 {
     uint32_t sum = sums_get(k->sums, page);
     for (int looks = 0; sum != 0 && looks < LOOKS; looks++) {
@@ -106,7 +106,7 @@ static bool is_damaged(struct check *k, uint32_t page, void *bytes)
     return sum != 0;
 }
 
-static void say_damaged(struct check *k, uint32_t page)
+static void say_damaged(struct file_check *k, uint32_t page)
 {
     char text[256];
     sqlite3_stmt *s = NULL;
@@ -126,7 +126,7 @@ static void say_damaged(struct check *k, uint32_t page)
     sqlite3_finalize(s);
 }
 
-static const char *check_read_sums(struct check *k, bool *locked)
+static const char *check_read_sums(struct file_check *k, bool *locked)
 {
     *locked = false;
     for (int tries = 0; tries < LOCK_TRIES && !*locked; tries++) {
@@ -141,7 +141,7 @@ static const char *check_read_sums(struct check *k, bool *locked)
     return sums_file_read_beside(k->sums) ? NULL : "there are none";
 }
 
-static void check_sums(struct check *k)
+static void check_sums(struct file_check *k)
 {
     bool locked;
     k->out->sums_not_believed = check_read_sums(k, &locked);
@@ -165,7 +165,7 @@ enum rc sqlite_check_file(const char *path, void (*say)(const char *what),
     enum rc rc = sqlite_label_check(path, err);
     if (rc != RC_OK)
         return rc;
-    struct check k = {.c = {.path = path}, .say = say, .out = out, .sums = sqlite_sums_new()};
+    struct file_check k = {.c = {.path = path}, .say = say, .out = out, .sums = sqlite_sums_new()};
     if (k.sums == NULL)
         return err_set(err, RC_NOMEM, "no memory for checksums");
     k.sums->reads_only = true;

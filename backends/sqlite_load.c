@@ -94,7 +94,7 @@ static enum rc emit_elements(struct sqlite_piece *p, struct backend_item *item,
     return rc;
 }
 
-struct reading {
+struct load_reading {
     const struct sqlite_conn *c;
     struct sqlite_piece *p;
     backend_emit *emit;
@@ -103,7 +103,7 @@ struct reading {
 
 /* Walks the rows of an aggregate that `s` yields in the order of the elements. What is emitted is
  * not the last piece as long as a row is in hand. */
-static enum rc load_read_elements(const struct reading *r, sqlite3_stmt *s,
+static enum rc load_read_elements(const struct load_reading *r, sqlite3_stmt *s,
                                   struct backend_item *item, struct err *err)
 {
     struct sqlite_piece *p = r->p;
@@ -165,7 +165,7 @@ enum rc sqlite_read_key(const struct sqlite_conn *c, struct sqlite_piece *p,
     }
     if (item.type > VALUE_STRING) {
         sqlite3_reset(s);
-        struct reading r = {c, p, emit, ctx};
+        struct load_reading r = {c, p, emit, ctx};
         enum sqlite_statement id = sqlite_statement_for(ST_HASH, item.type);
         return load_read_elements(&r, sqlite_with_key(c, id, item.db, item.key), &item, err);
     }
@@ -189,7 +189,7 @@ static enum rc has_elements(const struct sqlite_conn *c, const struct backend_it
 }
 
 /* Type and expiry: looks at no page of the value. */
-static enum rc load_read_head(const struct reading *r, const struct backend_item *key,
+static enum rc load_read_head(const struct load_reading *r, const struct backend_item *key,
                               struct err *err)
 {
     struct sqlite_head head;
@@ -209,8 +209,8 @@ static enum rc load_read_head(const struct reading *r, const struct backend_item
 
 /* Recovery: the key as it was before the first change in the log; *found says whether there is one.
  * Expired or not: it was not when the journalled command ran. */
-static enum rc read_key_before(const struct reading *r, const struct backend_item *key, bool *found,
-                               struct err *err)
+static enum rc read_key_before(const struct load_reading *r, const struct backend_item *key,
+                               bool *found, struct err *err)
 {
     struct backend_item item = {.db = key->db, .key = key->key, .replace = true};
     sqlite3_stmt *s = sqlite_with_key(r->c, ST_CHANGE_OF_KEY, key->db, key->key);
@@ -237,7 +237,8 @@ static enum rc read_key_before(const struct reading *r, const struct backend_ite
     return load_read_elements(r, s, &item, err);
 }
 
-static enum rc read_base(const struct reading *r, const struct backend_item *key, struct err *err)
+static enum rc read_base(const struct load_reading *r, const struct backend_item *key,
+                         struct err *err)
 {
     bool found;
     enum rc rc = read_key_before(r, key, &found, err);
@@ -248,7 +249,7 @@ enum rc sqlite_load(struct backend *pb, const struct backend_item *keys, uint32_
                     backend_emit *emit, void *ctx, struct err *err)
 {
     struct sqlite_backend *b = (struct sqlite_backend *)pb;
-    struct reading r = {&b->reader, &b->piece, emit, ctx};
+    struct load_reading r = {&b->reader, &b->piece, emit, ctx};
     bool changes = false, recovering = b->data_version < 0;
     enum rc rc = sqlite_run(&b->reader, ST_BEGIN_READ, err);
     if (rc == RC_OK)

@@ -44,12 +44,12 @@ enum {
 
 /* ---- one leaf page, as it lies in the file ---- */
 
-struct cursor {
+struct header_cursor {
     const unsigned char *p, *end;
     bool bad; /* it ran over the end */
 };
 
-static uint64_t overwrite_take_big_endian(struct cursor *c, size_t bytes)
+static uint64_t overwrite_take_big_endian(struct header_cursor *c, size_t bytes)
 {
     uint64_t n = 0;
     if ((size_t)(c->end - c->p) < bytes) {
@@ -63,7 +63,7 @@ static uint64_t overwrite_take_big_endian(struct cursor *c, size_t bytes)
 }
 
 /* SQLite's varint; what is of interest here fits into eight bytes of seven bits. */
-static uint64_t take_varint(struct cursor *c)
+static uint64_t take_varint(struct header_cursor *c)
 {
     uint64_t n = 0;
     for (int i = 0; i < 8; i++) {
@@ -85,10 +85,10 @@ static size_t bytes_of_serial_type(uint64_t type)
 }
 
 /* Takes what it knows from one row of weir_meta(name, value). */
-static void read_row(struct cursor c, struct sqlite_identity *out)
+static void read_row(struct header_cursor c, struct sqlite_identity *out)
 {
     (void)take_varint(&c); /* bytes of the row */
-    struct cursor header = c;
+    struct header_cursor header = c;
     uint64_t header_len = take_varint(&header);
     if (header_len > (uint64_t)(c.end - c.p))
         return;
@@ -118,13 +118,13 @@ static bool read_meta_page(const struct sqlite_backend *b, int64_t number,
     *out = (struct sqlite_identity){0};
     if (pread(b->file.fd, page, size, at) != (ssize_t)size || page[0] != LEAF_OF_INDEX)
         return false;
-    struct cursor pointers = {page + 3, page + size, false};
+    struct header_cursor pointers = {page + 3, page + size, false};
     uint64_t cells = overwrite_take_big_endian(&pointers, 2);
     pointers.p = page + LEAF_HEADER;
     for (uint64_t i = 0; i < cells && !pointers.bad; i++) {
         uint64_t offset = overwrite_take_big_endian(&pointers, 2);
         if (offset >= LEAF_HEADER && offset < size)
-            read_row((struct cursor){page + offset, page + size, false}, out);
+            read_row((struct header_cursor){page + offset, page + size, false}, out);
     }
     return out->has_cut && out->has_store;
 }
@@ -228,7 +228,7 @@ static bool is_in_wal(const struct sqlite_backend *b, int fd, const struct sqlit
         off_t at = WAL_HEADER + (off_t)(i - 1) * (FRAME_HEADER + b->page_bytes);
         if (pread(fd, header, sizeof(header), at) != (ssize_t)sizeof(header))
             return false;
-        struct cursor c = {header, header + sizeof(header), false};
+        struct header_cursor c = {header, header + sizeof(header), false};
         if (overwrite_take_big_endian(&c, 4) != page)
             continue;
         left--;

@@ -27,7 +27,7 @@ struct due {
     struct backend_item item;
 };
 
-struct reaping {
+struct reap_rows {
     struct sqlite_backend *b;
     const struct sqlite_conn *c;
     const struct backend_reap *what;
@@ -60,7 +60,7 @@ void sqlite_reap_fini(struct sqlite_backend *b)
 }
 
 /* Copies what is due: rows are not deleted while a statement walks over them. */
-static enum rc add_due(struct reaping *r, sqlite3_stmt *s)
+static enum rc add_due(struct reap_rows *r, sqlite3_stmt *s)
 {
     struct slice key = sqlite_column_slice(s, 1);
     struct sqlite_head head = sqlite_head_from_row(s, 2, 3);
@@ -85,7 +85,7 @@ static enum rc add_due(struct reaping *r, sqlite3_stmt *s)
     return RC_OK;
 }
 
-static enum rc find_due(struct reaping *r, uint32_t limit)
+static enum rc find_due(struct reap_rows *r, uint32_t limit)
 {
     const struct sqlite_reaped *from = &r->b->reaped;
     sqlite3_stmt *s =
@@ -106,7 +106,7 @@ static enum rc find_due(struct reaping *r, uint32_t limit)
 }
 
 /* *whole: nothing is left of its elements. */
-static enum rc delete_elements(struct reaping *r, const struct backend_item *item, bool *whole)
+static enum rc delete_elements(struct reap_rows *r, const struct backend_item *item, bool *whole)
 {
     *whole = true;
     if (item->type <= VALUE_STRING)
@@ -122,7 +122,7 @@ static enum rc delete_elements(struct reaping *r, const struct backend_item *ite
     return RC_OK;
 }
 
-static enum rc delete_key(struct reaping *r, const struct backend_item *item)
+static enum rc delete_key(struct reap_rows *r, const struct backend_item *item)
 {
     enum rc rc = sqlite_tally_turn(r->c, &r->tally, item->db, r->err);
     if (rc != RC_OK)
@@ -138,7 +138,7 @@ static enum rc delete_key(struct reaping *r, const struct backend_item *item)
     return RC_OK;
 }
 
-static enum rc reap_one(struct reaping *r, const struct backend_item *item, bool changes,
+static enum rc reap_one(struct reap_rows *r, const struct backend_item *item, bool changes,
                         bool *whole)
 {
     int64_t logged = 0;
@@ -156,7 +156,7 @@ static enum rc reap_one(struct reaping *r, const struct backend_item *item, bool
 }
 
 /* *done: how many of those that are due were looked at to their end. */
-static enum rc reap_due(struct reaping *r, uint32_t *done)
+static enum rc reap_due(struct reap_rows *r, uint32_t *done)
 {
     bool changes, whole = true;
     enum rc rc = sqlite_change_any(r->c, &changes, r->err);
@@ -168,7 +168,7 @@ static enum rc reap_due(struct reaping *r, uint32_t *done)
     return rc;
 }
 
-static enum rc reap_in_transaction(struct reaping *r, uint32_t limit, bool *more)
+static enum rc reap_in_transaction(struct reap_rows *r, uint32_t limit, bool *more)
 {
     uint32_t done = 0;
     enum rc rc = sqlite_run(r->c, ST_BEGIN_WRITE, r->err);
@@ -201,12 +201,12 @@ enum rc sqlite_reap(struct backend *pb, const struct backend_reap *what, bool *m
     enum rc rc = sqlite_number(&b->walker, ST_REAP_FIRST, INT64_MAX, &first, err);
     if (rc != RC_OK || first > what->now_ms)
         return rc;
-    struct reaping r = {.b = b,
-                        .c = &b->walker,
-                        .what = what,
-                        .due = calloc(limit, sizeof(*r.due)),
-                        .elements_left = ELEMENTS_MAX,
-                        .err = err};
+    struct reap_rows r = {.b = b,
+                          .c = &b->walker,
+                          .what = what,
+                          .due = calloc(limit, sizeof(*r.due)),
+                          .elements_left = ELEMENTS_MAX,
+                          .err = err};
     if (r.due == NULL)
         return err_set(err, RC_NOMEM, "%s: no memory to list what has expired", b->path);
     b->walker.wait_ms = LOCK_WAIT_MS;

@@ -15,7 +15,7 @@
 enum { WORDS_MAX = 1024, INCLUDE_DEPTH_MAX = 16, SHOWN_MAX = 60, FILES_MAX = 1000 };
 
 /* Where a directive stands, for errors. */
-struct place {
+struct setting_place {
     const char *file; /* NULL: the command line */
     int line;
     int depth;       /* of includes */
@@ -47,7 +47,7 @@ static const char *keep_name(const char *file)
 }
 
 /* What `rc` is to be when more errors are looked for. */
-static enum rc setting_go_on(const struct place *at, enum rc rc, const struct err *err)
+static enum rc setting_go_on(const struct setting_place *at, enum rc rc, const struct err *err)
 {
     if (rc == RC_OK || at->all == NULL)
         return rc;
@@ -121,7 +121,8 @@ enum rc option_set_check(const struct option_set *s, enum option_id *id, struct 
 }
 
 /* Fills err with "<place>: <what>". A long path loses its beginning. */
-static enum rc setting_fail(const struct place *at, struct err *err, enum rc code, const char *what)
+static enum rc setting_fail(const struct setting_place *at, struct err *err, enum rc code,
+                            const char *what)
 {
     if (at->file == NULL)
         return err_set(err, code, "command line: %s", what);
@@ -130,7 +131,8 @@ static enum rc setting_fail(const struct place *at, struct err *err, enum rc cod
     return err_set(err, code, "%s%s:%d: %s", len > SHOWN_MAX ? "..." : "", file, at->line, what);
 }
 
-static enum rc fail_text(const struct place *at, struct err *err, enum rc code, struct buf *what)
+static enum rc fail_text(const struct setting_place *at, struct err *err, enum rc code,
+                         struct buf *what)
 {
     buf_append(what, "", 1);
     enum rc rc = setting_fail(at, err, code, what->data);
@@ -138,7 +140,7 @@ static enum rc fail_text(const struct place *at, struct err *err, enum rc code, 
     return rc;
 }
 
-static enum rc fail_unknown(const struct place *at, struct slice name, struct err *err)
+static enum rc fail_unknown(const struct setting_place *at, struct slice name, struct err *err)
 {
     struct buf what = {0};
     buf_append_str(&what, "unknown directive '");
@@ -150,7 +152,7 @@ static enum rc fail_unknown(const struct place *at, struct slice name, struct er
     return fail_text(at, err, RC_INVALID, &what);
 }
 
-static enum rc fail_value(const struct place *at, const char *name, unsigned flags,
+static enum rc fail_value(const struct setting_place *at, const char *name, unsigned flags,
                           struct slice text, struct err *err)
 {
     struct buf what = {0};
@@ -165,8 +167,8 @@ static enum rc fail_value(const struct place *at, const char *name, unsigned fla
     return fail_text(at, err, why.code, &what);
 }
 
-static enum rc setting_read_file(struct option_set *s, const char *path, const struct place *from,
-                                 struct err *err);
+static enum rc setting_read_file(struct option_set *s, const char *path,
+                                 const struct setting_place *from, struct err *err);
 
 void option_place_describe(const struct option_place *at, struct buf *out)
 {
@@ -179,7 +181,7 @@ void option_place_describe(const struct option_place *at, struct buf *out)
 }
 
 /* A pattern may match any number of files, in order; a plain path must exist. */
-static enum rc include(struct option_set *s, const struct place *at, struct slice pattern,
+static enum rc include(struct option_set *s, const struct setting_place *at, struct slice pattern,
                        struct err *err)
 {
     if (pattern.len == 0 || memchr(pattern.ptr, '\0', pattern.len) != NULL)
@@ -203,7 +205,7 @@ static enum rc include(struct option_set *s, const struct place *at, struct slic
 }
 
 /* Executes one directive with its words. */
-static enum rc setting_apply(struct option_set *s, const struct place *at,
+static enum rc setting_apply(struct option_set *s, const struct setting_place *at,
                              const struct slice *words, size_t n, struct err *err)
 {
     enum option_id id;
@@ -242,7 +244,7 @@ static enum rc setting_apply(struct option_set *s, const struct place *at,
     return rc;
 }
 
-static enum rc read_line(struct option_set *s, const struct place *at, struct slice line,
+static enum rc read_line(struct option_set *s, const struct setting_place *at, struct slice line,
                          struct err *err)
 {
     struct slice words[WORDS_MAX];
@@ -264,9 +266,9 @@ static enum rc read_line(struct option_set *s, const struct place *at, struct sl
 }
 
 static enum rc read_text(struct option_set *s, const char *path, struct slice text,
-                         const struct place *from, struct err *err)
+                         const struct setting_place *from, struct err *err)
 {
-    struct place at = {
+    struct setting_place at = {
         .file = path, .depth = from->depth + 1, .files = from->files, .all = from->all};
     struct slice line;
     while (option_text_line(&text, &line)) {
@@ -280,8 +282,8 @@ static enum rc read_text(struct option_set *s, const char *path, struct slice te
     return RC_OK;
 }
 
-static enum rc setting_read_file(struct option_set *s, const char *path, const struct place *from,
-                                 struct err *err)
+static enum rc setting_read_file(struct option_set *s, const char *path,
+                                 const struct setting_place *from, struct err *err)
 {
     if (from->depth >= INCLUDE_DEPTH_MAX || ++*from->files > FILES_MAX)
         return setting_fail(from, err, RC_INVALID, "include: too many files within each other");
@@ -301,7 +303,7 @@ static enum rc setting_read_file(struct option_set *s, const char *path, const s
 static enum rc read_first(struct option_set *s, const char *path, struct buf *all, struct err *err)
 {
     int files = 0;
-    const struct place at = {.files = &files, .all = all};
+    const struct setting_place at = {.files = &files, .all = all};
     return setting_go_on(&at, setting_read_file(s, path, &at, err), err);
 }
 
@@ -310,7 +312,7 @@ enum rc option_set_read_file(struct option_set *s, const char *path, struct err 
     return read_first(s, path, NULL, err);
 }
 
-static enum rc fail_word(const struct place *at, const char *word, struct err *err)
+static enum rc fail_word(const struct setting_place *at, const char *word, struct err *err)
 {
     struct buf what = {0};
     buf_append_str(&what, "expected --directive, got '");
@@ -323,7 +325,7 @@ static enum rc read_args(struct option_set *s, int argc, char *const *argv, stru
                          struct err *err)
 {
     struct slice words[WORDS_MAX];
-    const struct place at = {.all = all};
+    const struct setting_place at = {.all = all};
     enum rc rc = RC_OK;
     for (int i = 0; i < argc && rc == RC_OK;) {
         if (strncmp(argv[i], "--", 2) != 0) {

@@ -116,14 +116,14 @@ static void dense_put(uint8_t *value, uint32_t index, uint8_t count)
         at[1] = (uint8_t)((at[1] & ~(HLL_REGISTER_MAX >> (8 - shift))) | count >> (8 - shift));
 }
 
-struct run {
+struct hll_run {
     uint32_t first, len; /* registers */
     uint8_t value;       /* 0, or 1..32 */
     uint8_t size;        /* bytes */
 };
 
 /* The opcode at `at`; first is not set. False: cut off, or beyond the end. */
-static bool read_run(const uint8_t *bytes, size_t len, size_t at, struct run *out)
+static bool read_run(const uint8_t *bytes, size_t len, size_t at, struct hll_run *out)
 {
     if (at >= len)
         return false;
@@ -144,19 +144,19 @@ static bool read_run(const uint8_t *bytes, size_t len, size_t at, struct run *ou
     return true;
 }
 
-struct walk {
+struct hll_walk {
     const uint8_t *bytes;
     size_t len, at;
     uint32_t next; /* register */
 };
 
-static struct walk walk_of(struct slice value)
+static struct hll_walk walk_of(struct slice value)
 {
-    return (struct walk){.bytes = bytes_of(value), .len = value.len, .at = HLL_HEADER_LEN};
+    return (struct hll_walk){.bytes = bytes_of(value), .len = value.len, .at = HLL_HEADER_LEN};
 }
 
 /* False: the end, or what cannot be there; walk_is_whole() tells. */
-static bool next_run(struct walk *w, struct run *out)
+static bool next_run(struct hll_walk *w, struct hll_run *out)
 {
     if (!read_run(w->bytes, w->len, w->at, out) || out->len > HLL_REGISTERS - w->next)
         return false;
@@ -166,7 +166,7 @@ static bool next_run(struct walk *w, struct run *out)
     return true;
 }
 
-static bool walk_is_whole(const struct walk *w)
+static bool walk_is_whole(const struct hll_walk *w)
 {
     return w->at == w->len && w->next == HLL_REGISTERS;
 }
@@ -176,8 +176,8 @@ int hll_register(struct slice value, uint32_t index)
     must(index < HLL_REGISTERS);
     if (hll_is_dense(value))
         return dense_get(bytes_of(value), index);
-    struct walk w = walk_of(value);
-    struct run run;
+    struct hll_walk w = walk_of(value);
+    struct hll_run run;
     while (next_run(&w, &run))
         if (index < w.next)
             return run.value;
@@ -220,8 +220,8 @@ bool hll_merge(uint8_t *registers, struct slice value)
         merge_dense(registers, bytes_of(value));
         return true;
     }
-    struct walk w = walk_of(value);
-    struct run run;
+    struct hll_walk w = walk_of(value);
+    struct hll_run run;
     while (next_run(&w, &run))
         for (uint32_t i = run.first; run.value != 0 && i < w.next; i++)
             if (registers[i] < run.value)
@@ -231,8 +231,8 @@ bool hll_merge(uint8_t *registers, struct slice value)
 
 bool hll_describe(struct slice value, struct buf *out)
 {
-    struct walk w = walk_of(value);
-    struct run run;
+    struct hll_walk w = walk_of(value);
+    struct hll_run run;
     while (next_run(&w, &run)) {
         if (w.at > HLL_HEADER_LEN + (size_t)run.size)
             buf_append_str(out, " ");
@@ -335,8 +335,8 @@ bool hll_count(struct slice value, uint64_t *count)
         }
         return estimate_tables(tables, count);
     }
-    struct walk w = walk_of(value);
-    struct run run;
+    struct hll_walk w = walk_of(value);
+    struct hll_run run;
     while (next_run(&w, &run))
         tables[0][run.value] += run.len;
     return walk_is_whole(&w) && estimate(tables[0], count);
@@ -434,18 +434,18 @@ static enum hll_change promote(struct hll *h, struct hll_point point)
 }
 
 /* Where the opcode of a register is, and the two before it. */
-struct place {
-    struct run run;
+struct hll_place {
+    struct hll_run run;
     uint32_t at;
     uint32_t previous;      /* offset of the opcode before; the first opcode has itself */
     struct hll_hint before; /* the one before that */
 };
 
 static bool hll_find_place(const struct hll *h, uint32_t index, struct hll_hint from,
-                           struct place *out)
+                           struct hll_place *out)
 {
-    struct walk w = {.bytes = h->bytes, .len = h->len, .at = from.at, .next = from.first};
-    *out = (struct place){.at = from.at, .previous = from.at, .before = from};
+    struct hll_walk w = {.bytes = h->bytes, .len = h->len, .at = from.at, .next = from.first};
+    *out = (struct hll_place){.at = from.at, .previous = from.at, .before = from};
     struct hll_hint previous = from;
     while (next_run(&w, &out->run)) {
         if (index < w.next)
@@ -460,7 +460,7 @@ static bool hll_find_place(const struct hll *h, uint32_t index, struct hll_hint 
 
 /* A search that goes on where the last one was, which makes raising registers in order cheap. The
  * opcode before the one that is found must be known too, so it does not do to find the hint. */
-static bool find_near(const struct hll *h, uint32_t index, struct place *out)
+static bool find_near(const struct hll *h, uint32_t index, struct hll_place *out)
 {
     const struct hll_hint begin = {.at = HLL_HEADER_LEN};
     if (h->hint.at != begin.at && index >= h->hint.first &&
@@ -474,7 +474,7 @@ static bool find_near(const struct hll *h, uint32_t index, struct place *out)
 static void merge_runs(struct hll *h, uint32_t at)
 {
     for (int i = 0; i < MERGE_SCAN; i++) {
-        struct run run, next;
+        struct hll_run run, next;
         if (!read_run(h->bytes, h->len, at, &run))
             return;
         bool joins = run.value != 0 && read_run(h->bytes, h->len, at + 1, &next) &&
@@ -491,7 +491,7 @@ static void merge_runs(struct hll *h, uint32_t at)
 
 static enum hll_change raise_sparse(struct hll *h, struct hll_point point, uint64_t sparse_max)
 {
-    struct place p;
+    struct hll_place p;
     if (point.count > SPARSE_VALUE_MAX)
         return promote(h, point);
     if (!find_near(h, point.index, &p))

@@ -7,16 +7,16 @@ enum { LITERAL_CODES = 32, LONG_COPY = 7 };
 
 /* One step: bytes to be copied from the input, or from `back` bytes before the end of the output.
  */
-struct step {
+struct lzf_step {
     size_t len, back; /* back 0: from the input */
 };
 
 /* Reads the next step; false: the input ends within it. */
-static bool read_step(const uint8_t **at, const uint8_t *end, struct step *out)
+static bool read_step(const uint8_t **at, const uint8_t *end, struct lzf_step *out)
 {
     uint8_t code = *(*at)++;
     if (code < LITERAL_CODES) {
-        *out = (struct step){.len = code + 1u};
+        *out = (struct lzf_step){.len = code + 1u};
         return out->len <= (size_t)(end - *at);
     }
     size_t len = code >> 5;
@@ -24,7 +24,7 @@ static bool read_step(const uint8_t **at, const uint8_t *end, struct step *out)
         return false;
     if (len == LONG_COPY)
         len += *(*at)++;
-    *out = (struct step){.len = len + 2, .back = ((code & 31u) << 8 | *(*at)++) + 1u};
+    *out = (struct lzf_step){.len = len + 2, .back = ((code & 31u) << 8 | *(*at)++) + 1u};
     return true;
 }
 
@@ -45,7 +45,7 @@ static bool lzf_unpack(struct slice in, char *out, size_t out_len)
     const uint8_t *at = (const uint8_t *)in.ptr, *end = at + in.len;
     size_t done = 0;
     while (at < end) {
-        struct step s;
+        struct lzf_step s;
         if (!read_step(&at, end, &s) || s.len > out_len - done || s.back > done)
             return false;
         if (out != NULL && s.back == 0)

@@ -86,14 +86,14 @@ static bool backlen_holds(const uint8_t *at, size_t n, size_t len)
     return true;
 }
 
-struct head {
+struct pack_head {
     unsigned len;    /* bytes before a string; 0: no such encoding, or cut off */
     unsigned width;  /* bytes of an integer after the head */
     uint64_t string; /* bytes of a string after it */
 };
 
 /* Reads an encoding; small integers are in the head itself. */
-static struct head listpack_head(const struct rdb_pack *p, struct rdb_item *out)
+static struct pack_head listpack_head(const struct rdb_pack *p, struct rdb_item *out)
 {
     static const uint8_t widths[] = {2, 3, 4, 8}; /* f1 .. f4 */
     const uint8_t *at = p->at;
@@ -101,26 +101,26 @@ static struct head listpack_head(const struct rdb_pack *p, struct rdb_item *out)
     out->is_int = byte < 0x80 || (byte & 0xe0) == 0xc0 || byte > 0xf0;
     if (byte < 0x80) {
         out->number = byte;
-        return (struct head){.len = 1};
+        return (struct pack_head){.len = 1};
     }
     if (byte < 0xc0)
-        return (struct head){.len = 1, .string = byte & 63};
+        return (struct pack_head){.len = 1, .string = byte & 63};
     if (byte > 0xf0)
-        return byte > 0xf4 ? (struct head){0}
-                           : (struct head){.len = 1, .width = widths[byte - 0xf1]};
+        return byte > 0xf4 ? (struct pack_head){0}
+                           : (struct pack_head){.len = 1, .width = widths[byte - 0xf1]};
     if (pack_left(p) < (byte == 0xf0 ? 5 : 2))
-        return (struct head){0};
+        return (struct pack_head){0};
     if (byte == 0xf0)
-        return (struct head){.len = 5, .string = read_unsigned(at + 1, 4)};
+        return (struct pack_head){.len = 5, .string = read_unsigned(at + 1, 4)};
     if (byte >= 0xe0)
-        return (struct head){.len = 2, .string = (byte & 15) << 8 | at[1]};
+        return (struct pack_head){.len = 2, .string = (byte & 15) << 8 | at[1]};
     unsigned bits = (byte & 31) << 8 | at[1];
     out->number = (int64_t)bits - (bits >= 4096 ? 8192 : 0);
-    return (struct head){.len = 2};
+    return (struct pack_head){.len = 2};
 }
 
 /* Takes what stands after a head; false: it does not end before the pack does. */
-static bool take_body(struct rdb_pack *p, struct head h, struct rdb_item *out)
+static bool take_body(struct rdb_pack *p, struct pack_head h, struct rdb_item *out)
 {
     if (h.len == 0 || pack_left(p) < h.len || pack_left(p) - h.len < h.width + h.string)
         return false;
@@ -146,26 +146,26 @@ static bool next_of_listpack(struct rdb_pack *p, struct rdb_item *out)
 
 /* --- Ziplist --- */
 
-static struct head ziplist_head(const struct rdb_pack *p, struct rdb_item *out)
+static struct pack_head ziplist_head(const struct rdb_pack *p, struct rdb_item *out)
 {
     const uint8_t *at = p->at;
     unsigned byte = at[0];
     out->is_int = byte >= 0xc0;
     if (byte < 0x40)
-        return (struct head){.len = 1, .string = byte};
+        return (struct pack_head){.len = 1, .string = byte};
     if (byte < 0xc0) {
         unsigned len = byte < 0x80 ? 2 : 5;
         uint32_t big_endian;
         if (pack_left(p) < len)
-            return (struct head){0};
+            return (struct pack_head){0};
         if (len == 2)
-            return (struct head){.len = len, .string = (byte & 63) << 8 | at[1]};
+            return (struct pack_head){.len = len, .string = (byte & 63) << 8 | at[1]};
         memcpy(&big_endian, at + 1, sizeof(big_endian));
-        return (struct head){.len = len, .string = be32toh(big_endian)};
+        return (struct pack_head){.len = len, .string = be32toh(big_endian)};
     }
     if (byte > 0xf0 && byte < 0xfe) {
         out->number = (byte & 15) - 1;
-        return (struct head){.len = 1};
+        return (struct pack_head){.len = 1};
     }
     unsigned width = byte == 0xc0   ? 2
                      : byte == 0xd0 ? 4
@@ -173,7 +173,7 @@ static struct head ziplist_head(const struct rdb_pack *p, struct rdb_item *out)
                      : byte == 0xf0 ? 3
                      : byte == 0xfe ? 1
                                     : 0;
-    return (struct head){.len = width > 0, .width = width};
+    return (struct pack_head){.len = width > 0, .width = width};
 }
 
 /* The length of the item before may take five bytes though one would do. */

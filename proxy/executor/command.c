@@ -40,12 +40,12 @@ static const struct command rows[COMMAND_COUNT] = {
 enum { NAME_MAX_LEN = 24, LETTERS = 16, BUCKETS = 1024, RENAMED_MAX_LEN = 1024 };
 _Static_assert(COMMAND_COUNT * 2 <= BUCKETS, "the table of names is at most half full");
 
-struct letters { /* the first eight of a name and the last eight, whatever their case */
+struct name_letters { /* the first eight of a name and the last eight, whatever their case */
     uint64_t head, tail;
 };
 
 static struct bucket {
-    struct letters letters;
+    struct name_letters letters;
     uint32_t len;
     uint32_t id_plus_1; /* 0: free */
     bool look_again;    /* its letters do not tell all: longer, or with an underscore */
@@ -74,11 +74,11 @@ static inline uint64_t load4(const char *p)
 /* Setting the case bit maps no other byte to a letter, so two texts of equal length with equal
  * letters are the same name if one of them has only letters. It makes a DEL of an underscore, and
  * the middle of a long name is not among them: such a name is looked at again. */
-static inline struct letters letters_of(struct slice name)
+static inline struct name_letters letters_of(struct slice name)
 {
     const char *p = name.ptr;
     size_t len = name.len;
-    struct letters l = {0, 0};
+    struct name_letters l = {0, 0};
     if (len >= 8) {
         l.head = load8(p);
         l.tail = load8(p + len - 8);
@@ -93,7 +93,7 @@ static inline struct letters letters_of(struct slice name)
     return l;
 }
 
-static inline size_t command_bucket_of(struct letters l, size_t len)
+static inline size_t command_bucket_of(struct name_letters l, size_t len)
 {
     uint64_t h = (l.head ^ (l.tail * 3) ^ len) * UINT64_C(0x9E3779B97F4A7C15);
     return (size_t)(h >> 54);
@@ -113,7 +113,7 @@ static void command_fill(void)
             name = slice_str(renamed[id]);
         if (name.len == 0)
             continue;
-        struct letters l = letters_of(name);
+        struct name_letters l = letters_of(name);
         size_t b = command_bucket_of(l, name.len);
         while (buckets[b].id_plus_1 != 0)
             b = (b + 1) % BUCKETS;
@@ -178,7 +178,7 @@ const struct command *command_find(struct slice name)
         must(pthread_once(&once, command_fill) == 0);
     if (name.len > longest)
         return NULL;
-    struct letters l = letters_of(name);
+    struct name_letters l = letters_of(name);
     for (size_t b = command_bucket_of(l, name.len); buckets[b].id_plus_1 != 0;
          b = (b + 1) % BUCKETS) {
         const struct bucket *at = &buckets[b];

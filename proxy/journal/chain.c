@@ -279,7 +279,7 @@ static enum rc chain_look(struct chain_walk *w, const struct record_header **out
 
 /* ---- judging a break ---- */
 
-struct evidence {
+struct chain_evidence {
     uint64_t durable_lsn; /* the highest that is stated after the break */
     uint64_t next_lsn;    /* of the first group found after it, 0: none */
     uint64_t last_lsn;    /* the highest that is known to have been after it */
@@ -288,7 +288,7 @@ struct evidence {
 /* Looks for markers at every place of a segment from `offset` on. Without a header the number is
  * taken from the marker, which has to verify with it. */
 static enum rc find_markers(const struct chain *c, const struct chain_segment *s, uint64_t offset,
-                            uint64_t break_lsn, struct evidence *found, struct err *err)
+                            uint64_t break_lsn, struct chain_evidence *found, struct err *err)
 {
     struct fs_file *file;
     char *path = chain_path(c->dir, s->name);
@@ -323,8 +323,8 @@ static enum rc find_markers(const struct chain *c, const struct chain_segment *s
 }
 
 /* What giving up costs: all from the break on, since nothing is replayed across a gap. */
-static void say_cost(const struct chain_walk *w, const struct evidence *found, const char *dir,
-                     char *out, size_t size)
+static void say_cost(const struct chain_walk *w, const struct chain_evidence *found,
+                     const char *dir, char *out, size_t size)
 {
     uint64_t first = w->next_lsn, last = max_u64(found->last_lsn, found->durable_lsn);
     snprintf(out, size,
@@ -336,7 +336,7 @@ static void say_cost(const struct chain_walk *w, const struct evidence *found, c
 
 /* A sound end, and the next segment begins later. */
 static enum rc lacking(const struct chain_walk *w, const struct chain_segment *next,
-                       const struct evidence *found, struct err *err)
+                       const struct chain_evidence *found, struct err *err)
 {
     char shown[PATH_MAX], cost[COST_MAX];
     const char *dir = path_shown(w->chain->dir, shown);
@@ -350,7 +350,8 @@ static enum rc lacking(const struct chain_walk *w, const struct chain_segment *n
                    next->name, cost);
 }
 
-static enum rc damaged(const struct chain_walk *w, const struct evidence *found, struct err *err)
+static enum rc damaged(const struct chain_walk *w, const struct chain_evidence *found,
+                       struct err *err)
 {
     char shown[PATH_MAX], cost[COST_MAX], until[64] = "on are lost";
     const char *dir = path_shown(w->chain->dir, shown);
@@ -371,7 +372,7 @@ static enum rc damaged(const struct chain_walk *w, const struct evidence *found,
 static enum rc chain_judge(struct chain_walk *w, bool zero, struct err *err)
 {
     const struct chain *c = w->chain;
-    struct evidence found = {0};
+    struct chain_evidence found = {0};
     uint64_t offset = w->buf_offset + w->from;
     bool whole = zero; /* it looks like the end of a segment in which nothing is wrong */
     for (size_t i = w->at; i < c->len; i++) {

@@ -203,7 +203,7 @@ enum rc journal_reserve_removal(struct journal *j, uint32_t producer, uint64_t b
     return journal_reserve_any(j, producer, bytes, true, err);
 }
 
-struct room {
+struct wanted_room {
     struct ring *ring;
     uint64_t bytes;
     bool removal;
@@ -211,7 +211,7 @@ struct room {
 
 static bool is_answered(struct journal *j, void *arg)
 {
-    const struct room *room = arg;
+    const struct wanted_room *room = arg;
     return journal_is_refused(j, room->bytes, room->removal) ||
            journal_has_room(j, room->ring, room->bytes);
 }
@@ -222,7 +222,7 @@ enum rc journal_wait_room(struct journal *j, uint32_t producer, uint64_t bytes, 
     enum rc rc = journal_reserve_any(j, producer, bytes, removal, err);
     if (rc != RC_AGAIN)
         return rc;
-    struct room room = {&j->producers[producer].ring, bytes, removal};
+    struct wanted_room room = {&j->producers[producer].ring, bytes, removal};
     wait_until(j, is_answered, &room, timeout_ms * 1000);
     return journal_reserve_any(j, producer, bytes, removal, err);
 }

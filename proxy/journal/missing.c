@@ -99,12 +99,13 @@ static enum rc run_missing(const struct journal *j, const struct old_ring *old, 
 }
 
 /* The highest LSN that the segments must hold, and who says so. */
-struct evidence {
+struct missing_evidence {
     uint64_t lsn;
     const char *who;
 };
 
-static void weigh_ring(const struct journal *j, const struct old_ring *old, struct evidence *most)
+static void weigh_ring(const struct journal *j, const struct old_ring *old,
+                       struct missing_evidence *most)
 {
     const struct ring_page *page = old->ring.page;
     uint64_t lsn = atomic_load(&page->durable_lsn);
@@ -112,7 +113,7 @@ static void weigh_ring(const struct journal *j, const struct old_ring *old, stru
     if ((j->coherent && old->counts) || of_lost_run)
         lsn = max_u64(lsn, atomic_load(&page->released_lsn));
     if (lsn > most->lsn)
-        *most = (struct evidence){lsn, old->name};
+        *most = (struct missing_evidence){lsn, old->name};
 }
 
 static const struct old_ring *ring_that_counts(const struct journal *j, uint32_t producer)
@@ -144,7 +145,7 @@ enum rc missing_check(const struct journal *j, struct err *err)
 {
     struct stop_mark mark;
     stop_mark_read(j->fs, j->dir, j->id, &mark);
-    struct evidence most = {mark.last_lsn, STOP_MARK_NAME};
+    struct missing_evidence most = {mark.last_lsn, STOP_MARK_NAME};
     for (size_t i = 0; i < j->old_len; i++)
         weigh_ring(j, &j->old[i], &most);
     if (most.lsn > j->chain_lsn)

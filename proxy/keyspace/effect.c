@@ -198,7 +198,7 @@ static struct list *list_of(struct txn *t, uint32_t k)
 }
 
 /* Says pairs of arguments, of which the first is a position, some in each effect. */
-struct pairs {
+struct effect_pairs {
     struct txn *t;
     uint32_t k;
     const char *verb;
@@ -207,7 +207,7 @@ struct pairs {
 };
 
 /* The first of the next pair; the second is for the caller to say. */
-static void pairs_next(struct pairs *p, int64_t position)
+static void pairs_next(struct effect_pairs *p, int64_t position)
 {
     if (p->room == 0) {
         p->room = (uint32_t)min_u64(p->left, EFFECT_PAIRS);
@@ -220,7 +220,7 @@ static void pairs_next(struct pairs *p, int64_t position)
 
 static bool add_element(void *ctx, int64_t position, struct slice value)
 {
-    struct pairs *p = ctx;
+    struct effect_pairs *p = ctx;
     pairs_next(p, position);
     buf_append_bulk(&p->t->effects, value);
     return true;
@@ -236,7 +236,7 @@ static void say_whole_list(struct txn *t, uint32_t k)
     const struct value *v = txn_peek(t, k);
     if (LIKELY(effect_say_whole(t, k, v)))
         return;
-    struct pairs p = {.t = t, .k = k, .verb = "LISTSET", .left = list_count(l)};
+    struct effect_pairs p = {.t = t, .k = k, .verb = "LISTSET", .left = list_count(l)};
     txn_effect(t, k, "DEL", 0, NULL);
     list_each_placed(l, 0, list_count(l), add_element, &p);
     if (v->expires_at_ms != 0)
@@ -258,13 +258,13 @@ void txn_effect_list_set(struct txn *t, uint32_t k, size_t index, size_t n)
     if (say_renumbered(t, k, l))
         return;
     must(index <= list_count(l) && n <= list_count(l) - index);
-    struct pairs p = {.t = t, .k = k, .verb = "LISTSET", .left = n};
+    struct effect_pairs p = {.t = t, .k = k, .verb = "LISTSET", .left = n};
     list_each_placed(l, index, n, add_element, &p);
 }
 
 void txn_effect_list_gone(struct txn *t, uint32_t k, const struct list_span *spans, size_t n)
 {
-    struct pairs p = {.t = t, .k = k, .verb = "LISTDEL", .left = n};
+    struct effect_pairs p = {.t = t, .k = k, .verb = "LISTDEL", .left = n};
     for (size_t i = 0; i < n; i++) {
         pairs_next(&p, spans[i].first);
         effect_append_number(&t->effects, spans[i].last);

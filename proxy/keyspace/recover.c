@@ -37,7 +37,7 @@ struct recovery {
 };
 
 /* An effect with the record that it belongs to and the store database of its keys. */
-struct step {
+struct recover_step {
     const struct request *effect;
     size_t record; /* index into pending */
     uint32_t db;
@@ -52,7 +52,7 @@ static bool selects(const struct request *q, int64_t *db)
 /* Finds out to which record and database each of `n` effects belongs, the first of which begins at
  * `at` of the gathered bytes. */
 static void locate(struct recovery *r, const struct request *effects, size_t n, size_t at,
-                   struct step *steps)
+                   struct recover_step *steps)
 {
     for (size_t i = 0; i < n; i++) {
         int64_t selected;
@@ -60,12 +60,12 @@ static void locate(struct recovery *r, const struct request *effects, size_t n, 
             r->db = r->pending[++r->running].db;
         if (selects(&effects[i], &selected))
             r->db = (uint32_t)selected;
-        steps[i] = (struct step){&effects[i], r->running, r->db};
+        steps[i] = (struct recover_step){&effects[i], r->running, r->db};
     }
 }
 
 /* Queues the load of the base of an effect, where that is not resident. */
-static bool want_base(struct recovery *r, const struct step *step, uint64_t hash)
+static bool want_base(struct recovery *r, const struct recover_step *step, uint64_t hash)
 {
     struct keyspace *ks = r->ks;
     if (!replay_needs_base(step->effect->argc, step->effect->argv))
@@ -84,7 +84,7 @@ static bool want_base(struct recovery *r, const struct step *step, uint64_t hash
 
 /* Brings closer what a batch of effects will need: memory, and bases from the backend. The first
  * argument is the key of nearly every effect; for the others this is a wasted hint. */
-static enum rc recover_prepare(struct recovery *r, const struct step *steps, size_t n,
+static enum rc recover_prepare(struct recovery *r, const struct recover_step *steps, size_t n,
                                struct err *err)
 {
     uint64_t hashes[BATCH];
@@ -103,7 +103,7 @@ static enum rc recover_prepare(struct recovery *r, const struct step *steps, siz
     return load_queued(r->ks, err);
 }
 
-static enum rc recover_run(struct recovery *r, const struct step *step, struct err *err)
+static enum rc recover_run(struct recovery *r, const struct recover_step *step, struct err *err)
 {
     const struct request *q = step->effect;
     const struct pending *p = &r->pending[step->record];
@@ -136,7 +136,7 @@ static enum rc run_pending(struct recovery *r, struct err *err)
             return err_set(err, RC_CORRUPT,
                            "journal record %" PRIu64 " does not hold whole effects",
                            r->pending[r->running].lsn);
-        struct step steps[BATCH];
+        struct recover_step steps[BATCH];
         locate(r, requests, n, at, steps);
         rc = recover_prepare(r, steps, n, err);
         for (size_t i = 0; i < n && rc == RC_OK; i++)

@@ -85,7 +85,7 @@ static void answer_page(struct keyspace *ks, struct page *p)
 
 /* --- The reaper --- */
 
-struct reaping {
+struct walker_reaping {
     struct keyspace *ks;
     struct buf gone; /* u32 store database, u32 length, bytes */
 };
@@ -100,7 +100,7 @@ static bool is_clean_absent(const struct entry *e)
 /* Asked under the backend's lock of a write: takes a shard's, and never waits with that. */
 static bool may_go(void *ctx, const struct backend_item *key)
 {
-    struct keyspace *ks = ((struct reaping *)ctx)->ks;
+    struct keyspace *ks = ((struct walker_reaping *)ctx)->ks;
     uint64_t hash = store_hash(&ks->store, key->db, key->key);
     struct shard *sh = store_shard(&ks->store, hash);
     bool may = false;
@@ -123,7 +123,7 @@ static bool may_go(void *ctx, const struct backend_item *key)
 
 static void on_gone(void *ctx, const struct backend_item *key)
 {
-    struct reaping *r = ctx;
+    struct walker_reaping *r = ctx;
     uint32_t head[2] = {key->db, (uint32_t)key->key.len};
     buf_append(&r->gone, head, sizeof(head));
     buf_append_slice(&r->gone, key->key);
@@ -200,7 +200,7 @@ static int64_t reap_step(struct keyspace *ks)
 {
     struct walker *w = &ks->walker;
     struct mono began = clock_mono();
-    struct reaping r = {.ks = ks};
+    struct walker_reaping r = {.ks = ks};
     struct backend_reap what = {.now_ms = clock_wall().ms,
                                 .limit = REAP_KEYS,
                                 .may_go = may_go,

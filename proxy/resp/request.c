@@ -537,7 +537,7 @@ static bool assembly_begin(struct resp_parser *p, const struct frame *f, const c
 
 /* --- one call --- */
 
-struct call {
+struct parse_call {
     const struct resp_limits *limits;
     const char *in;
     size_t len, pos; /* everything before pos is done with */
@@ -565,7 +565,7 @@ static void begin_call(struct resp_parser *p)
 }
 
 /* Goes on with the assembled request. */
-static void resume(struct resp_parser *p, struct call *c)
+static void resume(struct resp_parser *p, struct parse_call *c)
 {
     enum step step = assemble(p, c->limits, c->in, c->len, &c->pos);
     if (step == STEP_EMPTY) {
@@ -590,7 +590,7 @@ static void resume(struct resp_parser *p, struct call *c)
 }
 
 /* Takes the unfinished request at c->pos over, if it is the first of this call; else leaves it. */
-static void take_over(struct resp_parser *p, struct call *c, const struct frame *f,
+static void take_over(struct resp_parser *p, struct parse_call *c, const struct frame *f,
                       size_t args_before)
 {
     size_t start = c->pos;
@@ -607,7 +607,7 @@ static void take_over(struct resp_parser *p, struct call *c, const struct frame 
 }
 
 /* Lets the state machine look at the request at c->pos. */
-static void slow_request(struct resp_parser *p, struct call *c)
+static void slow_request(struct resp_parser *p, struct parse_call *c)
 {
     struct frame f = {.canonical = true};
     size_t args_before = p->args_len;
@@ -638,7 +638,7 @@ static void slow_request(struct resp_parser *p, struct call *c)
 }
 
 /* Arguments of all requests lie one after the other, and the slab has stopped moving. */
-static void place_arguments(struct resp_parser *p, struct call *c)
+static void place_arguments(struct resp_parser *p, struct parse_call *c)
 {
     const struct slice *argv = p->args;
     for (size_t i = 0; i < c->n; i++) {
@@ -651,7 +651,7 @@ size_t resp_parse(struct resp_parser *p, const struct resp_limits *limits, const
                   size_t len, struct request *out, size_t max, size_t *consumed,
                   enum resp_status *status)
 {
-    struct call c = {.limits = limits, .in = in, .len = len, .out = out, .status = RESP_MORE};
+    struct parse_call c = {.limits = limits, .in = in, .len = len, .out = out, .status = RESP_MORE};
     must(max > 0);
     begin_call(p);
     if (UNLIKELY(p->failed))

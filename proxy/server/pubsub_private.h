@@ -13,7 +13,7 @@ struct node {
     uint64_t hash;
 };
 
-struct table {
+struct topic_table {
     struct node **buckets;
     size_t cap, len;
 };
@@ -66,7 +66,7 @@ struct pubsub_worker {
     struct message *taken;    /* from the mail, oldest first */
     struct message *outgoing; /* published by the running command, newest first */
     bool *wake;               /* which workers get some of them */
-    struct table subscriptions;
+    struct topic_table subscriptions;
     struct buf name; /* scratch: of a channel for events */
     struct conn *held;
     ev_timer look;
@@ -80,7 +80,7 @@ struct pubsub {
     /* under the lock */
     struct lock lock;
     uint64_t number; /* of the newest message */
-    struct table topics;
+    struct topic_table topics;
     struct topic *first[PUBSUB_KINDS], *last[PUBSUB_KINDS];
     /* written under the lock, read by any thread */
     _Atomic uint64_t len[PUBSUB_KINDS];
@@ -88,7 +88,7 @@ struct pubsub {
 
 /* --- topic.c --- */
 
-void table_init(struct table *t);
+void table_init(struct topic_table *t);
 
 uint64_t topic_hash(const struct pubsub *p, enum pubsub_kind kind, struct slice name);
 /* NULL: nobody listens to it. */

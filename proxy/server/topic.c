@@ -13,7 +13,7 @@ enum { TABLE_MIN = 64 };
 
 /* --- Tables --- */
 
-static void table_resize(struct table *t, size_t cap)
+static void table_resize(struct topic_table *t, size_t cap)
 {
     struct node **buckets = calloc(cap, sizeof(struct node *));
     if (buckets == NULL)
@@ -30,14 +30,14 @@ static void table_resize(struct table *t, size_t cap)
     t->cap = cap;
 }
 
-void table_init(struct table *t)
+void table_init(struct topic_table *t)
 {
-    *t = (struct table){0};
+    *t = (struct topic_table){0};
     table_resize(t, TABLE_MIN);
     must(t->buckets != NULL);
 }
 
-static void table_add(struct table *t, struct node *n)
+static void table_add(struct topic_table *t, struct node *n)
 {
     if (t->len >= t->cap)
         table_resize(t, t->cap * 2);
@@ -46,7 +46,7 @@ static void table_add(struct table *t, struct node *n)
     t->len++;
 }
 
-static void table_remove(struct table *t, struct node *n)
+static void table_remove(struct topic_table *t, struct node *n)
 {
     struct node **at = &t->buckets[n->hash & (t->cap - 1)];
     while (*at != n)
@@ -132,7 +132,7 @@ static uint64_t hash_subscription(const struct conn *c, uint64_t hash_of_topic)
 static struct subscription *find_subscription(struct conn *c, enum pubsub_kind kind,
                                               struct slice name, uint64_t hash_of_topic)
 {
-    const struct table *t = &c->worker->mail->subscriptions;
+    const struct topic_table *t = &c->worker->mail->subscriptions;
     uint64_t hash = hash_subscription(c, hash_of_topic);
     for (struct node *n = t->buckets[hash & (t->cap - 1)]; n != NULL; n = n->chain) {
         struct subscription *sub = (struct subscription *)n;

@@ -188,7 +188,7 @@ static void shift(struct entry *e, bool expires, size_t keep)
 }
 
 /* What an entry is to have room for. */
-struct room {
+struct entry_room {
     size_t payload_len;
     size_t keep; /* the first so many bytes of the payload stay */
     bool expires;
@@ -196,8 +196,8 @@ struct room {
 
 /* The entry with room for another payload, with or without an expiry: in place or moved. NULL: out
  * of memory, unchanged. */
-static struct entry *reshape(struct shard *sh, struct entry *e, uint64_t hash, struct room room)
-    REQUIRES(sh->lock)
+static struct entry *reshape(struct shard *sh, struct entry *e, uint64_t hash,
+                             struct entry_room room) REQUIRES(sh->lock)
 {
     size_t had = entry_own_class(e);
     size_t wanted = entry_class(room.expires, e->key_len, room.payload_len);
@@ -235,7 +235,7 @@ static void set_deadline(struct entry *e, int64_t expires_at_ms)
 }
 
 /* What an entry is to hold. */
-struct form {
+struct entry_form {
     enum value_type type;
     bool is_blob;
     const void *payload; /* NULL: zeros */
@@ -243,7 +243,7 @@ struct form {
     int64_t expires_at_ms;
 };
 
-static struct entry *entry_put(struct shard *sh, struct key_at at, const struct form *f)
+static struct entry *entry_put(struct shard *sh, struct key_at at, const struct entry_form *f)
     REQUIRES(sh->lock)
 {
     bool expires = f->expires_at_ms != 0;
@@ -258,7 +258,7 @@ static struct entry *entry_put(struct shard *sh, struct key_at at, const struct 
     } else {
         leaving = entry_content(at.entry);
         old_deadline = entry_expires_at(at.entry);
-        e = reshape(sh, at.entry, at.hash, (struct room){f->payload_len, 0, expires});
+        e = reshape(sh, at.entry, at.hash, (struct entry_room){f->payload_len, 0, expires});
     }
     if (e == NULL)
         return NULL;
@@ -294,7 +294,7 @@ static bool lies_within(const struct entry *e, struct slice bytes)
 struct entry *entry_set_string(struct shard *sh, struct key_at at, struct slice value,
                                int64_t expires_at_ms)
 {
-    struct form f = {VALUE_STRING, false, value.ptr, value.len, expires_at_ms};
+    struct entry_form f = {VALUE_STRING, false, value.ptr, value.len, expires_at_ms};
     if (LIKELY(value.len <= STORE_INLINE_MAX)) {
         if (LIKELY(!lies_within(at.entry, value)))
             return entry_put(sh, at, &f);
@@ -320,7 +320,7 @@ struct entry *entry_set_string(struct shard *sh, struct key_at at, struct slice 
 struct entry *entry_set_blob(struct shard *sh, struct key_at at, struct blob **blob,
                              int64_t expires_at_ms)
 {
-    struct form f = {VALUE_STRING, true, blob, sizeof(*blob), expires_at_ms};
+    struct entry_form f = {VALUE_STRING, true, blob, sizeof(*blob), expires_at_ms};
     struct entry *e = entry_put(sh, at, &f);
     if (e != NULL)
         *blob = NULL;
@@ -334,18 +334,18 @@ struct entry *entry_set_object(struct shard *sh, struct key_at at, enum value_ty
     char payload[2 * sizeof(object)] = {0};
     size_t padding = object_padding(at.key.len);
     memcpy(payload + padding, &object, sizeof(object));
-    struct form f = {type, false, payload, padding + sizeof(object), expires_at_ms};
+    struct entry_form f = {type, false, payload, padding + sizeof(object), expires_at_ms};
     return entry_put(sh, at, &f);
 }
 
 struct entry *entry_set_none(struct shard *sh, struct key_at at)
 {
-    struct form f = {.type = VALUE_NONE};
+    struct entry_form f = {.type = VALUE_NONE};
     return entry_put(sh, at, &f);
 }
 
 /* What the payload of a head is. */
-struct head {
+struct entry_head_payload {
     int64_t expires_at_ms;
     int64_t type;
 };
@@ -353,8 +353,8 @@ struct head {
 struct entry *entry_set_head(struct shard *sh, struct key_at at, enum value_type type,
                              int64_t expires_at_ms)
 {
-    struct head head = {expires_at_ms, type};
-    struct form f = {.type = VALUE_NONE, .payload = &head, .payload_len = sizeof(head)};
+    struct entry_head_payload head = {expires_at_ms, type};
+    struct entry_form f = {.type = VALUE_NONE, .payload = &head, .payload_len = sizeof(head)};
     struct entry *e = entry_put(sh, at, &f);
     if (e != NULL)
         e->flags |= ENTRY_LOADING;
@@ -363,7 +363,7 @@ struct entry *entry_set_head(struct shard *sh, struct key_at at, enum value_type
 
 void entry_head(const struct entry *e, struct value *out)
 {
-    struct head head;
+    struct entry_head_payload head;
     must(entry_is_head(e) && e->value_len == sizeof(head));
     memcpy(&head, payload_of(e), sizeof(head));
     *out = (struct value){.type = (enum value_type)head.type, .expires_at_ms = head.expires_at_ms};
@@ -378,7 +378,7 @@ struct entry *entry_set_expiry(struct shard *sh, struct entry *e, uint64_t hash,
     struct kind was = kind_of(e);
     if (expires && !expiry_try_reserve(sh->expiry))
         return NULL;
-    e = reshape(sh, e, hash, (struct room){e->value_len, e->value_len, expires});
+    e = reshape(sh, e, hash, (struct entry_room){e->value_len, e->value_len, expires});
     if (e == NULL)
         return NULL;
     set_deadline(e, expires_at_ms);
@@ -428,7 +428,7 @@ static struct entry *edit_into_blob(struct shard *sh, struct entry *e, uint64_t 
     memcpy(b->data, entry_payload(e), had);
     memset(b->data + had, 0, new_len - had);
     b->len = new_len;
-    e = reshape(sh, e, hash, (struct room){sizeof(b), 0, (e->flags & ENTRY_EXPIRES) != 0});
+    e = reshape(sh, e, hash, (struct entry_room){sizeof(b), 0, (e->flags & ENTRY_EXPIRES) != 0});
     if (e == NULL) {
         blob_unref(&b);
         return NULL;
@@ -444,7 +444,7 @@ static struct entry *edit_absent(struct shard *sh, struct key_at at, size_t new_
     REQUIRES(sh->lock)
 {
     if (new_len <= STORE_INLINE_MAX) {
-        struct form f = {.type = VALUE_STRING, .payload_len = new_len};
+        struct entry_form f = {.type = VALUE_STRING, .payload_len = new_len};
         struct entry *e = entry_put(sh, at, &f);
         if (e != NULL)
             *bytes = entry_payload(e);
@@ -480,7 +480,7 @@ struct entry *entry_edit_string(struct shard *sh, struct key_at at, size_t new_l
         size_t had = old->value_len;
         bool expires = (old->flags & ENTRY_EXPIRES) != 0;
         e = reshape(sh, old, at.hash,
-                    (struct room){new_len, had < new_len ? had : new_len, expires});
+                    (struct entry_room){new_len, had < new_len ? had : new_len, expires});
         if (e != NULL) {
             *bytes = entry_payload(e);
             if (new_len > had)

@@ -33,16 +33,16 @@ size_t list_count(const struct list *l)
 
 /* --- Encodings --- */
 
-struct limits {
+struct list_limits {
     uint32_t bytes, count; /* UINT32_MAX: none */
 };
 
-static struct limits limits_now(void)
+static struct list_limits limits_now(void)
 {
     int32_t size = atomic_load_explicit(&value_limits.list_max_listpack_size, memory_order_relaxed);
     if (size >= 0)
-        return (struct limits){UINT32_MAX, size > 0 ? (uint32_t)size : 1};
-    return (struct limits){4096u << (size < -5 ? 4 : -size - 1), UINT32_MAX};
+        return (struct list_limits){UINT32_MAX, size > 0 ? (uint32_t)size : 1};
+    return (struct list_limits){4096u << (size < -5 ? 4 : -size - 1), UINT32_MAX};
 }
 
 static uint64_t listpack_bytes(const struct list *l)
@@ -55,7 +55,7 @@ void list_expect(struct list *l, size_t n, size_t bytes)
 {
     if (l->is_large)
         return;
-    struct limits limits = limits_now();
+    struct list_limits limits = limits_now();
     uint64_t size = listpack_bytes(l) + bytes;
     l->is_large =
         size > min_u64(limits.bytes, limits.count != UINT32_MAX ? NODE_BYTES : UINT32_MAX) ||
@@ -67,7 +67,7 @@ static void has_shrunk(struct list *l)
 {
     if (LIKELY(!l->is_large) || l->nodes > 1)
         return;
-    struct limits limits = limits_now();
+    struct list_limits limits = limits_now();
     l->is_large = listpack_bytes(l) > limits.bytes / 2 || l->count > limits.count / 2;
 }
 

@@ -18,7 +18,7 @@ struct named_table {
 };
 
 /* A record wherever it lies. */
-struct found {
+struct named_found {
     bool there;
     unsigned flags;
     uint32_t dead;           /* block: records passed that are */
@@ -51,9 +51,9 @@ static inline const struct packed *packed_seen(const struct named *n)
     return (const void *)n;
 }
 
-static inline struct found named_look_up(const struct named *n, struct slice name)
+static inline struct named_found named_look_up(const struct named *n, struct slice name)
 {
-    struct found at;
+    struct named_found at;
     at.flags = 0;
     if (is_table(n)) {
         at.field = fields_find(table_seen(n)->fields, name);
@@ -126,7 +126,7 @@ bool named_stays(const struct named *n)
 
 bool named_find(const struct named *n, struct slice name, struct slice *value)
 {
-    struct found at = named_look_up(n, name);
+    struct named_found at = named_look_up(n, name);
     if (!at.there || (at.flags & FIELD_DEAD) != 0)
         return false;
     if (value != NULL)
@@ -169,8 +169,8 @@ static bool exceeds(const struct named *n, bool adds, const struct named_put *pu
            (adds && named_count(n) + 1 > put->limits.entries_max);
 }
 
-static bool write_packed(struct named **place, const struct found *at, const struct named_put *put,
-                         unsigned flags)
+static bool write_packed(struct named **place, const struct named_found *at,
+                         const struct named_put *put, unsigned flags)
 {
     struct packed *p = (void *)*place;
     bool returns = (at->flags & FIELD_DEAD) != 0;
@@ -183,8 +183,8 @@ static bool write_packed(struct named **place, const struct found *at, const str
     return true;
 }
 
-static bool write_field(struct named_table *t, const struct found *at, const struct named_put *put,
-                        unsigned flags)
+static bool write_field(struct named_table *t, const struct named_found *at,
+                        const struct named_put *put, unsigned flags)
 {
     if (at->there) {
         struct field *f = fields_set_value(t->fields, at->field, put->value);
@@ -203,7 +203,7 @@ enum named_result named_put(struct named **place, const struct named_put *put)
 {
     if (put->name.len > FIELD_LEN_MAX || put->value.len > FIELD_LEN_MAX)
         return NAMED_OOM;
-    struct found at = named_look_up(*place, put->name);
+    struct named_found at = named_look_up(*place, put->name);
     bool adds = !at.there || (at.flags & FIELD_DEAD) != 0;
     if (put->loading && (at.flags & FIELD_CHANGED) != 0)
         return NAMED_UPDATED; /* what happened here is newer */
@@ -253,7 +253,7 @@ bool named_restore(struct named **place, struct slice name, unsigned flags)
     return added;
 }
 
-static void remove_field(struct named_table *t, const struct found *at)
+static void remove_field(struct named_table *t, const struct named_found *at)
 {
     t->count--;
     if ((at->flags & FIELD_FRESH) != 0) {
@@ -268,7 +268,7 @@ static void remove_field(struct named_table *t, const struct found *at)
 
 bool named_remove(struct named **place, struct slice name)
 {
-    struct found at = named_look_up(*place, name);
+    struct named_found at = named_look_up(*place, name);
     if (!at.there || (at.flags & FIELD_DEAD) != 0)
         return false;
     if (is_table(*place)) {
@@ -286,14 +286,14 @@ bool named_remove(struct named **place, struct slice name)
 
 /* --- Walking --- */
 
-struct pairs {
+struct named_pairs {
     bool (*each)(void *ctx, struct slice name, struct slice value);
     void *ctx;
 };
 
 static bool each_pair(void *ctx, const struct field *f)
 {
-    const struct pairs *p = ctx;
+    const struct named_pairs *p = ctx;
     return f->dead || p->each(p->ctx, field_name(f), field_value(f));
 }
 
@@ -308,18 +308,18 @@ void named_each(const struct named *n,
         }
         return;
     }
-    struct pairs pairs = {each, ctx};
+    struct named_pairs pairs = {each, ctx};
     fields_each(table_seen(n)->fields, each_pair, &pairs);
 }
 
-struct scan {
+struct named_scan {
     void (*each)(void *ctx, struct slice name, struct slice value);
     void *ctx;
 };
 
 static void named_scan_field(void *ctx, void *pointer)
 {
-    const struct scan *scan = ctx;
+    const struct named_scan *scan = ctx;
     const struct field *f = pointer;
     if (!f->dead)
         scan->each(scan->ctx, field_name(f), field_value(f));
@@ -327,7 +327,7 @@ static void named_scan_field(void *ctx, void *pointer)
 
 static bool scan_pair(void *ctx, struct slice name, struct slice value)
 {
-    const struct scan *scan = ctx;
+    const struct named_scan *scan = ctx;
     scan->each(scan->ctx, name, value);
     return true;
 }
@@ -335,7 +335,7 @@ static bool scan_pair(void *ctx, struct slice name, struct slice value)
 uint64_t named_scan(const struct named *n, uint64_t cursor, size_t count,
                     void (*each)(void *ctx, struct slice name, struct slice value), void *ctx)
 {
-    struct scan scan = {each, ctx};
+    struct named_scan scan = {each, ctx};
     if (!is_table(n)) {
         named_each(n, scan_pair, &scan);
         return 0;
@@ -372,14 +372,14 @@ size_t named_changes(const struct named *n, bool everything)
     return is_table(n) ? table_seen(n)->changed : packed_changed(packed_seen(n));
 }
 
-struct capture {
+struct named_capture {
     struct named_table *t;
     const struct change_sink *sink;
     bool everything;
 };
 
 /* False: it was not taken. */
-static bool named_tell(const struct capture *c, struct slice name, struct slice value,
+static bool named_tell(const struct named_capture *c, struct slice name, struct slice value,
                        unsigned flags)
 {
     bool removed = (flags & FIELD_DEAD) != 0;
@@ -390,7 +390,7 @@ static bool named_tell(const struct capture *c, struct slice name, struct slice 
 
 static bool named_capture_field(void *ctx, struct field *f)
 {
-    const struct capture *c = ctx;
+    const struct named_capture *c = ctx;
     if (!named_tell(c, field_name(f), field_value(f), field_flags(f)))
         return false;
     c->t->changed -= f->changed;
@@ -401,7 +401,7 @@ static bool named_capture_field(void *ctx, struct field *f)
     return true;
 }
 
-static bool capture_packed(const struct capture *c, struct packed **place)
+static bool capture_packed(const struct named_capture *c, struct packed **place)
 {
     struct packed_pair pair;
     for (uint32_t at = 0; packed_read(*place, at, &pair); at = pair.end)
@@ -414,7 +414,7 @@ static bool capture_packed(const struct capture *c, struct packed **place)
 bool named_capture(struct named **n, bool everything, struct capture_place *place,
                    const struct change_sink *sink)
 {
-    struct capture c = {.sink = sink, .everything = everything};
+    struct named_capture c = {.sink = sink, .everything = everything};
     if (!is_table(*n)) {
         struct packed *p = (void *)*n;
         bool done = capture_packed(&c, &p);
@@ -425,14 +425,14 @@ bool named_capture(struct named **n, bool everything, struct capture_place *plac
     return fields_capture(c.t->fields, everything, place, sink, named_capture_field, &c);
 }
 
-struct copying {
+struct named_copying {
     struct named *to;
     bool failed;
 };
 
 static bool named_copy_one(void *ctx, struct slice name, struct slice value)
 {
-    struct copying *c = ctx;
+    struct named_copying *c = ctx;
     const struct named_put put = {name, value, {SIZE_MAX, SIZE_MAX}, false};
     c->failed = named_put(&c->to, &put) == NAMED_OOM;
     return !c->failed;
@@ -441,7 +441,7 @@ static bool named_copy_one(void *ctx, struct slice name, struct slice value)
 struct named *named_copy(const struct named *n)
 {
     bool valued = named_is_valued(n);
-    struct copying c = {
+    struct named_copying c = {
         is_table(n) ? named_try_new_table(valued, named_encoding(n)) : named_try_new(valued),
         false,
     };

@@ -34,13 +34,13 @@ static inline const struct named *named_seen(const struct set *s)
     return (const void *)s;
 }
 
-struct limits {
+struct set_limits {
     size_t ints, entries, len;
 };
 
-static struct limits set_limits(void)
+static struct set_limits set_limits(void)
 {
-    return (struct limits){
+    return (struct set_limits){
         atomic_load_explicit(&value_limits.set_max_intset_entries, memory_order_relaxed),
         atomic_load_explicit(&value_limits.set_max_listpack_entries, memory_order_relaxed),
         atomic_load_explicit(&value_limits.set_max_listpack_value, memory_order_relaxed),
@@ -122,7 +122,7 @@ bool set_become_table(struct set **place)
 
 bool set_expect(struct set **place, struct slice first, size_t more)
 {
-    struct limits max = set_limits();
+    struct set_limits max = set_limits();
     enum named_encoding encoding = encoding_of(*place);
     int64_t value;
     if (set_count(*place) > 0) {
@@ -139,7 +139,7 @@ bool set_expect(struct set **place, struct slice first, size_t more)
 
 static enum set_add_result add_name(struct set **place, struct slice member, bool loading)
 {
-    struct limits max = set_limits();
+    struct set_limits max = set_limits();
     struct named *n = (void *)*place;
     enum named_encoding was = named_encoding(n);
     int64_t value;
@@ -161,7 +161,7 @@ static enum set_add_result add_name(struct set **place, struct slice member, boo
 /* Makes the set one of names, to add a member that is no integer. */
 static bool leave_ints(struct set **place, struct slice member)
 {
-    struct limits max = set_limits();
+    struct set_limits max = set_limits();
     const struct intset *ints = ints_seen(*place);
     char scratch[SET_SCRATCH];
     size_t longest = member.len;
@@ -189,7 +189,7 @@ static enum set_add_result set_put_int(struct set **place, uint32_t at, bool the
 static enum set_add_result add_int(struct set **place, struct slice member, int64_t value,
                                    bool loading)
 {
-    struct limits max = set_limits();
+    struct set_limits max = set_limits();
     const struct intset *ints = ints_seen(*place);
     uint32_t at;
     bool there = intset_find(ints, value, &at);
@@ -258,7 +258,7 @@ bool set_remove(struct set **place, struct slice member)
 
 /* --- Walking --- */
 
-struct walk {
+struct set_position {
     bool (*each)(void *ctx, struct slice member);
     void (*emit)(void *ctx, struct slice member);
     void *ctx;
@@ -266,21 +266,21 @@ struct walk {
 
 static bool each_name(void *ctx, struct slice name, struct slice value)
 {
-    const struct walk *w = ctx;
+    const struct set_position *w = ctx;
     (void)value;
     return w->each(w->ctx, name);
 }
 
 static void emit_name(void *ctx, struct slice name, struct slice value)
 {
-    const struct walk *w = ctx;
+    const struct set_position *w = ctx;
     (void)value;
     w->emit(w->ctx, name);
 }
 
 static bool emit_member(void *ctx, struct slice member)
 {
-    const struct walk *w = ctx;
+    const struct set_position *w = ctx;
     w->emit(w->ctx, member);
     return true;
 }
@@ -288,7 +288,7 @@ static bool emit_member(void *ctx, struct slice member)
 void set_each(const struct set *s, bool (*each)(void *ctx, struct slice member), void *ctx)
 {
     if (!is_ints(s)) {
-        struct walk w = {.each = each, .ctx = ctx};
+        struct set_position w = {.each = each, .ctx = ctx};
         named_each(named_seen(s), each_name, &w);
         return;
     }
@@ -304,7 +304,7 @@ void set_each(const struct set *s, bool (*each)(void *ctx, struct slice member),
 uint64_t set_scan(const struct set *s, uint64_t cursor, size_t count,
                   void (*each)(void *ctx, struct slice member), void *ctx)
 {
-    struct walk w = {.emit = each, .ctx = ctx};
+    struct set_position w = {.emit = each, .ctx = ctx};
     if (!is_ints(s))
         return named_scan(named_seen(s), cursor, count, emit_name, &w);
     set_each(s, emit_member, &w);

@@ -6,21 +6,21 @@
 
 /* --- SCAN --- */
 
-struct scan {
+struct shard_scanning {
     void (*each)(void *ctx, struct entry *e);
     void *ctx;
 };
 
 static void scan_one(void *ctx, void *pointer)
 {
-    const struct scan *scan = ctx;
+    const struct shard_scanning *scan = ctx;
     scan->each(scan->ctx, pointer);
 }
 
 void shard_scan(struct shard *sh, uint32_t *cursor, size_t count,
                 void (*each)(void *ctx, struct entry *e), void *ctx)
 {
-    struct scan scan = {each, ctx};
+    struct shard_scanning scan = {each, ctx};
     uint32_t next = table_walk(sh->table, *cursor, count, scan_one, &scan);
     *cursor = next == TABLE_POSITIONS ? 0 : next;
 }

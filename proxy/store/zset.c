@@ -377,20 +377,21 @@ void zset_remove_ranks(struct zset **z, size_t first, size_t n)
 
 /* --- Walking --- */
 
-struct walk {
+struct zset_walk {
     bool (*each)(void *ctx, struct slice member, double score);
     void *ctx;
 };
 
 static bool walk_field(void *ctx, const struct field *f, double score)
 {
-    const struct walk *w = ctx;
+    const struct zset_walk *w = ctx;
     return w->each(w->ctx, field_name(f), score);
 }
 
 /* Downwards in a block: items can be read only upwards, so their places are noted in batches from
  * the top. */
-static void block_each_down(const struct zset_block *b, size_t rank, size_t n, const struct walk *w)
+static void block_each_down(const struct zset_block *b, size_t rank, size_t n,
+                            const struct zset_walk *w)
 {
     enum { BATCH = 128 };
     uint32_t places[BATCH];
@@ -417,7 +418,7 @@ static void block_each_down(const struct zset_block *b, size_t rank, size_t n, c
 void zset_each(const struct zset *z, size_t rank, size_t n, bool reverse,
                bool (*each)(void *ctx, struct slice member, double score), void *ctx)
 {
-    struct walk w = {each, ctx};
+    struct zset_walk w = {each, ctx};
     if (n == 0)
         return;
     must(rank < zset_count(z) && n <= (reverse ? rank + 1 : zset_count(z) - rank));
@@ -439,14 +440,14 @@ void zset_each(const struct zset *z, size_t rank, size_t n, bool reverse,
     }
 }
 
-struct scan {
+struct zset_scan {
     void (*each)(void *ctx, struct slice member, double score);
     void *ctx;
 };
 
 static void zset_scan_field(void *ctx, void *pointer)
 {
-    const struct scan *scan = ctx;
+    const struct zset_scan *scan = ctx;
     const struct field *f = pointer;
     if (!f->dead)
         scan->each(scan->ctx, field_name(f), field_score(f));
@@ -454,7 +455,7 @@ static void zset_scan_field(void *ctx, void *pointer)
 
 static bool zset_scan_member(void *ctx, struct slice member, double score)
 {
-    const struct scan *scan = ctx;
+    const struct zset_scan *scan = ctx;
     scan->each(scan->ctx, member, score);
     return true;
 }
@@ -462,7 +463,7 @@ static bool zset_scan_member(void *ctx, struct slice member, double score)
 uint64_t zset_scan(const struct zset *z, uint64_t cursor, size_t count,
                    void (*each)(void *ctx, struct slice member, double score), void *ctx)
 {
-    struct scan scan = {each, ctx};
+    struct zset_scan scan = {each, ctx};
     if (!z->is_tree) {
         zset_each(z, 0, zset_count(z), false, zset_scan_member, &scan);
         return 0;
@@ -507,14 +508,14 @@ static const char *zset_ops_encoding(const void *object)
     return z->is_large ? "skiplist" : "listpack";
 }
 
-struct copying {
+struct zset_copying {
     struct zset *to;
     bool failed;
 };
 
 static bool zset_copy_one(void *ctx, struct slice member, double score)
 {
-    struct copying *c = ctx;
+    struct zset_copying *c = ctx;
     c->failed = zset_put(&c->to, member, score) == ZSET_OOM;
     return !c->failed;
 }
@@ -522,7 +523,7 @@ static bool zset_copy_one(void *ctx, struct slice member, double score)
 static void *zset_ops_copy(const void *object)
 {
     const struct zset *z = object;
-    struct copying c = {zset_try_new(), false};
+    struct zset_copying c = {zset_try_new(), false};
     if (c.to == NULL)
         return NULL;
     zset_each(z, 0, zset_count(z), false, zset_copy_one, &c);
@@ -542,14 +543,15 @@ static size_t zset_ops_changes(const void *object, bool everything)
     return z->is_tree ? large_in(z)->changed : block_in(z)->changed;
 }
 
-struct capture {
+struct zset_capture {
     struct zset_large *l;
     const struct change_sink *sink;
     bool everything;
 };
 
 /* False: it was not taken. */
-static bool zset_tell(const struct capture *c, struct slice member, double score, unsigned flags)
+static bool zset_tell(const struct zset_capture *c, struct slice member, double score,
+                      unsigned flags)
 {
     bool removed = (flags & FIELD_DEAD) != 0;
     if (c->everything ? removed : (flags & FIELD_CHANGED) == 0)
@@ -559,7 +561,7 @@ static bool zset_tell(const struct capture *c, struct slice member, double score
 
 static bool zset_capture_field(void *ctx, struct field *f)
 {
-    const struct capture *c = ctx;
+    const struct zset_capture *c = ctx;
     if (!zset_tell(c, field_name(f), field_score(f), field_flags(f)))
         return false;
     c->l->changed -= f->changed;
@@ -571,7 +573,7 @@ static bool zset_capture_field(void *ctx, struct field *f)
 }
 
 /* What is not taken leaves all as it was. */
-static bool capture_block(const struct capture *c, struct zset_block **place)
+static bool capture_block(const struct zset_capture *c, struct zset_block **place)
 {
     struct zset_item item;
     for (uint32_t at = 0; zset_block_read(*place, at, &item); at = item.end)
@@ -593,7 +595,7 @@ static bool zset_ops_capture(void **object, bool everything, struct capture_plac
                              const struct change_sink *sink)
 {
     struct zset *z = *object;
-    struct capture c = {.sink = sink, .everything = everything};
+    struct zset_capture c = {.sink = sink, .everything = everything};
     if (!z->is_tree) {
         struct zset_block *b = block_of(z);
         bool done = capture_block(&c, &b);

@@ -606,13 +606,13 @@ bool zset_tree_move(struct zset_tree *t, double from, double to, struct field *f
 
 /* --- Walking, freeing, checking --- */
 
-struct walk {
+struct ztree_walk {
     bool (*each)(void *ctx, const struct field *f, double score);
     void *ctx;
     size_t left;
 };
 
-static bool leaf_each(const struct leaf *leaf, size_t skip, bool reverse, struct walk *w)
+static bool leaf_each(const struct leaf *leaf, size_t skip, bool reverse, struct ztree_walk *w)
 {
     for (size_t i = skip; i < leaf->len && w->left > 0; i++) {
         size_t at = reverse ? leaf->len - 1 - i : i;
@@ -624,7 +624,8 @@ static bool leaf_each(const struct leaf *leaf, size_t skip, bool reverse, struct
 }
 
 /* skip: members of this subtree to leave out first, seen in the direction of the walk. */
-static bool node_each(const void *node, uint32_t height, size_t skip, bool reverse, struct walk *w)
+static bool node_each(const void *node, uint32_t height, size_t skip, bool reverse,
+                      struct ztree_walk *w)
 {
     if (height == 0)
         return leaf_each(node, skip, reverse, w);
@@ -645,7 +646,7 @@ static bool node_each(const void *node, uint32_t height, size_t skip, bool rever
 void zset_tree_each(const struct zset_tree *t, size_t rank, size_t n, bool reverse,
                     bool (*each)(void *ctx, const struct field *f, double score), void *ctx)
 {
-    struct walk w = {each, ctx, n};
+    struct ztree_walk w = {each, ctx, n};
     if (t->count == 0 || n == 0)
         return;
     must(rank < t->count);
@@ -669,14 +670,14 @@ void zset_tree_fini(struct zset_tree *t)
     *t = (struct zset_tree){0};
 }
 
-struct check {
+struct ztree_check {
     const struct field *last;
     double last_score;
     size_t nodes;
     bool good;
 };
 
-static size_t check_below(const void *node, uint32_t height, struct check *c)
+static size_t check_below(const void *node, uint32_t height, struct ztree_check *c)
 {
     c->nodes++;
     if (height == 0) {
@@ -710,7 +711,7 @@ static size_t check_below(const void *node, uint32_t height, struct check *c)
 
 bool zset_tree_check(const struct zset_tree *t)
 {
-    struct check c = {.good = true};
+    struct ztree_check c = {.good = true};
     size_t n = t->root != NULL ? check_below(t->root, t->height, &c) : 0;
     return c.good && n == t->count && t->bytes == c.nodes * NODE_BYTES;
 }

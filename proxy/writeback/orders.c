@@ -201,7 +201,7 @@ static enum rc do_list(struct writeback *wb, struct order *o)
 
 /* --- Doing --- */
 
-struct letters {
+struct order_letters {
     uint64_t ids[PAGE];
     uint32_t dbs[PAGE];
     size_t ends[PAGE]; /* of each key in `keys` */
@@ -211,20 +211,20 @@ struct letters {
 
 static void note_letter(void *ctx, const struct record_row *row)
 {
-    struct letters *l = ctx;
+    struct order_letters *l = ctx;
     buf_append_slice(&l->keys, row->key);
     l->ids[l->len] = row->id;
     l->dbs[l->len] = row->db;
     l->ends[l->len++] = l->keys.len;
 }
 
-static struct slice key_of(const struct letters *l, uint32_t i)
+static struct slice key_of(const struct order_letters *l, uint32_t i)
 {
     size_t from = i == 0 ? 0 : l->ends[i - 1];
     return slice_of(l->keys.data + from, l->ends[i] - from);
 }
 
-static enum rc retry(struct writeback *wb, struct order *o, const struct letters *l)
+static enum rc retry(struct writeback *wb, struct order *o, const struct order_letters *l)
 {
     for (uint32_t i = 0; i < l->len; i++) {
         if (!dead_letter_retry(wb, l->dbs[i], key_of(l, i)))
@@ -235,7 +235,7 @@ static enum rc retry(struct writeback *wb, struct order *o, const struct letters
 }
 
 /* The record goes first: a crash between the two leaves a letter that is gone. */
-static enum rc orders_drop(struct writeback *wb, struct order *o, const struct letters *l)
+static enum rc orders_drop(struct writeback *wb, struct order *o, const struct order_letters *l)
 {
     uint64_t ids[PAGE];
     uint32_t chosen[PAGE], n = 0;
@@ -257,7 +257,7 @@ static enum rc orders_drop(struct writeback *wb, struct order *o, const struct l
 /* RC_AGAIN: there is more. RC_BUSY: not now. */
 static enum rc do_letters(struct writeback *wb, struct order *o)
 {
-    struct letters l = {.len = 0};
+    struct order_letters l = {.len = 0};
     struct records_query q = {
         .kind = RECORD_DEAD_LETTER, .after = o->after, .max = o->what.id > 0 ? 1 : PAGE};
     struct records_reader reader = {note_letter, &l};

@@ -517,13 +517,13 @@ bool piece_write(const struct piece *p, struct buf *out)
     return true;
 }
 
-struct reading {
+struct piece_reading {
     const char *at;
     size_t left;
     bool no_memory;
 };
 
-static const char *take(struct reading *r, size_t len)
+static const char *take(struct piece_reading *r, size_t len)
 {
     const char *at = r->at;
     if (len > r->left)
@@ -533,14 +533,14 @@ static const char *take(struct reading *r, size_t len)
     return at;
 }
 
-static bool take_slice(struct reading *r, uint64_t len, struct slice *out)
+static bool take_slice(struct piece_reading *r, uint64_t len, struct slice *out)
 {
     const char *at = take(r, len);
     *out = at == NULL ? SLICE("") : slice_of(at, len);
     return at != NULL;
 }
 
-static bool piece_read_elements(struct piece *p, struct reading *r, struct backend_item *item)
+static bool piece_read_elements(struct piece *p, struct piece_reading *r, struct backend_item *item)
 {
     size_t bytes = item->elements_len * sizeof(*item->elements);
     const char *at = take(r, bytes);
@@ -555,7 +555,7 @@ static bool piece_read_elements(struct piece *p, struct reading *r, struct backe
     return true;
 }
 
-static bool read_item(struct piece *p, struct reading *r, struct backend_item *item)
+static bool read_item(struct piece *p, struct piece_reading *r, struct backend_item *item)
 {
     struct written_item head;
     const char *at = take(r, sizeof(head));
@@ -580,7 +580,7 @@ static bool read_item(struct piece *p, struct reading *r, struct backend_item *i
 
 enum rc piece_read(struct piece *p, char *bytes, size_t len)
 {
-    struct reading r = {bytes, len, false};
+    struct piece_reading r = {bytes, len, false};
     bool whole = true;
     must(p->items == NULL && p->block == NULL);
     p->items = alloc_try((p->len + (size_t)1) * sizeof(*p->items));

@@ -172,14 +172,14 @@ static bool new_bits(const struct field_op *op, uint64_t old, uint64_t *out)
 
 /* --- Doing it --- */
 
-struct plan {
+struct bitfield_plan {
     uint64_t ops;
     size_t len; /* that the string must have for its writes; 0: there are none */
 };
 
-static bool make_plan(struct call *c, struct plan *plan)
+static bool make_plan(struct call *c, struct bitfield_plan *plan)
 {
-    *plan = (struct plan){0};
+    *plan = (struct bitfield_plan){0};
     struct field_op op = {0};
     uint32_t i = 2;
     for (; next_op(c, &i, &op); plan->ops++) {
@@ -214,7 +214,7 @@ static void bitfield_reply_field(struct call *c, const struct field_op *op, uint
 }
 
 /* False: out of memory, nothing was changed. */
-static bool run_op(struct call *c, const struct plan *plan, const struct field_op *op,
+static bool run_op(struct call *c, const struct bitfield_plan *plan, const struct field_op *op,
                    struct field_string *s)
 {
     uint64_t old = bits_get(s->view, op->offset, op->width), new;
@@ -240,7 +240,7 @@ static bool run_op(struct call *c, const struct plan *plan, const struct field_o
 
 static void bitfield(struct call *c, bool read_only)
 {
-    struct plan plan;
+    struct bitfield_plan plan;
     const struct value *v;
     if (!make_plan(c, &plan))
         return;

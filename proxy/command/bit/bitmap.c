@@ -73,13 +73,13 @@ void cmd_setbit(struct call *c)
 
 /* --- Ranges --- */
 
-struct range {
+struct bit_range {
     int64_t start, end; /* as given: inclusive, negative from the end */
     bool has_start, has_end, by_bit;
 };
 
 /* BYTE or BIT at argument i, if there is one. */
-static bool parse_unit(struct call *c, uint32_t i, struct range *r)
+static bool parse_unit(struct call *c, uint32_t i, struct bit_range *r)
 {
     if (c->argc <= i)
         return true;
@@ -91,7 +91,7 @@ static bool parse_unit(struct call *c, uint32_t i, struct range *r)
 }
 
 /* Turns the range into bits [*first, *end) of a string; false: it is empty. */
-static bool resolve_range(const struct range *r, size_t bytes, uint64_t *first, uint64_t *end)
+static bool resolve_range(const struct bit_range *r, size_t bytes, uint64_t *first, uint64_t *end)
 {
     int64_t len = (int64_t)bytes * (r->by_bit ? 8 : 1), scale = r->by_bit ? 1 : 8;
     int64_t from = r->has_start ? r->start : 0, to = r->has_end ? r->end : len - 1;
@@ -110,7 +110,7 @@ static bool resolve_range(const struct range *r, size_t bytes, uint64_t *first, 
 
 void cmd_bitcount(struct call *c)
 {
-    struct range r = {0};
+    struct bit_range r = {0};
     uint64_t first, end;
     const struct value *v;
     if (!call_read(c, 0, VALUE_STRING, &v))
@@ -133,7 +133,7 @@ void cmd_bitcount(struct call *c)
     reply_int(c->reply, any ? (int64_t)bits_count(v->str, first, end) : 0);
 }
 
-static bool parse_bitpos(struct call *c, struct range *r)
+static bool parse_bitpos(struct call *c, struct bit_range *r)
 {
     if (c->argc > 6) {
         reply_error(c->reply, REPLY_SYNTAX);
@@ -147,7 +147,7 @@ static bool parse_bitpos(struct call *c, struct range *r)
 
 void cmd_bitpos(struct call *c)
 {
-    struct range r = {0};
+    struct bit_range r = {0};
     int64_t bit;
     const struct value *v;
     if (!call_int(c, 2, &bit, NULL))

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-struct search {
+struct unblock_search {
     const struct host *host;
     uint64_t id;
     bool with_error;
@@ -16,14 +16,14 @@ struct search {
 
 static void unblock_visit_session(void *arg, struct session *s)
 {
-    struct search *search = arg;
+    struct unblock_search *search = arg;
     if (s->id == search->id && blocking_unblock(s, search->with_error))
         atomic_store(&search->unblocked, true);
 }
 
 static void unblock_visit_worker(void *arg, struct host_worker *w)
 {
-    struct search *search = arg;
+    struct unblock_search *search = arg;
     search->host->each_session(w, unblock_visit_session, search);
 }
 
@@ -49,7 +49,7 @@ static bool parse_reason(struct call *c, bool *with_error)
 void cmd_client_unblock(struct call *c)
 {
     struct session *s = c->session;
-    struct search *search = session_take(s);
+    struct unblock_search *search = session_take(s);
     if (search != NULL) {
         reply_int(c->reply, atomic_load(&search->unblocked));
         free(search);

@@ -74,13 +74,13 @@ void geo_reply_point(struct call *c, struct geo_point p)
 
 /* --- GEOADD --- */
 
-struct adding {
+struct geoadd {
     bool only_new, only_present, count_changed;
     uint32_t first; /* argument of the first longitude */
     int64_t added, updated;
 };
 
-static bool geoadd_parse(struct call *c, struct adding *a)
+static bool geoadd_parse(struct call *c, struct geoadd *a)
 {
     uint32_t i = 2;
     for (; i < c->argc; i++) {
@@ -114,7 +114,7 @@ static double score_at(const struct call *c, uint32_t i)
 }
 
 /* Whether the place at argument i is to be put into the set, which may be absent. */
-static bool would_change(const struct call *c, const struct adding *a, const struct zset *z,
+static bool would_change(const struct call *c, const struct geoadd *a, const struct zset *z,
                          uint32_t i)
 {
     double old;
@@ -124,7 +124,7 @@ static bool would_change(const struct call *c, const struct adding *a, const str
 }
 
 /* False: out of memory, replied. */
-static bool add_places(struct call *c, struct adding *a, uint32_t from)
+static bool add_places(struct call *c, struct geoadd *a, uint32_t from)
 {
     struct zset **z = txn_edit_zset(c->txn, c->key, NULL);
     if (z == NULL) {
@@ -149,7 +149,7 @@ static bool add_places(struct call *c, struct adding *a, uint32_t from)
 
 void cmd_geoadd(struct call *c)
 {
-    struct adding a = {0};
+    struct geoadd a = {0};
     const struct zset *present;
     if (!geoadd_parse(c, &a) || !geo_read_index(c, 0, &present))
         return;

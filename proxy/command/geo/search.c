@@ -18,13 +18,13 @@
 enum form { FORM_RADIUS, FORM_MEMBER, FORM_SEARCH };
 enum order { ORDER_NONE, ORDER_ASC, ORDER_DESC };
 
-struct found {
+struct geo_found {
     double distance_m, score;
     size_t number; /* in the order of the walk */
     struct slice member;
 };
 
-struct search {
+struct geosearch {
     struct call *c;
     enum form form;
     bool may_store;         /* STORE and STOREDIST are options */
@@ -37,7 +37,7 @@ struct search {
     bool stores, store_distance;
     uint32_t store_key; /* of the call's keys */
 
-    struct found *items;
+    struct geo_found *items;
     size_t len, cap;
     bool out_of_memory;
 };
@@ -52,7 +52,7 @@ static bool parse_size(struct call *c, uint32_t i, const char *error, double *ou
     return false;
 }
 
-static bool parse_circle(struct search *s, uint32_t i)
+static bool parse_circle(struct geosearch *s, uint32_t i)
 {
     if (!parse_size(s->c, i, "ERR need numeric radius", &s->area.radius))
         return false;
@@ -64,7 +64,7 @@ static bool parse_circle(struct search *s, uint32_t i)
     return geo_read_unit(s->c, i + 1, &s->area.unit_m);
 }
 
-static bool parse_box(struct search *s, uint32_t i)
+static bool parse_box(struct geosearch *s, uint32_t i)
 {
     if (!parse_size(s->c, i, "ERR need numeric width", &s->area.width) ||
         !parse_size(s->c, i + 1, "ERR need numeric height", &s->area.height))
@@ -77,7 +77,7 @@ static bool parse_box(struct search *s, uint32_t i)
     return geo_read_unit(s->c, i + 2, &s->area.unit_m);
 }
 
-static bool parse_member(struct search *s, uint32_t i)
+static bool parse_member(struct geosearch *s, uint32_t i)
 {
     double score;
     if (s->set == NULL)
@@ -90,7 +90,7 @@ static bool parse_member(struct search *s, uint32_t i)
     return false;
 }
 
-static bool geosearch_parse_count(struct search *s, uint32_t i)
+static bool geosearch_parse_count(struct geosearch *s, uint32_t i)
 {
     if (!call_int(s->c, i, &s->count, NULL))
         return false;
@@ -101,7 +101,7 @@ static bool geosearch_parse_count(struct search *s, uint32_t i)
 }
 
 /* What comes before the options of GEORADIUS and GEORADIUSBYMEMBER. */
-static bool parse_head(struct search *s)
+static bool parse_head(struct geosearch *s)
 {
     switch (s->form) {
     case FORM_RADIUS:
@@ -114,7 +114,7 @@ static bool parse_head(struct search *s)
     return true;
 }
 
-static bool parse_flag(struct search *s, uint32_t i)
+static bool parse_flag(struct geosearch *s, uint32_t i)
 {
     struct call *c = s->c;
     if (args_is(c, i, "withdist"))
@@ -136,7 +136,7 @@ static bool parse_flag(struct search *s, uint32_t i)
     return true;
 }
 
-static bool parse_store(struct search *s, uint32_t i)
+static bool parse_store(struct geosearch *s, uint32_t i)
 {
     s->store_distance = args_is(s->c, i, "storedist");
     s->stores = true;
@@ -145,7 +145,7 @@ static bool parse_store(struct search *s, uint32_t i)
 }
 
 /* The option at argument *i with its own arguments; *i is moved to the last of them. */
-static bool geosearch_parse_option(struct search *s, uint32_t *i)
+static bool geosearch_parse_option(struct geosearch *s, uint32_t *i)
 {
     struct call *c = s->c;
     uint32_t at = *i, more = c->argc - at - 1;
@@ -186,7 +186,7 @@ static bool geosearch_parse_option(struct search *s, uint32_t *i)
 }
 
 /* What only all options together tell. */
-static bool geosearch_check_options(struct search *s)
+static bool geosearch_check_options(struct geosearch *s)
 {
     struct reply *r = s->c->reply;
     struct slice name = s->c->argv[0];
@@ -208,7 +208,7 @@ static bool geosearch_check_options(struct search *s)
     return false;
 }
 
-static bool geosearch_parse(struct search *s, uint32_t options)
+static bool geosearch_parse(struct geosearch *s, uint32_t options)
 {
     if (!parse_head(s))
         return false;
@@ -223,16 +223,17 @@ static bool geosearch_parse(struct search *s, uint32_t options)
 
 /* --- Finding --- */
 
-static bool geosearch_is_enough(const struct search *s)
+static bool geosearch_is_enough(const struct geosearch *s)
 {
     return s->any && s->len >= (uint64_t)s->count;
 }
 
-static bool geosearch_keep(struct search *s, struct slice member, double score, double distance_m)
+static bool geosearch_keep(struct geosearch *s, struct slice member, double score,
+                           double distance_m)
 {
     if (s->len == s->cap) {
         size_t cap = s->cap == 0 ? 64 : s->cap * 2;
-        struct found *grown = alloc_try_resize(s->items, cap * sizeof(*grown));
+        struct geo_found *grown = alloc_try_resize(s->items, cap * sizeof(*grown));
         if (grown == NULL) {
             s->out_of_memory = true;
             return false;
@@ -240,14 +241,14 @@ static bool geosearch_keep(struct search *s, struct slice member, double score, 
         s->items = grown;
         s->cap = cap;
     }
-    s->items[s->len] = (struct found){distance_m, score, s->len, member};
+    s->items[s->len] = (struct geo_found){distance_m, score, s->len, member};
     s->len++;
     return true;
 }
 
 static bool measure(void *ctx, struct slice member, double score)
 {
-    struct search *s = ctx;
+    struct geosearch *s = ctx;
     double distance_m;
     if (geo_within(&s->area, geo_decode(score), &distance_m) &&
         !geosearch_keep(s, member, score, distance_m))
@@ -255,7 +256,7 @@ static bool measure(void *ctx, struct slice member, double score)
     return !geosearch_is_enough(s);
 }
 
-static void geosearch_find(struct search *s)
+static void geosearch_find(struct geosearch *s)
 {
     struct geo_range ranges[GEO_RANGES];
     uint32_t n = geo_cover(&s->area, ranges);
@@ -268,15 +269,15 @@ static void geosearch_find(struct search *s)
 
 static int geosearch_compare(const void *a, const void *b, void *ctx)
 {
-    const struct found *x = a, *y = b;
-    const struct search *s = ctx;
+    const struct geo_found *x = a, *y = b;
+    const struct geosearch *s = ctx;
     if (x->distance_m != y->distance_m)
         return (x->distance_m < y->distance_m) == (s->order == ORDER_ASC) ? -1 : 1;
     return x->number < y->number ? -1 : x->number > y->number;
 }
 
 /* Puts what is asked for at the front, and drops the rest. */
-static void order_and_cut(struct search *s)
+static void order_and_cut(struct geosearch *s)
 {
     size_t wanted = s->count > 0 ? min_u64((uint64_t)s->count, s->len) : s->len;
     if (s->order != ORDER_NONE)
@@ -286,13 +287,13 @@ static void order_and_cut(struct search *s)
 
 /* --- Answering --- */
 
-static void geosearch_reply_found(const struct search *s)
+static void geosearch_reply_found(const struct geosearch *s)
 {
     struct call *c = s->c;
     uint64_t with = (uint64_t)s->with_distance + s->with_hash + s->with_place;
     reply_array(c->reply, s->len);
     for (size_t i = 0; i < s->len; i++) {
-        const struct found *f = &s->items[i];
+        const struct geo_found *f = &s->items[i];
         if (with > 0)
             reply_array(c->reply, with + 1);
         reply_bulk(c->reply, f->member);
@@ -305,7 +306,7 @@ static void geosearch_reply_found(const struct search *s)
     }
 }
 
-static void geosearch_store_nothing(const struct search *s)
+static void geosearch_store_nothing(const struct geosearch *s)
 {
     if (txn_remove(s->c->txn, s->c->key + s->store_key))
         call_notify(s->c, NOTIFY_GENERIC, "del", s->store_key);
@@ -313,11 +314,11 @@ static void geosearch_store_nothing(const struct search *s)
 }
 
 /* The set that is searched may be the one that is replaced: so all is copied first. */
-static void *as_set(const struct search *s)
+static void *as_set(const struct geosearch *s)
 {
     struct zset *made = zset_try_new();
     for (size_t i = 0; made != NULL && i < s->len; i++) {
-        const struct found *f = &s->items[i];
+        const struct geo_found *f = &s->items[i];
         double score = s->store_distance ? f->distance_m / s->area.unit_m : f->score;
         if (zset_put(&made, f->member, score) == ZSET_OOM) {
             zset_ops.free(made);
@@ -327,7 +328,7 @@ static void *as_set(const struct search *s)
     return made;
 }
 
-static void store_found(const struct search *s)
+static void store_found(const struct geosearch *s)
 {
     struct call *c = s->c;
     void *made = as_set(s);
@@ -342,7 +343,7 @@ static void store_found(const struct search *s)
     reply_int(c->reply, (int64_t)s->len);
 }
 
-static void geosearch_answer(struct search *s)
+static void geosearch_answer(struct geosearch *s)
 {
     if (s->set != NULL)
         geosearch_find(s);
@@ -359,7 +360,7 @@ static void geosearch_answer(struct search *s)
         store_found(s);
 }
 
-static void search(struct search *s, uint32_t source_key, uint32_t options)
+static void search(struct geosearch *s, uint32_t source_key, uint32_t options)
 {
     if (!geo_read_index(s->c, source_key, &s->set) || !geosearch_parse(s, options))
         return;
@@ -369,32 +370,32 @@ static void search(struct search *s, uint32_t source_key, uint32_t options)
 
 void cmd_geosearch(struct call *c)
 {
-    search(&(struct search){.c = c, .form = FORM_SEARCH}, 0, 2);
+    search(&(struct geosearch){.c = c, .form = FORM_SEARCH}, 0, 2);
 }
 
 void cmd_geosearchstore(struct call *c)
 {
-    search(&(struct search){.c = c, .form = FORM_SEARCH, .stores = true, .store_key = 0}, 1, 3);
+    search(&(struct geosearch){.c = c, .form = FORM_SEARCH, .stores = true, .store_key = 0}, 1, 3);
 }
 
 void cmd_georadius(struct call *c)
 {
-    search(&(struct search){.c = c, .form = FORM_RADIUS, .may_store = true}, 0, 6);
+    search(&(struct geosearch){.c = c, .form = FORM_RADIUS, .may_store = true}, 0, 6);
 }
 
 void cmd_georadius_ro(struct call *c)
 {
-    search(&(struct search){.c = c, .form = FORM_RADIUS}, 0, 6);
+    search(&(struct geosearch){.c = c, .form = FORM_RADIUS}, 0, 6);
 }
 
 void cmd_georadiusbymember(struct call *c)
 {
-    search(&(struct search){.c = c, .form = FORM_MEMBER, .may_store = true}, 0, 5);
+    search(&(struct geosearch){.c = c, .form = FORM_MEMBER, .may_store = true}, 0, 5);
 }
 
 void cmd_georadiusbymember_ro(struct call *c)
 {
-    search(&(struct search){.c = c, .form = FORM_MEMBER}, 0, 5);
+    search(&(struct geosearch){.c = c, .form = FORM_MEMBER}, 0, 5);
 }
 
 /* --- Keys --- */

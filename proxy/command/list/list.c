@@ -232,7 +232,7 @@ void cmd_rpop(struct call *c)
 }
 
 /* Says which elements LREM is about to remove; neighbours become one span. */
-struct removal {
+struct lremoval {
     struct call *c;
     struct slice value;
     size_t skip, left;  /* matches */
@@ -241,7 +241,7 @@ struct removal {
     struct list_span spans[64];
 };
 
-static void list_say_removal(struct removal *r)
+static void list_say_removal(struct lremoval *r)
 {
     txn_effect_list_gone(r->c->txn, r->c->key, r->spans, r->len);
     r->len = 0;
@@ -249,7 +249,7 @@ static void list_say_removal(struct removal *r)
 
 static bool list_add_removal(void *ctx, int64_t position, struct slice value)
 {
-    struct removal *r = ctx;
+    struct lremoval *r = ctx;
     size_t index = r->index++;
     if (!slice_eq(value, r->value))
         return true;
@@ -270,7 +270,7 @@ static bool list_add_removal(void *ctx, int64_t position, struct slice value)
 
 static bool count_match(void *ctx, struct slice value)
 {
-    struct removal *r = ctx;
+    struct lremoval *r = ctx;
     r->skip += slice_eq(value, r->value);
     return true;
 }
@@ -279,7 +279,7 @@ static bool count_match(void *ctx, struct slice value)
 static bool may_remove(struct call *c, const struct list *l, int64_t count)
 {
     enum { SPAN_FRAME = 64 };
-    struct removal r = {.value = c->argv[3]};
+    struct lremoval r = {.value = c->argv[3]};
     if (LIKELY(txn_effect_fits(c->txn, list_count(l) * SPAN_FRAME)))
         return true;
     list_each(l, 0, list_count(l), false, count_match, &r);
@@ -291,7 +291,7 @@ static bool may_remove(struct call *c, const struct list *l, int64_t count)
 /* False: out of memory. */
 static bool remove_matches(struct call *c, struct list **l, int64_t count, size_t *removed)
 {
-    struct removal r;
+    struct lremoval r;
     if (!list_prepare_removal(l, count, c->argv[3]))
         return false;
     r.c = c;
@@ -338,19 +338,19 @@ void cmd_lrem(struct call *c)
 
 /* --- Ranges --- */
 
-struct range {
+struct lrange {
     size_t first, n;
 };
 
 /* Indices as LRANGE and LTRIM have them, of a list of `count` elements. */
-static struct range range_of(int64_t start, int64_t stop, size_t count)
+static struct lrange range_of(int64_t start, int64_t stop, size_t count)
 {
     int64_t n = (int64_t)count;
     start = start >= 0 ? start : start < -n ? 0 : start + n;
     stop = stop >= n ? n - 1 : stop >= 0 ? stop : stop + n; /* below 0: nothing */
     if (stop < 0 || start > stop)
-        return (struct range){0, 0};
-    return (struct range){(size_t)start, (size_t)(stop - start + 1)};
+        return (struct lrange){0, 0};
+    return (struct lrange){(size_t)start, (size_t)(stop - start + 1)};
 }
 
 void cmd_lrange(struct call *c)
@@ -359,7 +359,7 @@ void cmd_lrange(struct call *c)
     int64_t start, stop;
     if (!call_int(c, 2, &start, NULL) || !call_int(c, 3, &stop, NULL) || !list_cmd_read(c, 0, &l))
         return;
-    struct range r = range_of(start, stop, l != NULL ? list_count(l) : 0);
+    struct lrange r = range_of(start, stop, l != NULL ? list_count(l) : 0);
     reply_array(c->reply, r.n);
     if (r.n > 0)
         list_each(l, r.first, r.n, false, reply_element, c->reply);
@@ -374,7 +374,7 @@ void cmd_ltrim(struct call *c)
         return;
     if (present != NULL) {
         size_t count = list_count(present);
-        struct range r = range_of(start, stop, count);
+        struct lrange r = range_of(start, stop, count);
         if (r.n > 0 && r.n < count) {
             struct list **l = edit_list(c);
             if (l == NULL)
@@ -453,7 +453,7 @@ void cmd_lset(struct call *c)
 
 /* --- LPOS --- */
 
-struct search {
+struct lsearch {
     struct call *c;
     struct slice value;
     bool backwards, counted;
@@ -466,7 +466,7 @@ struct search {
 
 static bool look_at(void *ctx, struct slice value)
 {
-    struct search *s = ctx;
+    struct lsearch *s = ctx;
     uint64_t index = s->index++;
     if (!slice_eq(value, s->value) || ++s->matches < s->rank)
         return true;
@@ -475,7 +475,7 @@ static bool look_at(void *ctx, struct slice value)
     return s->replied != s->wanted;
 }
 
-static bool parse_rank(struct call *c, uint32_t i, struct search *s)
+static bool parse_rank(struct call *c, uint32_t i, struct lsearch *s)
 {
     int64_t rank;
     if (!args_negatable(c, i, &rank))
@@ -502,7 +502,7 @@ static bool parse_positive(struct call *c, uint32_t i, uint64_t *out, const char
     return n >= 0;
 }
 
-static bool parse_search(struct call *c, struct search *s)
+static bool parse_search(struct call *c, struct lsearch *s)
 {
     for (uint32_t i = 3; i < c->argc; i += 2) {
         bool valued = i + 1 < c->argc;
@@ -526,7 +526,7 @@ static bool parse_search(struct call *c, struct search *s)
 
 void cmd_lpos(struct call *c)
 {
-    struct search s = {.c = c, .value = c->argv[2], .rank = 1, .wanted = 1};
+    struct lsearch s = {.c = c, .value = c->argv[2], .rank = 1, .wanted = 1};
     const struct list *l;
     if (!parse_search(c, &s) || !list_cmd_read(c, 0, &l))
         return;

@@ -8,7 +8,7 @@
 #include "executor/call.h"
 #include "executor/order.h"
 
-struct found {
+struct config_found {
     struct slice names[OPT_COUNT * 2]; /* aliases have names of their own */
     enum option_id ids[OPT_COUNT * 2];
     uint32_t len;
@@ -17,7 +17,7 @@ struct found {
 
 static void note(void *ctx, const char *name, enum option_id id)
 {
-    struct found *f = ctx;
+    struct config_found *f = ctx;
     for (uint32_t i = 0; i < f->len; i++)
         if (slice_is_word(f->names[i], name))
             return;
@@ -36,7 +36,7 @@ static bool is_pattern(struct slice text)
 
 void cmd_config_get(struct call *c)
 {
-    struct found found = {.len = 0};
+    struct config_found found = {.len = 0};
     for (uint32_t i = 2; i < c->argc; i++) {
         found.asked = is_pattern(c->argv[i]) ? (struct slice){0} : c->argv[i];
         options_match(c->argv[i], note, &found);

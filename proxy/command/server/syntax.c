@@ -3,13 +3,13 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "command/server/syntax.h"
 
-struct cursor {
+struct syntax_cursor {
     const char *at;
     struct syntax *out;
     bool broken;
 };
 
-static uint8_t new_node(struct cursor *p, enum syntax_kind kind)
+static uint8_t new_node(struct syntax_cursor *p, enum syntax_kind kind)
 {
     if (p->out->len == SYNTAX_NODES_MAX) {
         p->broken = true;
@@ -19,13 +19,13 @@ static uint8_t new_node(struct cursor *p, enum syntax_kind kind)
     return p->out->len++;
 }
 
-static void skip_spaces(struct cursor *p)
+static void skip_spaces(struct syntax_cursor *p)
 {
     while (*p->at == ' ')
         p->at++;
 }
 
-static struct slice syntax_take_word(struct cursor *p)
+static struct slice syntax_take_word(struct syntax_cursor *p)
 {
     const char *from = p->at;
     while (*p->at != '\0' && strchr(" []<>|", *p->at) == NULL)
@@ -46,10 +46,10 @@ static bool is_capital(struct slice word)
     return letters;
 }
 
-static uint8_t parse_choice(struct cursor *p, char end, unsigned depth);
+static uint8_t parse_choice(struct syntax_cursor *p, char end, unsigned depth);
 
 /* A literal word belongs to what follows it: "EX seconds", "TYPE <a | b>". */
-static uint8_t parse_word(struct cursor *p, unsigned depth)
+static uint8_t parse_word(struct syntax_cursor *p, unsigned depth)
 {
     struct slice word = syntax_take_word(p);
     uint8_t n;
@@ -74,7 +74,7 @@ static uint8_t parse_word(struct cursor *p, unsigned depth)
 }
 
 /* "[x y ...]" after x y: the last `words` nodes of the sequence may be repeated. */
-static bool take_repetition(struct cursor *p, uint8_t *sequence, uint8_t len, uint8_t *words)
+static bool take_repetition(struct syntax_cursor *p, uint8_t *sequence, uint8_t len, uint8_t *words)
 {
     const char *close = strchr(p->at, ']');
     if (*p->at != '[' || close == NULL || close - p->at < 5 || memcmp(close - 3, "...", 3) != 0)
@@ -97,14 +97,14 @@ static bool take_repetition(struct cursor *p, uint8_t *sequence, uint8_t len, ui
     return true;
 }
 
-static void chain(struct cursor *p, const uint8_t *items, uint8_t len)
+static void chain(struct syntax_cursor *p, const uint8_t *items, uint8_t len)
 {
     for (uint8_t i = 0; i + 1 < len; i++)
         p->out->nodes[items[i]].next = items[i + 1];
 }
 
 /* A row of arguments up to `|` or the end of its group; several become a block. */
-static uint8_t parse_sequence(struct cursor *p, unsigned depth, bool always_block)
+static uint8_t parse_sequence(struct syntax_cursor *p, unsigned depth, bool always_block)
 {
     uint8_t items[32], len = 0, words;
     for (skip_spaces(p); !p->broken && *p->at != '\0' && strchr("|]>", *p->at) == NULL;
@@ -142,7 +142,7 @@ static uint8_t parse_sequence(struct cursor *p, unsigned depth, bool always_bloc
     return block;
 }
 
-static uint8_t parse_choice(struct cursor *p, char end, unsigned depth)
+static uint8_t parse_choice(struct syntax_cursor *p, char end, unsigned depth)
 {
     uint8_t items[16], len = 0;
     if (depth > 8)
@@ -172,7 +172,7 @@ static uint8_t parse_choice(struct cursor *p, char end, unsigned depth)
 
 bool syntax_parse(const char *text, struct syntax *out)
 {
-    struct cursor p = {.at = text, .out = out};
+    struct syntax_cursor p = {.at = text, .out = out};
     out->len = 0;
     (void)new_node(&p, SYNTAX_BLOCK);
     (void)parse_sequence(&p, 0, true);

@@ -121,14 +121,14 @@ int find_keys_sort(uint32_t argc, const struct slice *argv, struct txn_key *keys
 
 /* --- Rounds --- */
 
-struct run {
+struct sort_running {
     struct sort s;
     struct txn_key *keys; /* of our own transaction */
     bool whole;           /* which locks every shard */
     unsigned rounds;
 };
 
-static void run_free(struct run *r)
+static void run_free(struct sort_running *r)
 {
     sort_names_free(&r->s.names);
     sort_arena_free(&r->s.arena);
@@ -194,7 +194,7 @@ static enum txn_state sort_join(struct sort *s, struct waiter *waiter)
 }
 
 /* A new transaction, with every name that was met. REFUSED: c->txn is NULL. */
-static enum txn_state sort_begin(struct run *r, unsigned flags)
+static enum txn_state sort_begin(struct sort_running *r, unsigned flags)
 {
     struct sort *s = &r->s;
     struct call *c = s->c;
@@ -222,7 +222,7 @@ static enum txn_state sort_begin(struct run *r, unsigned flags)
 
 /* What SORT itself needs; without STORE it writes nothing, so neither memory nor journal refuses
  * it. */
-static unsigned flags_of(const struct run *r)
+static unsigned flags_of(const struct sort_running *r)
 {
     unsigned flags = worker_txn_flags(r->s.c->command, r->s.c->session);
     if (!r->s.stores)
@@ -232,7 +232,7 @@ static unsigned flags_of(const struct run *r)
 
 /* Gets what is missing. False: parked, or an error was replied. Run again after a wait, a SORT
  * starts anew, since its source may have changed; what was loaded is there by then. */
-static bool sort_go_on(struct run *r)
+static bool sort_go_on(struct sort_running *r)
 {
     struct call *c = r->s.c;
     enum txn_state state;
@@ -255,7 +255,7 @@ static bool sort_go_on(struct run *r)
 
 static void sort_run(struct call *c, bool read_only)
 {
-    struct run r = {.s = {.c = c, .db = c->session->db, .read_only = read_only}};
+    struct sort_running r = {.s = {.c = c, .db = c->session->db, .read_only = read_only}};
     bool own = false;
     if (!sort_parse(&r.s))
         goto out;
@@ -298,7 +298,7 @@ bool late_keys_sort(uint32_t argc, const struct slice *argv)
 enum txn_state prepare_sort(struct call *c)
 {
     uint32_t db = worker_current()->keys[c->key].db;
-    struct run r = {.s = {.c = c, .db = db, .dry = true}};
+    struct sort_running r = {.s = {.c = c, .db = db, .dry = true}};
     enum txn_state state = TXN_READY;
     if (sort_parse(&r.s))
         while (state == TXN_READY && !run_round(&r.s))

@@ -23,7 +23,7 @@ struct lex_bound {
     bool exclusive;
 };
 
-struct range {
+struct zrange {
     enum range_kind kind;
     bool reverse;
     bool scores;            /* WITHSCORES */
@@ -59,7 +59,7 @@ static bool parse_lex_bound(struct slice text, struct lex_bound *out)
 }
 
 /* The bounds are arguments i and i + 1; for a reverse range the higher one comes first. */
-static bool parse_bounds(struct call *c, uint32_t i, struct range *r)
+static bool parse_bounds(struct call *c, uint32_t i, struct zrange *r)
 {
     uint32_t low = r->reverse && r->kind != BY_RANK ? i + 1 : i;
     uint32_t high = r->reverse && r->kind != BY_RANK ? i : i + 1;
@@ -83,11 +83,11 @@ static bool parse_bounds(struct call *c, uint32_t i, struct range *r)
 /* --- From bounds to ranks --- */
 
 /* A run of ranks: `first` is the lowest. */
-struct run {
+struct zrange_run {
     size_t first, n;
 };
 
-static struct run run_of_ranks(const struct zset *z, const struct range *r)
+static struct zrange_run run_of_ranks(const struct zset *z, const struct zrange *r)
 {
     int64_t count = (int64_t)zset_count(z), start = r->start, stop = r->stop;
     if (start < 0)
@@ -97,9 +97,9 @@ static struct run run_of_ranks(const struct zset *z, const struct range *r)
     if (stop >= count)
         stop = count - 1;
     if (start > stop || start >= count)
-        return (struct run){0, 0};
+        return (struct zrange_run){0, 0};
     size_t n = (size_t)(stop - start + 1);
-    return (struct run){(size_t)(r->reverse ? count - 1 - stop : start), n};
+    return (struct zrange_run){(size_t)(r->reverse ? count - 1 - stop : start), n};
 }
 
 /* How many members lie before a bound. */
@@ -110,7 +110,7 @@ static size_t before_lex(const struct zset *z, const struct lex_bound *b, bool i
     return b->kind == LEX_LOWEST ? 0 : zset_count(z);
 }
 
-static struct run find_run(const struct zset *z, const struct range *r)
+static struct zrange_run find_run(const struct zset *z, const struct zrange *r)
 {
     if (r->kind == BY_RANK)
         return run_of_ranks(z, r);
@@ -123,14 +123,15 @@ static struct run find_run(const struct zset *z, const struct range *r)
         high = before_lex(z, &r->last, !r->last.exclusive);
     }
     if (high <= low || r->offset < 0 || (uint64_t)r->offset >= high - low)
-        return (struct run){0, 0};
+        return (struct zrange_run){0, 0};
     size_t n = high - low - (size_t)r->offset;
     if (r->limit >= 0)
         n = min_u64(n, (uint64_t)r->limit);
-    return (struct run){r->reverse ? high - (size_t)r->offset - n : low + (size_t)r->offset, n};
+    return (struct zrange_run){r->reverse ? high - (size_t)r->offset - n : low + (size_t)r->offset,
+                               n};
 }
 
-static void visit(const struct zset *z, const struct run *run, bool reverse,
+static void visit(const struct zset *z, const struct zrange_run *run, bool reverse,
                   bool (*each)(void *ctx, struct slice member, double score), void *ctx)
 {
     if (run->n > 0)
@@ -140,19 +141,20 @@ static void visit(const struct zset *z, const struct run *run, bool reverse,
 /* --- ZRANGE and its kind --- */
 
 /* What the name of the command leaves open. */
-struct form {
+struct zrange_form {
     bool any_kind;  /* BYSCORE, BYLEX */
     bool any_order; /* REV */
     bool stores;
 };
 
-static bool zrange_parse_limit(struct call *c, uint32_t i, struct range *r)
+static bool zrange_parse_limit(struct call *c, uint32_t i, struct zrange *r)
 {
     return call_int(c, i + 1, &r->offset, NULL) && call_int(c, i + 2, &r->limit, NULL);
 }
 
 /* The options from argument i on. */
-static bool zrange_parse_options(struct call *c, uint32_t i, struct form form, struct range *r)
+static bool zrange_parse_options(struct call *c, uint32_t i, struct zrange_form form,
+                                 struct zrange *r)
 {
     for (; i < c->argc; i++) {
         if (!form.stores && args_is(c, i, "withscores")) {
@@ -183,13 +185,13 @@ static bool zrange_parse_options(struct call *c, uint32_t i, struct form form, s
     return wrong == NULL;
 }
 
-static void zrange_reply_range(struct call *c, struct form form, struct range *r)
+static void zrange_reply_range(struct call *c, struct zrange_form form, struct zrange *r)
 {
     const struct zset *z;
     r->limit = -1;
     if (!zrange_parse_options(c, 4, form, r) || !parse_bounds(c, 2, r) || !zset_read(c, 0, &z))
         return;
-    struct run run = z != NULL ? find_run(z, r) : (struct run){0, 0};
+    struct zrange_run run = z != NULL ? find_run(z, r) : (struct zrange_run){0, 0};
     struct zset_replying replying = {c->reply, ZSET_MEMBERS};
     if (r->scores)
         replying.layout = zset_layout_with_scores(c->reply);
@@ -199,38 +201,38 @@ static void zrange_reply_range(struct call *c, struct form form, struct range *r
 
 void cmd_zrange(struct call *c)
 {
-    struct range r = {.kind = BY_RANK};
-    zrange_reply_range(c, (struct form){.any_kind = true, .any_order = true}, &r);
+    struct zrange r = {.kind = BY_RANK};
+    zrange_reply_range(c, (struct zrange_form){.any_kind = true, .any_order = true}, &r);
 }
 
 void cmd_zrevrange(struct call *c)
 {
-    struct range r = {.kind = BY_RANK, .reverse = true};
-    zrange_reply_range(c, (struct form){0}, &r);
+    struct zrange r = {.kind = BY_RANK, .reverse = true};
+    zrange_reply_range(c, (struct zrange_form){0}, &r);
 }
 
 void cmd_zrangebyscore(struct call *c)
 {
-    struct range r = {.kind = BY_SCORE};
-    zrange_reply_range(c, (struct form){0}, &r);
+    struct zrange r = {.kind = BY_SCORE};
+    zrange_reply_range(c, (struct zrange_form){0}, &r);
 }
 
 void cmd_zrevrangebyscore(struct call *c)
 {
-    struct range r = {.kind = BY_SCORE, .reverse = true};
-    zrange_reply_range(c, (struct form){0}, &r);
+    struct zrange r = {.kind = BY_SCORE, .reverse = true};
+    zrange_reply_range(c, (struct zrange_form){0}, &r);
 }
 
 void cmd_zrangebylex(struct call *c)
 {
-    struct range r = {.kind = BY_LEX};
-    zrange_reply_range(c, (struct form){0}, &r);
+    struct zrange r = {.kind = BY_LEX};
+    zrange_reply_range(c, (struct zrange_form){0}, &r);
 }
 
 void cmd_zrevrangebylex(struct call *c)
 {
-    struct range r = {.kind = BY_LEX, .reverse = true};
-    zrange_reply_range(c, (struct form){0}, &r);
+    struct zrange r = {.kind = BY_LEX, .reverse = true};
+    zrange_reply_range(c, (struct zrange_form){0}, &r);
 }
 
 /* --- ZRANGESTORE --- */
@@ -245,14 +247,14 @@ int find_keys_zrangestore(uint32_t argc, const struct slice *argv, struct txn_ke
     return 2;
 }
 
-struct copying {
+struct zrange_copying {
     struct zset *to;
     bool failed;
 };
 
 static bool copy_member(void *ctx, struct slice member, double score)
 {
-    struct copying *copying = ctx;
+    struct zrange_copying *copying = ctx;
     copying->failed = zset_put(&copying->to, member, score) == ZSET_OOM;
     return !copying->failed;
 }
@@ -260,12 +262,12 @@ static bool copy_member(void *ctx, struct slice member, double score)
 void cmd_zrangestore(struct call *c)
 {
     const struct zset *z;
-    struct range r = {.limit = -1};
-    struct form form = {.any_kind = true, .any_order = true, .stores = true};
+    struct zrange r = {.limit = -1};
+    struct zrange_form form = {.any_kind = true, .any_order = true, .stores = true};
     if (!zrange_parse_options(c, 5, form, &r) || !parse_bounds(c, 3, &r) || !zset_read(c, 1, &z))
         return;
-    struct run run = z != NULL ? find_run(z, &r) : (struct run){0, 0};
-    struct copying copying = {zset_try_new(), false};
+    struct zrange_run run = z != NULL ? find_run(z, &r) : (struct zrange_run){0, 0};
+    struct zrange_copying copying = {zset_try_new(), false};
     if (copying.to != NULL)
         visit(z, &run, false, copy_member, &copying);
     if (copying.to == NULL || copying.failed) {
@@ -278,7 +280,7 @@ void cmd_zrangestore(struct call *c)
 
 /* --- Counting and removing --- */
 
-static void count_range(struct call *c, struct range *r)
+static void count_range(struct call *c, struct zrange *r)
 {
     const struct zset *z;
     r->limit = -1;
@@ -288,23 +290,23 @@ static void count_range(struct call *c, struct range *r)
 
 void cmd_zcount(struct call *c)
 {
-    struct range r = {.kind = BY_SCORE};
+    struct zrange r = {.kind = BY_SCORE};
     count_range(c, &r);
 }
 
 void cmd_zlexcount(struct call *c)
 {
-    struct range r = {.kind = BY_LEX};
+    struct zrange r = {.kind = BY_LEX};
     count_range(c, &r);
 }
 
-static void remove_range(struct call *c, struct range *r, const char *event)
+static void remove_range(struct call *c, struct zrange *r, const char *event)
 {
     const struct zset *present;
     r->limit = -1;
     if (!parse_bounds(c, 2, r) || !zset_read(c, 0, &present))
         return;
-    struct run run = present != NULL ? find_run(present, r) : (struct run){0, 0};
+    struct zrange_run run = present != NULL ? find_run(present, r) : (struct zrange_run){0, 0};
     bool all = run.n > 0 && run.n == zset_count(present);
     if (all) {
         txn_remove(c->txn, c->key);
@@ -325,18 +327,18 @@ static void remove_range(struct call *c, struct range *r, const char *event)
 
 void cmd_zremrangebyrank(struct call *c)
 {
-    struct range r = {.kind = BY_RANK};
+    struct zrange r = {.kind = BY_RANK};
     remove_range(c, &r, "zremrangebyrank");
 }
 
 void cmd_zremrangebyscore(struct call *c)
 {
-    struct range r = {.kind = BY_SCORE};
+    struct zrange r = {.kind = BY_SCORE};
     remove_range(c, &r, "zremrangebyscore");
 }
 
 void cmd_zremrangebylex(struct call *c)
 {
-    struct range r = {.kind = BY_LEX};
+    struct zrange r = {.kind = BY_LEX};
     remove_range(c, &r, "zremrangebylex");
 }

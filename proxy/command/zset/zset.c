@@ -34,7 +34,7 @@ int zset_peek_numkeys(uint32_t argc, const struct slice *argv, uint32_t i)
 
 /* --- Adding --- */
 
-struct adding {
+struct zadd {
     bool nx, xx, gt, lt, ch, incr;
     uint32_t first; /* argument: the first score */
 };
@@ -51,7 +51,7 @@ static bool parse_score(struct slice text, double *out)
     return num_parse_double(text, out);
 }
 
-static bool zadd_parse_option(struct call *c, uint32_t i, struct adding *a)
+static bool zadd_parse_option(struct call *c, uint32_t i, struct zadd *a)
 {
     if (args_is(c, i, "nx"))
         a->nx = true;
@@ -70,7 +70,7 @@ static bool zadd_parse_option(struct call *c, uint32_t i, struct adding *a)
     return true;
 }
 
-static const char *wrong_options(const struct call *c, const struct adding *a)
+static const char *wrong_options(const struct call *c, const struct zadd *a)
 {
     uint32_t left = c->argc - a->first;
     if (left == 0 || left % 2 != 0)
@@ -84,7 +84,7 @@ static const char *wrong_options(const struct call *c, const struct adding *a)
     return NULL;
 }
 
-static bool zadd_parse(struct call *c, struct adding *a)
+static bool zadd_parse(struct call *c, struct zadd *a)
 {
     a->first = 2;
     while (a->first < c->argc && zadd_parse_option(c, a->first, a))
@@ -103,7 +103,7 @@ static bool zadd_parse(struct call *c, struct adding *a)
 enum verdict { REFUSED, SAME, CHANGES, NOT_A_NUMBER };
 
 /* What the options make of a member and a score, which becomes the one to be stored. */
-static enum verdict zadd_judge(const struct adding *a, const struct zset *z, struct slice member,
+static enum verdict zadd_judge(const struct zadd *a, const struct zset *z, struct slice member,
                                double *score)
 {
     double present;
@@ -136,7 +136,7 @@ struct added {
 };
 
 /* False: an error was replied. */
-static bool zadd_add_members(struct call *c, const struct adding *a, struct added *out)
+static bool zadd_add_members(struct call *c, const struct zadd *a, struct added *out)
 {
     const struct zset *present;
     struct zset **z = NULL;
@@ -173,7 +173,7 @@ static bool zadd_add_members(struct call *c, const struct adding *a, struct adde
     return true;
 }
 
-static void zadd_run(struct call *c, struct adding *a)
+static void zadd_run(struct call *c, struct zadd *a)
 {
     struct added done = {0};
     if (!zadd_parse(c, a))
@@ -193,13 +193,13 @@ static void zadd_run(struct call *c, struct adding *a)
 
 void cmd_zadd(struct call *c)
 {
-    struct adding a = {0};
+    struct zadd a = {0};
     zadd_run(c, &a);
 }
 
 void cmd_zincrby(struct call *c)
 {
-    struct adding a = {.incr = true};
+    struct zadd a = {.incr = true};
     zadd_run(c, &a);
 }
 
@@ -256,13 +256,13 @@ bool zset_cmd_may_remove(struct call *c, const struct zset *z, size_t first, siz
     return call_effect_fits(c, bytes);
 }
 
-struct removal {
+struct zremoval {
     struct call *c;
     uint32_t key, argc;
     struct slice argv[256];
 };
 
-static void zrem_say(struct removal *r)
+static void zrem_say(struct zremoval *r)
 {
     if (r->argc > 0)
         txn_effect(r->c->txn, r->c->key + r->key, "ZREM", r->argc, r->argv);
@@ -271,7 +271,7 @@ static void zrem_say(struct removal *r)
 
 static bool zrem_note(void *ctx, struct slice member, double score)
 {
-    struct removal *r = ctx;
+    struct zremoval *r = ctx;
     (void)score;
     r->argv[r->argc++] = member;
     if (r->argc == COUNT_OF(r->argv))
@@ -281,7 +281,7 @@ static bool zrem_note(void *ctx, struct slice member, double score)
 
 void zset_cmd_remove_ranks(struct call *c, uint32_t i, struct zset **z, size_t first, size_t n)
 {
-    struct removal r;
+    struct zremoval r;
     r.c = c;
     r.key = i;
     r.argc = 0;

@@ -13,6 +13,11 @@ struct info_sources {          /* what the sections read, fetched once per INFO 
     struct writeback_info writeback;
 };
 
+/* For "%lld". */
+static inline long long ll(uint64_t n)
+{
+    return (long long)n;
+}
 /* "1.50M", as Redis writes sizes for people. `out` has INFO_HUMAN_MAX bytes. */
 enum { INFO_HUMAN_MAX = 32 };
 const char *info_human_bytes(char *out, uint64_t bytes);

@@ -9,11 +9,6 @@
 #include "config/options.h"
 #include "journal/journal.h"
 
-static long long ll(uint64_t n)
-{
-    return (long long)n;
-}
-
 static bool is_loading(const struct info_sources *from)
 {
     return from->keyspace == NULL;

@@ -14,11 +14,6 @@
 #include <time.h>
 #include <unistd.h>
 
-static long long ll(uint64_t n)
-{
-    return (long long)n;
-}
-
 const char *info_human_bytes(char *out, uint64_t bytes)
 {
     static const char units[] = "KMGTP";

@@ -38,7 +38,8 @@ ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Iproxy -I. $(WARN) -pthread $(CFLAGS_$(KIN
 MALLOC := $(if $(filter release debug holds,$(KIND)),-ljemalloc)
 LIBS := $(MALLOC) -lev -lhiredis -lsqlite3 -lxxhash -lm -pthread
 
-SRC := $(filter-out proxy/main.c,$(wildcard proxy/*/*.c proxy/*/*/*.c backends/*.c config/*.c))
+SRC := $(filter-out proxy/main.c,$(wildcard proxy/*/*.c proxy/*/*/*.c backends/*.c \
+	backends/*/*.c config/*.c))
 OBJ := $(SRC:%.c=$(B)/%.o)
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 UNIT := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c tests/contract/*_test.c \

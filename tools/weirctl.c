@@ -6,7 +6,7 @@
  * `store` does needs the locks of both, so that no proxy can run meanwhile.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_check.h"
+#include "backends/sqlite/check.h"
 #include "base/path.h"
 #include "config/options.h"
 #include "journal/reader.h"

@@ -13,7 +13,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "writeback/records_internal.h"
 
-#include "backends/sqlite_sync.h"
+#include "backends/sqlite/sync.h"
 #include "base/log.h"
 
 #include <errno.h>

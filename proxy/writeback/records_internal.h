@@ -8,7 +8,7 @@
 #ifndef WRITEBACK_RECORDS_INTERNAL_H
 #define WRITEBACK_RECORDS_INTERNAL_H
 
-#include "backends/sqlite_value.h"
+#include "backends/sqlite/value.h"
 #include "base/buf.h"
 #include "base/file_id.h"
 #include "base/lock.h"
@@ -118,8 +118,8 @@ MUST_CHECK enum rc records_reader_ready(struct records *r, struct err *err) REQU
 /* Makes sure that what is open is what its name points to, and writes it anew where it is not.
  * Lock: and no transaction is open. */
 MUST_CHECK enum rc records_stay(struct records *r, struct err *err) REQUIRES(r->lock);
-/* After a sync that failed: what the file has is on disk again, see sqlite_sync.h. Lock: and no
- * transaction is open. */
+/* After a sync that failed: what the file has is on disk again (backends/sqlite/sync.h). Lock: and
+ * no transaction is open. */
 MUST_CHECK enum rc records_renew(struct records *r, struct err *err) REQUIRES(r->lock);
 /* Runs a statement that yields no row, then resets it. */
 MUST_CHECK enum rc records_run(struct records *r, enum records_statement id, struct err *err)

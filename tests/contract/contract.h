@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 #include "backends/backend.h"
-#include "backends/memory.h"
+#include "backends/memory/memory.h"
 #include "base/buf.h"
 #include "base/clock.h"
 

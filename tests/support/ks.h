@@ -7,7 +7,7 @@
 #ifndef TESTS_SUPPORT_KS_H
 #define TESTS_SUPPORT_KS_H
 
-#include "backends/memory.h"
+#include "backends/memory/memory.h"
 #include "keyspace/keyspace.h"
 #include "writeback/writeback.h"
 

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "backends/memory.h"
+#include "backends/memory/memory.h"
 #include "base/lock.h"
 
 static const char name[] = "unit";

@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "../contract/contract.h"
 
-#include "backends/sqlite_check.h"
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/check.h"
+#include "backends/sqlite/internal.h"
 
 #include <poll.h>
 

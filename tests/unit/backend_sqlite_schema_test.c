@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: BSD-3-Clause */
 #include "../contract/contract.h"
 
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 #include "base/log.h"
 
 #include <fcntl.h>

@@ -4,7 +4,7 @@
  * counts as used, decides nothing.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/memory.h"
+#include "backends/memory/memory.h"
 #include "keyspace/txn.h"
 #include "tests/support/ks.h"
 

@@ -4,7 +4,7 @@
  * fdatasync is defined here, so that the journal's calls come to this file.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/memory.h"
+#include "backends/memory/memory.h"
 #include "base/log.h"
 #include "base/stats.h"
 #include "config/options.h"

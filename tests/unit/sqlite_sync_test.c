@@ -1,6 +1,6 @@
 /* A sync that fails: nothing more is believed of that WAL until it has been written again.
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_sync.h"
+#include "backends/sqlite/sync.h"
 
 #include "base/log.h"
 #include "base/stats.h"

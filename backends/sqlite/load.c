@@ -8,7 +8,7 @@
  * conflicting key holds now.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 #include "base/clock.h"
 

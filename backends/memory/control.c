@@ -1,7 +1,7 @@
 /* Looking into the in-memory test backend, and making it fail: what memory.h offers to tests.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/memory_internal.h"
+#include "backends/memory/internal.h"
 
 #include "base/clock.h"
 

@@ -1,31 +1,31 @@
 /* What the files of the SQLite backend share. Nobody else includes this, except its own tests.
  *
- *   sqlite.c         the ops table: open, close, position, maintain; errors
- *   sqlite_value.h   result codes, text or blob; others may use it too
- *   sqlite_file.c    the lock on the file; does its name still point to it?
- *   sqlite_overwrite.c  was the file overwritten where it lies?
- *   sqlite_label.c   which database a WAL belongs to
- *   sqlite_sums.h    checksums of pages
- *   sqlite_sync.h    what a failed sync may have lost is written again; others may use it too
- *   sqlite_wal.c     the size of the WAL, who holds it up; waiting for locks
- *   sqlite_guard.c   what is checked before a commit or an answer is believed
- *   sqlite_schema.c  tables, views, triggers; is this database ours?
- *   sqlite_repair.c  is its schema what we made? what can be made again
- *   sqlite_check.c   weirctl check
- *   sqlite_apply.c   a batch, in one transaction
- *   sqlite_change.c  the log of what others changed: poll, trimming
- *   sqlite_conflict.c an item that meets that log
- *   sqlite_load.c    load, scan
- *   sqlite_count.c   how many keys there are: kept, answered, counted anew
- *   sqlite_reap.c    deleting what has expired
+ *   sqlite.c     the ops table: open, close, position, maintain; errors
+ *   value.h      result codes, text or blob; others may use it too
+ *   file.c       the lock on the file; does its name still point to it?
+ *   overwrite.c  was the file overwritten where it lies?
+ *   label.c      which database a WAL belongs to
+ *   sums.h       checksums of pages
+ *   sync.h       what a failed sync may have lost is written again; others may use it too
+ *   wal.c        the size of the WAL, who holds it up; waiting for locks
+ *   guard.c      what is checked before a commit or an answer is believed
+ *   schema.c     tables, views, triggers; is this database ours?
+ *   repair.c     is its schema what we made? what can be made again
+ *   check.c      weirctl check
+ *   apply.c      a batch, in one transaction
+ *   change.c     the log of what others changed: poll, trimming
+ *   conflict.c   an item that meets that log
+ *   load.c       load, scan
+ *   count.c      how many keys there are: kept, answered, counted anew
+ *   reap.c       deleting what has expired
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BACKENDS_SQLITE_INTERNAL_H
 #define BACKENDS_SQLITE_INTERNAL_H
 
 #include "backends/backend.h"
-#include "backends/sqlite_sums.h"
-#include "backends/sqlite_value.h"
+#include "backends/sqlite/sums.h"
+#include "backends/sqlite/value.h"
 #include "base/clock.h"
 #include "base/file_id.h"
 #include "base/lock.h"
@@ -183,7 +183,7 @@ enum sqlite_statement {
         ST_COUNT_OF,
 };
 
-/* Rows that our statements overwrote or deleted, see sqlite_count.c. */
+/* Rows that our statements overwrote or deleted, see count.c. */
 struct sqlite_met {
     int64_t rows, expiring;
 };
@@ -222,7 +222,7 @@ struct sqlite_resolved {
     size_t bytes;
 };
 
-/* The database as a file, see sqlite_file.c. Immutable between bind and close. */
+/* The database as a file, see file.c. Immutable between bind and close. */
 struct sqlite_file {
     const char *path; /* as configured */
     char *wal_path, *shm_path;
@@ -269,7 +269,7 @@ struct sqlite_reaped {
     size_t key_len;
 };
 
-/* Counts all keys once, see sqlite_count.c. */
+/* Counts all keys once, see count.c. */
 struct sqlite_counter {
     pthread_t thread;
     bool running;         /* flusher thread only */
@@ -306,8 +306,8 @@ struct sqlite_backend {
     struct sqlite_identity committed; /* by us, or found at start */
     bool rescued;                     /* the file was moved, and its WAL was emptied into it */
     int64_t schema_version;           /* when the schema was last compared */
-    struct sqlite_overlap *overlap;   /* see sqlite_conflict.c */
-    uint32_t careful_batches;         /* see sqlite_apply.c */
+    struct sqlite_overlap *overlap;   /* see conflict.c */
+    uint32_t careful_batches;         /* see apply.c */
     struct sqlite_counter counter;
 
     /* loader thread only */
@@ -371,7 +371,7 @@ void sqlite_close_conn(struct sqlite_conn *c);
 /* For tests: the flusher's connection. */
 sqlite3 *sqlite_writer_of(struct backend *b);
 
-/* sqlite_holder.c */
+/* holder.c */
 
 /* Bytes of a file on which somebody may have a lock, for writing or for reading. */
 struct sqlite_lock_bytes {
@@ -385,7 +385,7 @@ bool sqlite_holder_find(const struct sqlite_lock_bytes *wanted, char *out, size_
 /* Who keeps us from writing to a database, or from opening it. */
 bool sqlite_holder_of(const char *path, char *out, size_t size);
 
-/* sqlite_file.c */
+/* file.c */
 
 /* Where the files are that SQLite has open. */
 enum sqlite_place {
@@ -413,14 +413,14 @@ bool sqlite_file_is_opened_by(const struct sqlite_conn *c);
 /* Thread: any. */
 int64_t sqlite_file_wal_bytes(const struct sqlite_file *f);
 
-/* sqlite_label.c */
+/* label.c */
 
 /* Says on the WAL that is open which database it belongs to. */
 void sqlite_label_put(const struct sqlite_file *f);
 /* Before SQLite sees a database: RC_FOREIGN when the WAL beside it is another's. Opens neither. */
 MUST_CHECK enum rc sqlite_label_check(const char *path, struct err *err);
 
-/* sqlite_overwrite.c */
+/* overwrite.c */
 
 /* After a checkpoint: this is what the file looks like. */
 void sqlite_overwrite_remember(struct sqlite_backend *b);
@@ -429,7 +429,7 @@ MUST_CHECK enum rc sqlite_overwrite_check(struct sqlite_backend *b, struct err *
 /* What the last check found. Thread: any. */
 MUST_CHECK enum rc sqlite_overwrite_result(const struct sqlite_backend *b, struct err *err);
 
-/* sqlite_wal.c */
+/* wal.c */
 
 void sqlite_wal_watch(struct sqlite_backend *b);
 /* Moves what it can of the WAL into the database. */
@@ -444,7 +444,7 @@ bool sqlite_wal_find_reader(const struct sqlite_file *f, char *out, size_t size)
 void sqlite_limit_waiting(struct sqlite_conn *c, struct sqlite_backend *b);
 bool sqlite_is_past_deadline(const struct sqlite_conn *c);
 
-/* sqlite_guard.c */
+/* guard.c */
 
 /* Reads what the database says that it is. */
 MUST_CHECK enum rc sqlite_guard_identity(struct sqlite_backend *b, struct sqlite_identity *out,
@@ -456,7 +456,7 @@ MUST_CHECK enum rc sqlite_guard_schema(struct sqlite_backend *b, struct err *err
 /* Before and after a commit: RC_MOVED when the file was taken away meanwhile. */
 MUST_CHECK enum rc sqlite_guard_write(struct sqlite_backend *b, struct err *err);
 
-/* sqlite_schema.c */
+/* schema.c */
 
 /* Creates our tables in a database that has none, or checks that they are ours and of this
  * format. */
@@ -470,7 +470,7 @@ MUST_CHECK enum rc sqlite_query_number(const struct sqlite_conn *c, const char *
 /* The statement that comes `offset` kinds after the hash's: put, remove, clear... */
 enum sqlite_statement sqlite_statement_for(enum sqlite_statement of_hash, enum value_type type);
 
-/* sqlite_repair.c */
+/* repair.c */
 
 /* Inside a write transaction: compares the schema with what this version creates, and makes again
  * what can be. *unnoticed: changes of others may have left no trace. Errors: RC_CORRUPT: a table is
@@ -478,14 +478,14 @@ enum sqlite_statement sqlite_statement_for(enum sqlite_statement of_hash, enum v
 MUST_CHECK enum rc sqlite_schema_repair(const struct sqlite_conn *c, bool *unnoticed,
                                         struct err *err);
 
-/* sqlite_apply.c */
+/* apply.c */
 MUST_CHECK enum rc sqlite_apply(struct backend *b, const struct backend_batch *batch,
                                 struct backend_applied *out, struct err *err);
 /* Deletes up to `limit` rows of a store database (all tables); *left says whether some remain. */
 MUST_CHECK enum rc sqlite_empty_db(const struct sqlite_conn *c, uint32_t db, int64_t limit,
                                    bool *left, struct err *err);
 
-/* sqlite_load.c */
+/* load.c */
 void sqlite_piece_fini(struct sqlite_piece *p);
 /* Empties it, and makes sure that it has memory; false: out of memory. */
 MUST_CHECK bool sqlite_piece_start(struct sqlite_piece *p);
@@ -502,7 +502,7 @@ MUST_CHECK enum rc sqlite_load(struct backend *b, const struct backend_item *key
 MUST_CHECK enum rc sqlite_scan(struct backend *b, uint32_t db, struct slice after, uint32_t limit,
                                backend_emit *emit, void *ctx, struct err *err);
 
-/* sqlite_count.c */
+/* count.c */
 
 /* Defines what our statements call, before they are prepared. */
 MUST_CHECK enum rc sqlite_count_define(struct sqlite_conn *c, struct err *err);
@@ -520,12 +520,12 @@ MUST_CHECK enum rc sqlite_count(struct backend *b, struct backend_count *what, s
 MUST_CHECK enum rc sqlite_counter_start(struct sqlite_backend *b, struct err *err);
 void sqlite_counter_stop(struct sqlite_backend *b);
 
-/* sqlite_reap.c */
+/* reap.c */
 MUST_CHECK enum rc sqlite_reap(struct backend *b, const struct backend_reap *what, bool *more,
                                struct err *err);
 void sqlite_reap_fini(struct sqlite_backend *b);
 
-/* sqlite_conflict.c */
+/* conflict.c */
 
 /* What of an item conflicts with the log of its key, of which `s` stands on the first row. *whole:
  * as of sqlite_change_settle(). */
@@ -535,7 +535,7 @@ MUST_CHECK enum rc sqlite_conflict_decide(struct sqlite_backend *b,
                                           struct err *err);
 void sqlite_conflict_fini(struct sqlite_backend *b);
 
-/* sqlite_change.c */
+/* change.c */
 MUST_CHECK enum rc sqlite_poll(struct backend *b, backend_emit *emit, void *ctx, struct err *err);
 /* Whether the change log has anything at all. Inside the transaction of `c`. */
 MUST_CHECK enum rc sqlite_change_any(const struct sqlite_conn *c, bool *any, struct err *err);

@@ -1,14 +1,14 @@
 /* What the files of the in-memory test backend share.
  *
  *   memory.c          the backend itself
- *   memory_read.c     what is read from it
- *   memory_control.c  what tests see and steer, see memory.h
+ *   read.c     what is read from it
+ *   control.c  what tests see and steer, see memory.h
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef BACKENDS_MEMORY_INTERNAL_H
 #define BACKENDS_MEMORY_INTERNAL_H
 
-#include "backends/memory.h"
+#include "backends/memory/memory.h"
 #include "base/lock.h"
 
 /* One key, never changed once it is made; its bytes lie after it. */
@@ -98,7 +98,7 @@ void memory_merge(struct memory_store *s, const struct backend_batch *piece, boo
                   struct memory_merged *m);
 void memory_take(struct memory_store *s, struct memory_merged *merged);
 
-/* --- memory_read.c: see backend.h --- */
+/* --- read.c: see backend.h --- */
 enum rc memory_load(struct backend *b, const struct backend_item *keys, uint32_t n,
                     backend_emit *emit, void *ctx, struct err *err);
 enum rc memory_scan(struct backend *b, uint32_t db, struct slice after, uint32_t limit,

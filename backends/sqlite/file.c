@@ -19,7 +19,7 @@
  * those locks belong to the process, so does the list of open files.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 #include "base/buf.h"
 #include "base/log.h"

@@ -1,8 +1,8 @@
 /* Checksums of the pages of a database file: what damage there is, is never read as data.
  *
- *   sqlite_sums.c          the VFS in between, and the table of sums
- *   sqlite_sums_file.c     the file weir.db-sums: what is kept, and when it is believed
- *   sqlite_sums_learn.c    the scrubber: verifies what is known, learns what is not
+ *   sums.c        the VFS in between, and the table of sums
+ *   sums_file.c   the file weir.db-sums: what is kept, and when it is believed
+ *   sums_learn.c  the scrubber: verifies what is known, learns what is not
  *
  * In WAL mode only a checkpoint writes the database file, and whoever makes one holds a lock for
  * it. The store takes that lock and keeps it as long as it is open: so nobody else writes the file,
@@ -81,7 +81,7 @@ struct sums_figures {
     int64_t full_pass_ms;             /* wall time of the end of the last full pass; 0: none */
 };
 
-/* sqlite_sums.c */
+/* sums.c */
 
 /* NULL: out of memory. Connections are opened with the VFS `s->name`. */
 struct sqlite_sums *sqlite_sums_new(void);
@@ -113,7 +113,7 @@ void sums_note_damage(struct sqlite_sums *s, uint32_t page, bool damaged);
 /* Past the comparison; false: it could not be read. Thread: the first connection's. */
 bool sums_read_page(struct sqlite_sums *s, uint32_t page, void *out);
 
-/* sqlite_sums_file.c */
+/* sums_file.c */
 
 void sums_file_open(struct sqlite_sums *s);
 void sums_file_close(struct sqlite_sums *s);
@@ -143,7 +143,7 @@ void sums_file_note_pass(struct sqlite_sums *s, int64_t wall_ms);
 /* The sum that the file has of a page now; 0: unknown. */
 uint32_t sums_file_get(struct sqlite_sums *s, uint32_t page);
 
-/* sqlite_sums_learn.c */
+/* sums_learn.c */
 
 /* Some pages, if it is time. Thread: flusher. */
 void sqlite_sums_scrub(struct sqlite_sums *s);

@@ -1,4 +1,4 @@
-/* The VFS between SQLite and the one of sqlite_sync.h, and the table of sums. See sqlite_sums.h.
+/* The VFS between SQLite and the one of sync.h, and the table of sums. See sums.h.
  *
  *   what SQLite does to the database file      what happens here
  *   writes a page (a checkpoint)               its sum is kept first
@@ -21,9 +21,9 @@
  * xFetch is not there, so that SQLite never looks at the file through a mapping.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_sums.h"
+#include "backends/sqlite/sums.h"
 
-#include "backends/sqlite_sync.h"
+#include "backends/sqlite/sync.h"
 #include "base/log.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* Reading from the in-memory test backend: keys, pages of keys, numbers of keys.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/memory_internal.h"
+#include "backends/memory/internal.h"
 
 static enum rc load_failure(struct memory_store *s, struct err *err)
 {

@@ -23,7 +23,7 @@
  * by somebody else in that very moment, counts as resolved.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 #include "base/log.h"
 

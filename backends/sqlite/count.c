@@ -2,7 +2,7 @@
  *
  * weir_count has a row for each store database, and its numbers change in the transactions that
  * change weir_key: a batch and the reaper add up what they do in memory and write it once for each
- * database; triggers do the same for other writers (sqlite_schema.c). Expired rows count until they
+ * database; triggers do the same for other writers (schema.c). Expired rows count until they
  * are deleted.
  *
  * Whether an upsert has found a row is something that SQLite does not tell. So our statements call
@@ -19,7 +19,7 @@
  * same snapshot. Until then, keys are counted as they are asked for.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 #include "base/log.h"
 

@@ -1,10 +1,10 @@
 /* Who holds a lock on a file of SQLite's, for the people who wait for it.
  *
  * The kernel lists locks with their owners in /proc/locks; to ask by fcntl would take a descriptor
- * of that file, and to close that would drop SQLite's own locks (see sqlite_file.c).
+ * of that file, and to close that would drop SQLite's own locks (see file.c).
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 #include "base/buf.h"
 

@@ -12,7 +12,7 @@
  * Thread: walker.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 #include <stdlib.h>
 

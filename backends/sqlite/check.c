@@ -11,9 +11,9 @@
  * as pages are read.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_check.h"
+#include "backends/sqlite/check.h"
 
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 #include <poll.h>
 #include <stdio.h>

@@ -16,7 +16,7 @@
  *   is what it says       another                  refused
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 #include "base/log.h"
 

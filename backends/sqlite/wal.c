@@ -6,10 +6,10 @@
  * grows with every commit, and nothing but the end of that reader helps. So its size is a figure,
  * and above a mark the log says who it is.
  *
- * SQLite's readers hold a shared lock on one of five bytes of the -shm file: sqlite_holder.c.
+ * SQLite's readers hold a shared lock on one of five bytes of the -shm file: holder.c.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 #include "base/log.h"
 

@@ -1,6 +1,6 @@
 /* What is checked before a commit or an answer is believed: that the file is still the one that its
- * name points to (sqlite_file.c), and that its schema is still the one that we made
- * (sqlite_repair.c).
+ * name points to (file.c), and that its schema is still the one that we made
+ * (repair.c).
  *
  * A database that was taken away is not written any more, and one thing is done at once: its WAL is
  * emptied into it. The name of the WAL is beside the *new* file now, and whoever opens that would
@@ -11,9 +11,9 @@
  * database, and only a restart gives us a WAL that others see.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
-#include "backends/sqlite_sync.h"
+#include "backends/sqlite/sync.h"
 #include "base/log.h"
 
 #include <unistd.h>

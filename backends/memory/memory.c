@@ -6,7 +6,7 @@
  * Running out of memory aborts: this is no place to learn how to survive it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/memory_internal.h"
+#include "backends/memory/internal.h"
 
 #include "base/clock.h"
 

@@ -6,7 +6,7 @@
  *
  *   trigger, view, index   missing or changed: made again, in one transaction, with a log line
  *   weir_change            missing: made again; what others changed before is forgotten, and said
- *   weir_count             missing: made again; the keys are counted once (sqlite_count.c)
+ *   weir_count             missing: made again; the keys are counted once (count.c)
  *   weir_dropped           missing: made again; emptied databases may leave rows behind
  *   an element table       missing: made again if no key has elements in it
  *   weir_key, weir_db      missing: made again in a database that never held anything
@@ -15,7 +15,7 @@
  * Quotes are left out of the comparison: ALTER TABLE adds them when it renames there and back.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 #include "base/log.h"
 

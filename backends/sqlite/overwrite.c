@@ -25,8 +25,8 @@
  * https://www.sqlite.org/walformat.html section 2.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
-#include "backends/sqlite_wal_format.h"
+#include "backends/sqlite/internal.h"
+#include "backends/sqlite/wal_format.h"
 
 #include "base/log.h"
 

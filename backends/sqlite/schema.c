@@ -16,12 +16,12 @@
  * its delete triggers. That logs an INSERT OR IGNORE that does nothing too: a conflict that was
  * none is better than one that nobody saw.
  *
- * The numbers in weir_count (sqlite_count.c) are kept in the same way: what an insertion or a move
+ * The numbers in weir_count (count.c) are kept in the same way: what an insertion or a move
  * is about to replace is noted there BEFORE (`met`), and taken off AFTER, unless a delete trigger
  * has done so meanwhile.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 #include "base/buf.h"
 

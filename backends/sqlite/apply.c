@@ -22,7 +22,7 @@
  * the index, so a batch walks the tree once.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
 enum { CAREFUL_BATCHES = 1000 }; /* with savepoints, since one was needed */
 

@@ -29,8 +29,8 @@
  * The time of the database file is no sign: damage may well have changed it.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_sums.h"
-#include "backends/sqlite_wal_format.h"
+#include "backends/sqlite/sums.h"
+#include "backends/sqlite/wal_format.h"
 
 #include "base/clock.h"
 #include "base/log.h"

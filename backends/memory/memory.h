@@ -7,8 +7,8 @@
  * Thread: any.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#ifndef BACKENDS_MEMORY_H
-#define BACKENDS_MEMORY_H
+#ifndef BACKENDS_MEMORY_MEMORY_H
+#define BACKENDS_MEMORY_MEMORY_H
 
 #include "backends/backend.h"
 #include "base/buf.h"

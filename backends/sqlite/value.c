@@ -1,13 +1,13 @@
-/* See sqlite_value.h.
+/* See value.h.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_value.h"
+#include "backends/sqlite/value.h"
 
 #include "backends/backend.h"
 
 enum rc sqlite_rc(int result)
 {
-    if (result == SQLITE_IOERR_DATA) /* a checksum that differs, see sqlite_sums.h */
+    if (result == SQLITE_IOERR_DATA) /* a checksum that differs, see sums.h */
         return RC_CORRUPT;
     switch (result & 0xff) {
     case SQLITE_OK:

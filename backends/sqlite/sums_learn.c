@@ -6,7 +6,7 @@
  * runs on the flusher's thread, which alone writes to the file, so that no page changes meanwhile.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_sums.h"
+#include "backends/sqlite/sums.h"
 
 #include "base/clock.h"
 

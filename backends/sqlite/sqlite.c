@@ -3,14 +3,14 @@
  * Two connections in WAL mode: the flusher's writes, the loader's reads, and neither waits for the
  * other. A batch is one transaction together with its cut LSN, synced before apply() returns. One
  * Weir per database, held by a lock on the file itself; any other program may read and write the
- * tables with SQL, see sqlite_schema.c and sqlite_change.c for how that is noticed.
+ * tables with SQL, see schema.c and change.c for how that is noticed.
  *
  * Checkpoints are never made by a commit but by maintain(), which keeps the WAL bounded.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_internal.h"
+#include "backends/sqlite/internal.h"
 
-#include "backends/sqlite_sync.h"
+#include "backends/sqlite/sync.h"
 #include "base/clock.h"
 #include "base/buf.h"
 

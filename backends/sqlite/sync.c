@@ -1,4 +1,4 @@
-/* The VFS that knows of failed syncs. See sqlite_sync.h.
+/* The VFS that knows of failed syncs. See sync.h.
  *
  * Each database that is open in the process has one state, whichever connection looks at it. A WAL
  * is written again while the connection holds SQLite's write lock: nobody appends to it or begins
@@ -8,10 +8,10 @@
  * The layouts are SQLite's: https://www.sqlite.org/walformat.html sections 2 and 4.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
-#include "backends/sqlite_sync.h"
+#include "backends/sqlite/sync.h"
 
-#include "backends/sqlite_value.h"
-#include "backends/sqlite_wal_format.h"
+#include "backends/sqlite/value.h"
+#include "backends/sqlite/wal_format.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/stats.h"

@@ -166,7 +166,7 @@ static bool is_admitted(struct txn *t, const struct waiter *w)
 
 bool txn_may_flush(struct txn *t, uint32_t n)
 {
-    if (dbmap_free(&t->ks->wb->map) >= n)
+    if (dbmap_free(t->ks->map) >= n)
         return true;
     t->refusal = REFUSED_FLUSHES;
     return false;
@@ -192,7 +192,7 @@ enum txn_state txn_admit(struct txn *t, struct waiter *w)
     struct keyspace *ks = t->ks;
     if (journal_is_failing(ks->journal))
         return txn_refuse(t, REFUSED_JOURNAL);
-    if ((t->flags & TXN_WHOLE) != 0 && !dbmap_has_room(&ks->wb->map))
+    if ((t->flags & TXN_WHOLE) != 0 && !dbmap_has_room(ks->map))
         return txn_refuse(t, REFUSED_FLUSHES);
     if ((t->flags & TXN_NO_OOM) == 0) {
         enum txn_state state = TXN_READY;
@@ -200,12 +200,11 @@ enum txn_state txn_admit(struct txn *t, struct waiter *w)
             state = writeback_dirty_keys(ks->wb) > 0 || !lane_is_idle(ks->wb)
                         ? txn_hold_back(t, w, HELD_BY_MAXMEMORY)
                         : txn_refuse(t, REPLY_OOM);
-        else if (UNLIKELY(atomic_load_explicit(&ks->wb->pressure, memory_order_relaxed) !=
-                              PRESSURE_NONE ||
+        else if (UNLIKELY(writeback_pressure(ks->wb) != PRESSURE_NONE ||
                           pressure_runs_ahead(ks->wb, t->producer)) &&
                  !is_admitted(t, w))
             state = txn_hold_back(
-                t, w, atomic_load(&ks->wb->lane.letters_full) ? HELD_BY_LETTERS : HELD_BY_PRESSURE);
+                t, w, writeback_letters_are_full(ks->wb) ? HELD_BY_LETTERS : HELD_BY_PRESSURE);
         if (state != TXN_READY)
             return state;
         if (w != NULL) {

@@ -295,7 +295,7 @@ void block_databases_changed(struct txn *t, uint32_t a, uint32_t b) NO_TSA
     while (m.first != NULL) {
         struct block_queue *q = m.first;
         m.first = q->moving;
-        q->store_db = dbmap_store_db(&ks->wb->map, q->db);
+        q->store_db = dbmap_store_db(ks->map, q->db);
         q->node.hash = store_hash(&ks->store, q->store_db, slice_of(q->key, q->len));
         struct shard *sh = store_shard(&ks->store, q->node.hash);
         __atomic_store_n(&q->shard, sh, __ATOMIC_RELEASE);

@@ -88,8 +88,8 @@ static uint64_t news_of(const struct cold_count *c)
 static bool next_database(struct keyspace *ks, uint32_t from)
 {
     struct cold_count *c = &ks->cold;
-    for (c->number = from; c->number < ks->wb->map.len; c->number++) {
-        c->store_db = dbmap_store_db(&ks->wb->map, c->number);
+    for (c->number = from; c->number < ks->map->len; c->number++) {
+        c->store_db = dbmap_store_db(ks->map, c->number);
         if (!keyspace_is_all_resident(ks, c->store_db))
             return true;
         atomic_store(&ks->store.dbs[c->store_db].cold, 0);
@@ -127,7 +127,7 @@ static void believe(struct keyspace *ks, const struct database_size *size, int64
 {
     struct cold_count *c = &ks->cold;
     struct store_db_stats *stats = &ks->store.dbs[c->store_db];
-    if (dbmap_store_db(&ks->wb->map, c->number) != c->store_db)
+    if (dbmap_store_db(ks->map, c->number) != c->store_db)
         return;
     int64_t cold = atomic_load(&stats->cold);
     int64_t expires = (int64_t)size->expires - atomic_load(&stats->expires);
@@ -212,7 +212,7 @@ static int64_t resident_ttl(struct keyspace *ks, uint32_t store_db)
 
 void keyspace_db_info(struct keyspace *ks, uint32_t db, struct keyspace_db_info *out)
 {
-    uint32_t store_db = dbmap_store_db(&ks->wb->map, db);
+    uint32_t store_db = dbmap_store_db(ks->map, db);
     const struct store_db_stats *stats = &ks->store.dbs[store_db];
     int64_t keys = atomic_load(&stats->keys), expires = atomic_load(&stats->expires);
     uint64_t cold = keyspace_cold(ks, store_db);

@@ -199,7 +199,7 @@ static enum rc end_edit(struct txn *t, struct edit *edit, struct entry *e) NO_TS
     note_changed(t, edit, e);
     if (UNLIKELY(edit->was_cold))
         store_note_cold(&t->ks->store, s->store_db, -1);
-    atomic_store_explicit(&t->ks->wb->map.touched[s->store_db], true, memory_order_relaxed);
+    atomic_store_explicit(&t->ks->map->touched[s->store_db], true, memory_order_relaxed);
     if (UNLIKELY(s->shard->watch != NULL))
         watch_touch(t->ks, s->shard, s->store_db, s->key->name);
     if (UNLIKELY(s->shard->blocked != NULL))
@@ -516,7 +516,7 @@ static void begin_whole(struct txn *t)
 static void end_whole(struct txn *t)
 {
     t->edited = true;
-    atomic_store(&t->ks->wb->map.changed, true);
+    atomic_store(&t->ks->map->changed, true);
     for (uint32_t i = 0; i < t->slots_len; i++)
         slot_resolve(t, &t->slots[i]);
     t->generation++;
@@ -533,7 +533,7 @@ static bool is_untouched(const struct dbmap *map, uint32_t db)
  * its bit. One that is in use and shares it keeps what it says. */
 static void begin_complete(struct txn *t, uint32_t db) NO_TSA
 {
-    const struct dbmap *map = &t->ks->wb->map;
+    const struct dbmap *map = t->ks->map;
     uint64_t bit = shard_database_bit(dbmap_store_db(map, db));
     for (uint32_t n = 0; n < map->len; n++)
         if (n != db && shard_database_bit(dbmap_store_db(map, n)) == bit)
@@ -544,7 +544,7 @@ static void begin_complete(struct txn *t, uint32_t db) NO_TSA
 
 static void flush_one(struct txn *t, uint32_t db)
 {
-    struct dbmap *map = &t->ks->wb->map;
+    struct dbmap *map = t->ks->map;
     uint32_t old = dbmap_store_db(map, db);
     begin_whole(t);
     dbmap_renew(map, db, t->stamp.lsn);
@@ -569,14 +569,14 @@ static bool flush(struct txn *t, const uint32_t *numbers, uint32_t n)
 
 bool txn_flush_db(struct txn *t, uint32_t db)
 {
-    return flush(t, &db, is_untouched(&t->ks->wb->map, db) ? 0 : 1);
+    return flush(t, &db, is_untouched(t->ks->map, db) ? 0 : 1);
 }
 
 bool txn_flush_all(struct txn *t)
 {
     uint32_t numbers[BACKEND_DATABASES_MAX], n = 0;
-    for (uint32_t db = 0; db < t->ks->wb->map.len; db++) {
-        if (!is_untouched(&t->ks->wb->map, db))
+    for (uint32_t db = 0; db < t->ks->map->len; db++) {
+        if (!is_untouched(t->ks->map, db))
             numbers[n++] = db;
     }
     return flush(t, numbers, n);
@@ -584,7 +584,7 @@ bool txn_flush_all(struct txn *t)
 
 void txn_swap_db(struct txn *t, uint32_t a, uint32_t b)
 {
-    struct dbmap *map = &t->ks->wb->map;
+    struct dbmap *map = t->ks->map;
     uint32_t old_a = dbmap_store_db(map, a), old_b = dbmap_store_db(map, b);
     if (a == b)
         return;

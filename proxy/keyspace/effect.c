@@ -177,7 +177,7 @@ void effect_say_map(struct txn *t, const uint32_t *numbers, uint32_t n)
     effect_head(t, t->effects.len > 0 ? t->effects_db : 0, SLICE("DBMAP"), 2 * n);
     for (uint32_t i = 0; i < n; i++) {
         effect_append_number(&t->effects, numbers[i]);
-        effect_append_number(&t->effects, dbmap_store_db(&t->ks->wb->map, numbers[i]));
+        effect_append_number(&t->effects, dbmap_store_db(t->ks->map, numbers[i]));
     }
 }
 

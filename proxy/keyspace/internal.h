@@ -7,9 +7,10 @@
 #ifndef KEYSPACE_INTERNAL_H
 #define KEYSPACE_INTERNAL_H
 
+#include "base/stats.h"
 #include "keyspace/block.h"
 #include "keyspace/keyspace.h"
-#include "writeback/internal.h"
+#include "writeback/recovery.h"
 
 enum { LOAD_BUCKETS = 4096, LOAD_BATCH = 256, SCAN_PLACES = 1024, TXN_INLINE_SLOTS = 4 };
 
@@ -104,6 +105,7 @@ struct keyspace {
     struct store store;
     struct journal *journal;
     struct writeback *wb;
+    struct dbmap *map; /* write-back's */
     struct backend *backend;
     const struct backend_ops *ops;
     struct keyspace_options options;

@@ -139,6 +139,7 @@ static void open_writeback(struct keyspace *ks, const struct backend_position *p
         .ctx = ks,
     };
     ks->wb = writeback_open(&o);
+    ks->map = &writeback_front(ks->wb)->map;
     free(dir);
     free(url);
 }
@@ -317,7 +318,7 @@ struct writeback *keyspace_writeback(struct keyspace *ks)
 
 uint64_t keyspace_hash(struct keyspace *ks, uint32_t db, struct slice key)
 {
-    uint64_t hash = store_hash(&ks->store, dbmap_store_db(&ks->wb->map, db), key);
+    uint64_t hash = store_hash(&ks->store, dbmap_store_db(ks->map, db), key);
     return hash == 0 ? 1 : hash;
 }
 
@@ -361,7 +362,7 @@ static void explain_entry(const struct entry *e, struct buf *out)
 
 bool keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key, struct buf *out)
 {
-    uint32_t store_db = dbmap_store_db(&ks->wb->map, db);
+    uint32_t store_db = dbmap_store_db(ks->map, db);
     uint64_t hash = store_hash(&ks->store, store_db, key);
     struct shard *sh = store_shard(&ks->store, hash);
     lock_acquire(&sh->lock);
@@ -378,6 +379,6 @@ bool keyspace_explain(struct keyspace *ks, uint32_t db, struct slice key, struct
     buf_printf(out, "newest_lsn_in_shard:%" PRIu64 "\r\n", sh->last_lsn);
     lock_release(&sh->lock);
     buf_printf(out, "applied_lsn:%" PRIu64 "\r\n", writeback_applied_lsn(ks->wb));
-    buf_printf(out, "backend:%s\r\n", ks->wb->backend_url);
+    buf_printf(out, "backend:%s\r\n", writeback_backend_url(ks->wb));
     return dead;
 }

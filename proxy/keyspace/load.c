@@ -173,8 +173,7 @@ static void install(struct keyspace *ks, struct load *load, const struct backend
     }
     lock_release(&sh->lock);
     load_wake(w, failed);
-    if (UNLIKELY(atomic_load_explicit(&ks->wb->memory_high, memory_order_relaxed)) &&
-        !ks->replaying) {
+    if (UNLIKELY(writeback_memory_is_high(ks->wb)) && !ks->replaying) {
         evict_some(ks, &ks->loader.evict_next, took);
         store_free_later_run();
     }

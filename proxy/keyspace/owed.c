@@ -61,7 +61,7 @@ enum owed owed_capture(struct txn *t) NO_TSA
     if (owed != OWED_NOTHING)
         return owed;
     if (strings > WRITEBACK_READY_STRINGS || objects > WRITEBACK_READY_OBJECTS ||
-        dirty > PIECE_READY_ITEMS)
+        dirty > WRITEBACK_READY_ITEMS)
         txn_stamp(t);
     return t->stamped ? capture_all(t, t->stamp.cut) : OWED_NOTHING;
 }

@@ -212,7 +212,7 @@ static enum rc replay_rename(const struct replay *r)
 
 static enum rc replay_dbmap(const struct replay *r)
 {
-    struct dbmap *map = &r->t->ks->wb->map;
+    struct dbmap *map = r->t->ks->map;
     struct backend_dbmap wanted;
     dbmap_export(map, &wanted);
     for (uint32_t i = 0; i < r->argc; i += 2) {

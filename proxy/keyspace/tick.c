@@ -40,7 +40,7 @@ static bool leave_expiry_index(struct keyspace *ks, uint32_t producer, struct sh
 static bool expire_one(struct txn *t, struct shard *sh, struct entry *e, uint64_t hash) NO_TSA
 {
     struct keyspace *ks = t->ks;
-    int number = dbmap_number(&ks->wb->map, e->db);
+    int number = dbmap_number(ks->map, e->db);
     if (number < 0) /* of a flushed database: the sweep takes it */
         return leave_expiry_index(ks, t->producer, sh, e, hash);
     int64_t before;
@@ -258,7 +258,7 @@ static bool absent_are_many(struct keyspace *ks)
 {
     return atomic_load(&ks->store.negatives) > option_num(OPT_negative_cache_keys) +
                                                    writeback_dirty_keys(ks->wb) +
-                                                   (int64_t)atomic_load(&ks->wb->in_flight_keys);
+                                                   writeback_in_flight_keys(ks->wb);
 }
 
 /* Forgets them shard by shard, from another one each time. */
@@ -302,7 +302,7 @@ bool keyspace_tick(struct keyspace *ks, struct txn *t, uint32_t worker, uint32_t
     }
     if (absent_are_many(ks))
         forget_absent(ks, worker, workers, until + budget_us);
-    if (atomic_load(&ks->wb->memory_high))
+    if (writeback_memory_is_high(ks->wb))
         evict(ks, worker, workers, until + budget_us);
     else
         note_barren(ks, worker, workers, false);

@@ -94,7 +94,7 @@ void slot_resolve(struct txn *t, struct slot *s)
 {
     struct keyspace *ks = t->ks;
     /* Effects name store databases. */
-    s->store_db = ks->replaying ? s->key->db : dbmap_store_db(&ks->wb->map, s->key->db);
+    s->store_db = ks->replaying ? s->key->db : dbmap_store_db(ks->map, s->key->db);
     s->hash = store_hash(&ks->store, s->store_db, s->key->name);
     s->shard = store_shard(&ks->store, s->hash);
 }
@@ -144,7 +144,7 @@ static void lock_slots(struct txn *t) NO_TSA
 /* A database number may point elsewhere once the locks are held: then all over again. */
 static void lock_with_map(struct txn *t)
 {
-    const struct dbmap *map = &t->ks->wb->map;
+    const struct dbmap *map = t->ks->map;
     for (;;) {
         uint64_t version = atomic_load_explicit(&map->version, memory_order_acquire);
         lock_slots(t);
@@ -595,7 +595,7 @@ uint64_t txn_commit(struct txn *t) NO_TSA
     }
     unlock(t);
     t->open = false;
-    if (t->stamped && UNLIKELY(atomic_load_explicit(&ks->wb->memory_high, memory_order_relaxed)))
+    if (t->stamped && UNLIKELY(writeback_memory_is_high(ks->wb)))
         evict_some(ks, &t->evict_next, EVICT_LEAST + t->effects.len + t->raw.len);
     forget_raw_copy(t);
     if (t->effects.cap > 64 * 1024)

@@ -119,7 +119,7 @@ static void unreadable_gather(struct keyspace *ks,
         struct value v;
         char number[24];
         const struct entry *e = entry_of(ks, u, hash_of(ks, u));
-        int db = dbmap_number(&ks->wb->map, u->store_db);
+        int db = dbmap_number(ks->map, u->store_db);
         if (e == NULL || db < 0)
             continue;
         snprintf(number, sizeof(number), "%d", db);

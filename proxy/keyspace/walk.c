@@ -61,7 +61,7 @@ struct walk *walk_new(struct keyspace *ks, uint32_t db)
         return NULL;
     w->ks = ks;
     w->db = db;
-    w->store_db = dbmap_store_db(&ks->wb->map, db);
+    w->store_db = dbmap_store_db(ks->map, db);
     return w;
 }
 
@@ -162,7 +162,7 @@ static uint64_t cursor_at(uint64_t cursor, uint64_t place)
  * points to now. */
 static void begin_or_go_on(struct walk *w, uint64_t *cursor)
 {
-    uint32_t store_db = dbmap_store_db(&w->ks->wb->map, w->db);
+    uint32_t store_db = dbmap_store_db(w->ks->map, w->db);
     if (*cursor != 0 && store_db == w->store_db &&
         ((*cursor >> PLACE_BITS) & DB_MASK) == (store_db & DB_MASK))
         return;
@@ -372,8 +372,7 @@ enum walk_state walk_keys(struct walk *w, struct txn *t, uint64_t *cursor, uint6
     struct emit m = {.w = w, .now = clock_wall(), .type = type, .each = each, .ctx = ctx};
     err->code = RC_OK;
     enum walk_state state = walk_step(w, t, cursor, count, &m, waiter, err);
-    if (state != WALK_END || err->code != RC_OK ||
-        dbmap_store_db(&w->ks->wb->map, w->db) == w->store_db)
+    if (state != WALK_END || err->code != RC_OK || dbmap_store_db(w->ks->map, w->db) == w->store_db)
         return state;
     begin_or_go_on(w, cursor); /* flushed or exchanged during the last step */
     return WALK_MORE;

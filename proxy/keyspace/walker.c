@@ -110,7 +110,7 @@ static bool may_go(void *ctx, const struct backend_item *key)
         entry_remove(sh, e, hash);
         e = NULL;
     }
-    if (dbmap_number(&ks->wb->map, key->db) >= 0 && (e == NULL || is_clean_absent(e))) {
+    if (dbmap_number(ks->map, key->db) >= 0 && (e == NULL || is_clean_absent(e))) {
         if (e == NULL)
             e = entry_set_none(sh, (struct key_at){hash, key->db, key->key, NULL});
         if (e != NULL)
@@ -158,7 +158,7 @@ static void each_key(struct keyspace *ks, const struct buf *keys,
 
 static void tell_expired(struct keyspace *ks, uint32_t store_db, struct slice key)
 {
-    int number = dbmap_number(&ks->wb->map, store_db);
+    int number = dbmap_number(ks->map, store_db);
     struct keyspace_event told = {NOTIFY_EXPIRED, "expired", (uint32_t)number, key, 0};
     if (number >= 0 && keyspace_tells(ks, NOTIFY_EXPIRED))
         ks->options.on_event(ks->options.ctx, &told);

@@ -213,7 +213,7 @@ void watch_databases_changed(struct txn *t, uint32_t a, uint32_t b, uint32_t old
     while (c.moving != NULL) {
         struct watch_key *k = c.moving;
         c.moving = k->moving;
-        k->store_db = dbmap_store_db(&ks->wb->map, k->db);
+        k->store_db = dbmap_store_db(ks->map, k->db);
         k->node.hash = store_hash(&ks->store, k->store_db, k->name);
         struct shard *sh = store_shard(&ks->store, k->node.hash);
         __atomic_store_n(&k->shard, sh, __ATOMIC_RELEASE);

@@ -37,7 +37,7 @@ void writeback_get_info(struct writeback *wb, struct writeback_info *out)
     out->verified_at_ms = status.verified_at_ms;
     out->dead_letters = records_count(wb->records, RECORD_DEAD_LETTER);
     out->conflicts = records_count(wb->records, RECORD_CONFLICT);
-    out->backpressure = (enum pressure_level)atomic_load(&wb->pressure);
+    out->backpressure = (enum pressure_level)atomic_load(&wb->front.pressure);
 }
 
 void losses_add(struct writeback *wb, uint64_t after, uint64_t up_to, uint64_t refused,

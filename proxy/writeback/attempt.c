@@ -53,7 +53,7 @@ static struct records_bounds bounds_of(enum record_kind kind)
 static void attempt_describe(struct writeback *wb, const struct backend_item *ours,
                              struct record *out)
 {
-    int number = dbmap_number(&wb->map, ours->db);
+    int number = dbmap_number(&wb->front.map, ours->db);
     out->time = clock_wall();
     out->number = number < 0 ? 0 : (uint32_t)number;
     out->ours = ours;

@@ -123,7 +123,7 @@ static uint32_t pieces_of(uint64_t keys, uint64_t bytes)
 void capture_begin(struct writeback *wb)
 {
     struct capturing *c = &wb->capturing;
-    struct batch *b = c->batch = batch_try_new(wb->producers_len);
+    struct batch *b = c->batch = batch_try_new(wb->front.producers_len);
     if (b == NULL) {
         writeback_starves(wb);
         return;
@@ -157,7 +157,7 @@ static bool has_piece(struct writeback *wb)
 {
     uint32_t keys;
     uint64_t bytes;
-    batch_part_size(wb->capturing.batch, wb->producers_len - 1, &keys, &bytes);
+    batch_part_size(wb->capturing.batch, wb->front.producers_len - 1, &keys, &bytes);
     return keys >= piece_keys() || bytes >= piece_bytes();
 }
 
@@ -168,7 +168,7 @@ static bool capture_one(struct writeback *wb, struct shard *sh, struct entry *e)
 {
     struct capturing *c = &wb->capturing;
     if (LIKELY(!takes_parts(e)))
-        return writeback_capture(wb, wb->producers_len - 1, sh, e);
+        return writeback_capture(wb, wb->front.producers_len - 1, sh, e);
     atomic_store_explicit(&wb->large, e, memory_order_relaxed);
     c->large_hash = store_hash(wb->store, e->db, entry_key(e));
     c->part = (struct piece_part){.bytes = part_bytes()};
@@ -275,7 +275,7 @@ static bool capture_fill_part(struct writeback *wb, struct piece *p)
 {
     struct capturing *c = &wb->capturing;
     struct entry *e = large(wb);
-    uint32_t producer = wb->producers_len - 1;
+    uint32_t producer = wb->front.producers_len - 1;
     struct shard *sh = store_shard(wb->store, c->large_hash);
     lock_acquire(&sh->lock);
     int64_t before = writeback_weight(e);

@@ -26,12 +26,12 @@ static void replace_all(struct writeback *wb, struct entry *e)
     int64_t before = writeback_weight(e);
     e->flags |= ENTRY_REPLACE;
     if ((e->flags & ENTRY_DIRTY) != 0)
-        writeback_reweighed(wb, wb->producers_len - 1, e, before);
+        writeback_reweighed(wb, wb->front.producers_len - 1, e, before);
 }
 
 bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct entry *e)
 {
-    uint32_t producer = wb->producers_len - 1;
+    uint32_t producer = wb->front.producers_len - 1;
     replace_all(wb, e);
     if ((e->flags & ENTRY_DIRTY) != 0)
         return true;
@@ -172,7 +172,7 @@ enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct sli
     unsigned held = e != NULL ? e->flags & (ENTRY_DIRTY | ENTRY_IN_FLIGHT | ENTRY_LOADING) : 0;
     if (e != NULL && entry_is_head(e))
         held = 0; /* nothing is under way that would read theirs */
-    atomic_store_explicit(&wb->map.touched[store_db], true, memory_order_relaxed);
+    atomic_store_explicit(&wb->front.map.touched[store_db], true, memory_order_relaxed);
     if (held == 0) {
         shard_note_dropped(sh, store_db);
         wb->on_dropped(wb->ctx, sh, store_db, key);
@@ -207,8 +207,8 @@ static bool is_suspect(void *ctx, const struct entry *e)
 
 void writeback_suspect_all(struct writeback *wb)
 {
-    for (size_t db = 0; db < COUNT_OF(wb->map.touched); db++)
-        atomic_store_explicit(&wb->map.touched[db], true, memory_order_relaxed);
+    for (size_t db = 0; db < COUNT_OF(wb->front.map.touched); db++)
+        atomic_store_explicit(&wb->front.map.touched[db], true, memory_order_relaxed);
     for (uint32_t i = 0; i < wb->store->shards_len; i++) {
         struct shard *sh = &wb->store->shards[i];
         uint32_t position = 0;

@@ -68,7 +68,7 @@ static enum rc build(struct writeback *wb, const struct backend_item *item, void
 static enum rc restore_one(void *ctx, const struct backend_item *item, struct err *err)
 {
     struct writeback *wb = ctx;
-    if (dbmap_number(&wb->map, item->db) < 0)
+    if (dbmap_number(&wb->front.map, item->db) < 0)
         return RC_OK; /* flushed */
     void *object = NULL;
     uint64_t hash = store_hash(wb->store, item->db, item->key);

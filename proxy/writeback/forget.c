@@ -27,7 +27,7 @@
 static void forget_effect(struct writeback *wb, struct shard *sh, uint32_t db, struct slice key)
     REQUIRES(sh->lock)
 {
-    int number = dbmap_number(&wb->map, db);
+    int number = dbmap_number(&wb->front.map, db);
     struct buf effect = {0};
     buf_append_array_header(&effect, 2);
     buf_append_bulk(&effect, SLICE(WRITEBACK_FORGET));
@@ -35,7 +35,7 @@ static void forget_effect(struct writeback *wb, struct shard *sh, uint32_t db, s
     struct slice payload = buf_slice(&effect);
     struct journal_stamp stamp = journal_stamp(wb->journal);
     sh->last_lsn = stamp.lsn;
-    journal_append(wb->journal, wb->producers_len - 1, stamp, clock_wall(), db,
+    journal_append(wb->journal, wb->front.producers_len - 1, stamp, clock_wall(), db,
                    number < 0 ? JOURNAL_NOOP : 0, &payload, number < 0 ? 0 : 1);
     buf_fini(&effect);
 }
@@ -43,7 +43,7 @@ static void forget_effect(struct writeback *wb, struct shard *sh, uint32_t db, s
 void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash)
 {
     if ((e->flags & ENTRY_DIRTY) != 0)
-        writeback_unmark(wb, wb->producers_len - 1, sh, e);
+        writeback_unmark(wb, wb->front.producers_len - 1, sh, e);
     e->flags &= (uint8_t)~ENTRY_IN_FLIGHT;
     shard_note_dropped(sh, e->db);
     if (e->type != VALUE_NONE)
@@ -127,7 +127,7 @@ static bool keep_dirty(struct writeback *wb, struct entry *e, struct lost *lost)
         return true;
     int64_t before = writeback_weight(e);
     bool kept = lost_keep(lost, e);
-    writeback_reweighed(wb, wb->producers_len - 1, e, before);
+    writeback_reweighed(wb, wb->front.producers_len - 1, e, before);
     return kept;
 }
 

@@ -1,4 +1,4 @@
-/* What the files of writeback/ share, and the hooks that keyspace/ calls under shard locks.
+/* What the files of writeback/ share.
  *
  * SPDX-License-Identifier: BSD-3-Clause */
 #ifndef WRITEBACK_INTERNAL_H
@@ -10,7 +10,8 @@
 #include "journal/journal.h"
 #include "store/store.h"
 #include "writeback/batch.h"
-#include "writeback/dbmap.h"
+#include "writeback/hooks.h"
+#include "writeback/recovery.h"
 #include "writeback/records.h"
 #include "writeback/select.h"
 #include "writeback/spool.h"
@@ -20,29 +21,6 @@
 
 enum { LANE_NICE = 10, CAPTURE_AHEAD = 16 };
 enum { PACING_TICK_US = 2000 /* of the cutter, while writers wait */ };
-
-/* Dirty totals, one block per thread that changes entries; only the sum means something. */
-struct wb_producer {
-    _Atomic int64_t dirty_keys, dirty_bytes;
-    /* The producer's own: what it has journalled, and its dirty bytes when it saw that the cutter
-     * had looked once more. */
-    uint64_t journalled;
-    uint64_t journalled_then;
-    int64_t bytes_then;
-    uint32_t look_then;
-} __attribute__((aligned(CACHE_LINE)));
-
-/* How those fare who ask the backend for something else than a flush, and the file of the records.
- * Polls and maintenance speak of the whole store, so that their next success ends the failure. A
- * load speaks of some keys: others are fine when a page is damaged, so that a failure is shown for
- * some seconds after the last one. */
-enum lane_read {
-    LANE_READ_POLL,
-    LANE_READ_MAINTENANCE,
-    LANE_READ_RECORDS,
-    LANE_READ_KEYS,
-    LANE_READS
-};
 
 struct reading {
     struct err error; /* code RC_OK: it works */
@@ -80,8 +58,6 @@ struct lane {
     bool maintenance_left;     /* flusher only */
 };
 
-/* What writers may take of a bounded resource until the cutter looks again. */
-enum allowance_of { ALLOWANCE_MEMORY, ALLOWANCE_JOURNAL, ALLOWANCES };
 struct allowance {
     _Atomic int64_t left;             /* bytes; below 0: owed */
     _Atomic uint64_t spent, spenders; /* lately, for the average */
@@ -115,14 +91,13 @@ struct kept {
 };
 
 struct writeback {
+    struct writeback_front front; /* first */
     /* immutable after open */
     struct store *store;
     struct journal *journal;
     struct backend *backend;
     const struct backend_ops *ops;
     char backend_url[256];
-    uint32_t producers_len; /* the journal's, plus one for the cutter */
-    struct wb_producer *producers;
     struct records *records;
     void (*on_applied)(void *ctx); /* cutter: applied_lsn moved */
     void (*on_look)(void *ctx);    /* cutter: those that wait for their turn may look again */
@@ -131,24 +106,16 @@ struct writeback {
     void (*on_suspected)(void *ctx, struct shard *sh); /* any key of it; under its lock */
     void *ctx;
 
-    struct dbmap map;
     _Atomic(struct batch *) current; /* the cut that is being captured */
 
     _Atomic int64_t first_dirty_us; /* when the oldest change of the next cut was made; 0: none */
     _Atomic int64_t first_in_flight_us; /* the same of the cut that is not committed; 0: none is */
-    _Atomic uint64_t applied_lsn, last_cut_lsn;
+    _Atomic uint64_t last_cut_lsn;
     _Atomic uint64_t in_flight_keys, in_flight_bytes;
     _Atomic uint64_t ahead_bytes;  /* of in_flight_bytes: copies that writers made */
     _Atomic uint64_t applied_keys; /* of the cut that is in flight: what the backend has taken */
-    _Atomic int pressure;          /* enum pressure_level */
-    _Atomic uint32_t looks;        /* how often the cutter has looked at it */
-    /* Bytes that a worker may add until it looks again: dirty ones, and to the journal. */
-    _Atomic int64_t share, journal_share;
-    _Atomic bool moves; /* the backend takes something now and then */
     struct allowance allowances[ALLOWANCES];
     struct pace pace;
-    _Atomic int64_t starved_us; /* when there was no memory for a capture or a batch; 0: never */
-    _Atomic bool memory_high;   /* above maxmemory: evict, and refuse what needs more */
     atomic_bool pausing;
 
     /* cutter */
@@ -200,117 +167,17 @@ void why_say_recovered(struct writeback *wb, int64_t failing_us, uint64_t failur
 /* At every look at the watermarks. Thread: the cutter. */
 void why_say_pressure(struct writeback *wb, bool dirty_is_high, bool journal_is_high);
 
-struct writeback_options {
-    struct store *store;
-    struct journal *journal;
-    struct backend *backend;
-    const struct backend_position *position;
-    const char *backend_url;
-    const char *records_dir;
-    uint32_t producers, databases;
-    void (*on_applied)(void *ctx);
-    void (*on_look)(void *ctx);
-    void (*on_dropped)(void *ctx, struct shard *sh, uint32_t store_db, struct slice key);
-    void (*on_suspected)(void *ctx, struct shard *sh);
-    void *ctx;
-};
-
-struct writeback *writeback_open(const struct writeback_options *options);
-void writeback_start(struct writeback *wb);
-/* Stops both threads; a batch that is not committed stays in the journal. */
-void writeback_stop(struct writeback *wb);
-void writeback_close(struct writeback **wb);
-
-/* --- Hooks of a transaction. Lock: the entry's shard. --- */
-
-/* Whether an entry that a transaction is about to change is still owed to an earlier cut and must
- * be captured before. */
-static inline bool writeback_must_capture(const struct entry *e, uint16_t cut)
-{
-    return (e->flags & ENTRY_DIRTY) != 0 && ((e->flags & ENTRY_CUT_ODD) != 0) != ((cut & 1) != 0);
-}
-/* False: out of memory. The entry is as it was, dirty and owed, and weighs something else. Not for
- * an entry that only the cutter captures: see writeback_wants(). */
-MUST_CHECK bool writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh,
-                                  struct entry *e) REQUIRES(sh->lock);
-/* True: an owed entry is so large that the cutter alone captures it, part by part, and nobody may
- * change it until then. The call has the cutter do so soon. Lock: the entry's shard. */
-bool writeback_wants(struct writeback *wb, const struct entry *e);
-/* What is captured meanwhile needs no memory that a new batch does not have, whenever the cut is
- * made. */
-enum { WRITEBACK_READY_STRINGS = 16 * 1024, WRITEBACK_READY_OBJECTS = 1024 };
 /* There was no memory for a capture: writers wait until there is. Thread: any. */
 void writeback_starves(struct writeback *wb);
 /* The cutter has no memory for what it cannot leave out: it waits a little. False: the proxy ends.
  * Lock: none. */
 MUST_CHECK bool writeback_wait_for_memory(struct writeback *wb);
-/* Whether that was within the last second. */
-static inline bool writeback_is_starved(const struct writeback *wb)
-{
-    int64_t at = atomic_load_explicit(&wb->starved_us, memory_order_relaxed);
-    return UNLIKELY(at != 0) && clock_mono().us - at < 1000000;
-}
-/* What a dirty entry adds to dirty_bytes. */
-static inline int64_t writeback_weight(const struct entry *e)
-{
-    return (int64_t)entry_unflushed(e);
-}
-/* After a change: makes the entry dirty, or notes that one more change was folded into it.
- * `before`: its weight before, when it was dirty already. */
-void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e,
-                       uint16_t cut, int64_t before) REQUIRES(sh->lock);
 /* Takes a dirty entry off the dirty list and out of the sums. */
 void writeback_unmark(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
     REQUIRES(sh->lock);
 /* All of an entry is captured: it is in flight, and dirty no more. */
 void writeback_captured(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
     REQUIRES(sh->lock);
-/* A dirty entry weighs something else than it did, and nothing more is to be noted. */
-void writeback_reweighed(struct writeback *wb, uint32_t producer, const struct entry *e,
-                         int64_t before);
-/* Before the map of databases changes. Lock: all shards. */
-void writeback_capture_map(struct writeback *wb, uint16_t cut);
-
-static inline uint64_t writeback_applied_lsn(const struct writeback *wb)
-{
-    return atomic_load_explicit(&wb->applied_lsn, memory_order_acquire);
-}
-
-/* True when a miss proves that the key does not exist anywhere. */
-static inline bool writeback_is_complete(const struct writeback *wb, const struct shard *sh,
-                                         uint32_t store_db) REQUIRES(sh->lock)
-{
-    return (sh->incomplete & shard_database_bit(store_db)) == 0 &&
-           atomic_load_explicit(&wb->map.born_empty[store_db], memory_order_relaxed);
-}
-
-/* Somebody else has changed a key in the backend: drops what is clean here. RC_NOT_FOUND: nothing
- * of it is unflushed. RC_OK: a change here is still to be flushed, and will meet the other as a
- * conflict. RC_BUSY: the same, but nobody knows when (a dead letter). RC_AGAIN: ask
- * again soon. Thread: loader. */
-enum rc writeback_invalidate(struct writeback *wb, uint32_t store_db, struct slice key);
-
-/* Anything may have been changed in the backend: everything that is clean here goes. Thread:
- * loader; holds a shard's lock for a bounded number of entries. */
-void writeback_suspect_all(struct writeback *wb);
-
-/* Writers wait for their turn, which comes: none is refused for having waited long. */
-static inline bool writeback_is_slowing(const struct writeback *wb)
-{
-    return atomic_load_explicit(&wb->pressure, memory_order_relaxed) != PRESSURE_HIGH &&
-           atomic_load_explicit(&wb->moves, memory_order_relaxed);
-}
-
-/* What a batch says of the journal now. Thread: any. */
-struct backend_mark writeback_mark(const struct writeback *wb);
-/* The backend has everything that had been changed when this was asked. Thread: any. */
-bool writeback_is_settled(struct writeback *wb);
-/* Everything that is dirty now leaves with the next cut, which is due. Thread: any. */
-void writeback_cut_soon(struct writeback *wb);
-/* Counts what is dirty and breaks (must) where the sums say something else. Lock: all shards. */
-void writeback_check(struct writeback *wb);
-int64_t writeback_dirty_keys(const struct writeback *wb);
-int64_t writeback_dirty_bytes(const struct writeback *wb);
 
 /* --- pressure.c. Thread: cutter, where nothing else is said. --- */
 /* Looks at memory and journal, and fills the allowances, if it is time to: to be called often. */
@@ -319,37 +186,6 @@ void pressure_init(struct writeback *wb);
 void pressure_fini(void); /* before the backend closes */
 void pressure_cut_begins(struct writeback *wb, uint64_t keys, uint64_t bytes);
 void pressure_cut_ends(struct writeback *wb);
-/* A writer has taken so much. Thread: any. */
-void pressure_spend(struct writeback *wb, enum allowance_of what, int64_t amount);
-/* True: this worker has added so much since the cutter looked that others could not add as much.
- * The cutter may be late. */
-static inline bool pressure_runs_ahead(struct writeback *wb, uint32_t producer)
-{
-    struct wb_producer *p = &wb->producers[producer];
-    uint32_t look = atomic_load_explicit(&wb->looks, memory_order_relaxed);
-    int64_t bytes = atomic_load_explicit(&p->dirty_bytes, memory_order_relaxed);
-    if (p->look_then != look) {
-        p->look_then = look;
-        p->bytes_then = bytes;
-        p->journalled_then = p->journalled;
-    }
-    return bytes - p->bytes_then > atomic_load_explicit(&wb->share, memory_order_relaxed) ||
-           (int64_t)(p->journalled - p->journalled_then) >
-               atomic_load_explicit(&wb->journal_share, memory_order_relaxed);
-}
-/* Nobody is slowed, and each looks itself whether it runs ahead. */
-#define PRESSURE_ADMITS_ALL UINT32_MAX
-/* How many writers may go on now; one that comes anew waits after those that wait. Thread: any. */
-uint32_t pressure_admits(struct writeback *wb);
-
-/* A record of so many bytes is on its way to the journal. Thread: the producer. */
-static inline void writeback_journalled(struct writeback *wb, uint32_t producer, uint64_t bytes)
-{
-    wb->producers[producer].journalled += bytes;
-    if (UNLIKELY(atomic_load_explicit(&wb->pressure, memory_order_relaxed) != PRESSURE_NONE))
-        pressure_spend(wb, ALLOWANCE_JOURNAL, (int64_t)bytes);
-}
-
 /* --- lane.c --- */
 void lane_init(struct writeback *wb);
 void lane_start(struct writeback *wb);
@@ -365,16 +201,12 @@ MUST_CHECK enum rc lane_next_piece(struct writeback *wb, struct batch *b, struct
                                    struct piece **out, struct err *err);
 /* The committed batch, if there is one; the caller frees it. */
 struct batch *lane_take_done(struct writeback *wb);
-bool lane_is_idle(struct writeback *wb);
 bool lane_is_failing(struct writeback *wb); /* the last attempt did not succeed */
 void lane_get_info(struct writeback *wb, struct writeback_info *out);
 void lane_set_paused(struct writeback *wb, bool on, const char *by);
 /* What came of records that no batch waits for: no cut is made until they are written. While the
  * lane is idle. Thread: cutter, or the start. */
 void lane_note_records(struct writeback *wb, enum rc rc, const struct err *err);
-/* Tells what came of asking the backend; err speaks unless rc is RC_OK. True: this
- * failure is news, and worth a line in the log. Thread: any. */
-bool lane_note_read(struct writeback *wb, enum lane_read what, enum rc rc, const struct err *err);
 void lane_hurry(struct writeback *wb); /* an operator asks: no backoff now */
 
 /* --- capture.c. Thread: cutter. --- */
@@ -393,35 +225,12 @@ MUST_CHECK bool writeback_rewrite(struct writeback *wb, struct shard *sh, struct
  * entries are dropped. */
 void cleanup_batch(struct writeback *wb, const struct batch *b);
 /* --- forget.c --- */
-#define WRITEBACK_FORGET "FORGET" /* the effect that says so in the journal */
-/* Changes that lost what they rest on, for a record of each. */
-struct lost {
-    struct piece *items; /* NULL while there are none */
-    uint32_t len;
-    uint64_t lsn;       /* of the newest FORGET */
-    const char *reason; /* NULL: they were made on top of a change that lost */
-    struct lost *next;
-};
 /* Takes an entry out of memory, dirty or not: the key is what the backend says. */
 void writeback_take_out(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash)
     REQUIRES(sh->lock);
-/* The backend kept theirs: takes the entry out, whatever is dirty of it into `lost`, and tells the
- * journal. False: out of memory, and it stays. Thread: cutter. */
-MUST_CHECK bool forget_key(struct writeback *wb, struct shard *sh, struct entry *e, uint64_t hash,
-                           struct lost *lost) REQUIRES(sh->lock);
-/* Writes the records, or has them wait, and frees. False: out of memory for that, unchanged.
- * Thread: cutter, or the start. Lock: none of a shard. */
-MUST_CHECK bool lost_record(struct writeback *wb, struct lost *lost);
 /* False: some still wait, and no cut may be made. Thread: cutter. */
 bool lost_record_rest(struct writeback *wb);
 void lost_fini(struct writeback *wb);
-/* Around a replay of the journal, the second when that may be appended to. forget_replay() is for
- * each FORGET that is met; `why` has its LSN and the reason; false: out of memory. */
-MUST_CHECK enum rc forget_begin_replay(struct writeback *wb, struct err *err);
-MUST_CHECK bool forget_replay(struct writeback *wb, uint32_t store_db, struct slice key,
-                              const struct lost *why);
-MUST_CHECK enum rc forget_end_replay(struct writeback *wb, struct err *err);
-
 /* --- attempt.c --- */
 struct attempt;
 /* Once through the backend, unless the batch may be there already: then the backend is asked
@@ -444,11 +253,6 @@ enum backend_verdict conflict_decide(void);
 const char *conflict_verdict_name(enum backend_verdict verdict);
 
 /* --- deadletter.c --- */
-/* At start, before the journal is replayed on top of that: keys of dead letters are put back into
- * memory, as they were at the cut that the backend has. */
-MUST_CHECK enum rc dead_letters_restore(struct writeback *wb, struct err *err);
-/* An entry of which the backend has refused the value, and which nobody has changed since. */
-bool dead_letter_is(const struct entry *e);
 /* Makes the key dirty again, so that the next cut has it. False: out of memory. Thread: cutter. */
 MUST_CHECK bool dead_letter_retry(struct writeback *wb, uint32_t db, struct slice key);
 /* True when changes rest on the dead value: the entry is dirty, or in a batch. */
@@ -462,14 +266,5 @@ void dead_letter_release(struct writeback *wb, uint32_t db, struct slice key);
 bool orders_run(struct writeback *wb);
 /* When the cutter has stopped. */
 void orders_fini(struct writeback *wb);
-
-/* --- install.c --- */
-/* Adds an item's elements to the object of an aggregate being built (*object NULL at first). False:
- * out of memory. */
-MUST_CHECK bool install_elements(const struct backend_item *item, void **object);
-/* Puts a value that the backend has (or had) into the table as a clean entry; object: from
- * install_elements, taken over. Lock: shard. NULL: out of memory, the object is freed. */
-struct entry *install_entry(struct shard *sh, struct entry *old, uint64_t hash,
-                            const struct backend_item *item, void **object) REQUIRES(sh->lock);
 
 #endif

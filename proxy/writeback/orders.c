@@ -192,7 +192,7 @@ static enum rc do_list(struct writeback *wb, struct order *o)
                               .of_key = o->what.kind == ORDER_FIND_LETTER};
     if (q.of_key) {
         q.max = 1;
-        q.db = dbmap_store_db(&wb->map, o->what.db);
+        q.db = dbmap_store_db(&wb->front.map, o->what.db);
         q.key = o->what.key;
     }
     enum rc rc = records_page(wb->records, &q, &reader, &o->err);

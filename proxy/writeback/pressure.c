@@ -113,7 +113,7 @@ static void pressure_fill(struct allowance *b, int64_t room_left, int64_t left_u
 
 static int64_t share_of(const struct writeback *wb, bool bounded, int64_t left)
 {
-    int64_t share = bounded ? left / SHARE_OF_ROOM / (wb->producers_len - 1) : INT64_MAX;
+    int64_t share = bounded ? left / SHARE_OF_ROOM / (wb->front.producers_len - 1) : INT64_MAX;
     return share > 0 ? share : 0;
 }
 
@@ -143,12 +143,12 @@ static void pressure_look(struct writeback *wb, int64_t now_us)
                   journal_max > 0 ? room(logged, (int64_t)p->cut_journal_bytes, journal_max)
                                   : NO_BOUND,
                   left_us, passed_us);
-    atomic_store(&wb->share, share_of(wb, limit > 0, high - held));
-    atomic_store(&wb->journal_share, share_of(wb, journal_max > 0, journal_max - logged));
-    atomic_fetch_add(&wb->looks, 1);
+    atomic_store(&wb->front.share, share_of(wb, limit > 0, high - held));
+    atomic_store(&wb->front.journal_share, share_of(wb, journal_max > 0, journal_max - logged));
+    atomic_fetch_add(&wb->front.looks, 1);
     p->ticked_us = now_us;
-    atomic_store(&wb->moves, now_us - p->moved_us < STALLED_US || !p->cut_runs);
-    atomic_store(&wb->pressure, level);
+    atomic_store(&wb->front.moves, now_us - p->moved_us < STALLED_US || !p->cut_runs);
+    atomic_store(&wb->front.pressure, level);
     why_say_pressure(wb, memory_is_high, journal_is_high);
     wb->on_look(wb->ctx);
 }
@@ -180,8 +180,8 @@ static size_t apart(void *ctx)
 
 void pressure_init(struct writeback *wb)
 {
-    atomic_store(&wb->share, INT64_MAX); /* until the cutter looks */
-    atomic_store(&wb->journal_share, INT64_MAX);
+    atomic_store(&wb->front.share, INT64_MAX); /* until the cutter looks */
+    atomic_store(&wb->front.journal_share, INT64_MAX);
     memory_count_apart(apart, wb);
 }
 
@@ -198,13 +198,13 @@ static void look_at_memory(struct writeback *wb, int64_t now_us)
         return;
     wb->pace.refreshed_us = now_us;
     memory_refresh();
-    atomic_store(&wb->memory_high, pressure_is_over((int64_t)memory_data(), limit));
+    atomic_store(&wb->front.memory_high, pressure_is_over((int64_t)memory_data(), limit));
 }
 
 void pressure_tick(struct writeback *wb)
 {
     int64_t now_us = clock_mono().us;
-    bool paces = atomic_load(&wb->pressure) != PRESSURE_NONE;
+    bool paces = atomic_load(&wb->front.pressure) != PRESSURE_NONE;
     if (now_us - wb->pace.ticked_us < (paces ? PACING_TICK_US : TICK_US))
         return;
     pressure_look(wb, now_us);
@@ -237,7 +237,7 @@ static uint32_t affords(struct allowance *b)
 
 uint32_t pressure_admits(struct writeback *wb)
 {
-    int level = atomic_load_explicit(&wb->pressure, memory_order_relaxed);
+    int level = atomic_load_explicit(&wb->front.pressure, memory_order_relaxed);
     if (level == PRESSURE_NONE)
         return PRESSURE_ADMITS_ALL;
     if (level == PRESSURE_HIGH)

@@ -22,16 +22,16 @@ enum {
 int64_t writeback_dirty_keys(const struct writeback *wb)
 {
     int64_t sum = 0;
-    for (uint32_t i = 0; i < wb->producers_len; i++)
-        sum += atomic_load_explicit(&wb->producers[i].dirty_keys, memory_order_relaxed);
+    for (uint32_t i = 0; i < wb->front.producers_len; i++)
+        sum += atomic_load_explicit(&wb->front.producers[i].dirty_keys, memory_order_relaxed);
     return sum;
 }
 
 int64_t writeback_dirty_bytes(const struct writeback *wb)
 {
     int64_t sum = 0;
-    for (uint32_t i = 0; i < wb->producers_len; i++)
-        sum += atomic_load_explicit(&wb->producers[i].dirty_bytes, memory_order_relaxed);
+    for (uint32_t i = 0; i < wb->front.producers_len; i++)
+        sum += atomic_load_explicit(&wb->front.producers[i].dirty_bytes, memory_order_relaxed);
     return sum;
 }
 
@@ -44,14 +44,14 @@ static void cutter_count(_Atomic int64_t *counter, int64_t by)
 
 void writeback_unmark(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e)
 {
-    cutter_count(&wb->producers[producer].dirty_keys, -1);
-    cutter_count(&wb->producers[producer].dirty_bytes, -writeback_weight(e));
+    cutter_count(&wb->front.producers[producer].dirty_keys, -1);
+    cutter_count(&wb->front.producers[producer].dirty_bytes, -writeback_weight(e));
     entry_unmark_dirty(sh, e);
 }
 
 void writeback_starves(struct writeback *wb)
 {
-    atomic_store_explicit(&wb->starved_us, clock_mono().us, memory_order_relaxed);
+    atomic_store_explicit(&wb->front.starved_us, clock_mono().us, memory_order_relaxed);
 }
 
 bool writeback_wait_for_memory(struct writeback *wb)
@@ -81,7 +81,7 @@ bool writeback_capture(struct writeback *wb, uint32_t producer, struct shard *sh
     struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
     must(b != NULL && e != atomic_load_explicit(&wb->large, memory_order_relaxed));
     uint64_t weight = (uint64_t)writeback_weight(e), all = weight; /* captured, it weighs less */
-    if (!batch_capture(b, producer, e, &all, producer != wb->producers_len - 1)) {
+    if (!batch_capture(b, producer, e, &all, producer != wb->front.producers_len - 1)) {
         writeback_reweighed(wb, producer, e, (int64_t)weight);
         writeback_starves(wb);
         return false;
@@ -97,12 +97,13 @@ void writeback_reweighed(struct writeback *wb, uint32_t producer, const struct e
                          int64_t before)
 {
     must((e->flags & ENTRY_DIRTY) != 0);
-    cutter_count(&wb->producers[producer].dirty_bytes, writeback_weight(e) - before);
+    cutter_count(&wb->front.producers[producer].dirty_bytes, writeback_weight(e) - before);
 }
 
 static void spend(struct writeback *wb, int64_t grown)
 {
-    if (UNLIKELY(atomic_load_explicit(&wb->pressure, memory_order_relaxed) != PRESSURE_NONE) &&
+    if (UNLIKELY(atomic_load_explicit(&wb->front.pressure, memory_order_relaxed) !=
+                 PRESSURE_NONE) &&
         grown > 0)
         pressure_spend(wb, ALLOWANCE_MEMORY, grown);
 }
@@ -131,8 +132,8 @@ void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh
         return;
     }
     must(entry_mark_dirty(sh, e, cut));
-    cutter_count(&wb->producers[producer].dirty_keys, 1);
-    cutter_count(&wb->producers[producer].dirty_bytes, writeback_weight(e));
+    cutter_count(&wb->front.producers[producer].dirty_keys, 1);
+    cutter_count(&wb->front.producers[producer].dirty_bytes, writeback_weight(e));
     spend(wb, writeback_weight(e));
     if (UNLIKELY(atomic_load_explicit(&wb->first_dirty_us, memory_order_relaxed) == 0)) {
         int64_t none = 0;
@@ -145,8 +146,8 @@ void writeback_capture_map(struct writeback *wb, uint16_t cut)
     struct batch *b = atomic_load_explicit(&wb->current, memory_order_acquire);
     if (b == NULL || b->map_captured || b->next_cut != cut)
         return;
-    dbmap_export(&wb->map, &b->map);
-    b->map_changed = atomic_exchange(&wb->map.changed, false);
+    dbmap_export(&wb->front.map, &b->map);
+    b->map_changed = atomic_exchange(&wb->front.map.changed, false);
     b->map_captured = true;
 }
 
@@ -166,7 +167,7 @@ static void finish_batch(struct writeback *wb, struct batch *b)
     atomic_store(&wb->in_flight_bytes, 0);
     atomic_store(&wb->first_in_flight_us, 0);
     atomic_store(&wb->ahead_bytes, 0);
-    atomic_store_explicit(&wb->applied_lsn, b->cut_lsn, memory_order_release);
+    atomic_store_explicit(&wb->front.applied_lsn, b->cut_lsn, memory_order_release);
     journal_trim(wb->journal, b->cut_lsn);
     batch_free(&b);
     wb->on_applied(wb->ctx);
@@ -237,7 +238,7 @@ static bool should_cut(struct writeback *wb, bool requested)
     if (wb->capturing.batch != NULL || !lane_is_idle(wb) || !lost_record_rest(wb) ||
         atomic_load(&wb->pausing))
         return false;
-    if (atomic_load(&wb->map.changed))
+    if (atomic_load(&wb->front.map.changed))
         return true;
     int64_t keys = writeback_dirty_keys(wb);
     if (keys <= 0)
@@ -245,7 +246,8 @@ static bool should_cut(struct writeback *wb, bool requested)
     wb->behind_since.us = 0;
     int64_t first = atomic_load(&wb->first_dirty_us);
     int64_t age_us = first == 0 ? 0 : clock_mono().us - first;
-    if (requested || atomic_load(&wb->pressure) != PRESSURE_NONE || atomic_load(&wb->memory_high))
+    if (requested || atomic_load(&wb->front.pressure) != PRESSURE_NONE ||
+        atomic_load(&wb->front.memory_high))
         return true;
     bool due = age_us >= option_num(OPT_write_delay_ms) * 1000 ||
                keys >= option_num(OPT_write_batch_keys) ||
@@ -263,7 +265,7 @@ static bool is_dead(void *ctx, const struct entry *e)
  * committed finds all of them; one that can not free anything new is not begun. */
 static bool cutter_sweep(struct writeback *wb)
 {
-    uint32_t dead = atomic_load(&wb->map.dead);
+    uint32_t dead = atomic_load(&wb->front.map.dead);
     if (wb->sweep_shard == 0 && wb->sweep_position == 0) {
         uint64_t applied = lane_is_idle(wb) ? writeback_applied_lsn(wb) : 0;
         if (dead == 0 || (dead == wb->swept_dead && applied <= wb->sweep_lsn))
@@ -274,12 +276,12 @@ static bool cutter_sweep(struct writeback *wb)
     for (int i = 0; i < 16; i++) {
         struct shard *sh = &wb->store->shards[wb->sweep_shard];
         lock_acquire(&sh->lock);
-        shard_sweep(sh, &wb->sweep_position, SWEEP_SLOTS / 16, is_dead, &wb->map);
+        shard_sweep(sh, &wb->sweep_position, SWEEP_SLOTS / 16, is_dead, &wb->front.map);
         lock_release(&sh->lock);
         if (wb->sweep_position == 0 && ++wb->sweep_shard == wb->store->shards_len) {
             wb->sweep_shard = 0;
-            dbmap_free_dead(&wb->map, wb->sweep_lsn);
-            wb->swept_dead -= dead - atomic_load(&wb->map.dead);
+            dbmap_free_dead(&wb->front.map, wb->sweep_lsn);
+            wb->swept_dead -= dead - atomic_load(&wb->front.map.dead);
             break;
         }
     }
@@ -305,10 +307,11 @@ static void *cutter_main(void *arg)
         bool capturing = capture_some(wb);
         bool sweeping = cutter_sweep(wb);
         store_free_later_run();
-        bool busy = sweeping || capturing || requested || writeback_dirty_keys(wb) > 0 ||
-                    !lane_is_idle(wb) ||
-                    atomic_load(&wb->memory_high); /* writers are refused until that is looked at */
-        bool paces = atomic_load(&wb->pressure) != PRESSURE_NONE;
+        bool busy =
+            sweeping || capturing || requested || writeback_dirty_keys(wb) > 0 ||
+            !lane_is_idle(wb) ||
+            atomic_load(&wb->front.memory_high); /* writers are refused until that is looked at */
+        bool paces = atomic_load(&wb->front.pressure) != PRESSURE_NONE;
         lock_acquire(&wb->lock);
         if (!wb->stopping && !wb->flush_requested && (wb->orders == NULL || wb->orders_busy))
             cond_wait_us(&wb->cond, &wb->lock,
@@ -340,10 +343,10 @@ struct writeback *writeback_open(const struct writeback_options *o)
     wb->on_suspected = o->on_suspected;
     wb->ctx = o->ctx;
     strncpy(wb->backend_url, o->backend_url, sizeof(wb->backend_url) - 1);
-    wb->producers_len = o->producers;
-    wb->producers = aligned_alloc(CACHE_LINE, o->producers * sizeof(*wb->producers));
-    must(wb->producers != NULL);
-    memset(wb->producers, 0, o->producers * sizeof(*wb->producers));
+    wb->front.producers_len = o->producers;
+    wb->front.producers = aligned_alloc(CACHE_LINE, o->producers * sizeof(*wb->front.producers));
+    must(wb->front.producers != NULL);
+    memset(wb->front.producers, 0, o->producers * sizeof(*wb->front.producers));
     lock_init(&wb->lock);
     cond_init(&wb->cond);
     lock_init(&wb->losses_lock);
@@ -352,8 +355,8 @@ struct writeback *writeback_open(const struct writeback_options *o)
     wb->spool_dir = strdup(o->records_dir);
     must(wb->spool_dir != NULL);
     spool_init(&wb->lane.spool, wb->spool_dir);
-    dbmap_init(&wb->map, o->position, o->databases);
-    atomic_store(&wb->applied_lsn, o->position->cut_lsn);
+    dbmap_init(&wb->front.map, o->position, o->databases);
+    atomic_store(&wb->front.applied_lsn, o->position->cut_lsn);
     atomic_store(&wb->last_cut_lsn, o->position->cut_lsn);
     wb->records = records_open(&(struct records_options){
         .dir = o->records_dir, .position = o->position, .journal_id = journal_id(o->journal)});
@@ -394,6 +397,21 @@ void writeback_close(struct writeback **wbp) NO_TSA /* the last user */
     records_close(&wb->records);
     lost_fini(wb);
     orders_fini(wb);
-    free(wb->producers);
+    free(wb->front.producers);
     free(wb);
+}
+
+bool writeback_letters_are_full(const struct writeback *wb)
+{
+    return atomic_load(&wb->lane.letters_full);
+}
+
+int64_t writeback_in_flight_keys(const struct writeback *wb)
+{
+    return (int64_t)atomic_load(&wb->in_flight_keys);
+}
+
+const char *writeback_backend_url(const struct writeback *wb)
+{
+    return wb->backend_url;
 }

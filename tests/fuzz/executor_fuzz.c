@@ -25,6 +25,7 @@
 #include "executor/blocked.h"
 #include "keyspace/dump.h"
 #include "keyspace/internal.h"
+#include "writeback/internal.h"
 #include "tests/fuzz/executor_lines.h"
 #include "tests/fuzz/executor_reply.h"
 

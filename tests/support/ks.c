@@ -70,7 +70,7 @@ static bool has_databases(void *ctx)
 {
     const struct ks_fixture *f = ctx;
     struct writeback *wb = keyspace_writeback(f->ks);
-    return !atomic_load(&wb->map.changed) && lane_is_idle(wb) &&
+    return !atomic_load(&wb->front.map.changed) && lane_is_idle(wb) &&
            writeback_applied_lsn(wb) >= atomic_load(&wb->last_cut_lsn);
 }
 
@@ -404,7 +404,7 @@ const char *ks_stored(struct ks_fixture *f, const char *key)
 {
     static char value[256];
     struct buf got = {0};
-    uint32_t db = dbmap_store_db(&keyspace_writeback(f->ks)->map, 0);
+    uint32_t db = dbmap_store_db(&keyspace_writeback(f->ks)->front.map, 0);
     enum value_type type = memory_get(f->store, db, slice_str(key), &got);
     snprintf(value, sizeof(value), "%.*s", (int)got.len, got.len > 0 ? got.data : "");
     buf_fini(&got);

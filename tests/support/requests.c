@@ -10,6 +10,7 @@
 #include "store/list.h"
 #include "store/set.h"
 #include "store/zset.h"
+#include "writeback/internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

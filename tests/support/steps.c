@@ -10,6 +10,7 @@
 #include "base/stats.h"
 #include "journal/journal.h"
 #include "keyspace/internal.h"
+#include "writeback/internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -54,7 +55,7 @@ static void await(bool (*condition)(void), const char *what)
             steps_fail("waited in vain for %s; %lld keys dirty, %llu in flight, %u databases dead",
                        what, (long long)writeback_dirty_keys(wb),
                        (unsigned long long)atomic_load(&wb->in_flight_keys),
-                       atomic_load(&wb->map.dead));
+                       atomic_load(&wb->front.map.dead));
         /* No condition of ours: a step may stand in the middle of a transaction on purpose. */
         struct timespec look_again = {.tv_nsec = round < 100 ? 20000 : 1000000};
         nanosleep(&look_again, NULL);
@@ -360,7 +361,7 @@ static bool can_cut(void)
 {
     struct writeback *wb = writeback();
     return lane_is_idle(wb) &&
-           (writeback_dirty_keys(wb) > 0 || atomic_load(&wb->map.changed) ||
+           (writeback_dirty_keys(wb) > 0 || atomic_load(&wb->front.map.changed) ||
             journal_last_lsn(keyspace_journal(steps.ks.ks)) > writeback_applied_lsn(wb));
 }
 
@@ -447,7 +448,7 @@ static struct shard *free_shard(void)
 /* The cutter stops at a shard of which the lock is kept; after it nothing is captured yet. */
 static void begin_split(void) NO_TSA
 {
-    bool sweeping = atomic_load(&writeback()->map.dead) > 0; /* it would be stuck in that */
+    bool sweeping = atomic_load(&writeback()->front.map.dead) > 0; /* it would be stuck in that */
     struct shard *sh =
         steps.loose || sweeping || !is_committed() || !can_cut() ? NULL : free_shard();
     if (sh == NULL)
@@ -508,7 +509,7 @@ static void release(void)
 
 static bool has_settled(void)
 {
-    return !atomic_load(&writeback()->map.changed) && (steps.down || is_committed());
+    return !atomic_load(&writeback()->front.map.changed) && (steps.down || is_committed());
 }
 
 /* A keyspace that has databases which its backend does not know makes a cut on its own. It may be
@@ -583,7 +584,7 @@ static void edit(struct words *w)
     if (steps.blocker != NULL || key < 0 || !num_parse_i64(w->slices[1], &db))
         return;
     steps.tainted[key] = steps.edited[key] = true;
-    uint32_t store_db = dbmap_store_db(&writeback()->map, (uint32_t)db);
+    uint32_t store_db = dbmap_store_db(&writeback()->front.map, (uint32_t)db);
     enum value_type type =
         w->len > 4 ? (enum value_type)(w->at[4]->bytes.ptr[0] - '0') : VALUE_STRING;
     struct slice name = type == VALUE_LIST ? SLICE("") : w->slices[3]; /* a place has no name */

@@ -7,6 +7,7 @@
 #include "executor/executor.h"
 #include "journal/reader.h"
 #include "keyspace/internal.h"
+#include "writeback/internal.h"
 #include "tests/support/ks.h"
 
 #include <setjmp.h>

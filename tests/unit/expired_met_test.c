@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/stats.h"
 #include "keyspace/internal.h"
+#include "writeback/internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,7 +23,7 @@ static uint32_t serial, asked, wrong;
 static bool is_left(const char *name)
 {
     struct store *s = &ks.ks->store;
-    uint32_t db = dbmap_store_db(&ks.ks->wb->map, 0);
+    uint32_t db = dbmap_store_db(&ks.ks->wb->front.map, 0);
     uint64_t hash = store_hash(s, db, slice_str(name));
     struct shard *sh = store_shard(s, hash);
     lock_acquire(&sh->lock);

@@ -8,6 +8,7 @@
 #include "keyspace/effect.h"
 #include "keyspace/internal.h"
 #include "store/alloc.h"
+#include "writeback/internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -128,7 +128,7 @@ static void keys_that_others_add_and_remove_are_counted_again(void **state)
     fill();
     ks_restart(&f, true);
     await_keys(0, KEYS);
-    uint32_t db = dbmap_store_db(&keyspace_writeback(f.ks)->map, 0);
+    uint32_t db = dbmap_store_db(&keyspace_writeback(f.ks)->front.map, 0);
     struct backend_item gone = {.db = db, .key = SLICE("k0")};
     ks_expect(&f, "k0", "v");
     memory_edit(f.store, &gone);

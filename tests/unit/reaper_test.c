@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/stats.h"
 #include "keyspace/internal.h"
+#include "writeback/internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

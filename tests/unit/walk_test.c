@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "keyspace/internal.h"
 #include "store/arrivals.h"
+#include "writeback/internal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -110,7 +110,7 @@ static bool journal_is_whole(const char *dir)
 static int journal_read(const char *dir, uint64_t after_lsn, bool print)
 {
     struct journal_reader *r;
-    struct journal_record record;
+    struct journal_record record = {0};
     struct err err;
     uint64_t records = 0, first = 0, last = 0;
     char shown[PATH_MAX];

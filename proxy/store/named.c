@@ -53,12 +53,10 @@ static inline const struct packed *packed_seen(const struct named *n)
 
 static inline struct named_found named_look_up(const struct named *n, struct slice name)
 {
-    struct named_found at;
-    at.flags = 0;
+    struct named_found at = {0};
     if (is_table(n)) {
         at.field = fields_find(table_seen(n)->fields, name);
         at.there = at.field != NULL;
-        at.dead = 0;
         if (at.there)
             at.flags = field_flags(at.field);
     } else {

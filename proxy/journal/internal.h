@@ -218,9 +218,6 @@ struct journal {
 uint64_t journal_lsn(const struct journal *j); /* handed out last */
 /* Wakes the journal thread if it sleeps at least so deep. */
 void journal_wake(struct journal *j, int depth);
-/* From RUNNING to FULL, for whoever is the first to know; the journal thread tells the log. Thread:
- * any. */
-void journal_say_full(struct journal *j);
 /* Bytes at the end of the last segment that are kept for removals on a full disk. */
 static inline uint64_t kept_room(const struct journal *j)
 {

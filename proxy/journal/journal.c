@@ -158,20 +158,16 @@ static bool journal_is_refused(const struct journal *j, uint64_t bytes, bool rem
     return !removal || state != JOURNAL_FULL || !has_room_for_removal(j, bytes);
 }
 
-void journal_say_full(struct journal *j)
-{
-    int running = JOURNAL_RUNNING;
-    if (atomic_compare_exchange_strong(&j->state, &running, JOURNAL_FULL))
-        journal_wake(j, SLEEP_TICK);
-}
-
-/* From now on all writes are refused, until there is room for the next segment. */
+/* A write was refused: from now on all are, until there is room for the next segment. The journal
+ * thread tells the log. */
 static void note_refused(struct journal *j)
 {
+    int running = JOURNAL_RUNNING;
     if (atomic_load(&j->state) != JOURNAL_RUNNING)
         return;
     atomic_store(&j->pressed, true);
-    journal_say_full(j);
+    if (atomic_compare_exchange_strong(&j->state, &running, JOURNAL_FULL))
+        journal_wake(j, SLEEP_TICK);
 }
 
 static enum rc journal_reserve_any(struct journal *j, uint32_t producer, uint64_t bytes,

@@ -151,16 +151,13 @@ static void make_spare(struct journal *j) REQUIRES(j->lock)
                 "no room for the journal in '%s': its next segment needs %llu bytes, of which %llu "
                 "are there; writes go on when there is room",
                 j->dir, (unsigned long long)want, (unsigned long long)j->making.bytes);
-    bool news = done || (rc != RC_OK) != j->spare_failed;
+    bool was_full = j->spare_full;
+    j->spare_full = rc == RC_FULL || (was_full && !done); /* an attempt has several steps */
+    bool news = done || (rc != RC_OK) != j->spare_failed || j->spare_full != was_full;
     j->spare_failed = rc != RC_OK;
-    j->spare_full = rc == RC_FULL || (j->spare_full && !done); /* an attempt has several steps */
-    bool scarce = j->spare_full && j->ready.file == NULL;
     if (rc != RC_OK)
         j->error = err;
     lock_release(&j->lock);
-    if (scarce && atomic_load(&j->room_left) < kept_room(j))
-        journal_say_full(j); /* before a write can be refused for it */
-    atomic_store(&j->scarce, scarce);
     if (news && rc != RC_OK)
         log_err(LOG_WARNING, "cannot prepare the next journal segment, trying again", &err);
     if (news)

@@ -102,26 +102,30 @@ static void look_again(struct journal *j)
     notify(j);
 }
 
-/* Whether what is left of the segment is to last until there is room for the next one. It has to
- * take what the rings hold by the time producers hear of it, and then removals. */
-static bool is_room_short(struct journal *j)
+/* Whether what is left of the segment is all there is. */
+static bool is_room_scarce(struct journal *j)
 {
     lock_acquire(&j->lock);
-    bool none = j->spare_full && j->ready.file == NULL;
+    bool scarce = j->spare_full && j->ready.file == NULL;
     lock_release(&j->lock);
-    if (!none)
-        atomic_store(&j->pressed, false);
-    return none && (atomic_load(&j->pressed) || atomic_load(&j->room_left) < kept_room(j));
+    return scarce;
 }
 
 /* Between RUNNING and FULL, which a producer that was refused may have been the first to say; the
- * end of FAILING is told by who began it. */
+ * end of FAILING is told by who began it. What is left of the segment has to take what the rings
+ * hold by the time producers hear of it, and then removals. */
 static void judge_room(struct journal *j)
 {
-    if (journal_is_failing(j))
+    bool scarce = is_room_scarce(j);
+    if (!scarce)
+        atomic_store(&j->pressed, false);
+    if (journal_is_failing(j)) {
+        atomic_store(&j->scarce, scarce);
         return;
-    bool full = is_room_short(j);
+    }
+    bool full = scarce && (atomic_load(&j->pressed) || atomic_load(&j->room_left) < kept_room(j));
     atomic_store(&j->state, full ? JOURNAL_FULL : JOURNAL_RUNNING);
+    atomic_store(&j->scarce, scarce); /* a write is refused for it only when the state says so */
     if (full == j->full_is_told)
         return;
     j->full_is_told = full;

@@ -69,6 +69,15 @@ void txn_effect_request(struct txn *t, uint32_t k)
     t->request_db = t->slots[k].store_db;
 }
 
+bool txn_effect_try_request(struct txn *t, uint32_t k)
+{
+    uint64_t bytes = txn_request_bytes(t->raw, t->argc, t->argv) + (uint64_t)t->argc * FRAME;
+    if (!txn_effect_fits(t, bytes) || !buf_try_reserve(&t->effects, bytes))
+        return false;
+    txn_effect_request(t, k);
+    return true;
+}
+
 void txn_effect_nothing(struct txn *t)
 {
     t->said = SAID_EFFECTS;

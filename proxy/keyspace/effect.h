@@ -5,6 +5,7 @@
  * and the deletion is an effect of its own. Effects are RESP, for people and for tools:
  *
  *   SET key value [PXAT ms]            a whole string with its expiry; none when it is not named
+ *   MSET (MSETNX) key value ...        several whole strings, without expiry
  *   SETRANGE key offset bytes          bytes of a string; what is missing before them is zero
  *   HSET (HMSET) key field value ...   fields of a hash           HDEL key field ...
  *   SADD key member ...                members of a set           SREM key member ...
@@ -36,6 +37,9 @@
  * are in the database of key k. Called before the first change, it keeps the functions that change
  * whole keys from saying theirs. Any other effect of the request takes its place. */
 void txn_effect_request(struct txn *t, uint32_t k);
+/* The same for a request that may end halfway, with room to say txn_effect_string() of all its keys
+ * after txn_effect_nothing(). False: no memory for that. */
+MUST_CHECK bool txn_effect_try_request(struct txn *t, uint32_t k);
 /* Nothing was changed after all: memory ran out after an edit. Forgets txn_effect_request(). */
 void txn_effect_nothing(struct txn *t);
 /* verb key arguments. They are copied. */

@@ -108,6 +108,15 @@ static enum rc replay_set(const struct replay *r)
     return rc;
 }
 
+static enum rc replay_mset(const struct replay *r)
+{
+    enum rc rc = RC_OK;
+    struct replay pair = *r;
+    for (pair.argc = 2; rc == RC_OK && pair.argv < r->argv + r->argc; pair.argv += 2)
+        rc = replay_set(&pair);
+    return rc;
+}
+
 static enum rc put_bytes(const struct replay *r, size_t offset, struct slice bytes)
 {
     const struct value *v = txn_peek(r->t, 0);
@@ -355,6 +364,8 @@ static const struct verb verbs[] = {
     PART("zrem", 2, 1, VALUE_ZSET, false, remove_scores),
     WHOLE("restore", 5, 0, false, replay_restore),
     WHOLE("rename", 2, 0, true, replay_rename),
+    WHOLE("mset", 2, 2, false, replay_mset),
+    WHOLE("msetnx", 2, 2, false, replay_mset),
     WHOLE("dbmap", 2, 2, false, replay_dbmap),
     WHOLE("forget", 1, 0, false, replay_forget),
 };

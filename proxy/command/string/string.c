@@ -266,14 +266,27 @@ void cmd_mget(struct call *c)
 
 /* Sets all pairs of the request; false: out of memory, replied, and what was set until then stays
  * set. */
+/* Memory ended before pair `n`: says those that were set instead of the request. */
+static void say_first_pairs(struct call *c, uint32_t n)
+{
+    txn_effect_nothing(c->txn);
+    for (uint32_t i = 0; i < n; i++)
+        txn_effect_string(c->txn, c->key + i);
+}
+
 static bool string_set_pairs(struct call *c)
 {
     uint32_t pairs = (c->argc - 1) / 2;
     for (uint32_t i = 0; i < pairs; i++)
         if (!args_string_fits(c, 0, c->argv[2 * i + 2].len))
             return false;
+    if (!txn_effect_try_request(c->txn, c->key)) {
+        call_out_of_memory(c);
+        return false;
+    }
     for (uint32_t i = 0; i < pairs; i++) {
         if (call_set_string(c, i, 2 * i + 2, 0) != RC_OK) {
+            say_first_pairs(c, i);
             call_out_of_memory(c);
             return false;
         }

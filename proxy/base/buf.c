@@ -14,10 +14,8 @@ void buf_fini(struct buf *b)
     *b = (struct buf){0};
 }
 
-bool buf_try_reserve(struct buf *b, size_t more)
+bool buf_try_grow(struct buf *b, size_t more)
 {
-    if (more <= b->cap - b->len)
-        return true;
     if (more > SIZE_MAX / 2 - b->len)
         return false;
     size_t cap = b->cap < 64 ? 64 : b->cap;
@@ -31,10 +29,9 @@ bool buf_try_reserve(struct buf *b, size_t more)
     return true;
 }
 
-char *buf_reserve(struct buf *b, size_t more)
+void buf_must_grow(struct buf *b, size_t more)
 {
-    must(buf_try_reserve(b, more));
-    return b->data + b->len;
+    must(buf_try_grow(b, more));
 }
 
 void buf_append(struct buf *b, const void *bytes, size_t len)
@@ -83,25 +80,30 @@ void buf_append_escaped(struct buf *b, struct slice s, size_t max)
         buf_append_str(b, "...");
 }
 
-static void append_prefixed(struct buf *b, char prefix, uint64_t n)
+enum { PREFIXED_MAX = 1 + NUM_I64_MAX + 2 };
+
+/* Writes `*n\r\n` or the like, at most PREFIXED_MAX bytes; returns where it ends. */
+static char *write_prefixed(char *at, char prefix, uint64_t n)
 {
-    char *at = buf_reserve(b, NUM_I64_MAX + 3);
-    at[0] = prefix;
-    size_t digits = num_format_u64(at + 1, n);
-    memcpy(at + 1 + digits, "\r\n", 2);
-    b->len += 1 + digits + 2;
+    *at++ = prefix;
+    at += num_format_u64(at, n);
+    memcpy(at, "\r\n", 2);
+    return at + 2;
 }
 
 void buf_append_array_header(struct buf *b, uint64_t argc)
 {
-    append_prefixed(b, '*', argc);
+    char *at = buf_reserve(b, PREFIXED_MAX);
+    b->len = (size_t)(write_prefixed(at, '*', argc) - b->data);
 }
 
 void buf_append_bulk(struct buf *b, struct slice s)
 {
-    append_prefixed(b, '$', s.len);
-    buf_append_slice(b, s);
-    buf_append(b, "\r\n", 2);
+    char *at = write_prefixed(buf_reserve(b, PREFIXED_MAX + s.len + 2), '$', s.len);
+    if (s.len > 0)
+        memcpy(at, s.ptr, s.len);
+    memcpy(at + s.len, "\r\n", 2);
+    b->len = (size_t)(at + s.len + 2 - b->data);
 }
 
 struct blob *blob_try_new(size_t cap)

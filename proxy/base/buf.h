@@ -21,11 +21,22 @@ struct buf {
 };
 
 void buf_fini(struct buf *b);
+/* What the two that follow call when there is too little room. */
+MUST_CHECK bool buf_try_grow(struct buf *b, size_t more);
+void buf_must_grow(struct buf *b, size_t more);
 /* Makes room for `more` bytes beyond len; false when memory or SIZE_MAX is exhausted, b unchanged.
  */
-MUST_CHECK bool buf_try_reserve(struct buf *b, size_t more);
+MUST_CHECK static inline bool buf_try_reserve(struct buf *b, size_t more)
+{
+    return LIKELY(more <= b->cap - b->len) || buf_try_grow(b, more);
+}
 /* The same, aborting on failure; returns the first free byte. */
-char *buf_reserve(struct buf *b, size_t more);
+static inline char *buf_reserve(struct buf *b, size_t more)
+{
+    if (UNLIKELY(more > b->cap - b->len))
+        buf_must_grow(b, more);
+    return b->data + b->len;
+}
 void buf_append(struct buf *b, const void *bytes, size_t len);
 void buf_append_slice(struct buf *b, struct slice s);
 void buf_append_str(struct buf *b, const char *text);

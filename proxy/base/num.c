@@ -80,16 +80,41 @@ bool num_parse_long_double(struct slice text, long double *out)
     return *end == '\0' && !isnan(*out);
 }
 
+/* How many digits it has, by four comparisons a step. */
+static size_t count_digits(uint64_t n)
+{
+    for (size_t digits = 0;; n /= 10000, digits += 4) {
+        if (n < 10)
+            return digits + 1;
+        if (n < 100)
+            return digits + 2;
+        if (n < 1000)
+            return digits + 3;
+        if (n < 10000)
+            return digits + 4;
+    }
+}
+
+static const char DIGIT_PAIRS[] = "0001020304050607080910111213141516171819"
+                                  "2021222324252627282930313233343536373839"
+                                  "4041424344454647484950515253545556575859"
+                                  "6061626364656667686970717273747576777879"
+                                  "8081828384858687888990919293949596979899";
+
 size_t num_format_u64(char *out, uint64_t n)
 {
-    char digits[NUM_I64_MAX];
-    size_t at = sizeof(digits);
-    do {
-        digits[--at] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n != 0);
-    memcpy(out, digits + at, sizeof(digits) - at);
-    return sizeof(digits) - at;
+    if (n < 10) {
+        *out = (char)('0' + n);
+        return 1;
+    }
+    size_t len = count_digits(n), at = len;
+    for (; n >= 100; n /= 100)
+        memcpy(out + (at -= 2), DIGIT_PAIRS + 2 * (n % 100), 2);
+    if (n < 10)
+        *out = (char)('0' + n);
+    else
+        memcpy(out, DIGIT_PAIRS + 2 * n, 2);
+    return len;
 }
 
 size_t num_format_i64(char *out, int64_t n)

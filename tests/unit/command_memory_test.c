@@ -58,7 +58,7 @@ static bool store_is_denied(void)
 #else
 static const char *const aborting[] = {
     /* Buffers. */
-    "buf_reserve",
+    "buf_must_grow",
     "buf_append",
     "buf_append_slice",
     "buf_append_str",

@@ -117,7 +117,7 @@ bool edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e, int64_t 
     struct keyspace *ks = t->ks;
     bool ready =
         !writeback_must_capture(e, t->stamp.cut) || writeback_capture(ks->wb, t->producer, sh, e);
-    *weight = writeback_weight(e);
+    *weight = (e->flags & ENTRY_DIRTY) != 0 ? writeback_weight(e) : 0;
     return ready;
 }
 

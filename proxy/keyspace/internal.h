@@ -285,7 +285,7 @@ MUST_CHECK bool effect_try_reserve(struct txn *t, uint32_t k, size_t bytes);
 MUST_CHECK enum rc edit_clear(struct txn *t, uint32_t k);
 /* Before an entry is changed, by a request or because its time is over: stamps the transaction and
  * captures the entry for a cut that is still owed it, which the cutter must not have begun to do in
- * parts. False: out of memory, nothing may be changed. *weight: what it weighs, for
+ * parts. False: out of memory, nothing may be changed. *weight: what it weighs while dirty, for
  * writeback_changed(). */
 MUST_CHECK bool edit_begin_entry(struct txn *t, struct shard *sh, struct entry *e, int64_t *weight)
     REQUIRES(sh->lock);

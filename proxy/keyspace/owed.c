@@ -45,11 +45,14 @@ enum owed owed_capture(struct txn *t) NO_TSA
     struct keyspace *ks = t->ks;
     size_t strings = 0, objects = 0;
     uint32_t dirty = 0;
+    uint16_t cut = journal_cut(ks->journal);
+    bool owes = false;
     for (uint32_t i = 0; i < t->slots_len; i++) {
         const struct entry *e = slot_entry(t, &t->slots[i]);
         if (LIKELY(!is_changed_by(&t->slots[i], e)))
             continue;
         dirty++;
+        owes |= writeback_must_capture(e, cut);
         if (e->type <= VALUE_STRING)
             strings += entry_unflushed(e);
         else
@@ -57,7 +60,7 @@ enum owed owed_capture(struct txn *t) NO_TSA
     }
     if (LIKELY(dirty == 0))
         return OWED_NOTHING;
-    enum owed owed = capture_all(t, journal_cut(ks->journal));
+    enum owed owed = UNLIKELY(owes) ? capture_all(t, cut) : OWED_NOTHING;
     if (owed != OWED_NOTHING)
         return owed;
     if (strings > WRITEBACK_READY_STRINGS || objects > WRITEBACK_READY_OBJECTS ||

@@ -397,6 +397,8 @@ static void forget_joined(struct txn *t)
 
 static void forget_raw_copy(struct txn *t)
 {
+    if (LIKELY(t->raw_copy == NULL))
+        return;
     free(t->raw_copy);
     t->raw_copy = NULL;
 }

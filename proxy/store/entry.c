@@ -134,6 +134,8 @@ static size_t unflushed_of_object(const struct entry *e, const struct value_ops 
 size_t entry_unflushed(const struct entry *e)
 {
     size_t bytes = entry_own_class(e);
+    if (LIKELY(!e->is_blob && e->type <= VALUE_STRING))
+        return bytes;
     struct content c = entry_content(e);
     if (c.blob != NULL)
         bytes += alloc_size_class(sizeof(*c.blob) + c.blob->cap);

@@ -124,17 +124,18 @@ void writeback_check(struct writeback *wb) NO_TSA
 void writeback_changed(struct writeback *wb, uint32_t producer, struct shard *sh, struct entry *e,
                        uint16_t cut, int64_t before)
 {
+    int64_t weight = writeback_weight(e);
     stat_add(STAT_writes, 1);
     if ((e->flags & ENTRY_DIRTY) != 0) {
         stat_add(STAT_coalesced_writes, 1);
-        writeback_reweighed(wb, producer, e, before);
-        spend(wb, writeback_weight(e) - before);
+        cutter_count(&wb->front.producers[producer].dirty_bytes, weight - before);
+        spend(wb, weight - before);
         return;
     }
     must(entry_mark_dirty(sh, e, cut));
     cutter_count(&wb->front.producers[producer].dirty_keys, 1);
-    cutter_count(&wb->front.producers[producer].dirty_bytes, writeback_weight(e));
-    spend(wb, writeback_weight(e));
+    cutter_count(&wb->front.producers[producer].dirty_bytes, weight);
+    spend(wb, weight);
     if (UNLIKELY(atomic_load_explicit(&wb->first_dirty_us, memory_order_relaxed) == 0)) {
         int64_t none = 0;
         atomic_compare_exchange_strong(&wb->first_dirty_us, &none, clock_mono().us);

@@ -80,26 +80,26 @@ void buf_append_escaped(struct buf *b, struct slice s, size_t max)
         buf_append_str(b, "...");
 }
 
-enum { PREFIXED_MAX = 1 + NUM_I64_MAX + 2 };
+enum { NUMBER_MAX = 1 + NUM_I64_MAX + 2 };
 
-/* Writes `*n\r\n` or the like, at most PREFIXED_MAX bytes; returns where it ends. */
-static char *write_prefixed(char *at, char prefix, uint64_t n)
+/* At most NUMBER_MAX bytes; returns where it ends. */
+static char *write_number(char *at, char prefix, int64_t n)
 {
     *at++ = prefix;
-    at += num_format_u64(at, n);
+    at += num_format_i64(at, n);
     memcpy(at, "\r\n", 2);
     return at + 2;
 }
 
-void buf_append_array_header(struct buf *b, uint64_t argc)
+void buf_append_number(struct buf *b, char prefix, int64_t n)
 {
-    char *at = buf_reserve(b, PREFIXED_MAX);
-    b->len = (size_t)(write_prefixed(at, '*', argc) - b->data);
+    char *at = buf_reserve(b, NUMBER_MAX);
+    b->len = (size_t)(write_number(at, prefix, n) - b->data);
 }
 
 void buf_append_bulk(struct buf *b, struct slice s)
 {
-    char *at = write_prefixed(buf_reserve(b, PREFIXED_MAX + s.len + 2), '$', s.len);
+    char *at = write_number(buf_reserve(b, NUMBER_MAX + s.len + 2), '$', (int64_t)s.len);
     if (s.len > 0)
         memcpy(at, s.ptr, s.len);
     memcpy(at + s.len, "\r\n", 2);

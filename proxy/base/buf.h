@@ -44,8 +44,13 @@ void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Appends `s` for a log or an error: printable ASCII as it is, the rest as \xNN, cut at `max`
  * bytes. */
 void buf_append_escaped(struct buf *b, struct slice s, size_t max);
-/* Appends `*argc\r\n` and `$len\r\n..\r\n`: how a command is written in RESP. */
-void buf_append_array_header(struct buf *b, uint64_t argc);
+/* RESP: appends a number with what it is, as in `:42\r\n`; the head of an array, `*n\r\n`; a bulk,
+ * `$len\r\n..\r\n`. */
+void buf_append_number(struct buf *b, char prefix, int64_t n);
+static inline void buf_append_array_header(struct buf *b, uint64_t n)
+{
+    buf_append_number(b, '*', (int64_t)n);
+}
 void buf_append_bulk(struct buf *b, struct slice s);
 
 static inline struct slice buf_slice(const struct buf *b)

@@ -71,24 +71,11 @@ static inline bool reply_takes(struct reply *r, size_t len)
     return true;
 }
 
-static char *put_number(char *at, char prefix, int64_t n)
-{
-    *at++ = prefix;
-    if (n >= 0 && n <= 9)
-        *at++ = (char)('0' + n);
-    else
-        at += num_format_i64(at, n);
-    *at++ = '\r';
-    *at++ = '\n';
-    return at;
-}
-
 static void reply_append_number(struct reply *r, char prefix, int64_t n)
 {
     if (!reply_takes(r, 3))
         return;
-    char *at = buf_reserve(&r->buf, HEADER_MAX);
-    r->buf.len += (size_t)(put_number(at, prefix, n) - at);
+    buf_append_number(&r->buf, prefix, n);
 }
 
 /* "<prefix>text\r\n" */
@@ -155,12 +142,7 @@ void reply_bulk(struct reply *r, struct slice s)
 {
     if (!reply_takes(r, s.len + 5))
         return;
-    char *start = buf_reserve(&r->buf, HEADER_MAX + s.len + 2);
-    char *at = put_number(start, '$', (int64_t)s.len);
-    if (s.len > 0)
-        memcpy(at, s.ptr, s.len);
-    memcpy(at + s.len, "\r\n", 2);
-    r->buf.len += (size_t)(at - start) + s.len + 2;
+    buf_append_bulk(&r->buf, s);
 }
 
 void reply_bulk_str(struct reply *r, const char *text)

@@ -112,20 +112,10 @@ static bool is_room_scarce(struct journal *j)
 }
 
 /* Between RUNNING and FULL, which a producer that was refused may have been the first to say; the
- * end of FAILING is told by who began it. What is left of the segment has to take what the rings
- * hold by the time producers hear of it, and then removals. */
-static void judge_room(struct journal *j)
+ * end of FAILING is told by who began it. */
+static void set_full(struct journal *j, bool full)
 {
-    bool scarce = is_room_scarce(j);
-    if (!scarce)
-        atomic_store(&j->pressed, false);
-    if (journal_is_failing(j)) {
-        atomic_store(&j->scarce, scarce);
-        return;
-    }
-    bool full = scarce && (atomic_load(&j->pressed) || atomic_load(&j->room_left) < kept_room(j));
     atomic_store(&j->state, full ? JOURNAL_FULL : JOURNAL_RUNNING);
-    atomic_store(&j->scarce, scarce); /* a write is refused for it only when the state says so */
     if (full == j->full_is_told)
         return;
     j->full_is_told = full;
@@ -134,6 +124,19 @@ static void judge_room(struct journal *j)
                     "deletions, other writes are refused"
                   : "journal: there is room for the next segment, writes are accepted");
     notify(j);
+}
+
+/* What is left of the segment has to take what the rings hold by the time producers hear that room
+ * is scarce, and then removals. */
+static void judge_room(struct journal *j)
+{
+    bool scarce = is_room_scarce(j);
+    if (!scarce)
+        atomic_store(&j->pressed, false);
+    if (!journal_is_failing(j))
+        set_full(j,
+                 scarce && (atomic_load(&j->pressed) || atomic_load(&j->room_left) < kept_room(j)));
+    atomic_store(&j->scarce, scarce); /* a write is refused for it only when the state says so */
 }
 
 /* Goes on in a new segment, if there can be one. */

@@ -43,6 +43,7 @@ LINK_FILES := -fno-lto
 endif
 
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -Iproxy -I. $(WARN) -pthread $(CFLAGS_$(KIND)) $(CFLAGS)
+COMPILE := $(CC) $(ALL_CFLAGS) $(COMPILE_WHOLE)
 MALLOC := $(if $(filter release debug holds,$(KIND)),-ljemalloc)
 LIBS := $(MALLOC) -lev -lhiredis -lsqlite3 -lxxhash -lm -pthread
 
@@ -129,13 +130,12 @@ $(B)/libweir.a: $(OBJ)
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	@echo "  CC $@"
-	$(Q)$(CC) $(ALL_CFLAGS) $(COMPILE_WHOLE) -MMD -MP -c -o $@ $<
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 # Rebuild when the compiler or its flags change.
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS) $(COMPILE_WHOLE)' | cmp -s - $@ || \
-		echo '$(CC) $(ALL_CFLAGS) $(COMPILE_WHOLE)' > $@
+	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
 
 bench-programs: $(BENCH)
 

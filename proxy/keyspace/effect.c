@@ -71,7 +71,7 @@ void txn_effect_request(struct txn *t, uint32_t k)
 
 bool txn_effect_try_request(struct txn *t, uint32_t k)
 {
-    uint64_t bytes = txn_request_bytes(t->raw, t->argc, t->argv) + (uint64_t)t->argc * FRAME;
+    uint64_t bytes = txn_request_bytes(t->raw, t->argc, t->argv);
     if (!txn_effect_fits(t, bytes) || !buf_try_reserve(&t->effects, bytes))
         return false;
     txn_effect_request(t, k);

@@ -217,7 +217,7 @@ static inline bool keyspace_tells(const struct keyspace *ks, enum notify_class c
 }
 
 /* --- admit.c --- */
-enum { TXN_FRAME_BYTES = 32 }; /* around an argument: MSET says a SET for each two */
+enum { TXN_FRAME_BYTES = 32 }; /* around an argument: an effect may have only two of them */
 enum held_by { HELD_BY_PRESSURE, HELD_BY_LETTERS, HELD_BY_MAXMEMORY, HELD_BY_CAPTURE };
 /* What a client hears; static text, or the transaction's own. */
 enum txn_state txn_refuse(struct txn *t, const char *text);

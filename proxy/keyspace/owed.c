@@ -66,5 +66,6 @@ enum owed owed_capture(struct txn *t) NO_TSA
     if (strings > WRITEBACK_READY_STRINGS || objects > WRITEBACK_READY_OBJECTS ||
         dirty > WRITEBACK_READY_ITEMS)
         txn_stamp(t);
-    return t->stamped ? capture_all(t, t->stamp.cut) : OWED_NOTHING;
+    bool moved = t->stamped && t->stamp.cut != cut; /* a cut was made meanwhile */
+    return UNLIKELY(moved) ? capture_all(t, t->stamp.cut) : OWED_NOTHING;
 }

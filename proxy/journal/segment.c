@@ -58,6 +58,9 @@ static enum rc take_spare(struct journal *j, uint64_t need, struct spare *out, s
     if (j->ready.file != NULL && j->ready.bytes >= need) {
         *out = j->ready;
         j->ready.file = NULL;
+        /* What comes from now on goes there. No spare may follow, and then this is what has to
+         * last, and not what is left of the segment before. */
+        atomic_store(&j->room_left, out->bytes - FORMAT_DATA_AT);
         need = j->options.segment_bytes;
         rc = RC_OK;
     } else if (j->spare_failed) {

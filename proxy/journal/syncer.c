@@ -155,6 +155,7 @@ static void make_spare(struct journal *j) REQUIRES(j->lock)
     j->spare_full = rc == RC_FULL || (was_full && !done); /* an attempt has several steps */
     bool news = done || (rc != RC_OK) != j->spare_failed || j->spare_full != was_full;
     j->spare_failed = rc != RC_OK;
+    atomic_store(&j->scarce, j->spare_full && j->ready.file == NULL);
     if (rc != RC_OK)
         j->error = err;
     lock_release(&j->lock);

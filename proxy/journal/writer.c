@@ -102,19 +102,23 @@ static void look_again(struct journal *j)
     notify(j);
 }
 
-/* Whether what is left of the segment is all there is. */
-static bool is_room_scarce(struct journal *j)
+/* Whether what is left of the segment is to last until there is room for the next one. It has to
+ * take what the rings hold by the time producers hear of it, and then removals. */
+static bool is_room_short(struct journal *j)
 {
-    lock_acquire(&j->lock);
-    bool scarce = j->spare_full && j->ready.file == NULL;
-    lock_release(&j->lock);
-    return scarce;
+    bool scarce = atomic_load(&j->scarce);
+    if (!scarce)
+        atomic_store(&j->pressed, false);
+    return scarce && (atomic_load(&j->pressed) || atomic_load(&j->room_left) < kept_room(j));
 }
 
 /* Between RUNNING and FULL, which a producer that was refused may have been the first to say; the
  * end of FAILING is told by who began it. */
-static void set_full(struct journal *j, bool full)
+static void judge_room(struct journal *j)
 {
+    if (journal_is_failing(j))
+        return;
+    bool full = is_room_short(j);
     atomic_store(&j->state, full ? JOURNAL_FULL : JOURNAL_RUNNING);
     if (full == j->full_is_told)
         return;
@@ -124,19 +128,6 @@ static void set_full(struct journal *j, bool full)
                     "deletions, other writes are refused"
                   : "journal: there is room for the next segment, writes are accepted");
     notify(j);
-}
-
-/* What is left of the segment has to take what the rings hold by the time producers hear that room
- * is scarce, and then removals. */
-static void judge_room(struct journal *j)
-{
-    bool scarce = is_room_scarce(j);
-    if (!scarce)
-        atomic_store(&j->pressed, false);
-    if (!journal_is_failing(j))
-        set_full(j,
-                 scarce && (atomic_load(&j->pressed) || atomic_load(&j->room_left) < kept_room(j)));
-    atomic_store(&j->scarce, scarce); /* a write is refused for it only when the state says so */
 }
 
 /* Goes on in a new segment, if there can be one. */
